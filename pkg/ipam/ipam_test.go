@@ -1,0 +1,166 @@
+package ipam
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
+func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }
+
+func texts(addrs []netip.Addr) []string {
+	var out []string
+	for _, a := range addrs {
+		out = append(out, a.String())
+	}
+	return out
+}
+
+func TestRangeDefaults(t *testing.T) {
+	for _, tc := range []struct{ subnet, start, end, gateway string }{
+		{"10.1.2.0/24", "10.1.2.1", "10.1.2.254", "10.1.2.1"},
+		{"10.1.2.0/30", "10.1.2.1", "10.1.2.2", "10.1.2.1"},
+		{"10.1.2.4/31", "10.1.2.4", "10.1.2.5", "10.1.2.5"},
+		{"10.1.2.4/32", "10.1.2.4", "10.1.2.4", "invalid IP"},
+		{"2001:db8::/64", "2001:db8::1", "2001:db8::ffff:ffff:ffff:ffff", "2001:db8::1"},
+		{"2001:db8::/126", "2001:db8::1", "2001:db8::3", "2001:db8::1"},
+		{"2001:db8::4/127", "2001:db8::4", "2001:db8::5", "2001:db8::5"},
+		{"2001:db8::4/128", "2001:db8::4", "2001:db8::4", "invalid IP"},
+		{"0.0.0.0/0", "0.0.0.1", "255.255.255.254", "0.0.0.1"},
+	} {
+		r := Range{Subnet: prefix(tc.subnet)}
+		if err := r.Complete(); err != nil {
+			t.Errorf("%s: %v", tc.subnet, err)
+			continue
+		}
+		got := []string{r.Start.String(), r.End.String(), r.Gateway.String()}
+		if diff := cmp.Diff([]string{tc.start, tc.end, tc.gateway}, got); diff != "" {
+			t.Errorf("%s: start, end, gateway (-want +got):\n%s", tc.subnet, diff)
+		}
+	}
+}
+
+func TestPoolRefuses(t *testing.T) {
+	one := func(r Range) Pool { return Pool{Sets: []Set{{r}}} }
+	for _, tc := range []struct {
+		name string
+		pool Pool
+		want string
+	}{
+		{"no sets", Pool{}, "no ranges"},
+		{"empty set", Pool{Sets: []Set{{}}}, "a set of ranges is empty"},
+		{"no subnet", one(Range{}), "subnet is missing"},
+		{"host bits", one(Range{Subnet: prefix("10.1.2.3/24")}), "subnet 10.1.2.3/24 has host bits set, 10.1.2.0/24 is meant"},
+		{"start outside", one(Range{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.3.1")}), "rangeStart 10.1.3.1 is not in subnet 10.1.2.0/24"},
+		{"end outside", one(Range{Subnet: prefix("10.1.2.0/24"), End: addr("10.1.3.1")}), "rangeEnd 10.1.3.1 is not in subnet 10.1.2.0/24"},
+		{"end before start", one(Range{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.2.9"), End: addr("10.1.2.8")}), "rangeEnd 10.1.2.8 comes before rangeStart 10.1.2.9"},
+		{"gateway family", one(Range{Subnet: prefix("10.1.2.0/24"), Gateway: addr("2001:db8::1")}), "gateway 2001:db8::1 is of another family than subnet 10.1.2.0/24"},
+		{"two families", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}, {Subnet: prefix("2001:db8::/64")}}}}, "10.1.2.1-10.1.2.254 and 2001:db8::1-2001:db8::ffff:ffff:ffff:ffff of one set are of two families"},
+		{"overlap in a set", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}, {Subnet: prefix("10.1.2.128/25")}}}}, "10.1.2.1-10.1.2.254 and 10.1.2.129-10.1.2.254 overlap"},
+		{"overlap of sets", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.128/25")}}, {{Subnet: prefix("10.1.2.0/24")}}}}, "sets 10.1.2.129-10.1.2.254 and 10.1.2.1-10.1.2.254 overlap"},
+		{"all excluded", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}}}, Exclude: []netip.Prefix{prefix("10.1.2.0/24")}}, "nothing is left of 10.1.2.1-10.1.2.254 without its gateway and exclude"},
+		{"only the gateway", one(Range{Subnet: prefix("10.1.2.0/24"), End: addr("10.1.2.1")}), "nothing is left of 10.1.2.1-10.1.2.1 without its gateway and exclude"},
+		{"a /64 all excluded but its gateway", Pool{Sets: []Set{{{Subnet: prefix("2001:db8::/64")}}}, Exclude: []netip.Prefix{prefix("2001:db8::/65"), prefix("2001:db8:0:0:8000::/65")}}, "nothing is left"},
+	} {
+		err := tc.pool.Complete()
+		if !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want it to say %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestCandidatesRoundRobin(t *testing.T) {
+	two := []Set{{
+		{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.2.1"), End: addr("10.1.2.3")},
+		{Subnet: prefix("10.1.9.0/24"), Start: addr("10.1.9.7"), End: addr("10.1.9.8")},
+	}}
+	for _, tc := range []struct {
+		name, last string
+		exclude    []netip.Prefix
+		want       string
+	}{
+		{"from the start", "", nil, "10.1.2.2 10.1.2.3 10.1.9.7 10.1.9.8"},
+		{"after the first", "10.1.2.2", nil, "10.1.2.3 10.1.9.7 10.1.9.8 10.1.2.2"},
+		{"after the last of a range", "10.1.2.3", nil, "10.1.9.7 10.1.9.8 10.1.2.2 10.1.2.3"},
+		{"in the second range", "10.1.9.7", nil, "10.1.9.8 10.1.2.2 10.1.2.3 10.1.9.7"},
+		{"at the very end", "10.1.9.8", nil, "10.1.2.2 10.1.2.3 10.1.9.7 10.1.9.8"},
+		{"cursor outside", "10.7.7.7", nil, "10.1.2.2 10.1.2.3 10.1.9.7 10.1.9.8"},
+		{"cursor on the gateway", "10.1.2.1", nil, "10.1.2.2 10.1.2.3 10.1.9.7 10.1.9.8"},
+		{"with exclusions", "10.1.2.2", []netip.Prefix{prefix("10.1.9.8/32"), prefix("10.1.2.2/32")}, "10.1.2.3 10.1.9.7"},
+	} {
+		p := Pool{Sets: two, Exclude: tc.exclude}
+		if err := p.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		var last netip.Addr
+		if tc.last != "" {
+			last = addr(tc.last)
+		}
+		got := strings.Join(texts(slices.Collect(p.Candidates(0, last))), " ")
+		if got != tc.want {
+			t.Errorf("%s: got %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}
+
+// A hole as large as half a /64 is jumped over, and the last address of all has no next one.
+func TestCandidatesAtTheEdges(t *testing.T) {
+	p := Pool{
+		Sets:    []Set{{{Subnet: prefix("2001:db8::/64")}}},
+		Exclude: []netip.Prefix{prefix("2001:db8::/65")},
+	}
+	if err := p.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	for a := range p.Candidates(0, netip.Addr{}) {
+		if a != addr("2001:db8::8000:0:0:0") {
+			t.Errorf("first address behind the hole: got %s", a)
+		}
+		break
+	}
+	top := Pool{Sets: []Set{{{Subnet: prefix("255.255.255.254/31"), Gateway: addr("10.0.0.1")}}}}
+	if err := top.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	got := texts(slices.Collect(top.Candidates(0, addr("255.255.255.255"))))
+	if diff := cmp.Diff([]string{"255.255.255.254", "255.255.255.255"}, got); diff != "" {
+		t.Errorf("top of the address space (-want +got):\n%s", diff)
+	}
+}
+
+func TestSetOf(t *testing.T) {
+	p := Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}}, {{Subnet: prefix("2001:db8::/64")}}}}
+	if err := p.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	for a, want := range map[string]int{"10.1.2.77": 0, "2001:db8::77": 1, "10.1.2.255": -1, "10.9.9.9": -1} {
+		if got := p.SetOf(addr(a)); got != want {
+			t.Errorf("SetOf(%s) = %d, want %d", a, got, want)
+		}
+	}
+}
+
+// Whatever the cursor is, every address that may be given comes exactly once.
+func FuzzCandidates(f *testing.F) {
+	f.Add(uint8(0), uint8(9), uint8(3))
+	f.Add(uint8(7), uint8(7), uint8(7))
+	f.Fuzz(func(t *testing.T, start, end, last uint8) {
+		at := func(b uint8) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, b}) }
+		p := Pool{Sets: []Set{{{Subnet: prefix("10.0.0.0/24"), Start: at(start), End: at(end)}}}}
+		if p.Complete() != nil {
+			t.Skip()
+		}
+		got := slices.Collect(p.Candidates(0, at(last)))
+		sorted := slices.Clone(got)
+		slices.SortFunc(sorted, netip.Addr.Compare)
+		want := slices.Collect(p.Candidates(0, netip.Addr{}))
+		if !slices.Equal(sorted, want) {
+			t.Errorf("cursor %d: %v, want every one of %v", last, got, want)
+		}
+	})
+}
