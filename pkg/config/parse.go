@@ -1,0 +1,184 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/utils"
+	"github.com/containernetworking/cni/pkg/version"
+)
+
+const (
+	minMTU  = 68   // RFC 791: what every IPv4 link must carry
+	minMTU6 = 1280 // RFC 8200 section 5; below it the kernel takes IPv6 away from a link
+	maxMTU  = 65535
+)
+
+// Parse reads a network configuration and the value of CNI_ARGS. Every error is an *Error;
+// when there is none, nothing in the configuration contradicts anything else in it.
+func Parse(data []byte, args string) (*Config, error) {
+	top, bad := object(data)
+	if bad != nil {
+		return nil, bad
+	}
+	d := &decoder{}
+	c := &Config{Ident: ident(d, top)}
+	d.network(c)
+	if d.err == nil && !c.Delegated() {
+		d.bridge(top, c)
+		d.refuse(top)
+	}
+	c.Args = d.args(args)
+	c.IPAM = d.ipam(top, c)
+	if !c.Delegated() { // these are the main plugin's business
+		d.hardware(top, c)
+		d.dns(top, c)
+		c.PrevResult = d.prevResult(top, c.CNIVersion)
+		d.agree(c)
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	return c, nil
+}
+
+// ParseLenient reads what can be read and never fails: DEL and GC must do their work with a
+// configuration that has become invalid or was cut off (design principle 5).
+func ParseLenient(data []byte) Ident {
+	id := ident(&decoder{}, objectLenient(data))
+	if !filepath.IsAbs(id.StateDir) {
+		id.StateDir = DefaultStateDir
+	}
+	if !filepath.IsAbs(id.DataDir) {
+		id.DataDir = filepath.Join(id.StateDir, "ipam")
+	}
+	if utils.ValidateNetworkName(id.Name) != nil {
+		id.Name = ""
+	}
+	return id
+}
+
+func ident(d *decoder, top section) Ident {
+	id := Ident{
+		CNIVersion: d.text(top, "cniVersion"),
+		Name:       d.text(top, "name"),
+		Type:       d.text(top, "type"),
+		StateDir:   d.text(top, "stateDir"),
+	}
+	raw, found := top.raw("ipam")
+	if found {
+		ipam := objectLenient(raw) // its shape is checked where its keys are read
+		ipam.path = "ipam."
+		id.IPAMType = d.text(ipam, "type")
+		id.DataDir = d.text(ipam, "dataDir")
+	}
+	if id.CNIVersion == "" {
+		id.CNIVersion = "0.1.0"
+	}
+	if id.StateDir == "" {
+		id.StateDir = DefaultStateDir
+	}
+	if id.DataDir == "" {
+		id.DataDir = filepath.Join(id.StateDir, "ipam")
+	}
+	return id
+}
+
+// network checks what identifies the network.
+func (d *decoder) network(c *Config) {
+	if !slices.Contains(version.All.SupportedVersions(), c.CNIVersion) {
+		d.fail(&Error{
+			Kind: Version, Msg: "incompatible CNI versions",
+			Details: fmt.Sprintf("config is %q, plugin supports %q", c.CNIVersion, version.All.SupportedVersions()),
+		})
+	}
+	if c.Name == "" {
+		d.fail(invalid("name", `give the network a "name"`, "missing network name"))
+	}
+	if c.Name != "" && utils.ValidateNetworkName(c.Name) != nil {
+		d.fail(invalid("name", "use letters, digits, dot, underscore and dash, a letter or digit first", "invalid characters in network name %q", c.Name))
+	}
+	for key, dir := range map[string]string{"stateDir": c.StateDir, "ipam.dataDir": c.DataDir} {
+		if !filepath.IsAbs(dir) {
+			d.fail(invalid(key, "give a path that begins with /", "%q is not an absolute path", dir))
+		}
+	}
+}
+
+func (d *decoder) bridge(top section, c *Config) {
+	c.Bridge = d.text(top, "bridge")
+	c.IsGateway = d.flag(top, "isGateway")
+	c.IsDefaultGateway = d.flag(top, "isDefaultGateway")
+	c.IsGateway = c.IsGateway || c.IsDefaultGateway
+	c.ForceAddress = d.flag(top, "forceAddress")
+	c.HairpinMode = d.flag(top, "hairpinMode")
+	c.PromiscMode = d.flag(top, "promiscMode")
+	c.EnableDAD = d.flag(top, "enabledad")
+	c.DisableContainerInterface = d.flag(top, "disableContainerInterface")
+	c.MTU = d.number(top, "mtu", minMTU, maxMTU)
+	if c.Bridge == "" {
+		c.Bridge = DefaultBridge
+	}
+	if err := utils.ValidateInterfaceName(c.Bridge); err != nil {
+		d.fail(invalid("bridge", "give the name of a bridge: 1 to 15 bytes without /, : and white space", "%q cannot name an interface: %s", c.Bridge, strings.TrimPrefix(err.Msg, "interface ")))
+	}
+}
+
+// agree checks the keys against each other.
+func (d *decoder) agree(c *Config) {
+	if d.err != nil {
+		return
+	}
+	if c.HairpinMode && c.PromiscMode {
+		d.fail(invalid("hairpinMode", "set one of the two to false", "cannot be true together with promiscMode"))
+	}
+	if c.DisableContainerInterface && c.IPAM != nil {
+		d.fail(invalid("disableContainerInterface", `leave "ipam" out, or set the key to false`, "cannot be true together with ipam"))
+	}
+	if c.IPAM == nil {
+		return
+	}
+	has6 := false
+	for _, set := range c.IPAM.Pool.Sets {
+		has6 = has6 || !set.Is4()
+	}
+	if has6 && c.MTU != 0 && c.MTU < minMTU6 {
+		d.fail(invalid("mtu", fmt.Sprintf("give at least %d, or no IPv6 ranges", minMTU6), "%d is too small for IPv6", c.MTU))
+	}
+}
+
+// dns decides which of the three sources wins: the runtime's capability, then the key "dns";
+// what IPAM's resolvConf says is only known when it is read.
+func (d *decoder) dns(top section, c *Config) {
+	own, runtime := d.inner(top, "dns"), d.inner(d.inner(top, "runtimeConfig"), "dns")
+	c.DNS = types.DNS{
+		Nameservers: d.addresses(own, "nameservers"),
+		Domain:      d.text(own, "domain"),
+		Search:      d.texts(own, "search"),
+		Options:     d.texts(own, "options"),
+	}
+	// CNI CONVENTIONS.md names the capability's members otherwise than the result's.
+	fromRuntime := types.DNS{
+		Nameservers: d.addresses(runtime, "servers"),
+		Search:      d.texts(runtime, "searches"),
+		Options:     d.texts(runtime, "options"),
+	}
+	if !fromRuntime.IsEmpty() {
+		c.DNS = fromRuntime
+	}
+}
+
+// addresses is a list of IP addresses that stays text.
+func (d *decoder) addresses(s section, key string) []string {
+	list := d.texts(s, key)
+	for _, text := range list {
+		if _, err := netip.ParseAddr(text); err != nil {
+			d.fail(invalid(s.path+key, "give IP addresses", "%q is not an IP address", text))
+		}
+	}
+	return list
+}
