@@ -1,0 +1,180 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dirs says where state is.
+type Dirs struct {
+	State string // records
+	Data  string // address files
+}
+
+// Attachment is the locked state of one attachment. Until Close no other verb of this
+// attachment gets further than Open.
+type Attachment struct {
+	Key    Key
+	Record *Record // as found or as last saved; nil if there is none
+	Broken error   // why the record that is there could not be read; wraps ErrUnreadable
+
+	dirs     Dirs
+	file     *os.File // the locked record; nil where none can be
+	readOnly bool
+}
+
+// Open locks an attachment, with or without a record. It waits for another verb of the same
+// attachment; errors wrap ErrBusy, ctx's error or that of the file system.
+func Open(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
+	a := &Attachment{Key: key, dirs: dirs}
+	if err := os.MkdirAll(filepath.Dir(a.path()), 0o700); err != nil {
+		return nil, fmt.Errorf("make state directory: %w", err)
+	}
+	return a, a.lock(ctx, os.O_RDWR|os.O_CREATE)
+}
+
+// OpenToRemove is Open for DEL: it makes no directory, and where no lock can be made (nothing
+// was ever attached; a full or read-only state directory) it does without.
+func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
+	a := &Attachment{Key: key, dirs: dirs}
+	err := a.lock(ctx, os.O_RDWR|os.O_CREATE)
+	var file *os.PathError
+	if errors.As(err, &file) {
+		return OpenExisting(ctx, dirs, key)
+	}
+	return a, err
+}
+
+// OpenExisting is Open for verbs that must leave no trace: without a record it returns an
+// Attachment whose Record is nil and that holds no lock.
+func OpenExisting(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
+	a := &Attachment{Key: key, dirs: dirs, readOnly: true}
+	err := a.lock(ctx, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG) {
+		return a, nil
+	}
+	return a, err
+}
+
+// TryOpen is Open without waiting: ErrBusy at once if another verb holds the attachment, and
+// os.ErrNotExist if there is no record to hold.
+func TryOpen(dirs Dirs, key Key) (*Attachment, error) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	a := &Attachment{Key: key, dirs: dirs}
+	err := a.lock(now, os.O_RDWR)
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%w: %s", ErrBusy, key)
+	}
+	return a, err
+}
+
+func (a *Attachment) path() string {
+	return filepath.Join(a.dirs.State, a.Key.Network, a.Key.ContainerID+"@"+a.Key.IfName+".json")
+}
+
+// lock opens, locks and reads the record. While it waited the record may have been replaced
+// or removed: then it looks again.
+func (a *Attachment) lock(ctx context.Context, flags int) error {
+	for {
+		f, err := os.OpenFile(a.path(), flags|unix.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return fmt.Errorf("open record: %w", err)
+		}
+		if err := lock(ctx, f); err != nil {
+			return fmt.Errorf("lock record: %w", err)
+		}
+		if !a.leadsTo(f) {
+			f.Close()
+			continue
+		}
+		a.file = f
+		return a.read()
+	}
+}
+
+func (a *Attachment) leadsTo(f *os.File) bool {
+	at, err1 := os.Lstat(a.path())
+	is, err2 := f.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(at, is)
+}
+
+func (a *Attachment) read() error {
+	data, err := io.ReadAll(a.file)
+	if err != nil {
+		return fmt.Errorf("read record: %w", err)
+	}
+	a.Record, a.Broken = decodeRecord(data)
+	if a.Record != nil && a.Record.Key() != a.Key {
+		a.Broken = fmt.Errorf("%w: %s holds the record of %s", ErrUnreadable, a.path(), a.Record.Key())
+		a.Record = nil
+	}
+	return nil
+}
+
+const tempSuffix = ".tmp"
+
+// Save replaces the record: a temporary file, locked before it takes the record's name, so
+// that the lock is never loose. The holder of the lock is alone with the temporary's name.
+func (a *Attachment) Save(r *Record) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode record: %w", err)
+	}
+	temp := a.path() + tempSuffix
+	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("write record: %w", err)
+	}
+	err = flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		_, err = f.Write(append(data, '\n'))
+	}
+	if err == nil {
+		err = os.Rename(temp, a.path())
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("write record: %w", errors.Join(err, os.Remove(temp)))
+	}
+	a.unlock()
+	a.file, a.Record, a.Broken = f, r, nil
+	return nil
+}
+
+// Close unlocks. Without a record nothing is left, neither lock nor temporary file.
+func (a *Attachment) Close() error {
+	var err error
+	if a.file != nil && a.Record == nil && a.Broken == nil && !a.readOnly {
+		err = a.Forget()
+	}
+	a.unlock()
+	return err
+}
+
+// Forget removes the record, readable or not, and unlocks: it is the last thing that an
+// attachment loses, and the first that the next verb makes again.
+func (a *Attachment) Forget() error {
+	for _, path := range []string{a.path() + tempSuffix, a.path()} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove record: %w", err)
+		}
+	}
+	a.Record, a.Broken = nil, nil
+	a.unlock()
+	return nil
+}
+
+func (a *Attachment) unlock() {
+	if a.file != nil {
+		a.file.Close() // gives up the flock
+	}
+	a.file = nil
+}

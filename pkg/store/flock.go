@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// LockTimeout is how long a verb waits for another one: well inside every runtime's deadline
+// (kubelet's is two minutes).
+const LockTimeout = 10 * time.Second
+
+// ErrBusy is wrapped when a lock could not be had in LockTimeout.
+var ErrBusy = errors.New("in use by another process")
+
+// lock takes an exclusive flock. It ends with ErrBusy after LockTimeout and with ctx's error
+// when that is done first; a file whose lock failed must not be used again.
+func lock(ctx context.Context, f *os.File) error {
+	err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// flock(2) knows no deadline, so a goroutine waits; if it never returns it ends with
+	// the process.
+	locked := make(chan error, 1)
+	go func() { locked <- flock(f, unix.LOCK_EX) }()
+	timer := time.NewTimer(LockTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-locked:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return fmt.Errorf("%w%s for %s: %s", ErrBusy, holder(f), LockTimeout, f.Name())
+	}
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		err := unix.Flock(int(f.Fd()), how)
+		if err == nil || errors.Is(err, unix.EWOULDBLOCK) {
+			return err
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+	}
+}
+
+// holder is " (process 4711)", or nothing if /proc/locks does not tell.
+func holder(f *os.File) string {
+	var stat unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &stat) != nil {
+		return ""
+	}
+	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
+	table, _ := os.ReadFile("/proc/locks")
+	for line := range strings.Lines(string(table)) {
+		// 1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF
+		fields := strings.Fields(line)
+		if len(fields) > 5 && fields[1] == "FLOCK" && fields[5] == inode {
+			return " (process " + fields[4] + ")"
+		}
+	}
+	return ""
+}

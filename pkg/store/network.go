@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// network is the directory of a network's address files, locked against every other process
+// that gives out addresses of it: other attachments, and host-local.
+type network struct {
+	dir  string
+	lock *os.File
+}
+
+// openNetwork makes the directory if need be and locks it.
+func openNetwork(ctx context.Context, dataDir, name string) (*network, error) {
+	dir := filepath.Join(dataDir, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make address directory: %w", err)
+	}
+	return lockNetwork(ctx, dir, os.O_CREATE)
+}
+
+// openExistingNetwork makes nothing; os.ErrNotExist if there are no addresses.
+func openExistingNetwork(ctx context.Context, dataDir, name string) (*network, error) {
+	dir := filepath.Join(dataDir, name)
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("open address directory: %w", err)
+	}
+	n, err := lockNetwork(ctx, dir, os.O_CREATE)
+	if errors.Is(err, unix.EROFS) {
+		return lockNetwork(ctx, dir, 0)
+	}
+	return n, err
+}
+
+func lockNetwork(ctx context.Context, dir string, create int) (*network, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDONLY|create|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open address lock: %w", err)
+	}
+	if err := lock(ctx, f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock addresses: %w", err)
+	}
+	return &network{dir: dir, lock: f}, nil
+}
+
+func (n *network) close() { n.lock.Close() }
+
+func (n *network) path(addr netip.Addr) string { return filepath.Join(n.dir, addr.String()) }
+
+// ownerText is what an address file holds: the form of host-local since v0.8.0.
+func ownerText(key Key) string { return key.ContainerID + "\r\n" + key.IfName }
+
+// owned reports whether the text of an address file names the owner. A development version
+// of host-local wrote LF for CRLF.
+func owned(text string, key Key) bool {
+	text = strings.TrimSpace(text)
+	return text == ownerText(key) || text == key.ContainerID+"\n"+key.IfName
+}
+
+// holder is the text of an address file; "" if the address is free. A file of zero length is
+// what a crash between create and write leaves (containernetworking/plugins issue 498): free.
+func (n *network) holder(addr netip.Addr) (string, error) {
+	text, err := os.ReadFile(n.path(addr))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read address: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// take writes the address file. The file must not hold another owner.
+func (n *network) take(addr netip.Addr, key Key) error {
+	if info, err := os.Lstat(n.path(addr)); err == nil && info.Size() == 0 {
+		_ = os.Remove(n.path(addr)) // a torn one; if it stays, the next call says so
+	}
+	f, err := os.OpenFile(n.path(addr), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("take address: %w", err)
+	}
+	_, err = f.WriteString(ownerText(key))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("take address: %w", errors.Join(err, os.Remove(n.path(addr))))
+	}
+	return nil
+}
+
+// give removes the address file if it is the owner's, or nobody's.
+func (n *network) give(addr netip.Addr, key Key) error {
+	text, err := n.holder(addr)
+	if err != nil || (text != "" && !owned(text, key)) {
+		return err
+	}
+	if err := os.Remove(n.path(addr)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("free address: %w", err)
+	}
+	return nil
+}
+
+// ofOwner finds an owner's addresses by reading every file: what is left to DEL when there is
+// no record. Files by host-local before v0.8.0 hold the container ID alone and count only if
+// none holds the interface name too.
+func (n *network) ofOwner(key Key) (exact []netip.Addr, err error) {
+	var legacy []netip.Addr
+	all, err := n.all()
+	if err != nil {
+		return nil, err
+	}
+	for addr := range all {
+		text, err := n.holder(addr)
+		if err == nil && owned(text, key) {
+			exact = append(exact, addr)
+		}
+		if err == nil && text == key.ContainerID {
+			legacy = append(legacy, addr)
+		}
+	}
+	if len(exact) == 0 {
+		return legacy, nil
+	}
+	return exact, nil
+}
+
+// all are the addresses that have a file, torn ones too.
+func (n *network) all() (map[netip.Addr]bool, error) {
+	entries, err := os.ReadDir(n.dir)
+	if err != nil {
+		return nil, fmt.Errorf("read address directory: %w", err)
+	}
+	addrs := make(map[netip.Addr]bool, len(entries))
+	for _, entry := range entries {
+		if addr, err := netip.ParseAddr(entry.Name()); err == nil {
+			addrs[addr] = true
+		}
+	}
+	return addrs, nil
+}
+
+func (n *network) cursorPath(set int) string {
+	return filepath.Join(n.dir, "last_reserved_ip."+strconv.Itoa(set))
+}
+
+// cursor is the address that set n gave last; the zero Addr when that is not known.
+func (n *network) cursor(set int) netip.Addr {
+	text, _ := os.ReadFile(n.cursorPath(set))
+	addr, _ := netip.ParseAddr(strings.TrimSpace(string(text)))
+	return addr
+}
+
+func (n *network) setCursor(set int, addr netip.Addr) error {
+	f, err := os.OpenFile(n.cursorPath(set), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("write cursor: %w", err)
+	}
+	_, err = f.WriteString(addr.String())
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// RecordVersion is the version of the record's form. A record with a larger one was written
+// by a newer patchbay.
+const RecordVersion = 1
+
+// Roles of a record.
+const (
+	RolePort    = "port"    // a veth of ours, plugged into a bridge
+	RoleChained = "chained" // somebody else's host-side interface, enslaved by us
+	RoleIPAM    = "ipam"    // addresses only; the link is another plugin's
+)
+
+// OwnerCNI is the owner of an attachment that a runtime made through the CNI verbs.
+const OwnerCNI = "cni"
+
+// Key identifies an attachment: CNI SPEC.md section 2 (name, CNI_CONTAINERID, CNI_IFNAME).
+type Key struct {
+	Network, ContainerID, IfName string
+}
+
+// String is "network/containerID/ifname".
+func (k Key) String() string { return k.Network + "/" + k.ContainerID + "/" + k.IfName }
+
+// Record is what should be: everything that DEL and CHECK need to know of an attachment,
+// written before anything of it exists.
+type Record struct {
+	Version     int          `json:"version"`
+	Network     string       `json:"network"`
+	ContainerID string       `json:"containerID"`
+	IfName      string       `json:"ifname"`
+	Owner       string       `json:"owner"`
+	Role        string       `json:"role"`
+	Created     time.Time    `json:"created"`
+	BootID      string       `json:"bootID"` // of the host, /proc/sys/kernel/random/boot_id
+	HostCookie  uint64       `json:"hostCookie,omitempty"`
+	Netns       string       `json:"netns,omitempty"` // path as the runtime gave it
+	NetnsCookie uint64       `json:"netnsCookie,omitempty"`
+	Bridge      string       `json:"bridge,omitempty"`
+	HostLink    string       `json:"hostLink,omitempty"`
+	Alias       string       `json:"alias,omitempty"` // of the host link, whole
+	MAC         string       `json:"mac,omitempty"`   // container end
+	Addresses   []Address    `json:"addresses,omitempty"`
+	HostRoutes  []netip.Addr `json:"hostRoutes,omitempty"` // single addresses routed to the bridge
+	Routes      []Route      `json:"routes,omitempty"`     // in a chain: on an interface that stays
+	DataDir     string       `json:"dataDir,omitempty"`    // of the address files; empty without IPAM
+	Pod         *Pod         `json:"pod,omitempty"`
+}
+
+// Route is a route that was put on an interface which another plugin made.
+type Route struct {
+	Dst      netip.Prefix `json:"dst"`
+	GW       netip.Addr   `json:"gw,omitzero"`
+	Priority int          `json:"priority,omitempty"`
+	Table    int          `json:"table,omitempty"`
+}
+
+// Pod is what Kubernetes says in CNI_ARGS.
+type Pod struct {
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	UID       string `json:"uid,omitempty"`
+}
+
+// Address is an address of the container with the prefix length of its subnet.
+type Address struct {
+	Address netip.Prefix `json:"address"`
+	Gateway netip.Addr   `json:"gateway,omitzero"`
+}
+
+// Key is the record's key.
+func (r *Record) Key() Key { return Key{r.Network, r.ContainerID, r.IfName} }
+
+// ErrUnreadable is wrapped by errors about a record that is torn, or of a form that this
+// version does not know; ErrNewer by those about a form of the future.
+var (
+	ErrUnreadable = errors.New("unreadable record")
+	ErrNewer      = errors.New("written by a newer patchbay")
+)
+
+// decodeRecord reads a record; nil without error for an empty file.
+func decodeRecord(data []byte) (*Record, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
+	r := &Record{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if r.Version > RecordVersion {
+		return nil, fmt.Errorf("%w: %w: it has version %d, this one knows versions up to %d", ErrUnreadable, ErrNewer, r.Version, RecordVersion)
+	}
+	if r.Version < 1 {
+		return nil, fmt.Errorf("%w: it has no version", ErrUnreadable)
+	}
+	return r, nil
+}
+
+// Entry is one record file as List finds it.
+type Entry struct {
+	Path   string
+	Key    Key
+	Record *Record // nil if Err is set
+	Err    error
+}
+
+// List returns every record under a state directory, in the order of their paths. A record
+// that cannot be read is an entry with Err; an empty one (a verb that is just beginning or
+// was killed there) is left out. A state directory that does not exist has no records.
+func List(stateDir string) ([]Entry, error) {
+	if _, err := os.ReadDir(stateDir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("read state directory: %w", err)
+	}
+	paths, err := filepath.Glob(filepath.Join(stateDir, "*", "*@*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("list records of %s: %w", stateDir, err)
+	}
+	var entries []Entry
+	for _, path := range paths {
+		e := Entry{Path: path, Key: keyOf(path)}
+		data, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // ended meanwhile
+		}
+		if e.Err = err; err == nil {
+			e.Record, e.Err = decodeRecord(data)
+		}
+		if e.Record != nil || e.Err != nil {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+// keyOf reads the key from a record's path. Neither network names nor container IDs can hold
+// an @ (CNI SPEC.md section 1), interface names can.
+func keyOf(path string) Key {
+	id, ifname, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".json"), "@")
+	return Key{Network: filepath.Base(filepath.Dir(path)), ContainerID: id, IfName: ifname}
+}
+
+// BootID is the identity of the host's running boot, "" where the kernel does not tell.
+func BootID() string {
+	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(id))
+}

@@ -1,0 +1,281 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/ipam"
+)
+
+// What Reserve can refuse.
+var (
+	ErrExhausted = errors.New("no IP addresses available") // try again later
+	ErrRequested = errors.New("requested IP address")      // cannot be given; the text says why
+)
+
+// Request is what a network can give and what is asked of it.
+type Request struct {
+	Pool      ipam.Pool    // complete
+	Requested []netip.Addr // each must be given; at most one of each set
+	Prefer    []netip.Addr // given if they are free: what this attachment had before
+	Sticky    string       // owner whose addresses are remembered; "" for none
+}
+
+// Reserve chooses an address of every set of the pool, saves the record with them, and then
+// writes the address files: whatever dies in between, the record names what to free. On an
+// error no address stays reserved; the record may, for Forget. Errors wrap ErrExhausted,
+// ErrRequested, ErrBusy, or the file system's.
+func (a *Attachment) Reserve(ctx context.Context, r *Record, req Request) error {
+	n, err := openNetwork(ctx, a.dirs.Data, a.Key.Network)
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	c := &chooser{network: n, req: req, memory: openMemory(a.Key, req.Sticky)}
+	chosen, err := c.all()
+	if err != nil {
+		return err
+	}
+	r.Addresses, r.DataDir = addressesOf(req.Pool, chosen), a.dirs.Data
+	if err := a.Save(r); err != nil {
+		return err
+	}
+	return a.write(n, c.memory, chosen)
+}
+
+// write makes the address files, all or none.
+func (a *Attachment) write(n *network, memory *memory, chosen []netip.Addr) error {
+	var taken []netip.Addr
+	err := func() error {
+		for set, addr := range chosen {
+			if err := n.take(addr, a.Key); err != nil {
+				return err
+			}
+			taken = append(taken, addr)
+			if err := n.setCursor(set, addr); err != nil {
+				return err
+			}
+		}
+		return memory.remember(chosen)
+	}()
+	if err == nil {
+		return nil
+	}
+	for _, addr := range taken {
+		err = errors.Join(err, n.give(addr, a.Key))
+	}
+	return err
+}
+
+// Release frees the addresses of the record; without a record those whose files name this
+// attachment. The files are looked for where the record says, else in the Dirs given to Open.
+// What is not there is no error.
+func (a *Attachment) Release(ctx context.Context) error {
+	dataDir := a.dirs.Data
+	if a.Record != nil {
+		if a.Record.DataDir == "" {
+			return nil
+		}
+		dataDir = a.Record.DataDir
+	}
+	n, err := openExistingNetwork(ctx, dataDir, a.Key.Network)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	addrs, err := a.held(n)
+	for _, addr := range addrs {
+		err = errors.Join(err, n.give(addr, a.Key))
+	}
+	return err
+}
+
+func (a *Attachment) held(n *network) ([]netip.Addr, error) {
+	if a.Record == nil {
+		return n.ofOwner(a.Key)
+	}
+	var addrs []netip.Addr
+	for _, address := range a.Record.Addresses {
+		addrs = append(addrs, address.Address.Addr())
+	}
+	return addrs, nil
+}
+
+// Holds reports the first address of the record whose file does not name this attachment
+// any more, in words; "" if all do.
+func (a *Attachment) Holds() (string, error) {
+	if a.Record == nil || a.Record.DataDir == "" {
+		return "", nil
+	}
+	n := &network{dir: a.Record.DataDir + "/" + a.Key.Network}
+	for _, address := range a.Record.Addresses {
+		text, err := n.holder(address.Address.Addr())
+		if err != nil {
+			return "", err
+		}
+		if text == "" {
+			return fmt.Sprintf("address %s is not reserved in %s any more", address.Address.Addr(), n.dir), nil
+		}
+		if !owned(text, a.Key) {
+			return fmt.Sprintf("address %s is reserved for %s in %s", address.Address.Addr(), oneLine(text), n.dir), nil
+		}
+	}
+	return "", nil
+}
+
+// Free counts how many addresses of the scarcest set are left, up to most, changing nothing.
+func Free(dirs Dirs, networkName string, pool ipam.Pool, most int) (int, error) {
+	n := &network{dir: dirs.Data + "/" + networkName}
+	taken, err := n.all()
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	least := most
+	for set := range pool.Sets {
+		free := 0
+		for addr := range pool.Candidates(set, netip.Addr{}) {
+			if !taken[addr] || isTorn(n, addr) {
+				free++
+			}
+			if free == least {
+				break
+			}
+		}
+		least = min(least, free)
+	}
+	return least, nil
+}
+
+func isTorn(n *network, addr netip.Addr) bool {
+	text, err := n.holder(addr)
+	return err == nil && text == ""
+}
+
+// addressesOf adds what belongs to an address in its range: prefix length and gateway.
+func addressesOf(pool ipam.Pool, chosen []netip.Addr) []Address {
+	addresses := make([]Address, len(chosen))
+	for set, addr := range chosen {
+		r := pool.Sets[set].RangeOf(addr)
+		addresses[set] = Address{Address: netip.PrefixFrom(addr, r.Subnet.Bits()), Gateway: r.Gateway}
+	}
+	return addresses
+}
+
+func oneLine(text string) string { return strings.Join(strings.Fields(text), "/") }
+
+// probes is how many taken addresses are met one by one before the directory is read.
+const probes = 16
+
+// chooser picks an address of every set.
+type chooser struct {
+	network *network
+	req     Request
+	memory  *memory
+	met     int
+	taken   map[netip.Addr]bool // every address that has a file; nil until it was worth reading
+}
+
+func (c *chooser) all() ([]netip.Addr, error) {
+	left := slices.Clone(c.req.Requested)
+	chosen := make([]netip.Addr, len(c.req.Pool.Sets))
+	for set := range c.req.Pool.Sets {
+		addr, err := c.one(set, &left)
+		if err != nil {
+			return nil, err
+		}
+		chosen[set] = addr
+	}
+	if len(left) > 0 {
+		return nil, fmt.Errorf("%w %s is in none of the network's ranges, or is the second one of a range", ErrRequested, left[0])
+	}
+	return chosen, nil
+}
+
+func (c *chooser) one(set int, left *[]netip.Addr) (netip.Addr, error) {
+	for i, addr := range *left {
+		if c.req.Pool.SetOf(addr) == set {
+			*left = slices.Delete(*left, i, i+1)
+			return addr, c.requested(set, addr)
+		}
+	}
+	for _, addr := range append(slices.Clone(c.req.Prefer), c.memory.addresses()...) {
+		if c.req.Pool.SetOf(addr) == set && c.refusal(set, addr) == "" {
+			return addr, nil
+		}
+	}
+	return c.next(set)
+}
+
+func (c *chooser) requested(set int, addr netip.Addr) error {
+	if why := c.refusal(set, addr); why != "" {
+		return fmt.Errorf("%w %s %s", ErrRequested, addr, why)
+	}
+	return nil
+}
+
+// refusal says why an address of a set cannot be given; "" if it can.
+func (c *chooser) refusal(set int, addr netip.Addr) string {
+	if c.req.Pool.Sets[set].RangeOf(addr).Gateway == addr {
+		return "is subnet's gateway"
+	}
+	if hole := c.req.Pool.Excluded(addr); hole.IsValid() {
+		return "is excluded by " + hole.String()
+	}
+	text, err := c.network.holder(addr)
+	if err != nil {
+		return "cannot be looked up: " + err.Error()
+	}
+	if text != "" {
+		return "is taken by " + oneLine(text)
+	}
+	return ""
+}
+
+// next is the next free address in round robin order. Those remembered for somebody else come
+// last: an owner who returns finds its address as long as there is another one.
+func (c *chooser) next(set int) (netip.Addr, error) {
+	last, reserve := c.network.cursor(set), netip.Addr{}
+	for addr := range c.req.Pool.Candidates(set, last) {
+		free, err := c.free(addr)
+		if err != nil {
+			return netip.Addr{}, err
+		}
+		if !free {
+			continue
+		}
+		if !c.memory.ofAnother(addr) {
+			return addr, nil
+		}
+		if !reserve.IsValid() {
+			reserve = addr
+		}
+	}
+	if !reserve.IsValid() {
+		return reserve, fmt.Errorf("%w in range set: %s", ErrExhausted, c.req.Pool.Sets[set])
+	}
+	return reserve, nil
+}
+
+func (c *chooser) free(addr netip.Addr) (bool, error) {
+	if c.met == probes {
+		taken, err := c.network.all()
+		if err != nil {
+			return false, err
+		}
+		c.taken = taken
+	}
+	c.met++
+	if c.taken != nil && !c.taken[addr] {
+		return true, nil
+	}
+	text, err := c.network.holder(addr)
+	return text == "" && err == nil, err
+}
