@@ -1,0 +1,200 @@
+package link
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// BridgeAlias is the alias of a bridge that Patchbay made. A bridge without it belongs to
+// somebody else and keeps its MAC, MTU and addresses.
+const BridgeAlias = "patchbay:bridge"
+
+// BridgeSpec is the bridge that a network wants.
+type BridgeSpec struct {
+	Name    string
+	MTU     int  // bytes, of a bridge that has to be made; 0: that of the default route's interface
+	Promisc bool // set IFF_PROMISC; never taken away
+}
+
+// Bridge is a bridge as it was found or made.
+type Bridge struct {
+	Link
+	Ours    bool // carries BridgeAlias
+	Promisc bool
+}
+
+// Bridge looks a bridge up. Errors wrap ErrNotFound or ErrNotBridge.
+func (h *Host) Bridge(name string) (*Bridge, error) {
+	l, err := h.byName(name)
+	if err != nil {
+		return nil, err
+	}
+	if l.Type() != "bridge" {
+		return nil, fmt.Errorf("interface %s %w but of type %s", name, ErrNotBridge, l.Type())
+	}
+	return &Bridge{
+		Link: *linkOf(l), Ours: l.Attrs().Alias == BridgeAlias,
+		Promisc: l.Attrs().RawFlags&unix.IFF_PROMISC != 0,
+	}, nil
+}
+
+// EnsureBridge finds or makes the bridge and sets it up. It is idempotent and safe against
+// any number of others who do the same: whoever comes second finds the first one's.
+func (h *Host) EnsureBridge(spec BridgeSpec) (*Bridge, error) {
+	b, err := h.Bridge(spec.Name)
+	if errors.Is(err, ErrNotFound) {
+		b, err = h.makeBridge(spec)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !b.Up {
+		if err := h.handle.LinkSetUp(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}); err != nil {
+			return nil, fmt.Errorf("set bridge %s up: %w", spec.Name, err)
+		}
+	}
+	if spec.Promisc && !b.Promisc {
+		if err := h.handle.SetPromiscOn(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}); err != nil {
+			return nil, fmt.Errorf("set bridge %s promiscuous: %w", spec.Name, err)
+		}
+	}
+	return b, nil
+}
+
+// makeBridge makes a bridge with a MAC of its own. Without one it would take the lowest of
+// its ports and change it, under the feet of everybody's neighbour caches, as ports come and
+// go (flannel issue 1381, kubernetes issue 30783).
+func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.HardwareAddr, attrs.MTU = spec.Name, randomMAC(), spec.MTU
+	if attrs.MTU == 0 {
+		attrs.MTU = h.uplinkMTU()
+	}
+	attrs.Flags |= net.FlagUp
+	err := h.handle.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
+	if errors.Is(err, syscall.EEXIST) {
+		return h.Bridge(spec.Name) // somebody was faster
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create bridge %s: %w", spec.Name, err)
+	}
+	b, err := h.Bridge(spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.handle.LinkSetAlias(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}, BridgeAlias); err != nil {
+		return nil, fmt.Errorf("mark bridge %s as ours: %w", spec.Name, err)
+	}
+	b.Ours = true
+	if hasIPv6() {
+		if _, err := setSysctl(sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0"); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// uplinkMTU is the MTU of the interface that the default route leaves by, 1500 without one.
+func (h *Host) uplinkMTU() int {
+	const ethernet = 1500
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		routes, _ := h.handle.RouteListFiltered(family, &netlink.Route{Dst: nil, Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE)
+		for _, route := range routes {
+			if l, err := h.handle.LinkByIndex(route.LinkIndex); err == nil {
+				return l.Attrs().MTU
+			}
+		}
+	}
+	return ethernet
+}
+
+// randomMAC is locally administered and unicast.
+func randomMAC() net.HardwareAddr {
+	mac := make(net.HardwareAddr, 6)
+	_, _ = rand.Read(mac) // never fails (crypto/rand, Go 1.24)
+	mac[0] = 0x02
+	return mac
+}
+
+// AddressPlan is what has to happen to the addresses of a bridge.
+type AddressPlan struct {
+	Add, Remove []netip.Prefix
+}
+
+// PlanAddresses compares the addresses a bridge has with the gateways it shall have, by the
+// reference bridge's rules: another IPv4 address clashes, an IPv6 one clashes if the subnets
+// overlap; force removes what clashes. Link-local addresses are nobody's business. An error
+// wraps ErrClash and names the address.
+func PlanAddresses(has, want []netip.Prefix, force bool) (AddressPlan, error) {
+	var plan AddressPlan
+	for _, w := range want {
+		if !slices.Contains(has, w) {
+			plan.Add = append(plan.Add, w)
+		}
+	}
+	for _, h := range has {
+		w, clash := clashing(h, want)
+		if !clash {
+			continue
+		}
+		if !force {
+			return AddressPlan{}, fmt.Errorf("%w: %s, not %s", ErrClash, h, w)
+		}
+		plan.Remove = append(plan.Remove, h)
+	}
+	return plan, nil
+}
+
+func clashing(has netip.Prefix, want []netip.Prefix) (netip.Prefix, bool) {
+	if slices.Contains(want, has) || has.Addr().IsLinkLocalUnicast() {
+		return netip.Prefix{}, false
+	}
+	for _, w := range want {
+		if has.Addr().Is4() == w.Addr().Is4() && (w.Addr().Is4() || has.Overlaps(w)) {
+			return w, true
+		}
+	}
+	return netip.Prefix{}, false
+}
+
+// SetAddresses carries a plan out. An address that is there or gone already is no error.
+func (h *Host) SetAddresses(b *Bridge, plan AddressPlan) error {
+	l := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}
+	for _, prefix := range plan.Remove {
+		err := h.handle.AddrDel(l, &netlink.Addr{IPNet: ipNet(prefix)})
+		if err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
+			return fmt.Errorf("remove address %s from bridge %s: %w", prefix, b.Name, err)
+		}
+	}
+	for _, prefix := range plan.Add {
+		err := h.handle.AddrAdd(l, &netlink.Addr{IPNet: ipNet(prefix), Flags: nodad(prefix)})
+		if err != nil && !errors.Is(err, syscall.EEXIST) {
+			return fmt.Errorf("add address %s to bridge %s: %w", prefix, b.Name, err)
+		}
+	}
+	return nil
+}
+
+// nodad spares an IPv6 address the second of duplicate address detection: IPAM has seen to it
+// that it is the only one (plugins issue 680, kubernetes issue 54651).
+func nodad(prefix netip.Prefix) int {
+	if is6(prefix.Addr()) {
+		return unix.IFA_F_NODAD
+	}
+	return 0
+}
+
+func ipNet(prefix netip.Prefix) *net.IPNet {
+	return &net.IPNet{
+		IP:   prefix.Addr().AsSlice(),
+		Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
+	}
+}

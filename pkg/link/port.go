@@ -1,0 +1,88 @@
+package link
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// Port is what the bridge says of one of its ports.
+type Port struct {
+	Forwarding bool // frames pass
+	Disabled   bool // no carrier yet, or switched off; with STP a port goes on to listen and learn
+	Hairpin    bool
+}
+
+const (
+	stateDisabled   = 0 // BR_STATE_DISABLED, linux/if_bridge.h
+	stateForwarding = 3 // BR_STATE_FORWARDING
+)
+
+// Port asks for one bridge port by name. Errors wrap the kernel's.
+func (h *Host) Port(name string) (Port, error) {
+	req := h.request(unix.RTM_GETLINK, unix.NLM_F_ACK)
+	req.AddData(nl.NewIfInfomsg(unix.AF_UNSPEC))
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	answers, err := execute(req, unix.RTM_NEWLINK)
+	if err != nil || len(answers) != 1 {
+		return Port{}, fmt.Errorf("look up bridge port %s: %w", name, err)
+	}
+	data := nested(answers[0][unix.SizeofIfInfomsg:], unix.IFLA_LINKINFO, nl.IFLA_INFO_SLAVE_DATA)
+	state, mode := nested(data, nl.IFLA_BRPORT_STATE), nested(data, nl.IFLA_BRPORT_MODE)
+	if len(state) != 1 || len(mode) != 1 {
+		return Port{}, fmt.Errorf("interface %s is no bridge port", name)
+	}
+	return Port{Forwarding: state[0] == stateForwarding, Disabled: state[0] == stateDisabled, Hairpin: mode[0] != 0}, nil
+}
+
+// nested follows a path of attribute types into a message; nil if it ends early.
+func nested(data []byte, path ...int) []byte {
+	for _, want := range path {
+		attrs, err := nl.ParseRouteAttr(data)
+		data = nil
+		if err != nil {
+			return nil
+		}
+		for _, attr := range attrs {
+			if int(attr.Attr.Type)&^unix.NLA_F_NESTED == want {
+				data = attr.Value
+			}
+		}
+	}
+	return data
+}
+
+// portTimeout bounds the wait for the kernel's link watcher, which takes well under a
+// millisecond unless the machine is choking.
+const portTimeout = time.Second
+
+// WaitPort waits until the bridge has noticed that a port has carrier. The kernel tells the
+// bridge from a work queue a moment after the link came up, and what a container says in that
+// moment is lost. With STP on the port then only listens: that takes seconds, and nobody waits
+// for it. At the deadline it returns as well: a port that stays dark is for CHECK to report.
+func (h *Host) WaitPort(name string) error {
+	port, err := h.Port(name)
+	if err != nil || !port.Disabled {
+		return err
+	}
+	events, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+	if err != nil {
+		return fmt.Errorf("listen for link events: %w", err)
+	}
+	defer events.Close()
+	for deadline := time.Now().Add(portTimeout); ; {
+		// Asked again after subscribing and after every event, whosesoever it was.
+		port, err := h.Port(name)
+		left := time.Until(deadline)
+		if err != nil || !port.Disabled || left <= 0 {
+			return err
+		}
+		timeout := unix.NsecToTimeval(max(left, time.Millisecond).Nanoseconds())
+		if err := events.SetReceiveTimeout(&timeout); err != nil {
+			return fmt.Errorf("listen for link events: %w", err)
+		}
+		_, _, _ = events.Receive() // a lost or late event is as good as any: the port is asked
+	}
+}

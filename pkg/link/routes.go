@@ -1,0 +1,184 @@
+package link
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Route is a route of a container. Zero values are the kernel's choice.
+type Route struct {
+	Dst      netip.Prefix
+	GW       netip.Addr // zero: what is on the link itself
+	MTU      int        // bytes
+	AdvMSS   int        // bytes
+	Priority int        // metric
+	Table    int        // 0: main
+	Scope    int        // 0: global
+	Link     int        // index of the interface; only in what Routes returns
+}
+
+// String is "192.0.2.0/24 via 10.1.2.1".
+func (r Route) String() string {
+	text := r.Dst.String()
+	if r.GW.IsValid() {
+		text += " via " + r.GW.String()
+	}
+	if r.Priority != 0 {
+		text += fmt.Sprintf(" metric %d", r.Priority)
+	}
+	if r.Table != 0 && r.Table != unix.RT_TABLE_MAIN {
+		text += fmt.Sprintf(" table %d", r.Table)
+	}
+	return text
+}
+
+const (
+	metricStep   = 100  // between routes to one destination through several networks
+	mostNetworks = 256  // of one container
+	ipv6Metric   = 1024 // what the kernel gives an IPv6 route without one (IP6_RT_PRIO_USER)
+)
+
+func (s *Sandbox) addRoutes(l netlink.Link, set Setup) ([]Route, error) {
+	applied := make([]Route, 0, len(set.Routes))
+	for _, r := range set.Routes {
+		done, err := s.addRoute(l, r, set.Addresses)
+		if err != nil {
+			return nil, err
+		}
+		applied = append(applied, done)
+	}
+	return applied, nil
+}
+
+// addRoute adds one route. If the same destination is there already, through another network
+// of this container, the new one comes behind it with a metric of its own: the first network
+// keeps what it has. A route that has a metric was meant that way: then it is ErrRouteExists.
+func (s *Sandbox) addRoute(l netlink.Link, r Route, addresses []netip.Prefix) (Route, error) {
+	add := func(r Route) error { return s.handle.RouteAdd(kernelRoute(l, r, addresses)) }
+	asked, err := r, add(r)
+	for step := 1; errors.Is(err, syscall.EEXIST) && asked.Priority == 0 && step <= mostNetworks; step++ {
+		r.Priority = step * metricStep
+		if is6(r.Dst.Addr()) {
+			r.Priority += ipv6Metric
+		}
+		err = add(r)
+	}
+	if errors.Is(err, syscall.EEXIST) {
+		err = ErrRouteExists
+	}
+	if err != nil {
+		return asked, fmt.Errorf("add route %s to %s: %w", asked, l.Attrs().Name, err)
+	}
+	return r, nil
+}
+
+// RemoveRoutes takes routes off an interface that stays. What is not there is no error.
+func (s *Sandbox) RemoveRoutes(ifname string, routes []Route) error {
+	l, err := s.byName(ifname)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		e := s.handle.RouteDel(kernelRoute(l, r, nil))
+		if e != nil && !errors.Is(e, syscall.ESRCH) {
+			err = errors.Join(err, fmt.Errorf("remove route %s from %s: %w", r, ifname, e))
+		}
+	}
+	return err
+}
+
+func kernelRoute(l netlink.Link, r Route, addresses []netip.Prefix) *netlink.Route {
+	route := &netlink.Route{
+		LinkIndex: l.Attrs().Index, Dst: ipNet(r.Dst), MTU: r.MTU, AdvMSS: r.AdvMSS,
+		Priority: r.Priority, Table: r.Table, Scope: netlink.Scope(r.Scope),
+	}
+	if !r.GW.IsValid() {
+		return route
+	}
+	route.Gw = r.GW.AsSlice()
+	inSubnet := slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return p.Contains(r.GW) })
+	if !inSubnet {
+		route.SetFlag(netlink.FLAG_ONLINK) // the gateway of a /32, or one outside the subnet
+	}
+	return route
+}
+
+// Routes are those of an interface in every table, without what the kernel adds by itself for
+// its addresses. It reads all routes of the container: for CHECK, not for the way of an ADD.
+func (s *Sandbox) Routes(index int) ([]Route, error) {
+	filter := &netlink.Route{LinkIndex: index, Table: unix.RT_TABLE_UNSPEC}
+	list, err := s.handle.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return nil, fmt.Errorf("list routes: %w", err)
+	}
+	routes := make([]Route, 0, len(list))
+	for _, k := range list {
+		if k.Table == unix.RT_TABLE_LOCAL || k.Dst == nil {
+			continue
+		}
+		routes = append(routes, routeOf(k))
+	}
+	return routes, nil
+}
+
+func routeOf(k netlink.Route) Route {
+	bits, _ := k.Dst.Mask.Size()
+	dst, _ := netip.AddrFromSlice(k.Dst.IP)
+	r := Route{
+		Dst: netip.PrefixFrom(dst.Unmap(), bits), MTU: k.MTU, AdvMSS: k.AdvMSS,
+		Priority: k.Priority, Table: k.Table, Scope: int(k.Scope), Link: k.LinkIndex,
+	}
+	if k.Dst.IP.To4() != nil && len(k.Dst.Mask) == 16 {
+		r.Dst = netip.PrefixFrom(dst, bits) // ::/0 and v4-mapped destinations stay IPv6
+	}
+	if gw, ok := netip.AddrFromSlice(k.Gw); ok {
+		r.GW = gw.Unmap()
+	}
+	return r
+}
+
+// AddHostRoute routes a single address to the bridge: a container whose subnet is a /32 or
+// /128 is in no subnet that the bridge has. It is idempotent.
+func (h *Host) AddHostRoute(b *Bridge, addr netip.Addr) error {
+	err := h.handle.RouteReplace(hostRoute(b.Index, addr))
+	if err != nil {
+		return fmt.Errorf("route %s to bridge %s: %w", addr, b.Name, err)
+	}
+	return nil
+}
+
+// RemoveHostRoute takes the route away again, if it is there.
+func (h *Host) RemoveHostRoute(bridge string, addr netip.Addr) error {
+	b, err := h.link(bridge)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = h.handle.RouteDel(hostRoute(b.Index, addr))
+	if err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("remove route of %s to bridge %s: %w", addr, bridge, err)
+	}
+	return nil
+}
+
+func hostRoute(index int, addr netip.Addr) *netlink.Route {
+	return &netlink.Route{LinkIndex: index, Dst: ipNet(netip.PrefixFrom(addr, addr.BitLen())), Scope: scopeOf(addr)}
+}
+
+func scopeOf(addr netip.Addr) netlink.Scope {
+	if is6(addr) {
+		return netlink.SCOPE_UNIVERSE
+	}
+	return netlink.SCOPE_LINK
+}
