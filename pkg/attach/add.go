@@ -1,0 +1,218 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// adding is one ADD on its way.
+type adding struct {
+	req     Request
+	cfg     *config.Config
+	names   names
+	host    *link.Host
+	sandbox *link.Sandbox
+	state   *store.Attachment
+	record  *store.Record
+	prefer  []netip.Addr // what a dead attachment of this key had
+	bridge  *link.Bridge
+	chained *chainLink // nil unless another plugin made the interface
+	routes  []link.Route
+	undo    undo
+}
+
+// Add attaches a container: CNI SPEC.md section 4, ADD. The result goes to out, in the form of
+// the configuration's cniVersion. On an error, ctx's end among them, everything of this
+// attachment is away again; the bridge and what else serves all attachments stays.
+func Add(ctx context.Context, req Request, out io.Writer) (err error) {
+	cfg, err := config.Parse(req.Config, req.Args)
+	if err != nil {
+		return err
+	}
+	if err := resolveDNS(cfg); err != nil {
+		return err
+	}
+	if cfg.Delegated() {
+		return addAddresses(ctx, req, cfg, out)
+	}
+	a := &adding{req: req, cfg: cfg, names: namesOf(req.key(cfg.Name))}
+	defer a.close()
+	defer a.undo.onError(&err)
+	return inTurn(ctx, a.look, a.reserve, a.plug, a.up, func(context.Context) error { return a.print(out) })
+}
+
+func (a *adding) close() {
+	if a.state != nil {
+		_ = a.state.Close() // an empty lock that stays is no record, and the next verb takes it
+	}
+	if a.sandbox != nil {
+		a.sandbox.Close()
+	}
+	if a.host != nil {
+		a.host.Close()
+	}
+}
+
+// look opens both namespaces, locks the record and refuses what could not end well. Nothing
+// of the network has been touched when it fails.
+func (a *adding) look(ctx context.Context) (err error) {
+	if a.host, err = link.OpenHost(); err != nil {
+		return err
+	}
+	if a.sandbox, err = link.OpenSandbox(a.req.Netns, a.req.HostNetnsAllowed); err != nil {
+		return err
+	}
+	if err := a.lookAtBridge(); err != nil {
+		return err
+	}
+	if a.state, err = store.Open(ctx, dirs(a.cfg.Ident), a.req.key(a.cfg.Name)); err != nil {
+		return err
+	}
+	if err := a.replaceDead(ctx); err != nil {
+		return err
+	}
+	if a.cfg.PrevResult != nil {
+		a.chained, err = a.findChainLink()
+		return err
+	}
+	return a.lookForNames()
+}
+
+// lookAtBridge refuses an interface that is no bridge. A bridge that is missing will be made.
+func (a *adding) lookAtBridge() error {
+	b, err := a.host.Bridge(a.cfg.Bridge)
+	if errors.Is(err, link.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.addressPlan(b, a.gatewaysOfPool())
+	return err
+}
+
+// lookForNames refuses if one of the two ends could not have its name.
+func (a *adding) lookForNames() error {
+	has, err := a.sandbox.Has(a.req.IfName)
+	if err != nil {
+		return err
+	}
+	if has {
+		return fmt.Errorf("interface %s %w in %s", a.req.IfName, link.ErrExists, a.req.Netns)
+	}
+	return nil
+}
+
+// replaceDead looks at what the record and the derived name say of an earlier ADD. One that is
+// alive is an error, one that is dead is cleaned up without a word (a runtime may use an ID
+// again after a crash; nomad issue 15763, nerdctl issue 3355).
+func (a *adding) replaceDead(ctx context.Context) error {
+	l, err := a.host.Link(a.names.hostLink)
+	if err != nil && !errors.Is(err, link.ErrNotFound) {
+		return err
+	}
+	if l != nil && !l.IsOurs(a.names.mark) {
+		return fmt.Errorf("interface %s, the name derived for this attachment, %w: its alias is %q", l.Name, link.ErrForeign, l.Alias)
+	}
+	if l != nil && l.Alias != "" || a.chainAlive() {
+		return a.alive()
+	}
+	if errors.Is(a.state.Broken, store.ErrNewer) {
+		return a.state.Broken
+	}
+	for _, address := range a.recorded() {
+		a.prefer = append(a.prefer, address.Address.Addr())
+	}
+	return (&removal{key: a.state.Key, names: a.names, host: a.host, state: a.state}).run(ctx)
+}
+
+func (a *adding) recorded() []store.Address {
+	if a.state.Record == nil {
+		return nil
+	}
+	return a.state.Record.Addresses
+}
+
+// alive says where the earlier attachment lives.
+func (a *adding) alive() error {
+	r := a.state.Record
+	if r == nil {
+		return fmt.Errorf("%w: %s carries its mark, but there is no readable record", errAliveElsewhere, a.names.hostLink)
+	}
+	same := r.NetnsCookie == a.sandbox.Cookie && r.NetnsCookie != 0 || r.NetnsCookie == 0 && r.Netns == a.req.Netns
+	if same {
+		return fmt.Errorf("%w: container %s has %s on network %s", errAttached, a.req.ContainerID, a.req.IfName, a.cfg.Name)
+	}
+	return fmt.Errorf("%w: container %s is attached to network %s in %s, not in %s", errAliveElsewhere, a.req.ContainerID, a.cfg.Name, r.Netns, a.req.Netns)
+}
+
+// reserve writes down what is going to be, with addresses if the network has any.
+func (a *adding) reserve(ctx context.Context) error {
+	a.record = a.newRecord()
+	a.undo.push(func() error { return a.forget(ctx) })
+	if a.cfg.IPAM == nil {
+		return a.state.Save(a.record)
+	}
+	err := a.state.Reserve(ctx, a.record, request(a.cfg, a.prefer, a.req))
+	if err != nil {
+		return err
+	}
+	return a.routeGateways()
+}
+
+// routeGateways puts what only the addresses tell into the record.
+func (a *adding) routeGateways() error {
+	overrideGateways(a.record.Addresses, a.cfg.IPAM.Gateways)
+	a.routes = routesOf(a.cfg, a.record.Addresses)
+	for _, address := range a.record.Addresses {
+		if a.cfg.IsGateway && address.Address.IsSingleIP() {
+			a.record.HostRoutes = append(a.record.HostRoutes, address.Address.Addr())
+		}
+	}
+	if len(a.record.HostRoutes) == 0 {
+		return nil
+	}
+	return a.state.Save(a.record)
+}
+
+// forget frees the addresses and then the record, as the last steps of undoing. The signal
+// that may have ended the ADD does not end this.
+func (a *adding) forget(ctx context.Context) error {
+	if err := a.state.Release(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	return a.state.Forget()
+}
+
+func (a *adding) newRecord() *store.Record {
+	r := newRecord(a.req, a.cfg, store.RolePort)
+	r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie
+	r.Bridge, r.HostLink, r.Alias = a.cfg.Bridge, a.names.hostLink, a.names.alias
+	r.MAC = macText(a.names.mac)
+	if a.cfg.MAC != nil {
+		r.MAC = macText(a.cfg.MAC)
+	}
+	if a.chained != nil {
+		r.Role, r.HostLink, r.MAC = store.RoleChained, a.chained.host.Name, ""
+	}
+	return r
+}
+
+func newRecord(req Request, cfg *config.Config, role string) *store.Record {
+	r := &store.Record{
+		Version: store.RecordVersion, Network: cfg.Name, ContainerID: req.ContainerID, IfName: req.IfName,
+		Owner: store.OwnerCNI, Role: role, Created: time.Now().UTC(), BootID: store.BootID(), Netns: req.Netns,
+	}
+	if cfg.Args.PodName != "" {
+		r.Pod = &store.Pod{Namespace: cfg.Args.PodNamespace, Name: cfg.Args.PodName, UID: cfg.Args.PodUID}
+	}
+	return r
+}

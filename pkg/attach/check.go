@@ -1,0 +1,210 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// DriftError is what CHECK found: how the kernel differs from what it should be.
+type DriftError struct {
+	Found []string // each a sentence; at least one
+}
+
+// Error is the first difference.
+func (e *DriftError) Error() string { return e.Found[0] }
+
+// checking is one CHECK on its way; it collects differences and changes nothing.
+type checking struct {
+	req     Request
+	cfg     *config.Config
+	host    *link.Host
+	sandbox *link.Sandbox
+	record  *store.Record
+	found   []string
+}
+
+func (c *checking) differ(format string, args ...any) {
+	c.found = append(c.found, fmt.Sprintf(format, args...))
+}
+
+// Check compares record, prevResult and configuration with the kernel: CNI SPEC.md section 4,
+// CHECK. It changes nothing. What differs is a *DriftError.
+func Check(ctx context.Context, req Request) error {
+	cfg, err := config.Parse(req.Config, req.Args)
+	if err != nil {
+		return err
+	}
+	if cfg.PrevResult == nil && !cfg.Delegated() {
+		return errNoPrevResult
+	}
+	state, err := store.OpenExisting(ctx, dirs(cfg.Ident), req.key(cfg.Name))
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	c := &checking{req: req, cfg: cfg, record: state.Record}
+	if err := c.state(state); err != nil {
+		return err
+	}
+	if !cfg.Delegated() {
+		err = c.kernel()
+	}
+	if err != nil || len(c.found) == 0 {
+		return err
+	}
+	return &DriftError{Found: c.found}
+}
+
+// state looks at what is on disk.
+func (c *checking) state(state *store.Attachment) error {
+	if state.Broken != nil {
+		c.differ("the record cannot be read: %v", state.Broken)
+	}
+	if state.Record == nil && state.Broken == nil {
+		c.differ("there is no record of container %s with %s on network %s", c.req.ContainerID, c.req.IfName, c.cfg.Name)
+	}
+	lost, err := state.Holds()
+	if err != nil {
+		return err
+	}
+	if lost != "" {
+		c.differ("%s", lost)
+	}
+	return nil
+}
+
+func (c *checking) kernel() (err error) {
+	if c.host, err = link.OpenHost(); err != nil {
+		return err
+	}
+	defer c.host.Close()
+	if c.sandbox, err = link.OpenSandbox(c.req.Netns, c.req.HostNetnsAllowed); err != nil {
+		return err
+	}
+	defer c.sandbox.Close()
+	if c.record != nil && c.record.NetnsCookie != c.sandbox.Cookie {
+		c.differ("%s is another namespace than the one that was attached", c.req.Netns)
+	}
+	bridge, err := c.bridge()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.cable(bridge), c.forwarding())
+}
+
+// bridge looks at the bridge and its gateway addresses; nil if there is none.
+func (c *checking) bridge() (*link.Bridge, error) {
+	b, err := c.host.Bridge(c.cfg.Bridge)
+	if errors.Is(err, link.ErrNotFound) || errors.Is(err, link.ErrNotBridge) {
+		c.differ("%v", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !b.Up {
+		c.differ("bridge %s is down", b.Name)
+	}
+	if c.cfg.PromiscMode && !b.Promisc {
+		c.differ("bridge %s is not promiscuous", b.Name)
+	}
+	// The MAC of a bridge that is not ours may change under us; that is its owner's business.
+	if want := c.interfaceOf(b.Name, ""); b.Ours && want != nil && want.Mac != "" && want.Mac != b.MAC.String() {
+		c.differ("bridge %s has MAC %s, it had %s", b.Name, b.MAC, want.Mac)
+	}
+	return b, c.gateways(b)
+}
+
+func (c *checking) gateways(b *link.Bridge) error {
+	if !c.cfg.IsGateway {
+		return nil
+	}
+	has, err := c.host.Addresses(b.Index)
+	if err != nil {
+		return err
+	}
+	for _, gateway := range gatewaysOf(c.ours()) {
+		if !slices.Contains(has, gateway) {
+			c.differ("bridge %s has lost the gateway address %s", b.Name, gateway)
+		}
+	}
+	return nil
+}
+
+func (c *checking) forwarding() error {
+	if !c.cfg.IsGateway {
+		return nil
+	}
+	for _, gateway := range gatewaysOf(c.ours()) {
+		if !c.host.Forwarding(gateway.Addr().Is4()) {
+			c.differ("the host does not forward %s any more", family(gateway.Addr()))
+		}
+	}
+	return nil
+}
+
+func family(addr netip.Addr) string {
+	if addr.Is4() {
+		return "IPv4 (net.ipv4.ip_forward)"
+	}
+	return "IPv6 (net.ipv6.conf.all.forwarding)"
+}
+
+// ours are the addresses that this plugin gave, not another one of the chain.
+func (c *checking) ours() []store.Address {
+	if c.cfg.IPAM == nil {
+		return nil
+	}
+	return c.addresses()
+}
+
+// addresses are those that prevResult gives to this interface.
+func (c *checking) addresses() []store.Address {
+	var out []store.Address
+	for _, ip := range c.cfg.PrevResult.IPs {
+		if ip.Interface != nil && !c.isContainers(*ip.Interface) {
+			continue
+		}
+		addr, ok := netip.AddrFromSlice(ip.Address.IP)
+		bits, _ := ip.Address.Mask.Size()
+		if !ok {
+			continue
+		}
+		gateway, _ := netip.AddrFromSlice(ip.Gateway)
+		out = append(out, store.Address{Address: netip.PrefixFrom(addr.Unmap(), bits), Gateway: gateway.Unmap()})
+	}
+	return out
+}
+
+func (c *checking) isContainers(index int) bool {
+	all := c.cfg.PrevResult.Interfaces
+	return index >= 0 && index < len(all) && all[index].Sandbox != "" && all[index].Name == c.req.IfName
+}
+
+// interfaceOf finds an interface of prevResult; sandbox "" is the host's.
+func (c *checking) interfaceOf(name, sandbox string) *types100.Interface {
+	for _, iface := range c.cfg.PrevResult.Interfaces {
+		if iface.Name == name && (iface.Sandbox == "") == (sandbox == "") {
+			return iface
+		}
+	}
+	return nil
+}
+
+// details are all differences, for the details of the CNI error.
+func (e *DriftError) details() string {
+	if len(e.Found) == 1 {
+		return "the attachment is not as ADD left it: DEL and ADD it again"
+	}
+	return "also: " + strings.Join(e.Found[1:], "; ")
+}

@@ -1,0 +1,135 @@
+package attach
+
+import (
+	"context"
+	"errors"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// Del takes everything of an attachment away: CNI SPEC.md section 4, DEL. It needs neither
+// namespace nor prevResult nor a valid configuration, and what is gone already is no error. It
+// fails only if something of this attachment still exists and another try could remove it.
+func Del(ctx context.Context, req Request) error {
+	id := config.ParseLenient(req.Config)
+	if id.Name == "" {
+		id.Name = networkOf(req, id.StateDir)
+	}
+	if id.Name == "" {
+		return nil // no name, no record: nothing that could be ours can be found
+	}
+	key := req.key(id.Name)
+	state, err := store.OpenToRemove(ctx, dirs(id), key)
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	host, err := link.OpenHost()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true}
+	return r.run(ctx)
+}
+
+// networkOf finds the network in the records when the configuration does not tell it.
+func networkOf(req Request, stateDir string) string {
+	entries, _ := store.List(stateDir)
+	for _, e := range entries {
+		if e.Key.ContainerID == req.ContainerID && e.Key.IfName == req.IfName {
+			return e.Key.Network
+		}
+	}
+	return ""
+}
+
+// removal takes one attachment away, whose record is locked.
+type removal struct {
+	key    store.Key
+	names  names
+	host   *link.Host
+	state  *store.Attachment
+	forget bool // the record too; otherwise a new one will take its place
+}
+
+// run goes on past errors. An address whose cable could not be removed is not freed: somebody
+// else would get it while it is in use.
+func (r *removal) run(ctx context.Context) error {
+	if err := r.unplug(); err != nil {
+		return err
+	}
+	if err := r.state.Release(ctx); err != nil {
+		return err
+	}
+	if r.forget {
+		return r.state.Forget()
+	}
+	return nil
+}
+
+func (r *removal) unplug() error {
+	record := r.state.Record
+	err := r.unplugVeth(r.names.hostLink)
+	if record == nil {
+		return err
+	}
+	// After the machine-id changed, the record knows the name and the mark that were used.
+	if record.Role == store.RolePort && record.HostLink != r.names.hostLink {
+		err = errors.Join(err, r.unplugRecorded(record))
+	}
+	for _, addr := range record.HostRoutes {
+		err = errors.Join(err, r.host.RemoveHostRoute(record.Bridge, addr))
+	}
+	if record.Role == store.RoleChained {
+		err = errors.Join(err, r.host.ClearMaster(record.HostLink, record.Bridge), flushChained(record))
+	}
+	return err
+}
+
+// unplugVeth leaves a link alone that has our name and somebody else's alias: of this
+// attachment then nothing is there.
+func (r *removal) unplugVeth(name string) error {
+	err := r.host.Unplug(name, r.names.mark)
+	if errors.Is(err, link.ErrForeign) {
+		return nil
+	}
+	return err
+}
+
+func (r *removal) unplugRecorded(record *store.Record) error {
+	if record.Alias == "" {
+		return nil
+	}
+	err := r.host.Unplug(record.HostLink, record.Alias)
+	if errors.Is(err, link.ErrForeign) {
+		return nil
+	}
+	return err
+}
+
+// flushChained takes our addresses and routes off an interface that another plugin made, if
+// the namespace is still there.
+func flushChained(record *store.Record) error {
+	if len(record.Addresses) == 0 {
+		return nil
+	}
+	sandbox, err := link.OpenSandbox(record.Netns, false)
+	if err != nil {
+		return nil // gone, and the addresses with it
+	}
+	defer sandbox.Close()
+	if sandbox.Cookie != record.NetnsCookie {
+		return nil
+	}
+	routes := make([]link.Route, 0, len(record.Routes))
+	for _, r := range record.Routes {
+		routes = append(routes, link.Route{Dst: r.Dst, GW: r.GW, Priority: r.Priority, Table: r.Table})
+	}
+	return errors.Join(
+		sandbox.RemoveRoutes(record.IfName, routes),
+		sandbox.Flush(record.IfName, prefixes(record.Addresses)),
+	)
+}

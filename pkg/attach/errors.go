@@ -1,0 +1,112 @@
+package attach
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/containernetworking/cni/pkg/types"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// Error codes of our own, beyond those of CNI SPEC.md section "Error". README lists them.
+const (
+	CodeAttached       = 100 // this attachment exists already
+	CodeAliveElsewhere = 101 // the same container ID lives in another namespace
+	CodeBridgeFull     = 103 // the bridge has no port left
+	CodeForeignLink    = 104 // an interface of the derived name belongs to somebody else
+	CodeAddressClash   = 105 // the bridge has other addresses than the network's gateway
+	CodeDrift          = 106 // CHECK: the kernel is not what it should be
+)
+
+var (
+	errAttached       = errors.New("attached already")
+	errAliveElsewhere = errors.New("this container ID is in use")
+	errInterrupted    = errors.New("interrupted by a signal")
+	errOutput         = errors.New("the runtime does not read it")
+	errNoPrevResult   = errors.New("prevResult: missing")
+)
+
+// cause is a row of the table that gives an error its code and its remedy.
+type cause struct {
+	is   error
+	code uint
+	fix  string
+}
+
+// causes is the one place where an error becomes a CNI error. The first row that fits counts.
+func causes() []cause {
+	return []cause{
+		{errInterrupted, types.ErrTryAgainLater, "nothing was left behind; call ADD again"},
+		{errOutput, types.ErrIOFailure, "nothing was left behind; keep the plugin's stdout open until it exits"},
+		{errAttached, CodeAttached, "call DEL first, or use another container ID or interface name"},
+		{errAliveElsewhere, CodeAliveElsewhere, "call DEL with this container ID and interface name if the other one is no longer wanted"},
+		{errNoPrevResult, types.ErrInvalidNetworkConfig, "CHECK needs the result of ADD as prevResult"},
+		{errNoHostInterface, types.ErrInvalidNetworkConfig, "put a plugin before this one that makes a host-side interface, or put this one first"},
+		{link.ErrNoNetns, types.ErrInvalidEnvironmentVariables, "CNI_NETNS must be the path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net"},
+		{link.ErrNotNetns, types.ErrInvalidEnvironmentVariables, "CNI_NETNS must be the path of a network namespace; after a reboot a pin in /run/netns can be left as a plain file"},
+		{link.ErrHostNetns, types.ErrInvalidNetNS, "give the container a network namespace of its own; for LXC, lxc.net.0.type = empty instead of none"},
+		{link.ErrNotBridge, types.ErrInvalidNetworkConfig, "set the key bridge to another name, or remove that interface"},
+		{link.ErrClash, CodeAddressClash, "use a bridge of its own for this network, or set forceAddress to replace the address"},
+		{link.ErrBridgeFull, CodeBridgeFull, "Linux gives a bridge 1023 ports; use a second bridge for further containers"},
+		{link.ErrForeign, CodeForeignLink, "remove or rename that interface; it does not carry the alias of this attachment"},
+		{link.ErrDADFailed, types.ErrTryAgainLater, "find the host that uses the address (ip neigh), or exclude the address in ipam.exclude"},
+		{link.ErrRouteExists, types.ErrInvalidNetworkConfig, "give the route another priority: the container has one through another network"},
+		{link.ErrExists, types.ErrInvalidEnvironmentVariables, "use another CNI_IFNAME, or remove the interface from the namespace"},
+		{errNotReady, types.ErrPluginNotAvailable, "mend what is named; running containers are not concerned"},
+		{store.ErrBusy, types.ErrTryAgainLater, "wait for the other process to end, then call again"},
+		{store.ErrExhausted, types.ErrTryAgainLater, "delete containers that are not needed, or add a range to ipam.ranges"},
+		{store.ErrRequested, types.ErrInvalidNetworkConfig, "ask for a free address within ipam.ranges, or for none"},
+		{store.ErrNewer, types.ErrPluginNotAvailable, "install the newer patchbay again, or remove the record"},
+		{syscall.ENOSPC, types.ErrIOFailure, "make room in the state directory (df -h, df -i)"},
+		{syscall.EROFS, types.ErrIOFailure, "set stateDir, and ipam.dataDir, to a directory that can be written"},
+		{syscall.EPERM, types.ErrInternal, "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW"},
+		{fs.ErrPermission, types.ErrIOFailure, "run as root, or make the file accessible"},
+	}
+}
+
+// CNIError turns any error of this package into what a runtime gets: a code, one sentence that
+// names the thing, and evidence with the fix.
+func CNIError(err error) *types.Error {
+	var mistake *config.Error
+	if errors.As(err, &mistake) {
+		return types.NewError(codeOf(mistake.Kind), mistake.Msg, mistake.Details)
+	}
+	var drift *DriftError
+	if errors.As(err, &drift) {
+		return types.NewError(CodeDrift, drift.Error(), drift.details())
+	}
+	for _, c := range causes() {
+		if errors.Is(err, c.is) {
+			return types.NewError(c.code, sentence(err), c.fix)
+		}
+	}
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return types.NewError(types.ErrIOFailure, sentence(err), "look at the file that is named")
+	}
+	return types.NewError(types.ErrInternal, sentence(err), "")
+}
+
+// sentence keeps an error of several lines (errors.Join) on one.
+func sentence(err error) string {
+	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}
+
+func codeOf(kind config.Kind) uint {
+	switch kind {
+	case config.Undecodable:
+		return types.ErrDecodingFailure
+	case config.Unsupported:
+		return types.ErrUnsupportedField
+	case config.Environment:
+		return types.ErrInvalidEnvironmentVariables
+	case config.Version:
+		return types.ErrIncompatibleCNIVersion
+	}
+	return types.ErrInvalidNetworkConfig
+}

@@ -1,0 +1,29 @@
+package attach
+
+import (
+	"net"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// Request is one call of a runtime: the CNI_* variables and stdin. The door has checked that
+// those a verb needs are there and well formed.
+type Request struct {
+	ContainerID      string
+	Netns            string // path; may be "" for DEL
+	IfName           string
+	Args             string // CNI_ARGS
+	HostNetnsAllowed bool   // CNI_NETNS_OVERRIDE
+	Config           []byte // stdin
+}
+
+func (r *Request) key(network string) store.Key {
+	return store.Key{Network: network, ContainerID: r.ContainerID, IfName: r.IfName}
+}
+
+func dirs(id config.Ident) store.Dirs {
+	return store.Dirs{State: id.StateDir, Data: id.DataDir}
+}
+
+func macText(mac net.HardwareAddr) string { return mac.String() }
