@@ -147,7 +147,7 @@ func (a *adding) alive() error {
 	if r == nil {
 		return fmt.Errorf("%w: %s carries its mark, but there is no readable record", errAliveElsewhere, a.names.hostLink)
 	}
-	same := r.NetnsCookie == a.sandbox.Cookie && r.NetnsCookie != 0 || r.NetnsCookie == 0 && r.Netns == a.req.Netns
+	same := r.NetnsCookie == a.sandbox.Cookie() && r.NetnsCookie != 0 || r.NetnsCookie == 0 && r.Netns == a.req.Netns
 	if same {
 		return fmt.Errorf("%w: container %s has %s on network %s", errAttached, a.req.ContainerID, a.req.IfName, a.cfg.Name)
 	}
@@ -194,7 +194,7 @@ func (a *adding) forget(ctx context.Context) error {
 
 func (a *adding) newRecord() *store.Record {
 	r := newRecord(a.req, a.cfg, store.RolePort)
-	r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie
+	r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie()
 	r.Bridge, r.HostLink, r.Alias = a.cfg.Bridge, a.names.hostLink, a.names.alias
 	r.MAC = macText(a.names.mac)
 	if a.cfg.MAC != nil {

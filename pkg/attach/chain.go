@@ -63,7 +63,7 @@ func (a *adding) chainAlive() bool {
 	}
 	l, err1 := a.host.Link(r.HostLink)
 	b, err2 := a.host.Link(r.Bridge)
-	return err1 == nil && err2 == nil && l.Master == b.Index && r.NetnsCookie == a.sandbox.Cookie
+	return err1 == nil && err2 == nil && l.Master == b.Index && r.NetnsCookie == a.sandbox.Cookie()
 }
 
 func (a *adding) plugChained() error {

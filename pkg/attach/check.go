@@ -92,7 +92,7 @@ func (c *checking) kernel() (err error) {
 		return err
 	}
 	defer c.sandbox.Close()
-	if c.record != nil && c.record.NetnsCookie != c.sandbox.Cookie {
+	if c.record != nil && c.record.NetnsCookie != c.sandbox.Cookie() {
 		c.differ("%s is another namespace than the one that was attached", c.req.Netns)
 	}
 	bridge, err := c.bridge()

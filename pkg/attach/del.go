@@ -121,7 +121,7 @@ func flushChained(record *store.Record) error {
 		return nil // gone, and the addresses with it
 	}
 	defer sandbox.Close()
-	if sandbox.Cookie != record.NetnsCookie {
+	if sandbox.Cookie() != record.NetnsCookie {
 		return nil
 	}
 	routes := make([]link.Route, 0, len(record.Routes))

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 
-	"github.com/containernetworking/plugins/pkg/ns"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,7 +17,7 @@ import (
 // querier about, a neighbour solicitation that overtakes it is lost. The port must forward
 // (WaitPort); the interface must be up.
 func (s *Sandbox) Announce(l *Link, addresses []netip.Prefix) error {
-	err := s.netns.Do(func(ns.NetNS) error { return sendAll(l, announcements(l.MAC, addresses)) })
+	err := s.enter(func() error { return sendAll(l, announcements(l.MAC, addresses)) })
 	if err != nil {
 		return fmt.Errorf("announce %s: %w", l.Name, err)
 	}

@@ -127,6 +127,7 @@ func randomMAC() net.HardwareAddr {
 // AddressPlan is what has to happen to the addresses of a bridge.
 type AddressPlan struct {
 	Add, Remove []netip.Prefix
+	Want        []netip.Prefix // what it shall have in the end
 }
 
 // PlanAddresses compares the addresses a bridge has with the gateways it shall have, by the
@@ -134,7 +135,7 @@ type AddressPlan struct {
 // overlap; force removes what clashes. Link-local addresses are nobody's business. An error
 // wraps ErrClash and names the address.
 func PlanAddresses(has, want []netip.Prefix, force bool) (AddressPlan, error) {
-	var plan AddressPlan
+	plan := AddressPlan{Want: want}
 	for _, w := range want {
 		if !slices.Contains(has, w) {
 			plan.Add = append(plan.Add, w)
@@ -180,7 +181,7 @@ func (h *Host) SetAddresses(b *Bridge, plan AddressPlan) error {
 			return fmt.Errorf("add address %s to bridge %s: %w", prefix, b.Name, err)
 		}
 	}
-	return nil
+	return h.waitUsable(l, plan.Want) // also those that another ADD is just adding
 }
 
 // nodad spares an IPv6 address the second of duplicate address detection: IPAM has seen to it

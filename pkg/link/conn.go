@@ -15,24 +15,39 @@ import (
 type conn struct {
 	handle  *netlink.Handle
 	sockets map[int]*nl.SocketHandle
+	enter   func(func() error) error // runs a function on a thread in the namespace
+	cookie  uint64
 }
 
-// dial opens the sockets in the network namespace of the calling thread.
-func dial() (*conn, error) {
+// dial opens the sockets in the network namespace that enter leads to.
+func dial(enter func(func() error) error) (*conn, error) {
+	c := &conn{enter: enter}
+	return c, enter(c.open)
+}
+
+// Cookie identifies the network namespace until the next boot; 0 before Linux 5.14.
+func (c *conn) Cookie() uint64 { return c.cookie }
+
+// here is enter for the namespace of the process.
+func here(run func() error) error { return run() }
+
+func (c *conn) open() error {
 	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		return nil, fmt.Errorf("open netlink socket: %w", err)
+		return fmt.Errorf("open netlink socket: %w", err)
 	}
 	socket, err := nl.Subscribe(unix.NETLINK_ROUTE)
 	if err != nil {
 		handle.Close()
-		return nil, fmt.Errorf("open netlink socket: %w", err)
+		return fmt.Errorf("open netlink socket: %w", err)
 	}
 	// The kernel's own words for an error (4.12), and dumps that are filtered where they are
 	// made (4.20): both are only better where they are there.
 	_ = socket.SetExtAck(true)
 	_ = unix.SetsockoptInt(socket.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
-	return &conn{handle: handle, sockets: map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}}}, nil
+	c.handle, c.cookie = handle, cookie()
+	c.sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}}
+	return nil
 }
 
 func (c *conn) close() {

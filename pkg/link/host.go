@@ -19,7 +19,7 @@ type Host struct {
 
 // OpenHost opens the way to the kernel. Close it when done.
 func OpenHost() (*Host, error) {
-	c, err := dial()
+	c, err := dial(here)
 	if err != nil {
 		return nil, err
 	}
@@ -28,9 +28,6 @@ func OpenHost() (*Host, error) {
 
 // Close closes the sockets.
 func (h *Host) Close() { h.close() }
-
-// Cookie identifies the host's network namespace until the next boot; 0 before Linux 5.14.
-func (h *Host) Cookie() uint64 { return cookie() }
 
 // cookie is SO_NETNS_COOKIE of the calling thread's network namespace. Unlike an inode number
 // it is never given twice.

@@ -67,22 +67,8 @@ func (h *Host) WaitPort(name string) error {
 	if err != nil || !port.Disabled {
 		return err
 	}
-	events, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
-	if err != nil {
-		return fmt.Errorf("listen for link events: %w", err)
-	}
-	defer events.Close()
-	for deadline := time.Now().Add(portTimeout); ; {
-		// Asked again after subscribing and after every event, whosesoever it was.
+	return h.await(unix.RTNLGRP_LINK, portTimeout, func(bool) (bool, error) {
 		port, err := h.Port(name)
-		left := time.Until(deadline)
-		if err != nil || !port.Disabled || left <= 0 {
-			return err
-		}
-		timeout := unix.NsecToTimeval(max(left, time.Millisecond).Nanoseconds())
-		if err := events.SetReceiveTimeout(&timeout); err != nil {
-			return fmt.Errorf("listen for link events: %w", err)
-		}
-		_, _, _ = events.Receive() // a lost or late event is as good as any: the port is asked
-	}
+		return !port.Disabled, err
+	})
 }

@@ -13,9 +13,8 @@ import (
 // path meanwhile, all work goes to the namespace that was opened.
 type Sandbox struct {
 	*conn
-	Path   string // as the runtime gave it
-	Cookie uint64 // identity until the next boot; 0 before Linux 5.14
-	netns  ns.NetNS
+	Path  string // as the runtime gave it
+	netns ns.NetNS
 }
 
 // OpenSandbox opens the namespace at path. Errors wrap ErrNoNetns (nothing there), ErrNotNetns
@@ -31,10 +30,8 @@ func OpenSandbox(path string, hostAllowed bool) (*Sandbox, error) {
 		netns.Close()
 		return nil, err
 	}
-	err = netns.Do(func(ns.NetNS) error {
-		s.Cookie = cookie()
-		s.conn, err = dial()
-		return err
+	s.conn, err = dial(func(run func() error) error {
+		return netns.Do(func(ns.NetNS) error { return run() })
 	})
 	if err != nil {
 		netns.Close()

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"syscall"
 
-	"github.com/containernetworking/plugins/pkg/ns"
 	"github.com/vishvananda/netlink"
 )
 
@@ -18,7 +17,8 @@ type Setup struct {
 	DAD       bool // let the kernel look for duplicates of IPv6 addresses, and wait until it has
 }
 
-// Up configures the container's end and sets it up: sysctls, addresses, up, routes. It returns
+// Up configures the container's end and sets it up: sysctls, addresses, up, routes, and waits
+// until the addresses can be used. It returns
 // the routes as they were applied, in order: one that was there already through another
 // interface is given a metric of its own. Errors name what could not be set.
 func (s *Sandbox) Up(set Setup) ([]Route, error) {
@@ -26,7 +26,7 @@ func (s *Sandbox) Up(set Setup) ([]Route, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.netns.Do(func(ns.NetNS) error { return containerSysctls(set) }); err != nil {
+	if err := s.enter(func() error { return containerSysctls(set) }); err != nil {
 		return nil, err
 	}
 	if err := s.addAddresses(l, set); err != nil {
@@ -35,12 +35,11 @@ func (s *Sandbox) Up(set Setup) ([]Route, error) {
 	if err := s.handle.LinkSetUp(l); err != nil {
 		return nil, fmt.Errorf("set %s up: %w", set.IfName, err)
 	}
-	if set.DAD {
-		if err := s.waitForDAD(l, set.Addresses); err != nil {
-			return nil, err
-		}
+	routes, err := s.addRoutes(l, set)
+	if err != nil {
+		return nil, err
 	}
-	return s.addRoutes(l, set)
+	return routes, s.waitUsable(l, set.Addresses)
 }
 
 func (s *Sandbox) addAddresses(l netlink.Link, set Setup) error {
