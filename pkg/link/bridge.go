@@ -94,6 +94,9 @@ func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
 		return nil, fmt.Errorf("mark bridge %s as ours: %w", spec.Name, err)
 	}
 	b.Ours = true
+	if err := h.pinMTU(b); err != nil {
+		return nil, err
+	}
 	if hasIPv6() {
 		if _, err := setSysctl(sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0"); err != nil {
 			return nil, err
@@ -122,6 +125,50 @@ func randomMAC() net.HardwareAddr {
 	_, _ = rand.Read(mac) // never fails (crypto/rand, Go 1.24)
 	mac[0] = 0x02
 	return mac
+}
+
+// keepMAC gives an adopted bridge its MAC back if plugging our port has taken it away: a bridge
+// whose MAC was never set has the lowest of its ports, and where there is no other port, that
+// is ours, and changes with every container. With another port nothing is written, because no
+// MAC of a network card or of a virtual machine's tap is higher than one that begins with fe.
+func (h *Host) keepMAC(before *Bridge) error {
+	if before.Ours || before.MAC[0] == portMAC || slices.Max(before.MAC) == 0 {
+		return nil
+	}
+	now, err := h.Bridge(before.Name)
+	if err != nil || now.MAC[0] != portMAC {
+		return err
+	}
+	if err := h.handle.LinkSetHardwareAddr(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: now.Index}}, before.MAC); err != nil {
+		return fmt.Errorf("give bridge %s its MAC %s back: %w", before.Name, before.MAC, err)
+	}
+	return nil
+}
+
+// portMAC is the first byte of the MACs that host ends get.
+const portMAC = 0xfe
+
+// pinMTU makes Linux believe that somebody has set the MTU of a new bridge. Without that it is
+// always the lowest of the ports, and 1500 when the last one goes (br_mtu_auto_adjust, Linux
+// 4.17); and it counts as set only when it changes.
+func (h *Host) pinMTU(b *Bridge) error {
+	return errors.Join(h.setMTU(b, b.MTU^1), h.setMTU(b, b.MTU))
+}
+
+// keepMTU gives an adopted bridge its MTU back if a port of ours, which has another, has
+// changed it.
+func (h *Host) keepMTU(before *Bridge, port int) error {
+	if before.Ours || port == 0 || port == before.MTU {
+		return nil
+	}
+	return h.setMTU(before, before.MTU)
+}
+
+func (h *Host) setMTU(b *Bridge, mtu int) error {
+	if err := h.handle.LinkSetMTU(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}, mtu); err != nil {
+		return fmt.Errorf("set MTU of bridge %s to %d: %w", b.Name, mtu, err)
+	}
+	return nil
 }
 
 // AddressPlan is what has to happen to the addresses of a bridge.

@@ -54,29 +54,27 @@ func TestPlanAddresses(t *testing.T) {
 	}
 }
 
-// The frames byte for byte, so that nobody has to trust a checksum.
+// The packets byte for byte, so that nobody has to trust a checksum.
 func TestAnnouncements(t *testing.T) {
 	mac, _ := net.ParseMAC("02:11:22:33:44:55")
-	frames := announcements(mac, prefixes("192.0.2.100/24", "2001:db8::a1:b2c3/64"))
+	packets := announcements(mac, prefixes("192.0.2.100/24", "2001:db8::a1:b2c3/64"))
 	want := []string{
 		// listener report: hop-by-hop router alert, change to exclude ff02::1:ffa1:b2c3
-		"333300000016" + "021122334455" + "86dd" + "60000000" + "0024" + "00" + "01" +
-			strings.Repeat("00", 16) + "ff020000000000000000000000000016" +
+		"60000000" + "0024" + "00" + "01" + strings.Repeat("00", 16) + "ff020000000000000000000000000016" +
 			"3a00050200000100" + "8f00" + "bc25" + "00000001" + "04000000" + "ff0200000000000000000001ffa1b2c3",
-		// gratuitous ARP request
-		"ffffffffffff" + "021122334455" + "0806" + "0001" + "0800" + "06" + "04" + "0001" +
-			"021122334455" + "c0000264" + "000000000000" + "c0000264",
 		// unsolicited neighbour advertisement, override, to all nodes
-		"333300000001" + "021122334455" + "86dd" + "60000000" + "0020" + "3a" + "ff" +
-			"20010db8000000000000000000a1b2c3" + "ff020000000000000000000000000001" +
+		"60000000" + "0020" + "3a" + "ff" + "20010db8000000000000000000a1b2c3" + "ff020000000000000000000000000001" +
 			"8800" + "2bcb" + "20000000" + "20010db8000000000000000000a1b2c3" + "0201" + "021122334455",
 	}
 	var got []string
-	for _, frame := range frames {
-		got = append(got, hex.EncodeToString(frame))
+	for _, packet := range packets {
+		got = append(got, hex.EncodeToString(packet))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("frames (-want +got):\n%s", diff)
+		t.Errorf("packets (-want +got):\n%s", diff)
+	}
+	if none := announcements(mac, prefixes("192.0.2.100/24")); len(none) != 0 {
+		t.Errorf("packets for an IPv4 address alone: %d", len(none))
 	}
 }
 

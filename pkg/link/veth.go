@@ -42,7 +42,11 @@ func (h *Host) Plug(s *Sandbox, b *Bridge, v Veth) error {
 	if _, err := execute(req, 0); err != nil {
 		return plugError(b, v, err)
 	}
-	if err := h.dress(v); err != nil {
+	err := h.dress(v)
+	if err == nil {
+		err = errors.Join(h.keepMAC(b), h.keepMTU(b, v.MTU))
+	}
+	if err != nil {
 		return errors.Join(err, h.Unplug(v.HostName, ""))
 	}
 	return nil
@@ -148,6 +152,9 @@ func (h *Host) SetMaster(l *Link, b *Bridge, hairpin bool) error {
 	}
 	if err == nil {
 		err = h.handle.LinkSetHairpin(attrs, hairpin)
+	}
+	if err == nil {
+		err = errors.Join(h.keepMAC(b), h.keepMTU(b, l.MTU))
 	}
 	if err != nil {
 		return fmt.Errorf("plug %s into bridge %s: %w", l.Name, b.Name, err)
