@@ -1,0 +1,126 @@
+package nettest
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Snapshot is a picture of a host or a container: facts with names such as
+// "link br0 mtu", "address br0 192.0.2.10/24", "file /run/patchbay/x".
+type Snapshot struct {
+	facts map[string]fact
+	names linkNames
+}
+
+// fact is one thing that is so. Its link, when it has one, is the interface it
+// is about and goes away with.
+type fact struct {
+	link  string
+	value string
+}
+
+// Snapshot takes a picture of the host: links, addresses, routes of all
+// tables, rules, forwarding sysctls, permanent fdb and mdb entries, files of
+// the state directories, named namespaces, the nft ruleset where the nft
+// program is installed, and processes in the host or its containers.
+// Neighbours are left out, and so is what the kernel derives by itself:
+// link-local addresses and the routes that follow from addresses.
+func (h *Node) Snapshot() *Snapshot {
+	h.t.Helper()
+	s, err := h.snapshot()
+	if err != nil {
+		h.t.Fatalf("picture of the host: %v", err)
+	}
+	return s
+}
+
+func (h *Node) snapshot() (*Snapshot, error) {
+	s, err := h.picture()
+	if err != nil {
+		return nil, err
+	}
+	ruleset, err := h.listRuleset()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(s.facts, ruleset)
+	mine := h.pinNames()
+	h.Do(func() {
+		err = errors.Join(s.addForwarding(), s.addMDB(), s.addPins(mine))
+		for _, root := range h.oracle.roots {
+			err = errors.Join(err, s.addFiles(root))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.addProcesses(h.inodes())
+}
+
+// picture takes the part of a snapshot that any namespace has.
+func (n *Netns) picture() (*Snapshot, error) {
+	s := &Snapshot{facts: make(map[string]fact)}
+	h := n.Netlink()
+	for _, add := range []func(*netlink.Handle) error{s.addLinks, s.addAddresses, s.addRoutes, s.addRules, s.addFDB} {
+		if err := add(h); err != nil {
+			return nil, fmt.Errorf("picture of %s: %w", n.name, err)
+		}
+	}
+	return s, nil
+}
+
+// dump runs a netlink dump again when the kernel says that it changed meanwhile.
+func dump[T any](list func() ([]T, error)) ([]T, error) {
+	for range 20 {
+		out, err := list()
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return out, err
+		}
+	}
+	return nil, netlink.ErrDumpInterrupted
+}
+
+// set states a fact about a link ("" for none).
+func (s *Snapshot) set(link, value string, name ...string) {
+	if value == "" {
+		value = "-"
+	}
+	s.facts[strings.Join(name, " ")] = fact{link: link, value: value}
+}
+
+// links returns the names of the links of a kind, of all when it is empty.
+func (s *Snapshot) links(kind string) []string {
+	var out []string
+	for key, f := range s.facts {
+		if key == "link "+f.link && (kind == "" || f.value == kind) {
+			out = append(out, f.link)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// adopt takes over from a later picture all facts about some links.
+func (s *Snapshot) adopt(later *Snapshot, links []string) {
+	about := func(_ string, f fact) bool { return slices.Contains(links, f.link) }
+	maps.DeleteFunc(s.facts, about)
+	for key, f := range later.facts {
+		if about(key, f) {
+			s.facts[key] = f
+		}
+	}
+}
+
+// String is the whole picture, a fact a line.
+func (s *Snapshot) String() string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(s.facts)) {
+		fmt.Fprintf(&b, "%s: %s\n", key, s.facts[key].value)
+	}
+	return b.String()
+}
