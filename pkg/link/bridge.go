@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -131,12 +132,12 @@ func randomMAC() net.HardwareAddr {
 // whose MAC was never set has the lowest of its ports, and where there is no other port, that
 // is ours, and changes with every container. With another port nothing is written, because no
 // MAC of a network card or of a virtual machine's tap is higher than one that begins with fe.
-func (h *Host) keepMAC(before *Bridge) error {
-	if before.Ours || before.MAC[0] == portMAC || slices.Max(before.MAC) == 0 {
+func (h *Host) keepMAC(before *Bridge, port net.HardwareAddr) error {
+	if before.Ours || slices.Max(before.MAC) == 0 || bytes.Equal(before.MAC, port) {
 		return nil
 	}
 	now, err := h.Bridge(before.Name)
-	if err != nil || now.MAC[0] != portMAC {
+	if err != nil || !bytes.Equal(now.MAC, port) {
 		return err
 	}
 	if err := h.handle.LinkSetHardwareAddr(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: now.Index}}, before.MAC); err != nil {
@@ -144,9 +145,6 @@ func (h *Host) keepMAC(before *Bridge) error {
 	}
 	return nil
 }
-
-// portMAC is the first byte of the MACs that host ends get.
-const portMAC = 0xfe
 
 // pinMTU makes Linux believe that somebody has set the MTU of a new bridge. Without that it is
 // always the lowest of the ports, and 1500 when the last one goes (br_mtu_auto_adjust, Linux

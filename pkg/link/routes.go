@@ -172,6 +172,12 @@ func (h *Host) RemoveHostRoute(bridge string, addr netip.Addr) error {
 	return nil
 }
 
+// HasHostRoute reports whether packets to an address go to the bridge, and no further.
+func (h *Host) HasHostRoute(b *Bridge, addr netip.Addr) bool {
+	routes, err := h.handle.RouteGet(addr.AsSlice())
+	return err == nil && len(routes) == 1 && routes[0].LinkIndex == b.Index && routes[0].Gw == nil
+}
+
 func hostRoute(index int, addr netip.Addr) *netlink.Route {
 	return &netlink.Route{LinkIndex: index, Dst: ipNet(netip.PrefixFrom(addr, addr.BitLen())), Scope: scopeOf(addr)}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 	"golang.org/x/sys/unix"
@@ -15,6 +16,7 @@ type Sandbox struct {
 	*conn
 	Path  string // as the runtime gave it
 	netns ns.NetNS
+	home  ns.NetNS // the host's
 }
 
 // OpenSandbox opens the namespace at path. Errors wrap ErrNoNetns (nothing there), ErrNotNetns
@@ -30,21 +32,46 @@ func OpenSandbox(path string, hostAllowed bool) (*Sandbox, error) {
 		netns.Close()
 		return nil, err
 	}
-	s.conn, err = dial(func(run func() error) error {
-		return netns.Do(func(ns.NetNS) error { return run() })
-	})
+	if s.home, err = ns.GetCurrentNS(); err == nil {
+		s.conn, err = dial(s.visit)
+	}
 	if err != nil {
-		netns.Close()
+		s.leave()
 		return nil, fmt.Errorf("enter %s: %w", path, err)
 	}
 	return s, nil
 }
 
+// visit runs a function in the namespace, on the thread it is called on: ns.Do would start a
+// goroutine on a thread of its own each time, and the hand-over costs more than the work. A
+// thread that cannot return is not unlocked, so that nothing else ever runs on it.
+func (s *Sandbox) visit(run func() error) error {
+	runtime.LockOSThread()
+	if err := s.netns.Set(); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter network namespace %s: %w", s.Path, err)
+	}
+	err := run()
+	if back := s.home.Set(); back != nil {
+		return errors.Join(err, fmt.Errorf("return to the host's network namespace: %w", back))
+	}
+	runtime.UnlockOSThread()
+	return err
+}
+
+func (s *Sandbox) leave() {
+	s.netns.Close()
+	if s.home != nil {
+		s.home.Close()
+	}
+}
+
 func notOpened(path string, err error) error {
 	var missing ns.NSPathNotExistErr
 	var other ns.NSPathNotNSErr
+	_, look := os.Stat(path) // ns.GetNS does not wrap what it found
 	switch {
-	case errors.As(err, &missing) || errors.Is(err, os.ErrNotExist):
+	case errors.As(err, &missing) || errors.Is(look, os.ErrNotExist) || errors.Is(look, unix.ENOTDIR):
 		return fmt.Errorf("%s: %w", path, ErrNoNetns)
 	case errors.As(err, &other):
 		return fmt.Errorf("%s %w", path, ErrNotNetns)
@@ -78,7 +105,7 @@ func (s *Sandbox) check(hostAllowed bool) error {
 // Close lets the namespace go.
 func (s *Sandbox) Close() {
 	s.close()
-	s.netns.Close()
+	s.leave()
 }
 
 // Link looks an interface of the container up by name. ErrNotFound if it is not there.

@@ -44,7 +44,7 @@ func (h *Host) Plug(s *Sandbox, b *Bridge, v Veth) error {
 	}
 	err := h.dress(v)
 	if err == nil {
-		err = errors.Join(h.keepMAC(b), h.keepMTU(b, v.MTU))
+		err = errors.Join(h.keepMAC(b, v.HostMAC), h.keepMTU(b, v.MTU))
 	}
 	if err != nil {
 		return errors.Join(err, h.Unplug(v.HostName, ""))
@@ -154,7 +154,7 @@ func (h *Host) SetMaster(l *Link, b *Bridge, hairpin bool) error {
 		err = h.handle.LinkSetHairpin(attrs, hairpin)
 	}
 	if err == nil {
-		err = errors.Join(h.keepMAC(b), h.keepMTU(b, l.MTU))
+		err = errors.Join(h.keepMAC(b, l.MAC), h.keepMTU(b, l.MTU))
 	}
 	if err != nil {
 		return fmt.Errorf("plug %s into bridge %s: %w", l.Name, b.Name, err)

@@ -1,0 +1,260 @@
+package topo
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/link"
+)
+
+// boxLine is a line inside a box; with an attachment, the line its cable comes to.
+type boxLine struct {
+	content row
+	end     *Attachment
+}
+
+// hostLines are what the host's box says before its bays.
+func hostLines(h *Host, width int) []row {
+	var rows []row
+	for _, l := range h.Links {
+		for _, b := range interfaceLines(&l, width, plain) {
+			rows = append(rows, b.content)
+		}
+	}
+	for _, r := range h.Routes {
+		rows = append(rows, text(routeText(r)+" dev "+r.Link, plain).wrap(width, 2)...)
+	}
+	switch {
+	case h.Forward4 && h.Forward6:
+		return append(rows, text("forwarding IPv4 and IPv6", plain))
+	case h.Forward4:
+		return append(rows, text("forwarding IPv4", plain))
+	case h.Forward6:
+		return append(rows, text("forwarding IPv6", plain))
+	}
+	return append(rows, text("forwarding off", plain))
+}
+
+func routeText(r link.SurveyRoute) string {
+	t := "default"
+	if r.Gateway.IsValid() {
+		t += " via " + r.Gateway.String()
+	}
+	return t
+}
+
+// bayLines are what a bay says before its sockets.
+func bayLines(b *Bridge, width int) []row {
+	var rows []row
+	for _, a := range globals(b.Addresses) {
+		rows = append(rows, text(a.Prefix.String(), plain).wrap(width, 2)...)
+	}
+	if !b.Up {
+		rows = append(rows, text("down", wrong))
+	}
+	return rows
+}
+
+// lines are the inside of a namespace's box.
+func (g *group) lines(width int) []boxLine {
+	var lines []boxLine
+	for _, a := range g.ends {
+		lines = append(lines, g.endLines(a, width)...)
+	}
+	for i := range g.rest {
+		l := &g.rest[i]
+		lines = append(lines, interfaceLines(l, width, plain)...)
+		for _, r := range g.ns.Routes {
+			if r.Link == l.Name {
+				lines = append(lines, wrapped(text(routeText(r), plain), width)...)
+			}
+		}
+	}
+	if len(lines) == 0 {
+		lines = append(lines, boxLine{content: text(g.emptiness(), plain)})
+	}
+	return lines
+}
+
+func (g *group) emptiness() string {
+	if g.ns != nil && g.ns.Error != "" {
+		return "(cannot look inside)"
+	}
+	return "(no cable yet)"
+}
+
+// endLines are the interface that a cable comes to, and the default routes through it.
+func (g *group) endLines(a *Attachment, width int) []boxLine {
+	var lines []boxLine
+	switch {
+	case a.Link != nil:
+		lines = interfaceLines(a.Link, width, name)
+	case a.HostLink == nil:
+		lines = []boxLine{{content: line(text(a.IfName, name), text("  (gone)", wrong))}}
+	default:
+		ifname := cmp.Or(a.IfName, "interface")
+		lines = []boxLine{{content: line(text(ifname, name), text("  (not seen)", plain))}}
+	}
+	lines[0].end = a
+	for _, r := range a.Routes {
+		lines = append(lines, wrapped(text(routeText(r), plain), width)...)
+	}
+	return lines
+}
+
+func wrapped(l row, width int) []boxLine {
+	var lines []boxLine
+	for _, r := range l.wrap(width, 2) {
+		lines = append(lines, boxLine{content: r})
+	}
+	return lines
+}
+
+// interfaceLines are name and addresses side by side, or stacked where they are too wide.
+func interfaceLines(l *link.SurveyLink, width int, t tone) []boxLine {
+	label := text(l.Name+"  ", t)
+	addresses := globals(l.Addresses)
+	widest := 0
+	for _, a := range addresses {
+		widest = max(widest, len(a.Prefix.String()))
+	}
+	if !l.Up {
+		label = line(label, text("(down)  ", wrong))
+	}
+	var lines []boxLine
+	indent := len(label)
+	if len(addresses) == 0 || indent+widest > width {
+		lines = append(lines, boxLine{content: label.fit(min(len(label), width))})
+		indent = 2
+	}
+	for i, a := range addresses {
+		begin := text(strings.Repeat(" ", indent), plain)
+		if i == 0 && len(lines) == 0 {
+			begin = label
+		}
+		tone := plain
+		if a.Failed {
+			tone = wrong
+		}
+		lines = append(lines, wrapped(line(begin, text(a.Prefix.String(), tone)), width)...)
+	}
+	return lines
+}
+
+// networks are the names of the networks whose cables come to a group.
+func (g *group) networks() row {
+	var names []string
+	for _, a := range g.ends {
+		if a.Network != "" && (len(names) == 0 || names[len(names)-1] != a.Network) {
+			names = append(names, a.Network)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return text("network "+strings.Join(names, ", "), plain)
+}
+
+// box is a group's box; sockets are the lines where cables come to it.
+func (g *group) box(width int) (rows []row, sockets map[int]*Attachment) {
+	sockets = map[int]*Attachment{}
+	rows = append(rows, top(g.title, g.networks(), width))
+	for _, l := range g.lines(width - 4) {
+		r := side(l.content, width)
+		if l.end != nil {
+			sockets[len(rows)] = l.end
+			r[0] = socket(l.end.Link != nil && l.end.Link.Up || l.end.HostLink != nil && l.end.Link == nil)
+		}
+		rows = append(rows, r)
+	}
+	return append(rows, bottom(width)), sockets
+}
+
+// socket is where a cable ends.
+func socket(up bool) cell {
+	if up {
+		return cell{'●', cable}
+	}
+	return cell{'○', wrong}
+}
+
+// bayTop is the upper line of a bay.
+func bayTop(b *Bridge, width int) row {
+	return top(text(b.Name, name), text(fmt.Sprintf("bridge, mtu %d", b.MTU), plain), width)
+}
+
+// hostSocket is the end of the cable that is in the bay: its name and the socket.
+func hostSocket(a *Attachment) (label row, end cell) {
+	if a.HostLink == nil {
+		return text(a.Record.HostLink, wrong), cell{'○', wrong}
+	}
+	return text(a.HostLink.Name, plain), socket(a.HostLink.Up)
+}
+
+// wire is a piece of an attachment's cable; where something is wrong it shows in the middle.
+func wire(a *Attachment, width int) row {
+	var w row
+	switch {
+	case a.HostLink == nil:
+		w = fill("╌", width, wrong)
+		w[width/2].r = '╳'
+	case len(a.Problems) > 0:
+		w = fill("─", width, cable)
+		w[width/2] = cell{'!', wrong}
+	case !a.HostLink.Carrier:
+		w = fill("╌", width, cable)
+	default:
+		w = fill("─", width, cable)
+	}
+	return w
+}
+
+// portText says where a port leads that has no namespace we know at its other end.
+func (p *plan) portText(b *Bridge, port *Port) string {
+	switch {
+	case !port.Up || !port.Carrier:
+		return "no carrier"
+	case !port.Uplink && port.Kind == "veth":
+		return "veth, other end not seen"
+	case !port.Uplink:
+		return "tap"
+	}
+	uplinks := 0
+	for i := range b.Ports {
+		if b.Ports[i].Uplink {
+			uplinks++
+		}
+	}
+	for _, r := range p.view.Host.Routes {
+		if r.Link == b.Name && r.Gateway.IsValid() && uplinks == 1 {
+			return "LAN (router " + r.Gateway.String() + ")"
+		}
+	}
+	return "LAN"
+}
+
+// listed is an attachment in one line.
+func (g *group) listed(a *Attachment, nameWidth int) row {
+	l := line(g.title.fit(nameWidth), text(" "+a.IfName, plain))
+	if a.HostLink == nil {
+		return line(l, text(" (gone)", wrong))
+	}
+	if a.Link == nil {
+		return line(l, text(" (not seen)", plain))
+	}
+	for _, addr := range globals(a.Link.Addresses) {
+		l = line(l, text(" "+addr.Prefix.String(), plain))
+	}
+	return l
+}
+
+// nameWidth is the column for names that the list of a bay needs.
+func (y *bay) nameWidth() int {
+	const most = 20
+	w := 0
+	for i := range y.groups {
+		w = max(w, len(y.groups[i].title))
+	}
+	return min(w, most)
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/containernetworking/cni/pkg/types"
+	"github.com/containernetworking/cni/pkg/utils"
+	cniversion "github.com/containernetworking/cni/pkg/version"
+
+	"github.com/patchbay-cni/patchbay/pkg/attach"
+	"github.com/patchbay-cni/patchbay/pkg/config"
+)
+
+// The library's skeleton (cni/pkg/skel) is not used: it reads stdin without end, refuses a DEL
+// whose configuration is broken, answers VERSION with its own version instead of the one
+// asked, and looks whether CNI_NETNS is the host's only after ADD has changed it.
+
+// maxConfig bounds stdin; a GC list of ten thousand containers is about a megabyte.
+const maxConfig = 4 << 20
+
+// verb is one CNI command.
+type verb struct {
+	needs []string // variables, in the order in which they are named when missing
+	since string   // first version of the specification that has it
+	run   func(attach.Request, io.Writer) error
+}
+
+func verbs() map[string]verb {
+	all := []string{"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"}
+	return map[string]verb{
+		"ADD":    {needs: all, run: add},
+		"CHECK":  {needs: all, since: "0.4.0", run: quiet(attach.Check)},
+		"DEL":    {needs: []string{"CNI_CONTAINERID", "CNI_IFNAME"}, run: del},
+		"STATUS": {since: "1.1.0", run: quiet(attach.Status)},
+		"GC":     {since: "1.1.0", run: quiet(attach.GC)},
+	}
+}
+
+// add ends by a signal between two steps, and what it did is undone.
+func add(req attach.Request, out io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	return attach.Add(ctx, req, out)
+}
+
+// del is not ended by a signal: half a DEL helps nobody.
+func del(req attach.Request, _ io.Writer) error {
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	return attach.Del(context.Background(), req)
+}
+
+func quiet(run func(context.Context, attach.Request) error) func(attach.Request, io.Writer) error {
+	return func(req attach.Request, _ io.Writer) error { return run(context.Background(), req) }
+}
+
+// runCNI answers one call of a runtime and returns the exit code.
+func runCNI(command string, in io.Reader, out io.Writer) (code int) {
+	// A verb is one straight line; with more processors the runtime's idle threads only take
+	// them from the kernel, which works at the same time.
+	runtime.GOMAXPROCS(1)
+	cniVersion := cniversion.Current()
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(os.Stderr, "patchbay: %v\n%s", p, debug.Stack())
+			code = fail(out, cniVersion, types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "please report this with what is on stderr"))
+		}
+	}()
+	v, known := verbs()[command]
+	if !known && command != "VERSION" {
+		return fail(out, cniVersion, types.NewError(types.ErrInvalidEnvironmentVariables, "unknown CNI_COMMAND: "+command, "known are ADD, CHECK, DEL, GC, STATUS and VERSION"))
+	}
+	stdin, err := io.ReadAll(io.LimitReader(in, maxConfig+1))
+	if err != nil {
+		return fail(out, cniVersion, types.NewError(types.ErrIOFailure, "read network configuration: "+err.Error(), "pass the plugin's configuration on stdin"))
+	}
+	asked := config.ParseLenient(stdin).CNIVersion
+	if slices.Contains(cniversion.All.SupportedVersions(), asked) {
+		cniVersion = asked
+	}
+	if command == "VERSION" {
+		return printVersion(out, cniVersion, stdin)
+	}
+	if e := runVerb(command, v, stdin, out); e != nil {
+		return fail(out, cniVersion, e)
+	}
+	return 0
+}
+
+func runVerb(command string, v verb, stdin []byte, out io.Writer) *types.Error {
+	req, e := request(v, stdin)
+	if e != nil {
+		return e
+	}
+	if command != "DEL" {
+		if e := allowed(command, v, stdin); e != nil {
+			return e
+		}
+	}
+	if err := v.run(req, out); err != nil {
+		return attach.CNIError(err)
+	}
+	return nil
+}
+
+// allowed refuses what DEL puts up with: too large a configuration, and a version of the
+// specification that does not have the verb yet.
+func allowed(command string, v verb, stdin []byte) *types.Error {
+	if len(stdin) > maxConfig {
+		return types.NewError(types.ErrDecodingFailure, fmt.Sprintf("network configuration is larger than %d bytes", maxConfig), "pass one plugin's configuration, not a list of them")
+	}
+	asked := config.ParseLenient(stdin).CNIVersion
+	if v.since == "" || !slices.Contains(cniversion.All.SupportedVersions(), asked) {
+		return nil
+	}
+	if ok, err := cniversion.GreaterThanOrEqualTo(asked, v.since); err != nil || !ok {
+		return types.NewError(types.ErrIncompatibleCNIVersion, "config version does not allow "+command, fmt.Sprintf("cniVersion is %s, %s came with %s", asked, command, v.since))
+	}
+	return nil
+}
+
+// request reads the variables of a verb and checks their form (CNI SPEC.md section 2).
+func request(v verb, stdin []byte) (attach.Request, *types.Error) {
+	req := attach.Request{
+		ContainerID: os.Getenv("CNI_CONTAINERID"),
+		Netns:       os.Getenv("CNI_NETNS"),
+		IfName:      os.Getenv("CNI_IFNAME"),
+		Args:        os.Getenv("CNI_ARGS"),
+		Config:      stdin,
+	}
+	override := os.Getenv("CNI_NETNS_OVERRIDE")
+	req.HostNetnsAllowed = override == "1" || strings.EqualFold(override, "true")
+	var missing []string
+	for _, name := range v.needs {
+		if os.Getenv(name) == "" {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return req, types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("required env variables [%s] missing", strings.Join(missing, ",")), "the runtime has to set them")
+	}
+	if len(v.needs) == 0 {
+		return req, nil
+	}
+	return req, wellFormed(req)
+}
+
+func wellFormed(req attach.Request) *types.Error {
+	const longest = 200 // leaves room for "@<ifname>.json" in a file name
+	if e := utils.ValidateContainerID(req.ContainerID); e != nil {
+		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: %s: %q", e.Msg, req.ContainerID), "use letters, digits, dot, underscore and dash, a letter or digit first")
+	}
+	if len(req.ContainerID) > longest {
+		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: %d bytes are too long", len(req.ContainerID)), fmt.Sprintf("use at most %d", longest))
+	}
+	if e := utils.ValidateInterfaceName(req.IfName); e != nil {
+		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_IFNAME: %s: %q", e.Msg, req.IfName), "use 1 to 15 bytes without /, : and white space")
+	}
+	return nil
+}
+
+// printVersion answers VERSION: with the version asked if it is known (CNI SPEC.md section 4).
+func printVersion(out io.Writer, cniVersion string, stdin []byte) int {
+	if len(strings.TrimSpace(string(stdin))) == 0 {
+		cniVersion = cniversion.Current()
+	}
+	return write(out, 0, struct {
+		CNIVersion string   `json:"cniVersion"`
+		Supported  []string `json:"supportedVersions"`
+	}{cniVersion, cniversion.All.SupportedVersions()})
+}
+
+// fail prints the specification's error object, which unlike the library's has cniVersion.
+func fail(out io.Writer, cniVersion string, e *types.Error) int {
+	return write(out, 1, struct {
+		CNIVersion string `json:"cniVersion"`
+		*types.Error
+	}{cniVersion, e})
+}
+
+func write(out io.Writer, code int, object any) int {
+	text, err := json.MarshalIndent(object, "", "    ")
+	if err == nil {
+		_, err = out.Write(append(text, '\n'))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "patchbay: write answer:", err)
+		return 1
+	}
+	return code
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/topo"
+)
+
+// showFlags are the flags of `patchbay show`.
+type showFlags struct {
+	stateDir, output string
+	ascii            bool
+	width            int
+	topo.Options
+}
+
+// showCommand draws what is patched into what.
+func showCommand() *cobra.Command {
+	f := &showFlags{}
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Draw this host's bridges, cables and namespaces",
+		Long: `Draw this host: its bridges with their sockets, the cables plugged into them, and the
+namespaces at their other ends, from the kernel and the records. Where the two differ the
+picture has a mark and a sentence below it. Nothing is changed. Without root the records and
+the inside of namespaces cannot be seen, and the command says so.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.Bridge, "bridge", "", "only this bridge")
+	flags.StringVar(&f.Network, "network", "", "only attachments of this network")
+	flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "where the records are")
+	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
+	flags.IntVar(&f.width, "width", 0, "columns, at least 40 (default the terminal's, else 80)")
+	return cmd
+}
+
+func (f *showFlags) run(out io.Writer) error {
+	if f.output != "text" && f.output != "json" {
+		return fmt.Errorf("--output %q: it is text or json", f.output)
+	}
+	view, err := topo.Gather(f.stateDir, f.Options)
+	if err != nil {
+		return err
+	}
+	if f.output == "json" {
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(view)
+	}
+	return topo.Draw(out, view, f.style(out))
+}
+
+// style follows what the person has: the terminal's width, NO_COLOR (no-color.org), the locale.
+func (f *showFlags) style(out io.Writer) topo.Style {
+	s := topo.Style{Width: f.width, ASCII: f.ascii || !localeIsUTF8()}
+	file, ok := out.(*os.File)
+	if !ok {
+		return s
+	}
+	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return s // no terminal
+	}
+	s.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if s.Width == 0 {
+		s.Width = int(size.Col)
+	}
+	return s
+}
+
+// localeIsUTF8 asks the variables in the order of locale(7).
+func localeIsUTF8() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value := os.Getenv(name); value != "" {
+			value = strings.ReplaceAll(strings.ToLower(value), "-", "")
+			return strings.HasSuffix(value, "utf8")
+		}
+	}
+	return false
+}
