@@ -128,6 +128,9 @@ func (a *adding) replaceDead(ctx context.Context) error {
 	if errors.Is(a.state.Broken, store.ErrNewer) {
 		return a.state.Broken
 	}
+	if l == nil && a.state.Record == nil && a.state.Broken == nil {
+		return nil // the usual case: nothing was ever there
+	}
 	for _, address := range a.recorded() {
 		a.prefer = append(a.prefer, address.Address.Addr())
 	}
@@ -177,7 +180,7 @@ func (a *adding) routeGateways() error {
 			a.record.HostRoutes = append(a.record.HostRoutes, address.Address.Addr())
 		}
 	}
-	if len(a.record.HostRoutes) == 0 {
+	if len(a.record.HostRoutes) == 0 && len(a.cfg.IPAM.Gateways) == 0 {
 		return nil
 	}
 	return a.state.Save(a.record)

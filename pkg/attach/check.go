@@ -122,7 +122,20 @@ func (c *checking) bridge() (*link.Bridge, error) {
 	if want := c.interfaceOf(b.Name, ""); b.Ours && want != nil && want.Mac != "" && want.Mac != b.MAC.String() {
 		c.differ("bridge %s has MAC %s, it had %s", b.Name, b.MAC, want.Mac)
 	}
+	c.hostRoutes(b)
 	return b, c.gateways(b)
+}
+
+// hostRoutes looks for those of addresses that are in no subnet of the bridge.
+func (c *checking) hostRoutes(b *link.Bridge) {
+	if c.record == nil {
+		return
+	}
+	for _, addr := range c.record.HostRoutes {
+		if !c.host.HasHostRoute(b, addr) {
+			c.differ("the host has lost the route of %s to bridge %s", addr, b.Name)
+		}
+	}
 }
 
 func (c *checking) gateways(b *link.Bridge) error {

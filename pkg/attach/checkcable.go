@@ -46,14 +46,20 @@ func (c *checking) hostEnd(b *link.Bridge, inside *link.Link) error {
 	if c.record.Role == store.RolePort && !l.Up {
 		c.differ("host link %s is down", l.Name) // a tap is set up by who runs the guest
 	}
-	if c.record.Role == store.RolePort && inside != nil && inside.Peer != l.Index {
+	if c.record.Role == store.RolePort && inside != nil && !onePair(l, inside) {
 		c.differ("%s in the container is not the other end of %s", inside.Name, l.Name)
+	}
+	if want := c.interfaceOf(l.Name, ""); want != nil && c.record.Role == store.RolePort {
+		c.compare("host link "+l.Name, l, want)
 	}
 	if b == nil {
 		return nil
 	}
 	return c.port(b, l)
 }
+
+// onePair looks from both ends: an index is only unique in its own namespace.
+func onePair(a, b *link.Link) bool { return a.Peer == b.Index && b.Peer == a.Index }
 
 func (c *checking) port(b *link.Bridge, l *link.Link) error {
 	if l.Master != b.Index {
@@ -94,7 +100,7 @@ func (c *checking) inside() (*link.Link, error) {
 		c.differ("prevResult does not hold %s", c.req.IfName)
 		return l, nil
 	}
-	c.compareInside(l, want)
+	c.compare(l.Name+" in the container", l, want)
 	return l, nil
 }
 
@@ -104,16 +110,17 @@ func (c *checking) chainedWithoutInside(want *types100.Interface) bool {
 
 func (c *checking) isPort() bool { return c.record == nil || c.record.Role == store.RolePort }
 
-func (c *checking) compareInside(l *link.Link, want *types100.Interface) {
+// compare compares one end of the cable with prevResult, and its MTU with the configuration.
+func (c *checking) compare(name string, l *link.Link, want *types100.Interface) {
 	if want.Mac != "" && want.Mac != l.MAC.String() {
-		c.differ("%s in the container has MAC %s, it had %s", l.Name, l.MAC, want.Mac)
+		c.differ("%s has MAC %s, it had %s", name, l.MAC, want.Mac)
 	}
 	mtu := want.Mtu
 	if c.cfg.MTU != 0 && c.isPort() {
 		mtu = c.cfg.MTU
 	}
 	if mtu != 0 && mtu != l.MTU {
-		c.differ("%s in the container has MTU %d, not %d", l.Name, l.MTU, mtu)
+		c.differ("%s has MTU %d, not %d", name, l.MTU, mtu)
 	}
 }
 
@@ -159,7 +166,7 @@ func (c *checking) wantedRoutes() []link.Route {
 	}
 	for _, p := range c.cfg.PrevResult.Routes {
 		r := routeOfResult(p)
-		if !r.GW.IsValid() {
+		if !r.GW.IsValid() && !onLink(p.Scope) {
 			r.GW = firstGateway(addresses, r.Dst.Addr().Is4())
 		}
 		if !slices.Contains(wanted, r) {

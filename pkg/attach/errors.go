@@ -41,6 +41,8 @@ type cause struct {
 // causes is the one place where an error becomes a CNI error. The first row that fits counts.
 func causes() []cause {
 	return []cause{
+		// What STATUS wraps says why, and has a code of its own that is ADD's.
+		{errNotReady, types.ErrPluginNotAvailable, "mend what is named; running containers are not concerned"},
 		{errInterrupted, types.ErrTryAgainLater, "nothing was left behind; call ADD again"},
 		{errOutput, types.ErrIOFailure, "nothing was left behind; keep the plugin's stdout open until it exits"},
 		{errAttached, CodeAttached, "call DEL first, or use another container ID or interface name"},
@@ -57,7 +59,6 @@ func causes() []cause {
 		{link.ErrDADFailed, types.ErrTryAgainLater, "find the host that uses the address (ip neigh), or exclude the address in ipam.exclude"},
 		{link.ErrRouteExists, types.ErrInvalidNetworkConfig, "give the route another priority: the container has one through another network"},
 		{link.ErrExists, types.ErrInvalidEnvironmentVariables, "use another CNI_IFNAME, or remove the interface from the namespace"},
-		{errNotReady, types.ErrPluginNotAvailable, "mend what is named; running containers are not concerned"},
 		{store.ErrBusy, types.ErrTryAgainLater, "wait for the other process to end, then call again"},
 		{store.ErrExhausted, types.ErrTryAgainLater, "delete containers that are not needed, or add a range to ipam.ranges"},
 		{store.ErrRequested, types.ErrInvalidNetworkConfig, "ask for a free address within ipam.ranges, or for none"},

@@ -85,7 +85,8 @@ func resolveDNS(cfg *config.Config) error {
 }
 
 // plannedRoutes are the configured routes and, for a default gateway, one per family that has
-// no default route with a gateway yet. Without a gateway they say "the one of the family".
+// no default route yet. Without a gateway they say "the one of the family", so that one of the
+// main table is what would be added.
 func plannedRoutes(cfg *config.Config, addresses []store.Address) []config.Route {
 	routes := slices.Clone(cfg.IPAM.Routes)
 	if !cfg.IsDefaultGateway {
@@ -94,7 +95,7 @@ func plannedRoutes(cfg *config.Config, addresses []store.Address) []config.Route
 	for _, is4 := range []bool{true, false} {
 		gateway := firstGateway(addresses, is4)
 		has := slices.ContainsFunc(routes, func(r config.Route) bool {
-			return r.Dst.Bits() == 0 && r.Dst.Addr().Is4() == is4 && r.GW.IsValid()
+			return r.Dst.Bits() == 0 && r.Dst.Addr().Is4() == is4 && (r.GW.IsValid() || r.Table == nil)
 		})
 		if gateway.IsValid() && !has {
 			routes = append(routes, config.Route{Dst: everything(is4), GW: gateway})
@@ -109,7 +110,7 @@ func routesOf(cfg *config.Config, addresses []store.Address) []link.Route {
 	routes := make([]link.Route, 0, len(planned))
 	for _, p := range planned {
 		r := link.Route{Dst: p.Dst, GW: p.GW, MTU: p.MTU, AdvMSS: p.AdvMSS, Priority: p.Priority}
-		if !r.GW.IsValid() {
+		if !r.GW.IsValid() && !onLink(p.Scope) {
 			r.GW = firstGateway(addresses, p.Dst.Addr().Is4())
 		}
 		if p.Table != nil {
@@ -121,6 +122,13 @@ func routesOf(cfg *config.Config, addresses []store.Address) []link.Route {
 		routes = append(routes, r)
 	}
 	return routes
+}
+
+// onLink reports whether a scope says that what the route leads to is on the link itself (253)
+// or the host (254): Linux takes no gateway for that.
+func onLink(scope *int) bool {
+	const link = 253 // RT_SCOPE_LINK
+	return scope != nil && *scope >= link
 }
 
 func everything(is4 bool) netip.Prefix {
