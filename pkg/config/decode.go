@@ -26,14 +26,16 @@ func (d *decoder) fail(e *Error) {
 	}
 }
 
-// raw finds a key. JSON null is the same as absent. Like encoding/json it prefers the exact
-// spelling and takes another case if there is only that.
+// raw finds a key. JSON null is the same as absent. It prefers the exact spelling and takes
+// another case if there is only that, as encoding/json does; of several, the first in the
+// alphabet, so that two readings agree.
 func (s section) raw(key string) (json.RawMessage, bool) {
 	value, found := s.fields[key]
 	if !found {
+		first := ""
 		for k, v := range s.fields {
-			if strings.EqualFold(k, key) {
-				value, found = v, true
+			if strings.EqualFold(k, key) && (!found || k < first) {
+				first, value, found = k, v, true
 			}
 		}
 	}
@@ -121,13 +123,19 @@ func object(data []byte) (section, *Error) {
 }
 
 func undecodable(data []byte, err error) *Error {
-	e := &Error{Kind: Undecodable, Msg: "network configuration is not a JSON object: " + err.Error()}
+	e := &Error{
+		Kind: Undecodable, Msg: "network configuration is not a JSON object: " + err.Error(),
+		Details: "pass one object, the plugin's configuration, on stdin",
+	}
 	var syntax *json.SyntaxError
+	var other *json.UnmarshalTypeError
 	switch {
 	case len(bytes.TrimSpace(data)) == 0:
 		e.Msg, e.Details = "network configuration is empty", "pass the plugin's configuration on stdin"
 	case errors.As(err, &syntax):
-		e.Details = fmt.Sprintf("reading stopped at byte %d of %d, after %q", syntax.Offset, len(data), tail(data[:min(int(syntax.Offset), len(data))]))
+		e.Details = fmt.Sprintf("reading stopped at byte %d of %d, after %q: mend it there", syntax.Offset, len(data), tail(data[:min(int(syntax.Offset), len(data))]))
+	case errors.As(err, &other):
+		e.Msg = "network configuration is not a JSON object: it is of type " + other.Value
 	}
 	return e
 }

@@ -1,6 +1,9 @@
 package config
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Attachment is one member of cni.dev/valid-attachments.
 type Attachment struct {
@@ -22,10 +25,14 @@ func ValidAttachments(data []byte) (valid []Attachment, present bool, err error)
 		if !found {
 			continue
 		}
-		if err := json.Unmarshal(raw, &valid); err != nil {
+		if err := json.Unmarshal(raw, &valid); err != nil || slices.ContainsFunc(valid, incomplete) {
 			return nil, false, invalid(key, `give a list of {"containerID": ..., "ifname": ...}`, "want a list of attachments, got %s", brief(raw))
 		}
 		return valid, true, nil
 	}
 	return nil, false, nil
 }
+
+// incomplete is a member that keeps nothing: taken as it stands, what it was meant to keep
+// would be collected.
+func incomplete(a Attachment) bool { return a.ContainerID == "" || a.IfName == "" }

@@ -2,10 +2,9 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
@@ -35,11 +34,27 @@ func (d *decoder) ipam(top section, c *Config) *IPAM {
 	out.Pool.Sets = append(d.sets(runtime, "ipRanges"), d.legacySet(s)...)
 	out.Pool.Sets = append(out.Pool.Sets, d.sets(s, "ranges")...)
 	out.Requested = d.requested(top, runtime, c.Args.IPs)
-	if out.ResolvConf != "" && !filepath.IsAbs(out.ResolvConf) {
-		d.fail(invalid("ipam.resolvConf", "give a path that begins with /", "%q is not an absolute path", out.ResolvConf))
+	if out.ResolvConf != "" {
+		d.absolute("ipam.resolvConf", out.ResolvConf)
 	}
 	d.completePool(&out.Pool, c.CNIVersion)
+	d.gateways(out)
 	return out
+}
+
+// gateways looks at the gateways asked for by CNI_ARGS: each must be in a subnet, and no
+// container may get it as its own address.
+func (d *decoder) gateways(c *IPAM) {
+	for _, gateway := range c.Gateways {
+		inSubnet := slices.ContainsFunc(slices.Concat(c.Pool.Sets...), func(r ipam.Range) bool { return r.Subnet.Contains(gateway) })
+		if !inSubnet {
+			d.fail(environment("GATEWAY: %s is in no subnet of the network", "ask for a gateway within a subnet of ipam.ranges, or for none", gateway))
+		}
+		if slices.Contains(c.Requested, gateway) {
+			d.fail(environment("GATEWAY: %s is asked for as the container's address too", "ask for two addresses", gateway))
+		}
+		c.Pool.Exclude = append(c.Pool.Exclude, netip.PrefixFrom(gateway, gateway.BitLen()))
+	}
 }
 
 // ipamWithoutType checks at least that the section is an object.
@@ -51,6 +66,8 @@ func (d *decoder) ipamWithoutType(top section) {
 	}
 }
 
+const rangeHelp = "a range needs a subnet without host bits and addresses within it; ranges of a set are of one family, no two overlap, and exclude leaves something of each set"
+
 // completePool checks the ranges against each other.
 func (d *decoder) completePool(pool *ipam.Pool, cniVersion string) {
 	if d.err != nil {
@@ -61,11 +78,10 @@ func (d *decoder) completePool(pool *ipam.Pool, cniVersion string) {
 		return
 	}
 	if err := pool.Complete(); err != nil {
-		d.fail(invalid("ipam.ranges", "mend the range that is named", "%v", err))
+		d.fail(invalid("ipam.ranges", rangeHelp, "%v", err))
 		return
 	}
-	// Results before 0.3.0 hold one address per family (CNI SPEC 0.2.0, result).
-	if strings.HasPrefix(cniVersion, "0.1.") || strings.HasPrefix(cniVersion, "0.2.") {
+	if beforeLists(cniVersion) {
 		d.oneSetPerFamily(pool, cniVersion)
 	}
 }
@@ -85,7 +101,19 @@ func (d *decoder) legacySet(s section) []ipam.Set {
 	if _, found := s.raw("subnet"); !found {
 		return nil
 	}
-	return []ipam.Set{{d.oneRange(s)}}
+	set := ipam.Set{d.oneRange(s)}
+	d.complete("ipam", set)
+	return []ipam.Set{set}
+}
+
+// complete fills a set's ranges and checks them; key is where they were written.
+func (d *decoder) complete(key string, set ipam.Set) {
+	if d.err != nil {
+		return
+	}
+	if err := set.Complete(); err != nil {
+		d.fail(invalid(key, rangeHelp, "%v", err))
+	}
 }
 
 func (d *decoder) sets(s section, key string) []ipam.Set {
@@ -95,16 +123,37 @@ func (d *decoder) sets(s section, key string) []ipam.Set {
 		for _, fields := range list {
 			sets[i] = append(sets[i], d.oneRange(section{path: s.path + key + ": ", fields: fields}))
 		}
+		d.complete(s.path+key, sets[i])
 	}
 	return sets
 }
 
 func (d *decoder) oneRange(s section) ipam.Range {
-	return ipam.Range{
+	r := ipam.Range{
 		Subnet:  d.prefix(s, "subnet"),
 		Start:   d.address(s, "rangeStart"),
 		End:     d.address(s, "rangeEnd"),
 		Gateway: d.address(s, "gateway"),
+	}
+	d.unicast(s.path+"subnet", r.Subnet.Addr(), r.Subnet)
+	d.unicast(s.path+"gateway", r.Gateway, r.Gateway)
+	return r
+}
+
+// unicast refuses addresses that no interface can have, or that never leave one; the kernel
+// takes some of them. found is how the address was written.
+func (d *decoder) unicast(key string, addr netip.Addr, found any) {
+	kind := ""
+	switch {
+	case addr.IsMulticast():
+		kind = "multicast"
+	case addr.IsLoopback():
+		kind = "loopback"
+	case addr.IsUnspecified():
+		kind = "unspecified"
+	}
+	if kind != "" {
+		d.fail(invalid(key, "give unicast addresses, such as 10.1.2.3 or 2001:db8::3", "%s is %s", found, kind))
 	}
 }
 
@@ -143,18 +192,27 @@ func (d *decoder) prefix(s section, key string) netip.Prefix {
 	if text == "" {
 		return netip.Prefix{}
 	}
-	prefix, err := netip.ParsePrefix(text)
+	prefix, err := parsePrefix(text)
 	if err != nil {
 		d.fail(invalid(s.path+key, "give a subnet like 10.1.2.0/24 or 2001:db8::/64", "%q is not a CIDR", text))
 	}
 	return prefix
 }
 
+// parsePrefix refuses IPv4 in IPv6 form, as host-local does: it would hold no IPv4 address.
+func parsePrefix(text string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(text)
+	if err == nil && prefix.Addr().Is4In6() {
+		return netip.Prefix{}, errors.New("IPv4 in IPv6 form")
+	}
+	return prefix, err
+}
+
 // prefixes is a list of CIDRs and addresses, an address being a CIDR of its own.
 func (d *decoder) prefixes(s section, key string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, text := range d.texts(s, key) {
-		if prefix, err := netip.ParsePrefix(text); err == nil {
+		if prefix, err := parsePrefix(text); err == nil {
 			out = append(out, prefix.Masked())
 			continue
 		}

@@ -102,10 +102,20 @@ func (d *decoder) network(c *Config) {
 	if c.Name != "" && utils.ValidateNetworkName(c.Name) != nil {
 		d.fail(invalid("name", "use letters, digits, dot, underscore and dash, a letter or digit first", "invalid characters in network name %q", c.Name))
 	}
-	for key, dir := range map[string]string{"stateDir": c.StateDir, "ipam.dataDir": c.DataDir} {
-		if !filepath.IsAbs(dir) {
-			d.fail(invalid(key, "give a path that begins with /", "%q is not an absolute path", dir))
-		}
+	if most := 255; len(c.Name) > most { // of a file name, NAME_MAX
+		d.fail(invalid("name", fmt.Sprintf("use at most %d", most), "%d bytes are too long", len(c.Name)))
+	}
+	if c.Type == "" {
+		d.fail(invalid("type", `set it to "`+TypeName+`"`, "missing"))
+	}
+	// The state directory first: the data directory is in it unless it was given.
+	d.absolute("stateDir", c.StateDir)
+	d.absolute("ipam.dataDir", c.DataDir)
+}
+
+func (d *decoder) absolute(key, path string) {
+	if !filepath.IsAbs(path) {
+		d.fail(invalid(key, "give a path that begins with /", "%q is not an absolute path", path))
 	}
 }
 
@@ -123,8 +133,8 @@ func (d *decoder) bridge(top section, c *Config) {
 	if c.Bridge == "" {
 		c.Bridge = DefaultBridge
 	}
-	if err := utils.ValidateInterfaceName(c.Bridge); err != nil {
-		d.fail(invalid("bridge", "give the name of a bridge: 1 to 15 bytes without /, : and white space", "%q cannot name an interface: %s", c.Bridge, strings.TrimPrefix(err.Msg, "interface ")))
+	if err := ValidateInterfaceName(c.Bridge); err != nil {
+		d.fail(invalid("bridge", "give the name of a bridge: 1 to 15 bytes without /, :, % and white space", "%q cannot name an interface: %v", c.Bridge, err))
 	}
 }
 
@@ -140,6 +150,7 @@ func (d *decoder) agree(c *Config) {
 		d.fail(invalid("disableContainerInterface", `leave "ipam" out, or set the key to false`, "cannot be true together with ipam"))
 	}
 	if c.IPAM == nil {
+		d.addressless(c)
 		return
 	}
 	has6 := false
@@ -149,6 +160,19 @@ func (d *decoder) agree(c *Config) {
 	if has6 && c.MTU != 0 && c.MTU < minMTU6 {
 		d.fail(invalid("mtu", fmt.Sprintf("give at least %d, or no IPv6 ranges", minMTU6), "%d is too small for IPv6", c.MTU))
 	}
+}
+
+// addressless refuses what would fail when the result is printed, after all the work: results
+// before 0.3.0 must hold an address (CNI SPEC 0.2.0, result).
+func (d *decoder) addressless(c *Config) {
+	if beforeLists(c.CNIVersion) && c.PrevResult == nil {
+		d.fail(invalid("cniVersion", `use 0.3.0 or later, or give addresses with "ipam"`, "a result of %s cannot be without addresses", c.CNIVersion))
+	}
+}
+
+// beforeLists reports whether a version's results hold one address per family, not a list.
+func beforeLists(cniVersion string) bool {
+	return strings.HasPrefix(cniVersion, "0.1.") || strings.HasPrefix(cniVersion, "0.2.")
 }
 
 // dns decides which of the three sources wins: the runtime's capability, then the key "dns";

@@ -1,6 +1,12 @@
 package config
 
 import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/version"
 )
@@ -16,7 +22,7 @@ func (d *decoder) prevResult(top section, cniVersion string) *types100.Result {
 	if err != nil {
 		d.fail(&Error{
 			Kind: Undecodable, Msg: "prevResult: cannot be decoded as a result of version " + cniVersion,
-			Details: err.Error(),
+			Details: err.Error() + ": pass what ADD, or the plugin before this one, printed",
 		})
 		return nil
 	}
@@ -24,11 +30,43 @@ func (d *decoder) prevResult(top section, cniVersion string) *types100.Result {
 }
 
 func decodeResult(cniVersion string, raw []byte) (*types100.Result, error) {
+	raw, err := completeResult(cniVersion, raw)
+	if err != nil {
+		return nil, err
+	}
 	result, err := version.NewResult(cniVersion, raw)
 	if err != nil {
 		return nil, err
 	}
 	return types100.NewResultFromResult(result)
+}
+
+// completeResult adds the version to a result that has none, as plugins before 1.0.0 may leave
+// it out and containernetworking/cni's ParsePrevResult does. It refuses null as a member of a
+// list, on which the conversions between versions panic.
+func completeResult(cniVersion string, raw []byte) ([]byte, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil {
+		return nil, err
+	}
+	for key, value := range fields {
+		if isResultList(key) && holdsNull(value) {
+			return nil, errors.New(key + ": a member is null")
+		}
+	}
+	if d := (&decoder{}); d.text(section{fields: fields}, "cniVersion") == "" && d.err == nil {
+		fields["cniVersion"] = json.RawMessage(strconv.Quote(cniVersion))
+	}
+	return json.Marshal(fields) // each key once: what was looked at is what is decoded
+}
+
+func isResultList(key string) bool {
+	return slices.Contains([]string{"interfaces", "ips", "routes"}, strings.ToLower(key))
+}
+
+func holdsNull(value json.RawMessage) bool {
+	var list []*json.RawMessage
+	return json.Unmarshal(value, &list) == nil && slices.Contains(list, nil)
 }
 
 // PrevResultLenient is the prevResult of a configuration whatever else is wrong with it; nil

@@ -34,6 +34,7 @@ func (d *decoder) route(s section, r *Route) {
 		d.fail(invalid(s.path+"dst", "write "+r.Dst.Masked().String(), "%s has host bits set", r.Dst))
 	}
 	r.Dst = r.Dst.Masked()
+	d.unicast(s.path+"gw", r.GW, r.GW)
 	if r.GW.IsValid() && r.GW.Is4() != r.Dst.Addr().Is4() {
 		d.fail(invalid(s.path+"gw", "give a gateway of the destination's family", "%s cannot be the gateway to %s", r.GW, r.Dst))
 	}

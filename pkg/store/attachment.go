@@ -57,10 +57,16 @@ func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) 
 func OpenExisting(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs, readOnly: true}
 	err := a.lock(ctx, os.O_RDONLY)
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG) {
+	if isAbsent(err) {
 		return a, nil
 	}
 	return a, err
+}
+
+// isAbsent reports whether a file is not there and cannot be: a name that is too long, a plain
+// file where a directory would have to be. What was never made is nothing that DEL could miss.
+func isAbsent(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG) || errors.Is(err, unix.ENOTDIR)
 }
 
 // TryOpen is Open without waiting: ErrBusy at once if another verb holds the attachment, and
@@ -163,7 +169,7 @@ func (a *Attachment) Close() error {
 // attachment loses, and the first that the next verb makes again.
 func (a *Attachment) Forget() error {
 	for _, path := range []string{a.path() + tempSuffix, a.path()} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(path); err != nil && !isAbsent(err) {
 			return fmt.Errorf("remove record: %w", err)
 		}
 	}

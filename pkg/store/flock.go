@@ -18,24 +18,44 @@ const LockTimeout = 10 * time.Second
 // ErrBusy is wrapped when a lock could not be had in LockTimeout.
 var ErrBusy = errors.New("in use by another process")
 
-// lock takes an exclusive flock. It ends with ErrBusy after LockTimeout and with ctx's error
-// when that is done first; a file whose lock failed must not be used again.
+// lock takes an exclusive flock, or closes the file. It ends with ErrBusy after LockTimeout
+// and with ctx's error when that is done first.
 func lock(ctx context.Context, f *os.File) error {
 	err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
-	if !errors.Is(err, unix.EWOULDBLOCK) {
-		return err
+	if errors.Is(err, unix.EWOULDBLOCK) && ctx.Err() == nil {
+		return wait(ctx, f)
 	}
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ctx.Err()
 	}
-	// flock(2) knows no deadline, so a goroutine waits; if it never returns it ends with
-	// the process.
-	locked := make(chan error, 1)
-	go func() { locked <- flock(f, unix.LOCK_EX) }()
+	if err != nil {
+		f.Close()
+	}
+	return err
+}
+
+// wait is for a lock that somebody has. flock(2) knows no deadline, so a goroutine waits; if it
+// never returns it ends with the process, and if it gets what nobody wants any more, it closes
+// the file: not before, because the number would be another file's while flock still uses it.
+func wait(ctx context.Context, f *os.File) error {
+	locked := make(chan error)
+	given := make(chan struct{})
+	defer close(given)
+	go func() {
+		err := flock(f, unix.LOCK_EX)
+		select {
+		case locked <- err:
+		case <-given:
+			f.Close()
+		}
+	}()
 	timer := time.NewTimer(LockTimeout)
 	defer timer.Stop()
 	select {
 	case err := <-locked:
+		if err != nil {
+			f.Close()
+		}
 		return err
 	case <-ctx.Done():
 		return ctx.Err()

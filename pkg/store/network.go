@@ -48,7 +48,6 @@ func lockNetwork(ctx context.Context, dir string, create int) (*network, error) 
 		return nil, fmt.Errorf("open address lock: %w", err)
 	}
 	if err := lock(ctx, f); err != nil {
-		f.Close()
 		return nil, fmt.Errorf("lock addresses: %w", err)
 	}
 	return &network{dir: dir, lock: f}, nil
@@ -83,8 +82,10 @@ func (n *network) holder(addr netip.Addr) (string, error) {
 
 // take writes the address file. The file must not hold another owner.
 func (n *network) take(addr netip.Addr, key Key) error {
-	if info, err := os.Lstat(n.path(addr)); err == nil && info.Size() == 0 {
-		_ = os.Remove(n.path(addr)) // a torn one; if it stays, the next call says so
+	if info, err := os.Lstat(n.path(addr)); err == nil && info.Mode().IsRegular() {
+		if text, err := n.holder(addr); err == nil && text == "" {
+			_ = os.Remove(n.path(addr)) // a torn one; if it stays, the next call says so
+		}
 	}
 	f, err := os.OpenFile(n.path(addr), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -103,6 +104,10 @@ func (n *network) give(addr netip.Addr, key Key) error {
 	if err != nil || (text != "" && !owned(text, key)) {
 		return err
 	}
+	return n.remove(addr)
+}
+
+func (n *network) remove(addr netip.Addr) error {
 	if err := os.Remove(n.path(addr)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("free address: %w", err)
 	}
@@ -131,6 +136,15 @@ func (n *network) ofOwner(key Key) (exact []netip.Addr, err error) {
 		return legacy, nil
 	}
 	return exact, nil
+}
+
+// giveAll removes every address file of an owner.
+func (n *network) giveAll(key Key) error {
+	addrs, err := n.ofOwner(key)
+	for _, addr := range addrs {
+		err = errors.Join(err, n.remove(addr))
+	}
+	return err
 }
 
 // all are the addresses that have a file, torn ones too.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -94,15 +95,22 @@ func decodeRecord(data []byte) (*Record, error) {
 	if len(data) == 0 {
 		return nil, nil
 	}
+	// The version alone first: the rest of a newer form may be of shapes unknown here.
+	var form struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(data, &form); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	if form.Version > RecordVersion {
+		return nil, fmt.Errorf("%w: %w: it has version %d, this one knows versions up to %d", ErrUnreadable, ErrNewer, form.Version, RecordVersion)
+	}
+	if form.Version < 1 {
+		return nil, fmt.Errorf("%w: it has no version", ErrUnreadable)
+	}
 	r := &Record{}
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	if r.Version > RecordVersion {
-		return nil, fmt.Errorf("%w: %w: it has version %d, this one knows versions up to %d", ErrUnreadable, ErrNewer, r.Version, RecordVersion)
-	}
-	if r.Version < 1 {
-		return nil, fmt.Errorf("%w: it has no version", ErrUnreadable)
 	}
 	return r, nil
 }
@@ -122,12 +130,14 @@ func List(stateDir string) ([]Entry, error) {
 	if _, err := os.ReadDir(stateDir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read state directory: %w", err)
 	}
-	paths, err := filepath.Glob(filepath.Join(stateDir, "*", "*@*.json"))
+	// Not a pattern with stateDir in it: a [ there would be part of the pattern.
+	names, err := fs.Glob(os.DirFS(stateDir), "*/*@*.json")
 	if err != nil {
 		return nil, fmt.Errorf("list records of %s: %w", stateDir, err)
 	}
 	var entries []Entry
-	for _, path := range paths {
+	for _, name := range names {
+		path := filepath.Join(stateDir, name)
 		e := Entry{Path: path, Key: keyOf(path)}
 		data, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {

@@ -84,29 +84,20 @@ func (a *Attachment) Release(ctx context.Context) error {
 		dataDir = a.Record.DataDir
 	}
 	n, err := openExistingNetwork(ctx, dataDir, a.Key.Network)
-	if errors.Is(err, os.ErrNotExist) {
+	if isAbsent(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer n.close()
-	addrs, err := a.held(n)
-	for _, addr := range addrs {
-		err = errors.Join(err, n.give(addr, a.Key))
+	if a.Record == nil {
+		return n.giveAll(a.Key)
+	}
+	for _, address := range a.Record.Addresses {
+		err = errors.Join(err, n.give(address.Address.Addr(), a.Key))
 	}
 	return err
-}
-
-func (a *Attachment) held(n *network) ([]netip.Addr, error) {
-	if a.Record == nil {
-		return n.ofOwner(a.Key)
-	}
-	var addrs []netip.Addr
-	for _, address := range a.Record.Addresses {
-		addrs = append(addrs, address.Address.Addr())
-	}
-	return addrs, nil
 }
 
 // Holds reports the first address of the record whose file does not name this attachment
@@ -142,11 +133,11 @@ func Free(dirs Dirs, networkName string, pool ipam.Pool, most int) (int, error) 
 	for set := range pool.Sets {
 		free := 0
 		for addr := range pool.Candidates(set, netip.Addr{}) {
+			if free >= least {
+				break // before the next one is looked at: half a /64 cannot be counted
+			}
 			if !taken[addr] || isTorn(n, addr) {
 				free++
-			}
-			if free == least {
-				break
 			}
 		}
 		least = min(least, free)
