@@ -1,0 +1,192 @@
+# Shared by every script here; source it, do not run it.
+#
+#   as_builder CMD...   run CMD as the person the tree belongs to: nothing is ever built by root for somebody else
+#   as_tester CMD...    the same, but as_root still works inside CMD
+#   as_root CMD...      run CMD as root, with only the environment it needs
+#   need_tools NAME...  install the plain tools that are missing, after saying so
+#   build_patchbay, build_reference, build_test NAME, build_tool NAME   put a program in bin/ or .cache/bin/
+#
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+export PATCHBAY_BIN=$ROOT/bin/patchbay
+export PATCHBAY_CACHE_BIN=$ROOT/.cache/bin
+
+# The version is stamped by build_patchbay; go's own stamp fails where git distrusts the owner of the tree.
+export GOFLAGS="${GOFLAGS:+$GOFLAGS }-buildvcs=false"
+export GOWORK=off
+export HOME="${HOME:-$(cd ~ && pwd)}"
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# home_of USER prints USER's home directory.
+home_of() { getent passwd "$1" | cut -d: -f6; }
+
+# builder_uid prints the uid that builds: the user behind sudo when the tree is theirs, else our own.
+builder_uid() {
+	if [[ $EUID -eq 0 && ${SUDO_UID:-0} -ne 0 && $(stat -c %u "$ROOT") -eq $SUDO_UID ]]; then
+		echo "$SUDO_UID"
+	else
+		echo "$EUID"
+	fi
+}
+
+# find_go puts Go on PATH. sudo drops the user's PATH, and with it the usual places of Go.
+find_go() {
+	command -v go >/dev/null && return
+	local dirs=(/usr/local/go/bin /usr/lib/go/bin /usr/lib/go-*/bin /snap/bin) home
+	for home in "$HOME" ${SUDO_USER:+"$(home_of "$SUDO_USER")"}; do
+		dirs+=("$home"/go/bin "$home"/.local/go/bin "$home"/sdk/go*/bin)
+	done
+	local dir
+	for dir in "${dirs[@]}"; do
+		[[ -x $dir/go ]] && PATH=$dir:$PATH && return
+	done
+	die "Go is not on PATH and not at its usual places; Patchbay needs Go 1.26 or later: https://go.dev/dl"
+}
+
+# drop_to_builder SETPRIV-OPTION... -- CMD... runs CMD as the user behind sudo, in that user's home.
+drop_to_builder() {
+	local options=()
+	while [[ $1 != -- ]]; do options+=("$1"); shift; done
+	shift
+	local home
+	home=$(home_of "$SUDO_UID")
+	env -u XDG_CACHE_HOME -u XDG_CONFIG_HOME HOME="$home" USER="$SUDO_USER" LOGNAME="$SUDO_USER" \
+		setpriv --reuid="$SUDO_UID" --regid="$SUDO_GID" --init-groups "${options[@]}" "$@"
+}
+
+as_builder() {
+	if [[ $(builder_uid) -eq $EUID ]]; then "$@"; else drop_to_builder -- "$@"; fi
+}
+
+# as_tester leaves the way back to root open: the two capabilities that changing one's own uid takes.
+as_tester() {
+	if [[ $(builder_uid) -eq $EUID ]]; then "$@"; return; fi
+	local caps=+setuid,+setgid
+	PATCHBAY_WAY_BACK=1 drop_to_builder --inh-caps=$caps --ambient-caps=$caps -- "$@"
+}
+
+# root_environment prints NAME=VALUE, ended by NUL, for what a program run as root may see of our environment.
+root_environment() {
+	local name
+	printf '%s\0' "PATH=$PATH:/usr/sbin:/sbin" "HOME=$(home_of 0)" USER=root LOGNAME=root
+	for name in CI TERM LANG LC_ALL HERE BENCH DEBIAN_FRONTEND http_proxy https_proxy no_proxy "${!PATCHBAY_@}"; do
+		[[ -n ${!name:-} && $name != PATCHBAY_WAY_BACK ]] && printf '%s=%s\0' "$name" "${!name}"
+	done
+	return 0
+}
+
+as_root() {
+	local environment
+	mapfile -d '' -t environment < <(root_environment)
+	if [[ $EUID -eq 0 ]]; then
+		env -i "${environment[@]}" "$@"
+	elif [[ -n ${PATCHBAY_WAY_BACK:-} ]]; then
+		setpriv --reuid=0 --regid=0 --clear-groups --inh-caps=-all --ambient-caps=-all env -i "${environment[@]}" "$@"
+	else
+		sudo -- env -i "${environment[@]}" "$@"
+	fi
+}
+
+# need_root ends the script early, and in words, where as_root could not work later.
+need_root() {
+	[[ $EUID -eq 0 ]] && return
+	command -v sudo >/dev/null || die "this needs root, and sudo is not installed: run it as root"
+	sudo true || die "this needs root, and sudo refused"
+}
+
+# package_of TOOL prints the Debian package of a plain tool. Only tools of this list are ever installed; none brings a service.
+package_of() {
+	case $1 in
+		ip | bridge | ss | tc) echo iproute2 ;;
+		ping) echo iputils-ping ;;
+		arping) echo iputils-arping ;;
+		tcpdump) echo tcpdump ;;
+		strace) echo strace ;;
+		nft) echo nftables ;;
+		ethtool) echo ethtool ;;
+		jq) echo jq ;;
+		nsenter | unshare | setpriv | mount) echo util-linux ;;
+		sysctl | ps) echo procps ;;
+		*) die "no package is known for the tool $1" ;;
+	esac
+}
+
+# need_tools TOOL... installs the packages of the tools that are missing; with nothing missing it does nothing.
+need_tools() {
+	local PATH=$PATH:/usr/sbin:/sbin tool package missing=() packages=()
+	for tool; do
+		command -v "$tool" >/dev/null && continue
+		package=$(package_of "$tool") || exit
+		missing+=("$tool")
+		[[ " ${packages[*]} " == *" $package "* ]] || packages+=("$package")
+	done
+	[[ ${#missing[@]} -eq 0 ]] && return
+	say "missing: ${missing[*]}; Debian packages: ${packages[*]} (plain tools, no service)"
+	command -v apt-get >/dev/null || die "there is no apt-get here: install ${missing[*]} yourself"
+	need_root
+	confirm "install them with apt-get?" || die "not installed: ${missing[*]}"
+	DEBIAN_FRONTEND=noninteractive as_root apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+}
+
+# confirm QUESTION asks when somebody is there to answer; a CI or a pipe is a yes.
+confirm() {
+	[[ -n ${CI:-} || ! -t 0 || ! -t 2 ]] && return
+	local answer
+	read -r -p "$1 [Y/n] " answer </dev/tty
+	[[ -z $answer || $answer == [yY]* ]]
+}
+
+# version prints a semantic version: $VERSION, else the last tag as git describes it, else the first release.
+version() {
+	local v=${VERSION:-}
+	[[ -n $v ]] || v=$(as_builder git -C "$ROOT" describe --tags --match 'v[0-9]*' --dirty 2>/dev/null) || true
+	v=${v#v}
+	[[ $v =~ ^[0-9]+\.[0-9]+\.[0-9]+([-+].+)?$ ]] || v=0.1.0
+	echo "$v"
+}
+
+# go_static ARG... is go with what makes a program static and the same wherever it was built.
+go_static() { as_builder env CGO_ENABLED=0 go "$@"; }
+
+build_patchbay() {
+	find_go
+	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version)" -o "$PATCHBAY_BIN" ./plugins/patchbay
+}
+
+# build_reference builds cnitool and the reference plugins: the tool lines of test/go.mod.
+build_reference() {
+	find_go
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" tool
+}
+
+# build_cnitool builds the one program of them that the demo needs.
+build_cnitool() {
+	find_go
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/cnitool" github.com/containernetworking/cni/cnitool
+}
+
+# build_test NAME builds the program test/NAME.
+build_test() {
+	find_go
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	go_static -C "$ROOT/test" build -trimpath -o "$PATCHBAY_CACHE_BIN/$1" "./$1"
+}
+
+# build_tool NAME builds the tool line of scripts/tools/go.mod that ends in NAME; once, until go.mod or Go changes.
+build_tool() {
+	find_go
+	local stamp=$ROOT/.cache/stamp/$1 want package
+	want=$(go version; sha256sum <"$ROOT/scripts/tools/go.mod")
+	[[ -x $PATCHBAY_CACHE_BIN/$1 && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	package=$(sed -n "s|^[[:space:]]\([^ ]*/$1\)\$|\1|p" "$ROOT/scripts/tools/go.mod")
+	say "build $1, once$([[ $1 == golangci-lint ]] && echo '; it takes some minutes')"
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "$ROOT/.cache/stamp"
+	as_builder go -C "$ROOT/scripts/tools" build -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/$1" "$package"
+	as_builder tee "$stamp" <<<"$want" >/dev/null
+}
