@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// plan is how much a run does.
+type plan struct {
+	warmUp  int           // rounds that are dropped
+	rounds  int           // rounds that count, one attachment at a time
+	batches []batch       // attachments made at the same time
+	present []int         // numbers of attachments with which ADD is measured again
+	crowd   int           // rounds at each of them
+	within  time.Duration // after which the run is given up, whatever hangs
+}
+
+// batch is a number of attachments that are made, and then taken away, several at a time.
+type batch struct {
+	size, width int
+	times       int // the median of which counts
+}
+
+// planOf is the plan with a name: quick, full, or "" for full.
+func planOf(name string) (plan, error) {
+	switch name {
+	case "quick":
+		return plan{
+			warmUp: 5, rounds: 100,
+			batches: []batch{{size: 40, width: 8, times: 5}},
+			present: []int{10, 300}, crowd: 40,
+			within: 3 * time.Minute,
+		}, nil
+	case "full", "":
+		return plan{
+			warmUp: 10, rounds: 400,
+			batches: []batch{{size: 80, width: 8, times: 7}, {size: 300, width: 300, times: 2}},
+			present: []int{10, 900}, crowd: 100,
+			within: 10 * time.Minute,
+		}, nil
+	}
+	return plan{}, fmt.Errorf("BENCH is quick or full, not %q", name)
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// oneByOne compares one ADD and one DEL, with nothing else on the host.
+func oneByOne(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
+	all := []*contender{c.ours, c.reference, c.kernel, c.ourExec, c.referenceExec}
+	for _, one := range all {
+		if err := one.need(20, &c.maker); err != nil {
+			return nil, err
+		}
+	}
+	got, err := alternate(ctx, all, p.warmUp, p.rounds)
+	if err != nil {
+		return nil, err
+	}
+	rows := [][]string{{"contender", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
+	for i, one := range all {
+		row := []string{one.name, ms(got[i].adds.median()), ms(got[i].adds.quantile(0.95)), "", ""}
+		if one.del != nil {
+			row[3], row[4] = ms(got[i].dels.median()), ms(got[i].dels.quantile(0.95))
+		}
+		rows = append(rows, row)
+	}
+	ours, reference, floor := got[0], got[1], got[2].adds.median()+got[3].adds.median()
+	return []metric{
+		{"add_reference_over_ours", "ADD, reference / ours", ratio(reference.adds.median(), ours.adds.median())},
+		{"del_reference_over_ours", "DEL, reference / ours", ratio(reference.dels.median(), ours.dels.median())},
+		{"add_ours_over_floor", "ADD, ours / kernel's part + exec", ratio(ours.adds.median(), floor)},
+		{"del_ours_over_kernel", "DEL, ours / kernel's part", ratio(ours.dels.median(), got[2].dels.median())},
+	}, printTable(out, fmt.Sprintf("One at a time, alternately, %d rounds", p.rounds), rows)
+}
+
+// together compares how many attachments are made and taken away in a second, several at a time.
+func together(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
+	rows := [][]string{{"contender", "at a time", "attachments", "ADD per second", "DEL per second"}}
+	var found []metric
+	for _, b := range p.batches {
+		got, err := alternateBatches(ctx, []*contender{c.ours, c.reference}, &c.maker, b)
+		if err != nil {
+			return nil, err
+		}
+		for i, one := range []*contender{c.ours, c.reference} {
+			add, del := got[i].adds.perSecond(b.size), got[i].dels.perSecond(b.size)
+			rows = append(rows, []string{one.name, fmt.Sprint(b.width), fmt.Sprint(b.size), fmt.Sprintf("%.0f", add), fmt.Sprintf("%.0f", del)})
+		}
+		name, text := fmt.Sprintf("together_%d_", b.width), fmt.Sprintf("%d at a time, ", b.width)
+		found = append(found,
+			metric{name + "add_ours_over_reference", text + "ADDs per second, ours / reference", ratio(got[1].adds.median(), got[0].adds.median())},
+			metric{name + "del_ours_over_reference", text + "DELs per second, ours / reference", ratio(got[1].dels.median(), got[0].dels.median())})
+	}
+	return found, printTable(out, "Several at a time", rows)
+}
+
+// alternateBatches is alternate for batches; a figure is the time of a whole batch.
+func alternateBatches(ctx context.Context, all []*contender, m *maker, b batch) ([]times, error) {
+	got := make([]times, len(all))
+	for range b.times {
+		for i, one := range all {
+			if err := one.need(b.size, m); err != nil {
+				return nil, err
+			}
+			add, err := one.each(ctx, one.add, b.width, one.free[:b.size])
+			if err != nil {
+				return nil, fmt.Errorf("ADD: %w", err)
+			}
+			del, err := one.each(ctx, one.del, b.width, one.free[:b.size])
+			if err != nil {
+				return nil, fmt.Errorf("DEL: %w", err)
+			}
+			got[i].adds, got[i].dels = append(got[i].adds, add), append(got[i].dels, del)
+		}
+	}
+	return got, nil
+}
+
+// crowded compares one ADD and one DEL on a host that has many attachments already.
+func crowded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
+	all := []*contender{c.ours, c.reference}
+	rows := [][]string{{"contender", "attachments present", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
+	var got [][]times
+	for _, present := range p.present {
+		for _, one := range all {
+			if err := one.fill(ctx, present, &c.maker); err != nil {
+				return nil, err
+			}
+		}
+		at, err := alternate(ctx, all, p.warmUp, p.crowd)
+		if err != nil {
+			return nil, err
+		}
+		got = append(got, at)
+		for i, one := range all {
+			rows = append(rows, []string{
+				one.name, fmt.Sprint(present), ms(at[i].adds.median()), ms(at[i].adds.quantile(0.95)), ms(at[i].dels.median()), ms(at[i].dels.quantile(0.95)),
+			})
+		}
+	}
+	few, many := got[0], got[len(got)-1]
+	text := fmt.Sprintf("with %d attachments", p.present[len(p.present)-1])
+	return []metric{
+		{"crowded_add_reference_over_ours", "ADD " + text + ", reference / ours", ratio(many[1].adds.median(), many[0].adds.median())},
+		{"crowded_add_growth", fmt.Sprintf("ADD %s / with %d, ours", text, p.present[0]), ratio(many[0].adds.median(), few[0].adds.median())},
+		{"crowded_del_growth", fmt.Sprintf("DEL %s / with %d, ours", text, p.present[0]), ratio(many[0].dels.median(), few[0].dels.median())},
+	}, printTable(out, fmt.Sprintf("On a host with attachments, alternately, %d rounds", p.crowd), rows)
+}

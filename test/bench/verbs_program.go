@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/invoke"
+	"github.com/containernetworking/plugins/pkg/ns"
+)
+
+// conflist is the same for both: a bridge that is the default gateway, and addresses of a /16.
+const conflist = `{
+  "cniVersion": "1.0.0",
+  "name": "bench",
+  "plugins": [{
+    "type": %q,
+    "bridge": "cni0",
+    "isDefaultGateway": true,
+    "ipam": {"type": %q, "ranges": [[{"subnet": "10.88.0.0/16"}]]}
+  }]
+}`
+
+// byLibcni calls plugins as containerd, CRI-O and Podman do.
+func (p programs) byLibcni(plugin, ipam string) func(ns.NetNS) (verbs, error) {
+	return func(ns.NetNS) (verbs, error) {
+		list, err := libcni.NetworkConfFromBytes(fmt.Appendf(nil, conflist, plugin, ipam))
+		if err != nil {
+			return verbs{}, err
+		}
+		cni := libcni.NewCNIConfigWithCacheDir([]string{string(p)}, cacheDir+"/"+plugin, nil)
+		return verbs{
+			add: func(ctx context.Context, one container) error {
+				_, err := cni.AddNetworkList(ctx, list, one.runtimeConf())
+				return err
+			},
+			del: func(ctx context.Context, one container) error {
+				return cni.DelNetworkList(ctx, list, one.runtimeConf())
+			},
+		}, nil
+	}
+}
+
+func (c container) runtimeConf() *libcni.RuntimeConf {
+	return &libcni.RuntimeConf{ContainerID: c.id, NetNS: c.path, IfName: "eth0"}
+}
+
+// byExec starts a plugin the way libcni does, for the verb that does nothing.
+func (p programs) byExec(plugin string) func(ns.NetNS) (verbs, error) {
+	return func(ns.NetNS) (verbs, error) {
+		version := func(ctx context.Context, _ container) error {
+			_, err := new(invoke.RawExec).ExecPlugin(ctx, p.path(plugin), []byte(`{"cniVersion": "1.0.0"}`), []string{"CNI_COMMAND=VERSION"})
+			return err
+		}
+		return verbs{add: version}, nil
+	}
+}

@@ -1,0 +1,240 @@
+package verbs
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// TestAddressesOfEveryKind are given, and work: the containers reach their gateways and each other.
+func TestAddressesOfEveryKind(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		subnets  []string
+		want     []string
+		gateways []string
+	}{
+		{"IPv4", []string{"10.1.0.0/24"}, []string{"10.1.0.2/24"}, []string{"10.1.0.1"}},
+		{"IPv6", []string{"fd00:1::/64"}, []string{"fd00:1::2/64"}, []string{"fd00:1::1"}},
+		{"dual stack", []string{"10.1.0.0/24", "fd00:1::/64"}, []string{"10.1.0.2/24", "fd00:1::2/64"}, []string{"10.1.0.1", "fd00:1::1"}},
+		{"several IPv4", []string{"10.1.0.0/24", "10.2.0.0/24"}, []string{"10.1.0.2/24", "10.2.0.2/24"}, []string{"10.1.0.1", "10.2.0.1"}},
+		{"several IPv6", []string{"fd00:1::/64", "fd00:2::/120"}, []string{"fd00:1::2/64", "fd00:2::2/120"}, []string{"fd00:1::1", "fd00:2::1"}},
+		{
+			"several of both",
+			[]string{"10.1.0.0/24", "fd00:1::/64", "10.2.0.0/28", "fd00:2::/64"},
+			[]string{"10.1.0.2/24", "fd00:1::2/64", "10.2.0.2/28", "fd00:2::2/64"},
+			[]string{"10.1.0.1", "fd00:1::1", "10.2.0.1", "fd00:2::1"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c, d := h.Container("c"), h.Container("d")
+			a, r := attach(t, h, c, network(defaultGateway(), pool(tt.subnets...)))
+			_, neighbour := attach(t, h, d, network(defaultGateway(), pool(tt.subnets...)))
+			equal(t, "addresses", addresses(r), tt.want)
+			sorted := slices.Sorted(slices.Values(tt.want))
+			equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), sorted)
+			for i, gateway := range tt.gateways {
+				ping(t, c.Netns, gateway)
+				ping(t, c.Netns, addr(t, neighbour, i).String())
+			}
+			a.check(t)
+		})
+	}
+}
+
+// TestRoundRobin: an address that was given back rests until all others had their turn.
+func TestRoundRobin(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	small := network(pool("10.1.0.0/29", "fd00:1::/125"))
+	var got []string
+	for range 7 {
+		a := on(h, c, small)
+		got = append(got, addresses(a.add(t))...)
+		a.del(t)
+	}
+	equal(t, "addresses", got, []string{
+		"10.1.0.2/29", "fd00:1::2/125", "10.1.0.3/29", "fd00:1::3/125", "10.1.0.4/29", "fd00:1::4/125", "10.1.0.5/29", "fd00:1::5/125",
+		"10.1.0.6/29", "fd00:1::6/125", "10.1.0.2/29", "fd00:1::7/125", "10.1.0.3/29", "fd00:1::2/125",
+	})
+}
+
+// TestRangesOfASetAreUsedInOrder, one address from each set.
+func TestRangesOfASetAreUsedInOrder(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	_, results := containers(t, h, 3, network(ipam(conf{"ranges": [][]conf{{
+		{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.10", "rangeEnd": "10.1.0.11"}, {"subnet": "10.2.0.0/24", "rangeStart": "10.2.0.200"},
+	}}})))
+	equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0], addresses(results[2])[0]},
+		[]string{"10.1.0.10/24", "10.1.0.11/24", "10.2.0.200/24"})
+	equal(t, "gateway", results[2].IPs[0].Gateway.String(), "10.2.0.1")
+}
+
+// TestRangeKeys at the top of the section: host-local's older form.
+func TestRangeKeys(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	_, r := attach(t, h, h.Container("c"), network(ipam(conf{
+		"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.20", "rangeEnd": "10.1.0.30", "gateway": "10.1.0.254",
+		"ranges": [][]conf{{{"subnet": "fd00:1::/64"}}},
+	})))
+	equal(t, "addresses", addresses(r), []string{"10.1.0.20/24", "fd00:1::2/64"})
+	equal(t, "gateway", r.IPs[0].Gateway.String(), "10.1.0.254")
+}
+
+// TestExclude keeps addresses, and whole subnets, out: half a /64 is jumped over in one step.
+func TestExclude(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	_, results := containers(t, h, 3, network(ipam(conf{
+		"ranges":  [][]conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}},
+		"exclude": []string{"10.1.0.2", "10.1.0.4/30", "fd00:1::/65"},
+	})))
+	var got []string
+	for _, r := range results {
+		got = append(got, addresses(r)...)
+	}
+	equal(t, "addresses", got, []string{
+		"10.1.0.3/24", "fd00:1:0:0:8000::/64", "10.1.0.8/24", "fd00:1::8000:0:0:1/64", "10.1.0.9/24", "fd00:1::8000:0:0:2/64",
+	})
+}
+
+// TestExcludeWinsOverRequests.
+func TestExcludeWinsOverRequests(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a := on(h, h.Container("c"), network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "exclude": []string{"10.1.0.64/26"}})))
+	a.args = "IP=10.1.0.77"
+	contains(t, a.fails(t, "ADD", 7).Msg, "10.1.0.77", "excluded by 10.1.0.64/26")
+}
+
+// TestGatewayIsNeverGiven, wherever it is in the range.
+func TestGatewayIsNeverGiven(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	_, results := containers(t, h, 2, network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/29", "gateway": "10.1.0.2"}}}})))
+	equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0]}, []string{"10.1.0.1/29", "10.1.0.3/29"})
+}
+
+// TestExhaustedPool is an error that names the range, and leaves nothing; freed, it gives again.
+func TestExhaustedPool(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	all, _ := containers(t, h, 5, network(pool("10.1.0.0/29")))
+	last := on(h, h.Container("last"), network(pool("10.1.0.0/29")))
+	contains(t, last.fails(t, "ADD", 11).Msg, "no IP addresses available", "10.1.0.1-10.1.0.6")
+	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 5)
+	all[2].del(t)
+	equal(t, "addresses", addresses(last.add(t)), []string{"10.1.0.4/29"})
+}
+
+// TestTornAddressFileIsAFreeAddress: what a crash leaves between making a file and writing it.
+func TestTornAddressFileIsAFreeAddress(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	writeFile(t, h, "/run/patchbay/ipam/net/10.1.0.2", "")
+	_, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
+	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
+}
+
+// TestAddsAtOnceGetDifferentAddresses: twenty of one network.
+func TestAddsAtOnceGetDifferentAddresses(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	var all []*attachment
+	var running []*nettest.Running
+	for i := range 20 {
+		a := on(h, h.Container("c"+string(rune('a'+i))), network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+		all, running = append(all, a), append(running, h.StartCNI(t, a.call(t, "ADD")))
+	}
+	seen := map[netip.Addr]bool{}
+	for i, one := range running {
+		answer := one.Wait(t).OK(t)
+		all[i].prev = answer.Stdout
+		r := answer.Result(t)
+		seen[addr(t, r, 0)], seen[addr(t, r, 1)] = true, true
+	}
+	equal(t, "different addresses", len(seen), 40)
+	for _, a := range all {
+		a.check(t)
+		a.del(t)
+	}
+}
+
+// small is a pool of very small subnets: on such an interface nothing is lost to network and broadcast addresses.
+type small struct {
+	name    string
+	conf    conf
+	want    string
+	gateway string
+}
+
+func smallPools() []small {
+	one := func(keys conf) conf { return ipam(conf{"ranges": [][]conf{{keys}}}) }
+	return []small{
+		{"/31", pool("10.9.0.0/31"), "10.9.0.0/31", "10.9.0.1"},
+		{"/31 with the lower as gateway", one(conf{"subnet": "10.9.0.0/31", "gateway": "10.9.0.0"}), "10.9.0.1/31", "10.9.0.0"},
+		{"/32", one(conf{"subnet": "10.9.0.5/32", "gateway": "10.9.0.1"}), "10.9.0.5/32", "10.9.0.1"},
+		{"/127", pool("fd00:9::/127"), "fd00:9::/127", "fd00:9::1"},
+		{"/128", one(conf{"subnet": "fd00:9::5/128", "gateway": "fd00:9::1"}), "fd00:9::5/128", "fd00:9::1"},
+		{"/32 with a gateway far away", one(conf{"subnet": "10.9.0.5/32", "gateway": "169.254.1.1"}), "10.9.0.5/32", "169.254.1.1"},
+	}
+}
+
+// TestSmallPools: the container reaches its gateway over the bridge, and the host reaches the container.
+func TestSmallPools(t *testing.T) {
+	t.Parallel()
+	for _, tt := range smallPools() {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c := h.Container("c")
+			a, r := attach(t, h, c, network(defaultGateway(), tt.conf))
+			equal(t, "addresses", addresses(r), []string{tt.want})
+			equal(t, "gateway", r.IPs[0].Gateway.String(), tt.gateway)
+			ping(t, c.Netns, tt.gateway)
+			ping(t, h.Netns, addr(t, r, 0).String())
+			a.check(t)
+			a.del(t)
+			gone(t, a, c, hostEnd(t, r))
+		})
+	}
+}
+
+// TestSingleAddressesReachEachOther through the host, their gateway.
+func TestSingleAddressesReachEachOther(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	set := []conf{
+		{"subnet": "10.9.0.5/32", "gateway": "10.9.0.1"}, {"subnet": "10.9.0.6/32", "gateway": "10.9.0.1"},
+	}
+	n := network(defaultGateway(), ipam(conf{"ranges": [][]conf{set}}))
+	c, d := h.Container("c"), h.Container("d")
+	a, _ := attach(t, h, c, n)
+	b, r := attach(t, h, d, n)
+	equal(t, "addresses", addresses(r), []string{"10.9.0.6/32"})
+	ping(t, c.Netns, "10.9.0.6")
+	a.check(t)
+	b.check(t)
+}
+
+// TestSingleAddressWithoutGateway is an address and nothing else.
+func TestSingleAddressWithoutGateway(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, r := attach(t, h, c, network(pool("10.9.0.5/32", "fd00:9::5/128")))
+	equal(t, "addresses", addressesOf(t, c.Netns, "eth0"), []string{"10.9.0.5/32", "fd00:9::5/128"})
+	if r.IPs[0].Gateway != nil || r.IPs[1].Gateway != nil {
+		t.Errorf("gateways: %v", r.IPs)
+	}
+	a.check(t)
+}

@@ -1,0 +1,103 @@
+package verbs
+
+import (
+	"fmt"
+	"testing"
+
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// routesText is "dst gateway metric" of each route of a result.
+func routesText(r *types100.Result) []string {
+	var out []string
+	for _, one := range r.Routes {
+		out = append(out, fmt.Sprintf("%s %s %d", one.Dst.String(), one.GW, one.Priority))
+	}
+	return out
+}
+
+// twoNetworks attaches one container to two.
+func twoNetworks(t *testing.T) (h *nettest.Node, c *nettest.Container, a, b *attachment) {
+	t.Helper()
+	h = nettest.Host(t)
+	c = h.Container("c")
+	first, second := pair()
+	a, _ = attach(t, h, c, first)
+	b = on(h, c, second)
+	b.ifname = "eth1"
+	b.add(t)
+	return h, c, a, b
+}
+
+// TestSecondDefaultRouteGetsAMetric of its own, in both families; the first keeps what it has.
+func TestSecondDefaultRouteGetsAMetric(t *testing.T) {
+	t.Parallel()
+	_, c, _, _ := twoNetworks(t)
+	equal(t, "routes of the first", routesOf(t, c.Netns, "eth0"), []route{
+		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable},
+		{Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
+	})
+	equal(t, "routes of the second", routesOf(t, c.Netns, "eth1"), []route{
+		{Dst: "0.0.0.0/0", GW: "10.2.0.1", Priority: 100, Table: mainTable},
+		{Dst: "::/0", GW: "fd00:2::1", Priority: 1124, Table: mainTable},
+	})
+}
+
+// TestSecondDefaultRouteIsReported in the result, with its metric.
+func TestSecondDefaultRouteIsReported(t *testing.T) {
+	t.Parallel()
+	_, _, _, b := twoNetworks(t)
+	equal(t, "routes", routesText(b.result(t)), []string{"0.0.0.0/0 10.2.0.1 100", "::/0 fd00:2::1 1124"})
+}
+
+// TestThirdDefaultRouteGetsTheNextMetric, and CHECK of all three passes.
+func TestThirdDefaultRouteGetsTheNextMetric(t *testing.T) {
+	t.Parallel()
+	h, c, a, b := twoNetworks(t)
+	third := on(h, c, network(defaultGateway(), pool("10.3.0.0/24"), conf{"name": "third", "bridge": "cni2"}))
+	third.ifname = "eth2"
+	equal(t, "routes", routesText(third.add(t)), []string{"0.0.0.0/0 10.3.0.1 200"})
+	for _, one := range []*attachment{a, b, third} {
+		one.check(t)
+	}
+}
+
+// TestBothNetworksAreReached from one container.
+func TestBothNetworksAreReached(t *testing.T) {
+	t.Parallel()
+	_, c, _, _ := twoNetworks(t)
+	for _, gateway := range []string{"10.1.0.1", "fd00:1::1", "10.2.0.1", "fd00:2::1"} {
+		ping(t, c.Netns, gateway)
+	}
+}
+
+// TestSecondNetworkTakesOver when the first one goes: its default route is still there.
+func TestSecondNetworkTakesOver(t *testing.T) {
+	t.Parallel()
+	h, c, a, b := twoNetworks(t)
+	a.del(t)
+	equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
+	equal(t, "routes of the second", len(routesOf(t, c.Netns, "eth1")), 2)
+	b.check(t)
+	ping(t, c.Netns, "10.1.0.1") // the other bridge's address, by the second network
+	equal(t, "host forwards", h.Sysctl("net/ipv4/ip_forward"), "1")
+}
+
+// TestOneNetworkTwice: two interfaces of one container in one network.
+func TestOneNetworkTwice(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	n := network(gateway(), pool("10.1.0.0/24"))
+	a, r := attach(t, h, c, n)
+	b := on(h, c, n)
+	b.ifname = "eth1"
+	equal(t, "addresses", append(addresses(r), addresses(b.add(t))...), []string{"10.1.0.2/24", "10.1.0.3/24"})
+	a.check(t)
+	b.check(t)
+	a.del(t)
+	b.check(t)
+	equal(t, "eth1", addressesOf(t, c.Netns, "eth1"), []string{"10.1.0.3/24"})
+}

@@ -1,0 +1,132 @@
+package verbs
+
+import (
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+const (
+	codeAttached  = 100
+	codeElsewhere = 101
+)
+
+// TestAddAfterCrashKeepsAddress: record and address files are there, the cable is not. Nobody is asked to clean up.
+func TestAddAfterCrashKeepsAddress(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	attach(t, h, h.Container("d"), network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	ip(t, h.Netns, "link del "+hostEnd(t, r))
+	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	a.check(t)
+}
+
+// TestAddInNewNamespaceKeepsAddress: the old one is gone, the ID is used again.
+func TestAddInNewNamespaceKeepsAddress(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	a, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	c.Delete()
+	linkGone(t, h.Netns, hostEnd(t, r))
+	a.netns = d.Path()
+	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	a.check(t)
+	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 1)
+}
+
+// TestAddAfterCrashWithOtherRanges: the old address is none of the network's any more.
+func TestAddAfterCrashWithOtherRanges(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
+	ip(t, h.Netns, "link del "+hostEnd(t, r))
+	a.conf = network(pool("10.2.0.0/24"))
+	equal(t, "addresses", addresses(a.add(t)), []string{"10.2.0.2/24"})
+	equal(t, "address files", len(files(t, h, "/run/patchbay/ipam/net")["10.1.0.2"]), 0)
+}
+
+// TestAddAfterCrashWithTornRecord cleans up by the derived names.
+func TestAddAfterCrashWithTornRecord(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
+	ip(t, h.Netns, "link del "+hostEnd(t, r))
+	writeFile(t, h, recordPath(a), `{"version": 1, "netw`)
+	a.add(t)
+	a.check(t)
+	held := 0
+	for _, text := range files(t, h, addressDir(a)) {
+		if text == a.id+"\r\neth0" {
+			held++
+		}
+	}
+	equal(t, "addresses held", held, 1)
+}
+
+// TestAddAfterCrashBetweenTwoMessages: the cable is there, its alias is not yet.
+func TestAddAfterCrashBetweenTwoMessages(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, r := attach(t, h, c, network(pool("10.1.0.0/24")))
+	h.Run(t, "ip", "link", "set", hostEnd(t, r), "alias", "")
+	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	a.check(t)
+}
+
+// TestAddAfterCrashWithSingleAddress: its route to the bridge is made anew.
+func TestAddAfterCrashWithSingleAddress(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, r := attach(t, h, c, network(defaultGateway(), singles()))
+	ip(t, h.Netns, "link del "+hostEnd(t, r))
+	a.add(t)
+	a.check(t)
+	ping(t, c.Netns, "10.9.0.1")
+}
+
+// TestAddTwiceIsAnError and harms nothing.
+func TestAddTwiceIsAnError(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	before := picture(t, h, c)
+	contains(t, a.fails(t, "ADD", codeAttached).Msg, "container "+a.id+" has eth0 on network net")
+	equal(t, "picture", picture(t, h, c), before)
+	a.check(t)
+}
+
+// TestAddOfLivingContainerElsewhereIsAnError that names both namespaces; the living one lives on.
+func TestAddOfLivingContainerElsewhereIsAnError(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	second := on(h, d, a.conf)
+	second.id = a.id
+	contains(t, second.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
+	a.check(t)
+	ping(t, c.Netns, "10.1.0.1")
+}
+
+// TestAddThatFailsLeavesNothing: of a network that is there, and of one whose bridge is new.
+func TestAddThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	n := network(defaultGateway(), ipam(conf{
+		"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}},
+		"routes": []conf{{"dst": "198.51.100.0/24", "priority": 5}, {"dst": "198.51.100.0/24", "priority": 5}},
+	}))
+	a := on(h, c, n)
+	a.fails(t, "ADD", 7)
+	noLeaks(t, h)
+	equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
+	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+	equal(t, "address", files(t, h, addressDir(a))["10.1.0.2"], "")
+}

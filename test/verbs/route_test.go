@@ -1,0 +1,192 @@
+package verbs
+
+import (
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+const mainTable = 254
+
+// routed is a network with routes.
+func routed(routes ...conf) conf {
+	return network(gateway(), ipam(conf{
+		"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}},
+		"routes": routes,
+	}))
+}
+
+// TestRouteFieldsReachTheKernel, each by itself and all together; and CHECK agrees.
+func TestRouteFieldsReachTheKernel(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name  string
+		route conf
+		want  route
+	}{
+		{"gateway of the network", conf{"dst": "198.51.100.0/24"}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1"}},
+		{"gw", conf{"dst": "198.51.100.0/24", "gw": "10.1.0.9"}, route{Dst: "198.51.100.0/24", GW: "10.1.0.9"}},
+		{"mtu", conf{"dst": "198.51.100.0/24", "mtu": 1400}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", MTU: 1400}},
+		{"advmss", conf{"dst": "198.51.100.0/24", "advmss": 1220}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", AdvMSS: 1220}},
+		{"priority", conf{"dst": "198.51.100.0/24", "priority": 77}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Priority: 77}},
+		{"table", conf{"dst": "198.51.100.0/24", "table": 99}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Table: 99}},
+		{"scope", conf{"dst": "198.51.100.0/24", "scope": 200}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Scope: 200}},
+		{
+			"all",
+			conf{"dst": "198.51.100.0/24", "gw": "10.1.0.7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99, "scope": 0},
+			route{Dst: "198.51.100.0/24", GW: "10.1.0.7", MTU: 1400, AdvMSS: 1220, Priority: 77, Table: 99},
+		},
+		{
+			"all for IPv6",
+			conf{"dst": "2001:db8:9::/48", "gw": "fd00:1::7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99},
+			route{Dst: "2001:db8:9::/48", GW: "fd00:1::7", MTU: 1400, AdvMSS: 1220, Priority: 77, Table: 99},
+		},
+		{"IPv6", conf{"dst": "2001:db8:9::/48"}, route{Dst: "2001:db8:9::/48", GW: "fd00:1::1", Priority: 1024}},
+		{"default", conf{"dst": "0.0.0.0/0"}, route{Dst: "0.0.0.0/0", GW: "10.1.0.1"}},
+		{"default for IPv6", conf{"dst": "::/0"}, route{Dst: "::/0", GW: "fd00:1::1", Priority: 1024}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c := h.Container("c")
+			a, _ := attach(t, h, c, routed(tt.route))
+			if tt.want.Table == 0 {
+				tt.want.Table = mainTable
+			}
+			equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{tt.want})
+			a.check(t)
+		})
+	}
+}
+
+// TestRouteFieldsAreInTheResult as they were configured.
+func TestRouteFieldsAreInTheResult(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	_, r := attach(t, h, h.Container("c"), routed(
+		conf{"dst": "198.51.100.0/24", "gw": "10.1.0.7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99, "scope": 0},
+		conf{"dst": "203.0.113.0/24"},
+	))
+	one, two := r.Routes[0], r.Routes[1]
+	equal(t, "dst and gw", one.Dst.String()+" "+one.GW.String(), "198.51.100.0/24 10.1.0.7")
+	equal(t, "numbers", []int{one.MTU, one.AdvMSS, one.Priority, *one.Table, *one.Scope}, []int{1400, 1220, 77, 99, 0})
+	if two.Dst.String() != "203.0.113.0/24" || two.GW != nil || two.Table != nil || two.Scope != nil {
+		t.Errorf("second route: %v", two)
+	}
+}
+
+// TestRouteOnTheLink: scope link means no gateway at all.
+func TestRouteOnTheLink(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, _ := attach(t, h, c, network(ipam(conf{
+		"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}},
+		"routes": []conf{{"dst": "198.51.100.0/24", "scope": 253}},
+	})))
+	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{{Dst: "198.51.100.0/24", Scope: 253, Table: mainTable}})
+	a.check(t)
+}
+
+// TestSeveralRoutes to one destination with metrics of their own.
+func TestSeveralRoutes(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, _ := attach(t, h, c, routed(
+		conf{"dst": "0.0.0.0/0", "priority": 10}, conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9", "priority": 20}, conf{"dst": "198.51.100.0/24"},
+	))
+	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Priority: 10, Table: mainTable},
+		{Dst: "0.0.0.0/0", GW: "10.1.0.9", Priority: 20, Table: mainTable},
+		{Dst: "198.51.100.0/24", GW: "10.1.0.1", Table: mainTable},
+	})
+	a.check(t)
+}
+
+// TestGatewayOutsideTheSubnet is reached on the link.
+func TestGatewayOutsideTheSubnet(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, _ := attach(t, h, c, routed(conf{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}, conf{"dst": "2001:db8:9::/48", "gw": "2001:db8::1"}))
+	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+		{Dst: "198.51.100.0/24", GW: "192.0.2.1", Table: mainTable, Onlink: true},
+		{Dst: "2001:db8:9::/48", GW: "2001:db8::1", Priority: 1024, Table: mainTable, Onlink: true},
+	})
+	a.check(t)
+}
+
+// TestIsDefaultGatewayAddsDefaultRoutes, one for each family that has a gateway, and puts them in the result.
+func TestIsDefaultGatewayAddsDefaultRoutes(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	_, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
+	})
+	equal(t, "routes in the result", routesText(r), []string{"0.0.0.0/0 10.1.0.1 0", "::/0 fd00:1::1 0"})
+	equal(t, "addresses of the bridge", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24", "fd00:1::1/64"})
+}
+
+// TestIsDefaultGatewayKeepsDefaultRouteOfIPAM that has a gateway of its own.
+func TestIsDefaultGatewayKeepsDefaultRouteOfIPAM(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, _ := attach(t, h, c, routed(conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9"}).with(defaultGateway()))
+	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+		{Dst: "0.0.0.0/0", GW: "10.1.0.9", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
+	})
+	a.check(t)
+}
+
+// TestIsDefaultGatewayWithDefaultRouteWithoutGateway, as many conflists have it: one route, not two.
+func TestIsDefaultGatewayWithDefaultRouteWithoutGateway(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, _ := attach(t, h, c, routed(conf{"dst": "0.0.0.0/0"}, conf{"dst": "::/0"}).with(defaultGateway()))
+	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
+	})
+	a.check(t)
+}
+
+// TestIsGatewayAddsNoRoute: the bridge has the gateway's address, the container its subnet.
+func TestIsGatewayAddsNoRoute(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, r := attach(t, h, c, network(gateway(), pool("10.1.0.0/24")))
+	equal(t, "routes", len(routesOf(t, c.Netns, "eth0")), 0)
+	equal(t, "routes in the result", len(r.Routes), 0)
+	ping(t, c.Netns, "10.1.0.1")
+	a.check(t)
+}
+
+// TestWithoutGatewayNothingHappensToTheHost but the bridge.
+func TestWithoutGatewayNothingHappensToTheHost(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	a, _ := attach(t, h, c, network(pool("10.1.0.0/24", "fd00:1::/64")))
+	_, r := attach(t, h, d, network(pool("10.1.0.0/24", "fd00:1::/64")))
+	equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
+	equal(t, "forwarding", []string{h.Sysctl("net/ipv4/ip_forward"), h.Sysctl("net/ipv6/conf/all/forwarding")}, []string{"0", "0"})
+	ping(t, c.Netns, addr(t, r, 0).String())
+	ping(t, c.Netns, addr(t, r, 1).String())
+	a.check(t)
+}
+
+// TestIsGatewayWithoutIPAMDoesNothing, as in the reference.
+func TestIsGatewayWithoutIPAMDoesNothing(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a, _ := attach(t, h, h.Container("c"), network(defaultGateway()))
+	equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
+	equal(t, "forwarding", h.Sysctl("net/ipv4/ip_forward"), "0")
+	a.check(t)
+}

@@ -1,0 +1,168 @@
+package verbs
+
+import (
+	"encoding/binary"
+	"net"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// TestAutoconfigurationIsOffWithIPv6OfIPAM, and on that interface alone.
+func TestAutoconfigurationIsOffWithIPv6OfIPAM(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		conf conf
+		want string
+	}{
+		{"IPv6", network(pool("fd00:1::/64")), "0"},
+		{"dual stack", network(pool("10.1.0.0/24", "fd00:1::/64")), "0"},
+		{"IPv4", network(pool("10.1.0.0/24")), "1"},
+		{"layer 2", network(), "1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c := h.Container("c")
+			attach(t, h, c, tt.conf)
+			for _, key := range []string{"accept_ra", "autoconf"} {
+				equal(t, key+" of eth0", c.Sysctl("net/ipv6/conf/eth0/"+key), tt.want)
+				for _, other := range []string{"all", "default", "lo"} {
+					equal(t, key+" of "+other, c.Sysctl("net/ipv6/conf/"+other+"/"+key), "1")
+				}
+			}
+		})
+	}
+}
+
+// TestIPv6IsSwitchedOnWhereIPAMGivesIt: a runtime may have it off by default.
+func TestIPv6IsSwitchedOnWhereIPAMGivesIt(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	c.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
+	attach(t, h, c, network(gateway(), pool("fd00:1::/64")))
+	equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "0")
+	equal(t, "keep_addr_on_down", c.Sysctl("net/ipv6/conf/eth0/keep_addr_on_down"), "1")
+	ping(t, c.Netns, "fd00:1::1")
+}
+
+// TestIPv6StaysOffWithoutAddresses of IPAM.
+func TestIPv6StaysOffWithoutAddresses(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	c.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
+	attach(t, h, c, network(pool("10.1.0.0/24")))
+	equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "1")
+}
+
+// TestForwardingOnlyWhereAGatewayNeedsIt, for each family by itself.
+func TestForwardingOnlyWhereAGatewayNeedsIt(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		conf   conf
+		v4, v6 string
+	}{
+		{"IPv4", network(gateway(), pool("10.1.0.0/24")), "1", "0"},
+		{"IPv6", network(gateway(), pool("fd00:1::/64")), "0", "1"},
+		{"both", network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")), "1", "1"},
+		{"no gateway", network(pool("10.1.0.0/24", "fd00:1::/64")), "0", "0"},
+		{"layer 2", network(gateway()), "0", "0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			attach(t, h, h.Container("c"), tt.conf)
+			equal(t, "IPv4", h.Sysctl("net/ipv4/ip_forward"), tt.v4)
+			equal(t, "IPv6", h.Sysctl("net/ipv6/conf/all/forwarding"), tt.v6)
+		})
+	}
+}
+
+// TestForwardingStaysOnAfterDel: it is the host's, not the attachment's.
+func TestForwardingStaysOnAfterDel(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a, _ := attach(t, h, h.Container("c"), network(gateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	a.del(t)
+	equal(t, "IPv4", h.Sysctl("net/ipv4/ip_forward"), "1")
+	equal(t, "IPv6", h.Sysctl("net/ipv6/conf/all/forwarding"), "1")
+}
+
+// TestAdvertisedDefaultRouteIsKept when the host becomes an IPv6 router: accept_ra 2 on the
+// interface that has one and accept_ra 1, and nowhere else.
+func TestAdvertisedDefaultRouteIsKept(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	router := h.Container("router")
+	h.Veth("ra0", router.Netns, "r0")
+	h.Veth("idle0", h.Container("idle").Netns, "r1")
+	h.Veth("daemon0", h.Container("daemon").Netns, "r2")
+	ip(t, router.Netns, "-6 addr add fe80::1/64 dev r0 nodad")
+	h.SetSysctl("net/ipv6/conf/daemon0/accept_ra", "0") // networkd does its own
+	ip(t, h.Netns, "-6 addr add fe80::2/64 dev daemon0 nodad")
+	ip(t, h.Netns, "-6 route add default via fe80::1 dev daemon0 proto ra metric 2048")
+	h.Baseline()
+	h.Allow("sysctl net/ipv6/conf/ra0/accept_ra: 1 -> 2")
+	awaitRoute(t, h.Netns, "::/0", func() { advertise(t, router.Netns, "r0") })
+	a, _ := attach(t, h, h.Container("c"), network(gateway(), pool("fd00:1::/64")))
+	equal(t, "with an advertised route", h.Sysctl("net/ipv6/conf/ra0/accept_ra"), "2")
+	equal(t, "without one", h.Sysctl("net/ipv6/conf/idle0/accept_ra"), "1")
+	equal(t, "with accept_ra 0", h.Sysctl("net/ipv6/conf/daemon0/accept_ra"), "0")
+	equal(t, "default", h.Sysctl("net/ipv6/conf/default/accept_ra"), "1")
+	contains(t, ip(t, h.Netns, "-6 route show default"), "dev ra0 proto ra", "dev daemon0 proto ra")
+	a.check(t)
+	ip(t, h.Netns, "-6 route flush default dev ra0")
+}
+
+// advertise sends one router advertisement to all nodes: a default route for half an hour.
+func advertise(t *testing.T, router *nettest.Netns, link string) {
+	t.Helper()
+	index := linkOf(t, router, link).Attrs().Index
+	message := []byte{134, 0, 0, 0, 64, 0}
+	message = binary.BigEndian.AppendUint16(message, 1800)
+	message = append(message, make([]byte, 8)...)
+	var err error
+	router.Do(func() {
+		var fd int
+		if fd, err = unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMPV6); err != nil {
+			return
+		}
+		defer unix.Close(fd)
+		if err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255); err != nil {
+			return
+		}
+		to := &unix.SockaddrInet6{ZoneId: uint32(index), Addr: [16]byte(net.ParseIP("ff02::1"))}
+		err = unix.Sendto(fd, message, 0, to)
+	})
+	if err != nil {
+		t.Fatalf("send router advertisement: %v", err)
+	}
+}
+
+// awaitRoute runs do and waits until the kernel tells of a route.
+func awaitRoute(t *testing.T, n *nettest.Netns, dst string, do func()) {
+	t.Helper()
+	updates, done := make(chan netlink.RouteUpdate, 64), make(chan struct{})
+	defer close(done)
+	var err error
+	n.Do(func() { err = netlink.RouteSubscribe(updates, done) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	do()
+	for u := range updates {
+		if u.Type == unix.RTM_NEWROUTE && u.Dst.String() == dst && u.Protocol == unix.RTPROT_RA {
+			return
+		}
+	}
+	t.Fatalf("no more events while waiting for a route to %s", dst)
+}

@@ -1,0 +1,233 @@
+package verbs
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// derived is what follows from network, container ID and interface name.
+type derived struct{ Link, Alias, HostMAC, MAC string }
+
+func derivedOf(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment) derived {
+	t.Helper()
+	r := a.add(t)
+	host := hostEnd(t, r)
+	return derived{
+		Link: host, Alias: linkOf(t, h.Netns, host).Attrs().Alias,
+		HostMAC: h.MAC(host), MAC: c.MAC(a.ifname),
+	}
+}
+
+// TestNamesAreDerived: DEL and ADD again gives the same host link, alias and MACs, on another bridge and with other addresses too.
+func TestNamesAreDerived(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a := on(h, c, network())
+	first := derivedOf(t, h, c, a)
+	a.del(t)
+	again := on(h, c, network(gateway(), pool("10.1.0.0/24"), conf{"bridge": "cni9"}))
+	equal(t, "after DEL and ADD", derivedOf(t, h, c, again), first)
+}
+
+// TestNamesDiffer by network, container and interface name.
+func TestNamesDiffer(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	other := on(h, c, network(conf{"name": "other"}))
+	other.ifname = "net1"
+	second := on(h, c, network())
+	second.ifname = "net2"
+	all := []derived{
+		derivedOf(t, h, c, on(h, c, network())), derivedOf(t, h, d, on(h, d, network())),
+		derivedOf(t, h, c, other), derivedOf(t, h, c, second),
+	}
+	for i, one := range all {
+		for _, two := range all[:i] {
+			if one.Link == two.Link || one.MAC == two.MAC || one.HostMAC == two.HostMAC || one.Alias == two.Alias {
+				t.Errorf("%v and %v", one, two)
+			}
+		}
+	}
+}
+
+// TestNamesDifferByNetworkAlone: the interface name is the same, in two namespaces of one container ID.
+func TestNamesDifferByNetworkAlone(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	second := on(h, d, network(conf{"name": "other"}))
+	second.id = c.ID()
+	one, two := derivedOf(t, h, c, on(h, c, network())), derivedOf(t, h, d, second)
+	if one.Link == two.Link || one.MAC == two.MAC {
+		t.Errorf("%v and %v", one, two)
+	}
+}
+
+// TestNamesDifferByMachine: two hosts on one LAN run containers of the same name.
+func TestNamesDifferByMachine(t *testing.T) {
+	t.Parallel()
+	var all []derived
+	for _, id := range []string{"0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"} {
+		h := nettest.Host(t)
+		machineID(t, h, id)
+		c := h.Container("c")
+		all = append(all, derivedOf(t, h, c, on(h, c, network())))
+	}
+	if all[0].MAC == all[1].MAC || all[0].HostMAC == all[1].HostMAC {
+		t.Errorf("%v", all)
+	}
+}
+
+// machineID gives a host one of its own.
+func machineID(t *testing.T, h *nettest.Node, id string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "machine-id")
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	h.Run(t, "mount", "--bind", path, "/etc/machine-id")
+}
+
+// TestMACsWithoutMachineID are random, and the record keeps the container's: CHECK and DEL still find everything.
+func TestMACsWithoutMachineID(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	machineID(t, h, "")
+	c := h.Container("c")
+	a := on(h, c, network(gateway(), pool("10.1.0.0/24")))
+	first := derivedOf(t, h, c, a)
+	a.check(t)
+	a.del(t)
+	noLeaks(t, h)
+	second := derivedOf(t, h, c, a)
+	if first.MAC == second.MAC {
+		t.Errorf("the same MAC %s twice", first.MAC)
+	}
+	equal(t, "host link", second.Link, first.Link)
+}
+
+// TestHostLinkIsNamedByHash: veth and 11 base32 digits.
+func TestHostLinkIsNamedByHash(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	_, r := attach(t, h, h.Container("c"), network())
+	if !regexp.MustCompile(`^veth[a-z2-7]{11}$`).MatchString(hostEnd(t, r)) {
+		t.Errorf("host link %s", hostEnd(t, r))
+	}
+}
+
+// TestHostLinkAliasTellsWhose: a mark for programs, and the rest for people.
+func TestHostLinkAliasTellsWhose(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	_, r := attach(t, h, c, network())
+	alias := linkOf(t, h.Netns, hostEnd(t, r)).Attrs().Alias
+	mark, people, _ := strings.Cut(alias, " ")
+	if !regexp.MustCompile(`^patchbay:[0-9a-f]{12}$`).MatchString(mark) {
+		t.Errorf("mark %q", mark)
+	}
+	equal(t, "for people", people, "net/"+c.ID()+"/eth0")
+}
+
+// TestHostLinkAliasIsCut where the kernel has no room for it.
+func TestHostLinkAliasIsCut(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a := on(h, h.Container("c"), network(conf{"name": "n" + strings.Repeat("x", 120)}))
+	a.id = strings.Repeat("c", 200)
+	r := a.add(t)
+	equal(t, "bytes", len(linkOf(t, h.Netns, hostEnd(t, r)).Attrs().Alias), 255)
+	a.check(t)
+}
+
+// TestMACsBeginAsTheyShould: 02 inside, fe outside, the rest the same.
+func TestMACsBeginAsTheyShould(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	_, r := attach(t, h, c, network())
+	inside, outside := c.MAC("eth0"), h.MAC(hostEnd(t, r))
+	equal(t, "container end", inside[:3], "02:")
+	equal(t, "host end", outside[:3], "fe:")
+	equal(t, "the rest", outside[3:], inside[3:])
+}
+
+// TestHostEndHasNoIPv6Address: no bridge port needs one, and it would talk in the container's network.
+func TestHostEndHasNoIPv6Address(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	_, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	ping(t, c.Netns, "fd00:1::1") // by now the link has carrier for certain
+	list, err := h.Netlink().AddrList(linkOf(t, h.Netns, hostEnd(t, r)), netlink.FAMILY_ALL)
+	if err != nil || len(list) != 0 {
+		t.Errorf("addresses of the host end: %v, %v", list, err)
+	}
+}
+
+// TestBothEndsHaveTheMTU that is configured.
+func TestBothEndsHaveTheMTU(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	h.Bridge("br0")
+	c := h.Container("c")
+	_, r := attach(t, h, c, network(conf{"bridge": "br0", "mtu": 1342}))
+	equal(t, "host end", linkOf(t, h.Netns, hostEnd(t, r)).Attrs().MTU, 1342)
+	equal(t, "container end", linkOf(t, c.Netns, "eth0").Attrs().MTU, 1342)
+}
+
+// TestBothEndsAreUpAndOneCable: the veth's peer is the other end, and both are up.
+func TestBothEndsAreUpAndOneCable(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	_, r := attach(t, h, c, network())
+	host, inside := linkOf(t, h.Netns, hostEnd(t, r)), linkOf(t, c.Netns, "eth0")
+	equal(t, "types", []string{host.Type(), inside.Type()}, []string{"veth", "veth"})
+	equal(t, "peer of the host end", host.Attrs().ParentIndex, inside.Attrs().Index)
+	equal(t, "peer of the container end", inside.Attrs().ParentIndex, host.Attrs().Index)
+	equal(t, "up", []bool{isUp(t, h.Netns, host.Attrs().Name), isUp(t, c.Netns, "eth0")}, []bool{true, true})
+}
+
+// TestCableIsBornInPlace: the container's end is never seen in the host, from where it would have to
+// be moved. The kernel would tell.
+func TestCableIsBornInPlace(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	updates, done := make(chan netlink.LinkUpdate, 1000), make(chan struct{})
+	defer close(done)
+	var err error
+	h.Do(func() { err = netlink.LinkSubscribe(updates, done) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := on(h, c, network())
+	a.ifname = "inside0"
+	a.add(t)
+	host := hostEnd(t, a.result(t))
+	ip(t, h.Netns, "link add last type bridge") // what comes before it has been told before it
+	defer ip(t, h.Netns, "link del last")
+	var names []string
+	for u := range updates {
+		name := u.Link.Attrs().Name
+		if name == "last" {
+			break
+		}
+		names = append(names, name)
+	}
+	if slices.Contains(names, "inside0") || !slices.Contains(names, host) {
+		t.Errorf("links seen in the host: %s", names)
+	}
+}
