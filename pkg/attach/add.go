@@ -51,7 +51,7 @@ func Add(ctx context.Context, req Request, out io.Writer) (err error) {
 
 func (a *adding) close() {
 	if a.state != nil {
-		_ = a.state.Close() // an empty lock that stays is no record, and the next verb takes it
+		closeState(a.state)
 	}
 	if a.sandbox != nil {
 		a.sandbox.Close()

@@ -51,7 +51,7 @@ func Check(ctx context.Context, req Request) error {
 	if err != nil {
 		return err
 	}
-	defer state.Close()
+	defer closeState(state)
 	c := &checking{req: req, cfg: cfg, record: state.Record}
 	if err := c.state(state); err != nil {
 		return err

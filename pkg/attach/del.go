@@ -25,7 +25,7 @@ func Del(ctx context.Context, req Request) error {
 	if err != nil {
 		return err
 	}
-	defer state.Close()
+	defer closeState(state)
 	host, err := link.OpenHost()
 	if err != nil {
 		return err

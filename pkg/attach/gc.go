@@ -58,7 +58,7 @@ func collect(ctx context.Context, host *link.Host, d store.Dirs, key store.Key) 
 	if err != nil {
 		return err
 	}
-	defer state.Close()
+	defer closeState(state)
 	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true}
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("collect %s: %w", key, err)

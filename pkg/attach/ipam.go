@@ -21,7 +21,7 @@ func addAddresses(ctx context.Context, req Request, cfg *config.Config, out io.W
 	if err != nil {
 		return err
 	}
-	defer state.Close()
+	defer closeState(state)
 	if err := refuseSecond(req, state); err != nil {
 		return err
 	}

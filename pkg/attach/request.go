@@ -22,6 +22,10 @@ func (r *Request) key(network string) store.Key {
 	return store.Key{Network: network, ContainerID: r.ContainerID, IfName: r.IfName}
 }
 
+// closeState unlocks. That an empty lock file could not be removed is no reason to fail: it is
+// no record, and the next verb takes it.
+func closeState(state *store.Attachment) { _ = state.Close() }
+
 func dirs(id config.Ident) store.Dirs {
 	return store.Dirs{State: id.StateDir, Data: id.DataDir}
 }

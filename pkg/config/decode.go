@@ -55,8 +55,15 @@ func value[T any](d *decoder, s section, key, what string) (out T) {
 	return out
 }
 
-func (d *decoder) text(s section, key string) string { return value[string](d, s, key, "a text") }
-func (d *decoder) flag(s section, key string) bool   { return value[bool](d, s, key, "true or false") }
+func (d *decoder) text(s section, key string) string {
+	return value[string](d, s, key, "a text")
+}
+
+func (d *decoder) flag(s section, key string) bool {
+	return value[bool](d, s, key, "true or false")
+}
+
+
 func (d *decoder) texts(s section, key string) []string {
 	return value[[]string](d, s, key, "a list of texts")
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -65,9 +64,6 @@ func quiet(run func(context.Context, attach.Request) error) func(attach.Request,
 
 // runCNI answers one call of a runtime and returns the exit code.
 func runCNI(command string, in io.Reader, out io.Writer) (code int) {
-	// A verb is one straight line; with more processors the runtime's idle threads only take
-	// them from the kernel, which works at the same time.
-	runtime.GOMAXPROCS(1)
 	cniVersion := cniversion.Current()
 	defer func() {
 		if p := recover(); p != nil {

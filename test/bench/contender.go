@@ -27,9 +27,9 @@ type verbs struct {
 type verb func(context.Context, container) error
 
 // need makes containers until n are free. It is never part of a measurement.
-func (c *contender) need(n int, make *maker) error {
+func (c *contender) need(n int, m *maker) error {
 	for len(c.free) < n {
-		one, err := make.container()
+		one, err := m.container()
 		if err != nil {
 			return err
 		}
@@ -102,9 +102,9 @@ func (c *contender) each(ctx context.Context, do verb, width int, all []containe
 }
 
 // fill attaches containers until n are attached, four at a time. It is never part of a measurement.
-func (c *contender) fill(ctx context.Context, n int, make *maker) error {
+func (c *contender) fill(ctx context.Context, n int, m *maker) error {
 	missing := n - len(c.attached)
-	if err := c.need(missing+1, make); err != nil { // one more, to measure with
+	if err := c.need(missing+1, m); err != nil { // one more, to measure with
 		return err
 	}
 	fresh := c.free[:missing]

@@ -127,11 +127,16 @@ func TestLANNeighbours(t *testing.T) {
 		from *nettest.Netns
 		to   string
 	}{
-		{a.Netns, addrsB[0].String()}, {a.Netns, addrsB[1].String()},
-		{b.Netns, "192.0.2.20"}, {b.Netns, "2001:db8:0:1::20"},
-		{printer, addrsA[0].String()}, {printer, addrsA[1].String()},
-		{a.Netns, nettest.LANRouter4}, {a.Netns, nettest.LANRouter6},
-		{a.Netns, nettest.LANHost4}, {h.Netns, addrsA[1].String()},
+		{a.Netns, addrsB[0].String()},
+		{a.Netns, addrsB[1].String()},
+		{b.Netns, "192.0.2.20"},
+		{b.Netns, "2001:db8:0:1::20"},
+		{printer, addrsA[0].String()},
+		{printer, addrsA[1].String()},
+		{a.Netns, nettest.LANRouter4},
+		{a.Netns, nettest.LANRouter6},
+		{a.Netns, nettest.LANHost4},
+		{h.Netns, addrsA[1].String()},
 	} {
 		if err := p.from.PingOnce(netip.MustParseAddr(p.to)); err != nil {
 			t.Errorf("%s pings %s: %v", p.from.Name(), p.to, err)
