@@ -63,7 +63,6 @@ func (d *decoder) flag(s section, key string) bool {
 	return value[bool](d, s, key, "true or false")
 }
 
-
 func (d *decoder) texts(s section, key string) []string {
 	return value[[]string](d, s, key, "a list of texts")
 }

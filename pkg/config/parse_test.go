@@ -1,0 +1,307 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+
+	"github.com/patchbay-cni/patchbay/pkg/ipam"
+)
+
+func mac(s string) net.HardwareAddr {
+	m, err := net.ParseMAC(s)
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+// everything sets each key to a value that differs from its default.
+const everything = `{
+  "cniVersion": "1.1.0", "name": "a.b_c-9", "type": "patchbay",
+  "bridge": "br0", "isGateway": true, "isDefaultGateway": true, "forceAddress": true, "mtu": 1400,
+  "hairpinMode": true, "promiscMode": false, "enabledad": true, "disableContainerInterface": false,
+  "stateDir": "/var/state",
+  "dns": {"nameservers": ["192.0.2.53", "2001:db8::53"], "domain": "example.org", "search": ["a", "b"], "options": ["ndots:2"]},
+  "args": {"cni": {"mac": "02:00:00:00:00:02", "ips": ["10.1.2.9/24"]}},
+  "runtimeConfig": {"mac": "02:00:00:00:00:03", "ips": ["10.1.2.8"], "ipRanges": [[{"subnet": "2001:db8::/64"}]]},
+  "ipam": {
+    "type": "patchbay", "dataDir": "/var/data", "sticky": true, "resolvConf": "/etc/resolv.conf", "exclude": ["10.1.2.4/30"],
+    "ranges": [[{"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.2", "rangeEnd": "10.1.2.99", "gateway": "10.1.2.254"}]],
+    "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.2.254", "mtu": 1300, "advmss": 1260, "priority": 7, "table": 100, "scope": 253}]
+  },
+  "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "mtu": 1400}]},
+  "unknown": {"keys": ["are", "ignored"]}
+}`
+
+func TestParseEverything(t *testing.T) {
+	table, scope := 100, 253
+	accepts(t, everything, "K8S_POD_NAME=web", &Config{
+		Ident: Ident{
+			CNIVersion: "1.1.0", Name: "a.b_c-9", Type: "patchbay",
+			IPAMType: "patchbay", StateDir: "/var/state", DataDir: "/var/data",
+		},
+		Bridge: "br0", IsGateway: true, IsDefaultGateway: true, ForceAddress: true, MTU: 1400,
+		HairpinMode: true, EnableDAD: true,
+		MAC: mac("02:00:00:00:00:03"),
+		DNS: types.DNS{Nameservers: []string{"192.0.2.53", "2001:db8::53"}, Domain: "example.org", Search: []string{"a", "b"}, Options: []string{"ndots:2"}},
+		IPAM: &IPAM{
+			Pool: ipam.Pool{
+				Sets: []ipam.Set{
+					{{Subnet: prefix("2001:db8::/64"), Start: addr("2001:db8::1"), End: addr("2001:db8::ffff:ffff:ffff:ffff"), Gateway: addr("2001:db8::1")}},
+					{{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.2.2"), End: addr("10.1.2.99"), Gateway: addr("10.1.2.254")}},
+				},
+				Exclude: prefixesOf("10.1.2.4/30"),
+			},
+			Routes:     []Route{{Dst: prefix("0.0.0.0/0"), GW: addr("10.1.2.254"), MTU: 1300, AdvMSS: 1260, Priority: 7, Table: &table, Scope: &scope}},
+			Requested:  addrsOf("10.1.2.8", "10.1.2.9"),
+			ResolvConf: "/etc/resolv.conf",
+			Sticky:     true,
+		},
+		Args:       Args{PodName: "web"},
+		PrevResult: &types100.Result{CNIVersion: "1.1.0", Interfaces: []*types100.Interface{{Name: "eth0", Mtu: 1400}}},
+	})
+}
+
+// One key at a time: what it changes, and that nothing else changes.
+func TestParseKeys(t *testing.T) {
+	for _, tc := range []struct {
+		members string
+		change  func(*Config)
+	}{
+		{``, func(*Config) {}},
+		{`"bridge": "br0"`, func(c *Config) { c.Bridge = "br0" }},
+		{`"bridge": "fifteen-bytes-x"`, func(c *Config) { c.Bridge = "fifteen-bytes-x" }},
+		{`"bridge": ""`, func(*Config) {}},
+		{`"isGateway": true`, func(c *Config) { c.IsGateway = true }},
+		{`"isGateway": false`, func(*Config) {}},
+		{`"isDefaultGateway": true`, func(c *Config) { c.IsGateway, c.IsDefaultGateway = true, true }},
+		{`"isDefaultGateway": true, "isGateway": false`, func(c *Config) { c.IsGateway, c.IsDefaultGateway = true, true }},
+		{`"forceAddress": true`, func(c *Config) { c.ForceAddress = true }},
+		{`"hairpinMode": true`, func(c *Config) { c.HairpinMode = true }},
+		{`"promiscMode": true`, func(c *Config) { c.PromiscMode = true }},
+		{`"enabledad": true`, func(c *Config) { c.EnableDAD = true }},
+		{`"disableContainerInterface": true`, func(c *Config) { c.DisableContainerInterface = true }},
+		{`"mtu": 0`, func(*Config) {}},
+		{`"mtu": 68`, func(c *Config) { c.MTU = 68 }},
+		{`"mtu": 65535`, func(c *Config) { c.MTU = 65535 }},
+		{`"stateDir": "/tmp/x"`, func(c *Config) { c.StateDir, c.DataDir = "/tmp/x", "/tmp/x/ipam" }},
+		{`"stateDir": ""`, func(*Config) {}},
+		{`"dns": {"domain": "example.org"}`, func(c *Config) { c.DNS.Domain = "example.org" }},
+		{`"dns": {}`, func(*Config) {}},
+		{`"ipam": {}`, func(*Config) {}},
+		{`"ipam": {"type": ""}`, func(*Config) {}},
+		{`"ipam": {"type": "", "dataDir": "/tmp/x"}`, func(c *Config) { c.DataDir = "/tmp/x" }},
+		{`"args": {}, "runtimeConfig": {}`, func(*Config) {}},
+		{`"args": {"cni": {}, "labels": ["x"]}`, func(*Config) {}},
+		{`"args": {"cni": {"mac": ""}}`, func(*Config) {}},
+		{`"runtimeConfig": {"portMappings": [], "bandwidth": {}, "ips": [], "ipRanges": [], "aliases": {"net": ["x"]}}`, func(*Config) {}},
+	} {
+		t.Run(tc.members, func(t *testing.T) {
+			want := bare()
+			tc.change(want)
+			accepts(t, conf(tc.members), "", want)
+		})
+	}
+}
+
+// null is the same as absent, for every key at every level.
+func TestParseNull(t *testing.T) {
+	keys := append(notYet(), "bridge", "isGateway", "isDefaultGateway", "forceAddress", "mtu", "hairpinMode", "promiscMode",
+		"enabledad", "disableContainerInterface", "stateDir", "dns", "args", "runtimeConfig", "prevResult")
+	for _, key := range keys {
+		accepts(t, conf(`"`+key+`": null`), "", bare())
+	}
+	for _, members := range []string{
+		`"ipam": null`,
+		`"dns": {"nameservers": null, "domain": null, "search": null, "options": null}`,
+		`"args": {"cni": null}`,
+		`"args": {"cni": {"mac": null, "ips": null}}`,
+		`"runtimeConfig": {"mac": null, "ips": null, "ipRanges": null, "dns": null, "portMappings": null, "bandwidth": null}`,
+		`"runtimeConfig": {"dns": {"servers": null, "searches": null, "options": null}}`,
+	} {
+		accepts(t, conf(members), "", bare())
+	}
+	for _, key := range []string{"ranges", "rangeStart", "rangeEnd", "gateway", "routes", "resolvConf", "dataDir", "exclude", "sticky"} {
+		accepts(t, ipamConf(`"`+key+`": null`), "", withIPAM())
+	}
+	version := bare()
+	version.CNIVersion = "0.1.0"
+	accepts(t, `{"cniVersion": null, "name": "net", "type": "patchbay"}`, "", version)
+	refuses(t, `{"cniVersion": "1.0.0", "name": null, "type": "patchbay"}`, "", &Error{Msg: "name: missing network name", Details: `give the network a "name"`})
+}
+
+// Keys match like those of encoding/json, which the reference plugins read with: case is
+// nothing, the exact spelling wins.
+func TestParseCase(t *testing.T) {
+	c := withIPAM()
+	c.Bridge, c.MTU, c.IPAM.Sticky = "br0", 1400, true
+	accepts(t, `{"CNIVERSION": "1.0.0", "Name": "net", "TYPE": "patchbay", "Bridge": "br0", "MTU": 1400,
+		"IPAM": {"Type": "patchbay", "SUBNET": "10.1.2.0/24", "Sticky": true}}`, "", c)
+
+	exact := bare()
+	exact.Bridge = "br0"
+	accepts(t, conf(`"BRIDGE": "br1", "bridge": "br0", "Bridge": "br2"`), "", exact)
+
+	nothing := bare() // the exact spelling wins even with nothing in it
+	accepts(t, conf(`"BRIDGE": "br1", "bridge": null`), "", nothing)
+
+	// A map has no order; a hundred readings must agree all the same.
+	for range 100 {
+		several := bare()
+		several.MTU = 1401
+		accepts(t, conf(`"mTU": 1403, "MTU": 1401, "Mtu": 1402`), "", several)
+	}
+	refuses(t, conf(`"IPMASQ": true`), "", &Error{
+		Kind: Unsupported, Msg: "ipMasq: true is not supported by this version",
+		Details: "leave the key out, or chain the reference plugin that does it",
+	})
+}
+
+func TestParseVersions(t *testing.T) {
+	for _, version := range []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"} {
+		want := bare()
+		want.CNIVersion = version
+		accepts(t, fmt.Sprintf(`{"cniVersion": %q, "name": "net", "type": "patchbay"}`, version), "", want)
+	}
+	oldest := bare()
+	oldest.CNIVersion = "0.1.0"
+	accepts(t, `{"name": "net", "type": "patchbay"}`, "", oldest)
+	accepts(t, `{"cniVersion": "", "name": "net", "type": "patchbay"}`, "", oldest)
+	for _, version := range []string{"0.0.1", "0.3", "1.0", "1.2.0", "2.0.0", "1.0.0 ", "v1.0.0", "latest"} {
+		refuses(t, fmt.Sprintf(`{"cniVersion": %q, "name": "net", "type": "patchbay"}`, version), "", &Error{
+			Kind: Version, Msg: "incompatible CNI versions",
+			Details: `config is "` + version + `", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]`,
+		})
+	}
+}
+
+// In the role of an IPAM plugin the other plugin's keys are none of our business.
+func TestParseDelegated(t *testing.T) {
+	data := `{"cniVersion": "1.0.0", "name": "net", "type": "macvlan", "master": "eth0", "mtu": "theirs", "bridge": 5, "ipMasq": true, "hairpinMode": [],
+		"runtimeConfig": {"portMappings": [{"hostPort": 80}], "ips": ["10.1.2.9"]},
+		"ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}}`
+	want := withIPAM()
+	want.Type, want.Bridge = "macvlan", ""
+	want.IPAM.Requested = addrsOf("10.1.2.9")
+	accepts(t, data, "", want)
+
+	refuses(t, `{"cniVersion": "1.0.0", "name": "net", "type": "macvlan", "ipam": {"type": "patchbay"}}`, "", &Error{
+		Msg: "ipam.ranges: no IP ranges specified", Details: `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`,
+	})
+}
+
+func TestParseMAC(t *testing.T) {
+	const fromArgs, fromCNI, fromRuntime = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
+	argsMAC := "MAC=" + fromArgs
+	cni := `"args": {"cni": {"mac": "` + fromCNI + `"}}`
+	runtime := `"runtimeConfig": {"mac": "` + fromRuntime + `"}`
+	for _, tc := range []struct{ name, members, args, want string }{
+		{"CNI_ARGS", "", argsMAC, fromArgs},
+		{"args", cni, "", fromCNI},
+		{"runtime", runtime, "", fromRuntime},
+		{"args over CNI_ARGS", cni, argsMAC, fromCNI},
+		{"runtime over CNI_ARGS", runtime, argsMAC, fromRuntime},
+		{"runtime over args", cni + ", " + runtime, "", fromRuntime},
+		{"runtime over both", cni + ", " + runtime, argsMAC, fromRuntime},
+		{"an empty one says nothing", `"runtimeConfig": {"mac": ""}`, argsMAC, fromArgs},
+		{"other spellings", `"runtimeConfig": {"mac": "02-00-00-AB-CD-EF"}`, "", "02:00:00:ab:cd:ef"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want := bare()
+			want.MAC = mac(tc.want)
+			if tc.args != "" {
+				want.Args.MAC = mac(fromArgs)
+			}
+			accepts(t, conf(tc.members), tc.args, want)
+		})
+	}
+}
+
+func TestParseDNS(t *testing.T) {
+	own := `"dns": {"nameservers": ["192.0.2.1"], "domain": "own", "search": ["own"], "options": ["own"]}`
+	ownDNS := types.DNS{Nameservers: []string{"192.0.2.1"}, Domain: "own", Search: []string{"own"}, Options: []string{"own"}}
+	for _, tc := range []struct {
+		name, members string
+		want          types.DNS
+	}{
+		{"own", own, ownDNS},
+		{"a runtime's empty one says nothing", own + `, "runtimeConfig": {"dns": {"servers": [], "searches": []}}`, ownDNS},
+		{"the runtime's replaces it whole", own + `, "runtimeConfig": {"dns": {"servers": ["192.0.2.2"]}}`, types.DNS{Nameservers: []string{"192.0.2.2"}}},
+		{"searches", own + `, "runtimeConfig": {"dns": {"searches": ["rt"]}}`, types.DNS{Search: []string{"rt"}}},
+		{"options", own + `, "runtimeConfig": {"dns": {"options": ["rt"]}}`, types.DNS{Options: []string{"rt"}}},
+		{"a name server with a zone", `"dns": {"nameservers": ["fe80::1%eth0"]}`, types.DNS{Nameservers: []string{"fe80::1%eth0"}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			want := bare()
+			want.DNS = tc.want
+			accepts(t, conf(tc.members), "", want)
+		})
+	}
+}
+
+// What is not done yet is refused with any value that asks for it, and passes with its zero.
+func TestParseNotYet(t *testing.T) {
+	asks := map[string]string{
+		"ipMasq": `true`, "ipMasqBackend": `"nftables"`, "masqExclude": `["10.0.0.0/8"]`, "randomFully": `true`,
+		"vlan": `100`, "vlanTrunk": `[{"id":5}]`, "preserveDefaultVlan": `true`, "macspoofchk": `true`, "portIsolation": `true`,
+		"sysctl": `{"net.ipv4.conf.IFNAME.arp_filter":"1"}`, "mac": `"02:00:00:00:00:01"`, "promisc": `true`, "allmulti": `true`, "txQLen": `1000`,
+		"ingressPolicy": `"same-bridge"`, "firewall": `"auto"`, "snat": `true`, "masqAll": `true`, "markMasqBit": `13`, "hostLocalhost": `true`, "backend": `"iptables"`,
+		"ingressRate": `1000`, "ingressBurst": `1000`, "egressRate": `1000`, "egressBurst": `1000`, "statusOnFull": `"warn"`,
+	}
+	for _, key := range notYet() {
+		if asks[key] == "" {
+			t.Errorf("%s: the test has no value for it", key)
+		}
+	}
+	unsupported := func(key, value string) *Error {
+		return &Error{Kind: Unsupported, Msg: key + ": " + value + " is not supported by this version", Details: "leave the key out, or chain the reference plugin that does it"}
+	}
+	for key, value := range asks {
+		refuses(t, conf(`"`+key+`": `+value), "", unsupported(key, value))
+		for _, zero := range []string{`false`, `0`, `""`, `[]`, `[ ]`, `{}`, "{\n}", `null`} {
+			accepts(t, conf(`"`+key+`": `+zero), "", bare())
+		}
+	}
+	refuses(t, conf(`"runtimeConfig": {"portMappings": [{"hostPort":80,"containerPort":80}]}`), "", unsupported("runtimeConfig.portMappings", `[{"hostPort":80,"containerPort":80}]`))
+	refuses(t, conf(`"runtimeConfig": {"bandwidth": {"ingressRate": 1}}`), "", unsupported("runtimeConfig.bandwidth", `{"ingressRate":1}`))
+
+	long := `"` + strings.Repeat("x", 58) + `é"` // cut in the middle of the é
+	refuses(t, conf(`"sysctl": `+long), "", unsupported("sysctl", `"`+strings.Repeat("x", 58)+`...`))
+}
+
+func TestParseUndecodable(t *testing.T) {
+	for _, tc := range []struct{ name, data, msg, details string }{
+		{"nothing", "", "network configuration is empty", "pass the plugin's configuration on stdin"},
+		{"white space", " \n\t", "network configuration is empty", "pass the plugin's configuration on stdin"},
+		{"null", "null", "network configuration is not a JSON object: it is null", ""},
+		{"a list", "[]", "network configuration is not a JSON object: json: cannot unmarshal array into Go value of type map[string]json.RawMessage", ""},
+		{"cut off", `{"name": "net", "type": "patch`, "network configuration is not a JSON object: unexpected end of JSON input", `reading stopped at byte 30 of 30, after "{\"name\": \"net\", \"type\": \"patch"`},
+		{"broken", `{"cniVersion": "1.0.0", "name": "a-long-name-of-a-network", "mtu": 15oo}`, "network configuration is not a JSON object: invalid character 'o' after object key:value pair", `reading stopped at byte 70 of 72, after "me-of-a-network\", \"mtu\": 15o"`},
+		{"two objects", `{} {}`, "network configuration is not a JSON object: invalid character '{' after top-level value", `reading stopped at byte 4 of 5, after "{} {"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			refuses(t, tc.data, "", &Error{Kind: Undecodable, Msg: tc.msg, Details: tc.details})
+		})
+	}
+}
+
+// A large or deep configuration is read or refused, and takes neither the stack nor the memory.
+func TestParseLarge(t *testing.T) {
+	accepts(t, conf(`"padding": "`+strings.Repeat("x", 10<<20)+`"`), "", bare())
+	deep := strings.Repeat(`{"ipam": `, 100_000)
+	if _, err := Parse([]byte(deep), ""); err == nil {
+		t.Error("100 000 objects in one another, all cut off: no error")
+	}
+	if id := ParseLenient([]byte(deep)); id.Name != "" {
+		t.Errorf("lenient: got the name %q", id.Name)
+	}
+	if !json.Valid([]byte(everything)) {
+		t.Fatal("the test's own configuration is no JSON")
+	}
+}

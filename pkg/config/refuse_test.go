@@ -1,0 +1,120 @@
+package config
+
+import "testing"
+
+// Every key of the top level with every mistake that can be made with it.
+func TestParseRefuses(t *testing.T) {
+	const (
+		flagHelp  = "give true or false, or leave the key out"
+		textHelp  = "give a text, or leave the key out"
+		textsHelp = "give a list of texts, or leave the key out"
+		objHelp   = "give an object, or leave the key out"
+		numHelp   = "give a whole number, or leave the key out"
+		mtuHelp   = "give a number from 68 to 65535, or 0 for the default"
+		nameHelp  = "give the name of a bridge: 1 to 15 bytes without /, :, % and white space"
+		pathHelp  = "give a path that begins with /"
+		ipsHelp   = "give addresses like 10.1.2.3 or 10.1.2.3/24"
+		macHelp   = "give six bytes like 02:00:00:12:34:56"
+	)
+	for _, tc := range []struct{ members, msg, details string }{
+		{`"bridge": 5`, `bridge: want a text, got 5`, textHelp},
+		{`"bridge": "sixteen-bytes-xx"`, `bridge: "sixteen-bytes-xx" cannot name an interface: name is too long`, nameHelp},
+		{`"bridge": "br/0"`, `bridge: "br/0" cannot name an interface: name contains / or : or whitespace characters`, nameHelp},
+		{`"bridge": "br:0"`, `bridge: "br:0" cannot name an interface: name contains / or : or whitespace characters`, nameHelp},
+		{`"bridge": "br 0"`, `bridge: "br 0" cannot name an interface: name contains / or : or whitespace characters`, nameHelp},
+		{`"bridge": ".."`, `bridge: ".." cannot name an interface: name is . or ..`, nameHelp},
+		{`"isGateway": "yes"`, `isGateway: want true or false, got "yes"`, flagHelp},
+		{`"isDefaultGateway": 1`, `isDefaultGateway: want true or false, got 1`, flagHelp},
+		{`"forceAddress": "true"`, `forceAddress: want true or false, got "true"`, flagHelp},
+		{`"hairpinMode": [true]`, `hairpinMode: want true or false, got [true]`, flagHelp},
+		{`"promiscMode": {"a": 1}`, `promiscMode: want true or false, got {"a":1}`, flagHelp},
+		{`"enabledad": "no"`, `enabledad: want true or false, got "no"`, flagHelp},
+		{`"disableContainerInterface": 0`, `disableContainerInterface: want true or false, got 0`, flagHelp},
+		{`"mtu": "1500"`, `mtu: want a whole number, got "1500"`, numHelp},
+		{`"mtu": 1500.5`, `mtu: want a whole number, got 1500.5`, numHelp},
+		{`"mtu": 99999999999999999999`, `mtu: want a whole number, got 99999999999999999999`, numHelp},
+		{`"mtu": 67`, `mtu: 67 is out of range`, mtuHelp},
+		{`"mtu": 65536`, `mtu: 65536 is out of range`, mtuHelp},
+		{`"mtu": -1`, `mtu: -1 is out of range`, mtuHelp},
+		{`"stateDir": ["/run"]`, `stateDir: want a text, got ["/run"]`, textHelp},
+		{`"stateDir": "run/patchbay"`, `stateDir: "run/patchbay" is not an absolute path`, pathHelp},
+		{`"dns": "192.0.2.1"`, `dns: want an object, got "192.0.2.1"`, objHelp},
+		{`"dns": {"nameservers": "192.0.2.1"}`, `dns.nameservers: want a list of texts, got "192.0.2.1"`, textsHelp},
+		{`"dns": {"nameservers": ["ns1"]}`, `dns.nameservers: "ns1" is not an IP address`, "give IP addresses"},
+		{`"dns": {"domain": ["a"]}`, `dns.domain: want a text, got ["a"]`, textHelp},
+		{`"dns": {"search": "a"}`, `dns.search: want a list of texts, got "a"`, textsHelp},
+		{`"dns": {"options": [1]}`, `dns.options: want a list of texts, got [1]`, textsHelp},
+		{`"args": "x"`, `args: want an object, got "x"`, objHelp},
+		{`"args": {"cni": []}`, `args.cni: want an object, got []`, objHelp},
+		{`"args": {"cni": {"mac": 2}}`, `args.cni.mac: want a text, got 2`, textHelp},
+		{`"args": {"cni": {"mac": "02:00:00:00:00"}}`, `args.cni.mac: "02:00:00:00:00" is not a MAC address`, macHelp},
+		{`"runtimeConfig": []`, `runtimeConfig: want an object, got []`, objHelp},
+		{`"runtimeConfig": {"mac": 2}`, `runtimeConfig.mac: want a text, got 2`, textHelp},
+		{`"runtimeConfig": {"mac": "02:00:00:00:00:00:00:01"}`, `runtimeConfig.mac: "02:00:00:00:00:00:00:01" is not a MAC address`, macHelp},
+		{`"runtimeConfig": {"mac": "03:00:00:00:00:01"}`, `runtimeConfig.mac: "03:00:00:00:00:01" is a group address, an interface cannot have it`, macHelp},
+		{`"runtimeConfig": {"mac": "ff:ff:ff:ff:ff:ff"}`, `runtimeConfig.mac: "ff:ff:ff:ff:ff:ff" is a group address, an interface cannot have it`, macHelp},
+		{`"runtimeConfig": {"mac": "00:00:00:00:00:00"}`, `runtimeConfig.mac: "00:00:00:00:00:00" is no address at all`, macHelp},
+		{`"args": {"cni": {"mac": "bad"}}, "runtimeConfig": {"mac": "02:00:00:00:00:01"}`, `args.cni.mac: "bad" is not a MAC address`, macHelp},
+		{`"runtimeConfig": {"dns": []}`, `runtimeConfig.dns: want an object, got []`, objHelp},
+		{`"runtimeConfig": {"dns": {"servers": [1]}}`, `runtimeConfig.dns.servers: want a list of texts, got [1]`, textsHelp},
+		{`"runtimeConfig": {"dns": {"servers": ["x"]}}`, `runtimeConfig.dns.servers: "x" is not an IP address`, "give IP addresses"},
+		{`"runtimeConfig": {"dns": {"searches": 1}}`, `runtimeConfig.dns.searches: want a list of texts, got 1`, textsHelp},
+		{`"runtimeConfig": {"dns": {"options": 1}}`, `runtimeConfig.dns.options: want a list of texts, got 1`, textsHelp},
+		{`"hairpinMode": true, "promiscMode": true`, `hairpinMode: cannot be true together with promiscMode`, "set one of the two to false"},
+		{`"disableContainerInterface": true, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`, `disableContainerInterface: cannot be true together with ipam`, `leave "ipam" out, or set the key to false`},
+		{`"mtu": 1279, "ipam": {"type": "patchbay", "subnet": "2001:db8::/64"}`, `mtu: 1279 is too small for IPv6`, "give at least 1280, or no IPv6 ranges"},
+		{`"runtimeConfig": {"ips": "10.1.2.3"}, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`, `runtimeConfig.ips: want a list of texts, got "10.1.2.3"`, textsHelp},
+		{`"runtimeConfig": {"ips": ["10.1.2"]}, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`, `runtimeConfig.ips: "10.1.2" is not an IP address`, ipsHelp},
+		{`"args": {"cni": {"ips": [5]}}, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`, `args.cni.ips: want a list of texts, got [5]`, textsHelp},
+		{`"args": {"cni": {"ips": ["fe80::1%eth0"]}}, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`, `args.cni.ips: "fe80::1%eth0" is not an IP address`, ipsHelp},
+	} {
+		t.Run(tc.members, func(t *testing.T) {
+			refuses(t, conf(tc.members), "", &Error{Kind: Invalid, Msg: tc.msg, Details: tc.details})
+		})
+	}
+}
+
+// IPv6 needs 1280 bytes, IPv4 does not; 0 leaves the choice to the bridge.
+func TestParseSmallestMTU(t *testing.T) {
+	for _, members := range []string{
+		`"mtu": 1280, "ipam": {"type": "patchbay", "subnet": "2001:db8::/64"}`,
+		`"mtu": 0, "ipam": {"type": "patchbay", "subnet": "2001:db8::/64"}`,
+		`"mtu": 68, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`,
+	} {
+		if _, err := Parse([]byte(conf(members)), ""); err != nil {
+			t.Errorf("%s: %v", members, err)
+		}
+	}
+	refuses(t, conf(`"mtu": 576, "ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.2.0/24"}], [{"subnet": "2001:db8::/64"}]]}`), "",
+		&Error{Msg: "mtu: 576 is too small for IPv6", Details: "give at least 1280, or no IPv6 ranges"})
+}
+
+func TestParseRefusesIdentity(t *testing.T) {
+	const nameHelp = "use letters, digits, dot, underscore and dash, a letter or digit first"
+	for _, tc := range []struct{ data, msg, details string }{
+		{`{}`, `name: missing network name`, `give the network a "name"`},
+		{`{"name": ""}`, `name: missing network name`, `give the network a "name"`},
+		{`{"name": 5}`, `name: want a text, got 5`, "give a text, or leave the key out"},
+		{`{"name": "a/b"}`, `name: invalid characters in network name "a/b"`, nameHelp},
+		{`{"name": ".."}`, `name: invalid characters in network name ".."`, nameHelp},
+		{`{"name": "a@b"}`, `name: invalid characters in network name "a@b"`, nameHelp},
+		{`{"name": "a\n"}`, `name: invalid characters in network name "a\n"`, nameHelp},
+		{`{"name": "-a"}`, `name: invalid characters in network name "-a"`, nameHelp},
+		{`{"name": "net", "cniVersion": 1.0}`, `cniVersion: want a text, got 1.0`, "give a text, or leave the key out"},
+		{`{"name": "net", "type": ["patchbay"]}`, `type: want a text, got ["patchbay"]`, "give a text, or leave the key out"},
+	} {
+		t.Run(tc.data, func(t *testing.T) {
+			refuses(t, tc.data, "", &Error{Kind: Invalid, Msg: tc.msg, Details: tc.details})
+		})
+	}
+	// The state directory is the mistake; that the data directory follows from it is not.
+	for range 100 {
+		refuses(t, conf(`"stateDir": "run"`), "", &Error{Msg: `stateDir: "run" is not an absolute path`, Details: "give a path that begins with /"})
+	}
+}
+
+// The first mistake in the order of reading is the one that is told.
+func TestParseFirstMistake(t *testing.T) {
+	refuses(t, conf(`"mtu": "x", "bridge": 5, "ipam": {"type": "patchbay"}`), "junk", &Error{Msg: "bridge: want a text, got 5", Details: "give a text, or leave the key out"})
+	refuses(t, conf(`"ipam": {"type": "patchbay"}`), "junk", &Error{Kind: Environment, Msg: `CNI_ARGS: invalid pair "junk"`, Details: "CNI_ARGS holds pairs KEY=VALUE with ; between them"})
+}
