@@ -121,11 +121,11 @@ func TestParseRequested(t *testing.T) {
 			sameAddrs(t, tc.want, got.IPAM.Requested)
 		})
 	}
-	c, err := Parse([]byte(ipamConf("")), "GATEWAY=10.1.2.9,2001:db8::9")
+	c, err := Parse([]byte(ipamConf("")), "GATEWAY=10.1.2.9")
 	if err != nil {
 		t.Fatal(err)
 	}
-	sameAddrs(t, addrsOf("10.1.2.9", "2001:db8::9"), c.IPAM.Gateways)
+	sameAddrs(t, addrsOf("10.1.2.9"), c.IPAM.Gateways)
 }
 
 // Results before 0.3.0 have one address per family.
@@ -163,7 +163,7 @@ func TestParseRefusesIPAM(t *testing.T) {
 		textHelp  = "give a text, or leave the key out"
 		textsHelp = "give a list of texts, or leave the key out"
 		listHelp  = "give a list of lists of ranges, or leave the key out"
-		rangeHelp = "mend the range that is named"
+		rangeHelp = "a range needs a subnet without host bits and addresses within it; ranges of a set are of one family, no two overlap, and exclude leaves something of each set"
 		noRanges  = `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`
 		noType    = `set it to "patchbay", or leave "ipam" out for a network without addresses`
 	)
@@ -181,18 +181,18 @@ func TestParseRefusesIPAM(t *testing.T) {
 		{`{"type": "patchbay", "subnet": "10.1.2.0"}`, `ipam.subnet: "10.1.2.0" is not a CIDR`, cidrHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/33"}`, `ipam.subnet: "10.1.2.0/33" is not a CIDR`, cidrHelp},
 		{`{"type": "patchbay", "subnet": "::ffff:10.1.2.0/120"}`, `ipam.subnet: "::ffff:10.1.2.0/120" is not a CIDR`, cidrHelp},
-		{`{"type": "patchbay", "subnet": ""}`, `ipam.ranges: invalid address range: subnet is missing`, rangeHelp},
-		{`{"type": "patchbay", "subnet": "10.1.2.3/24"}`, `ipam.ranges: invalid address range: subnet 10.1.2.3/24 has host bits set, 10.1.2.0/24 is meant`, rangeHelp},
-		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeStart": "10.1.3.1"}`, `ipam.ranges: invalid address range: rangeStart 10.1.3.1 is not in subnet 10.1.2.0/24`, rangeHelp},
+		{`{"type": "patchbay", "subnet": ""}`, `ipam: invalid address range: subnet is missing`, rangeHelp},
+		{`{"type": "patchbay", "subnet": "10.1.2.3/24"}`, `ipam: invalid address range: subnet 10.1.2.3/24 has host bits set, 10.1.2.0/24 is meant`, rangeHelp},
+		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeStart": "10.1.3.1"}`, `ipam: invalid address range: rangeStart 10.1.3.1 is not in subnet 10.1.2.0/24`, rangeHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeStart": 1}`, `ipam.rangeStart: want a text, got 1`, textHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeStart": "x"}`, `ipam.rangeStart: "x" is not an IP address`, addrHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeEnd": {}}`, `ipam.rangeEnd: want a text, got {}`, textHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeEnd": "10.1.2"}`, `ipam.rangeEnd: "10.1.2" is not an IP address`, addrHelp},
-		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeEnd": "10.1.3.1"}`, `ipam.ranges: invalid address range: rangeEnd 10.1.3.1 is not in subnet 10.1.2.0/24`, rangeHelp},
-		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.8"}`, `ipam.ranges: invalid address range: rangeEnd 10.1.2.8 comes before rangeStart 10.1.2.9`, rangeHelp},
+		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeEnd": "10.1.3.1"}`, `ipam: invalid address range: rangeEnd 10.1.3.1 is not in subnet 10.1.2.0/24`, rangeHelp},
+		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.8"}`, `ipam: invalid address range: rangeEnd 10.1.2.8 comes before rangeStart 10.1.2.9`, rangeHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": 1}`, `ipam.gateway: want a text, got 1`, textHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": "fe80::1%eth0"}`, `ipam.gateway: "fe80::1%eth0" is not an IP address`, addrHelp},
-		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": "2001:db8::1"}`, `ipam.ranges: invalid address range: gateway 2001:db8::1 is of another family than subnet 10.1.2.0/24`, rangeHelp},
+		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": "2001:db8::1"}`, `ipam: invalid address range: gateway 2001:db8::1 is of another family than subnet 10.1.2.0/24`, rangeHelp},
 		{`{"type": "patchbay", "ranges": [{"subnet": "10.1.2.0/24"}]}`, `ipam.ranges: want a list of lists of ranges, got [{"subnet":"10.1.2.0/24"}]`, listHelp},
 		{`{"type": "patchbay", "ranges": {}}`, `ipam.ranges: want a list of lists of ranges, got {}`, listHelp},
 		{`{"type": "patchbay", "ranges": [[]]}`, `ipam.ranges: invalid address range: a set of ranges is empty`, rangeHelp},

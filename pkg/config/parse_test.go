@@ -130,9 +130,9 @@ func TestParseNull(t *testing.T) {
 	for _, key := range []string{"ranges", "rangeStart", "rangeEnd", "gateway", "routes", "resolvConf", "dataDir", "exclude", "sticky"} {
 		accepts(t, ipamConf(`"`+key+`": null`), "", withIPAM())
 	}
-	version := bare()
-	version.CNIVersion = "0.1.0"
-	accepts(t, `{"cniVersion": null, "name": "net", "type": "patchbay"}`, "", version)
+	if got := ParseLenient([]byte(`{"cniVersion": null, "name": "net", "type": "patchbay"}`)).CNIVersion; got != "0.1.0" {
+		t.Errorf("cniVersion null is %q, want 0.1.0", got)
+	}
 	refuses(t, `{"cniVersion": "1.0.0", "name": null, "type": "patchbay"}`, "", &Error{Msg: "name: missing network name", Details: `give the network a "name"`})
 }
 
@@ -164,15 +164,22 @@ func TestParseCase(t *testing.T) {
 }
 
 func TestParseVersions(t *testing.T) {
-	for _, version := range []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"} {
+	for _, version := range []string{"0.1.0", "0.2.0"} {
+		refuses(t, fmt.Sprintf(`{"cniVersion": %q, "name": "net", "type": "patchbay"}`, version), "", &Error{
+			Msg:     "cniVersion: a result of " + version + " cannot be without addresses",
+			Details: `use 0.3.0 or later, or give addresses with "ipam"`,
+		})
+	}
+	for _, version := range []string{"0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"} {
 		want := bare()
 		want.CNIVersion = version
 		accepts(t, fmt.Sprintf(`{"cniVersion": %q, "name": "net", "type": "patchbay"}`, version), "", want)
 	}
-	oldest := bare()
-	oldest.CNIVersion = "0.1.0"
-	accepts(t, `{"name": "net", "type": "patchbay"}`, "", oldest)
-	accepts(t, `{"cniVersion": "", "name": "net", "type": "patchbay"}`, "", oldest)
+	for _, none := range []string{`{"name": "net"}`, `{"cniVersion": "", "name": "net"}`} {
+		if got := ParseLenient([]byte(none)).CNIVersion; got != "0.1.0" {
+			t.Errorf("%s has version %q, want 0.1.0", none, got)
+		}
+	}
 	for _, version := range []string{"0.0.1", "0.3", "1.0", "1.2.0", "2.0.0", "1.0.0 ", "v1.0.0", "latest"} {
 		refuses(t, fmt.Sprintf(`{"cniVersion": %q, "name": "net", "type": "patchbay"}`, version), "", &Error{
 			Kind: Version, Msg: "incompatible CNI versions",
@@ -279,11 +286,11 @@ func TestParseUndecodable(t *testing.T) {
 	for _, tc := range []struct{ name, data, msg, details string }{
 		{"nothing", "", "network configuration is empty", "pass the plugin's configuration on stdin"},
 		{"white space", " \n\t", "network configuration is empty", "pass the plugin's configuration on stdin"},
-		{"null", "null", "network configuration is not a JSON object: it is null", ""},
-		{"a list", "[]", "network configuration is not a JSON object: json: cannot unmarshal array into Go value of type map[string]json.RawMessage", ""},
-		{"cut off", `{"name": "net", "type": "patch`, "network configuration is not a JSON object: unexpected end of JSON input", `reading stopped at byte 30 of 30, after "{\"name\": \"net\", \"type\": \"patch"`},
-		{"broken", `{"cniVersion": "1.0.0", "name": "a-long-name-of-a-network", "mtu": 15oo}`, "network configuration is not a JSON object: invalid character 'o' after object key:value pair", `reading stopped at byte 70 of 72, after "me-of-a-network\", \"mtu\": 15o"`},
-		{"two objects", `{} {}`, "network configuration is not a JSON object: invalid character '{' after top-level value", `reading stopped at byte 4 of 5, after "{} {"`},
+		{"null", "null", "network configuration is not a JSON object: it is null", "pass one object, the plugin's configuration, on stdin"},
+		{"a list", "[]", "network configuration is not a JSON object: it is of type array", "pass one object, the plugin's configuration, on stdin"},
+		{"cut off", `{"name": "net", "type": "patch`, "network configuration is not a JSON object: unexpected end of JSON input", `reading stopped at byte 30 of 30, after "{\"name\": \"net\", \"type\": \"patch": mend it there`},
+		{"broken", `{"cniVersion": "1.0.0", "name": "a-long-name-of-a-network", "mtu": 15oo}`, "network configuration is not a JSON object: invalid character 'o' after object key:value pair", `reading stopped at byte 70 of 72, after "name-of-a-network\", \"mtu\": 15o": mend it there`},
+		{"two objects", `{} {}`, "network configuration is not a JSON object: invalid character '{' after top-level value", `reading stopped at byte 4 of 5, after "{} {": mend it there`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			refuses(t, tc.data, "", &Error{Kind: Undecodable, Msg: tc.msg, Details: tc.details})

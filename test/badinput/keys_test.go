@@ -1,0 +1,216 @@
+package badinput
+
+import (
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// TestKeys: every key of the plugin itself, with a value of the wrong type, one out of range, and one that contradicts another key.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	b := newTable(t)
+	b.try(t, wrongTypes())
+	b.try(t, outOfRange())
+	b.try(t, conflicts())
+	b.try(t, identity())
+}
+
+// wrongTypes is the rows of keys that have a value of the wrong JSON type.
+func wrongTypes() []row {
+	const (
+		text    = "give a text"
+		flag    = "give true or false"
+		number  = "give a whole number"
+		texts   = "give a list of texts"
+		object  = "give an object"
+		invalid = 7
+	)
+	return []row{
+		{name: "cniVersion/wrong type", config: `{"cniVersion": 1, "name": "net", "type": "patchbay"}`, code: invalid, msg: `cniVersion: want a text, got 1`, details: text, version: "0.1.0"},
+		{name: "name/wrong type", config: network(`"name": ["net"]`), code: invalid, msg: `name: want a text, got ["net"]`, details: text},
+		{name: "type/wrong type", config: network(`"type": false`), code: invalid, msg: `type: want a text, got false`, details: text},
+		{name: "bridge/wrong type", config: network(`"bridge": {"name": "br0"}`), code: invalid, msg: `bridge: want a text, got {"name":"br0"}`, details: text},
+		{name: "isGateway/wrong type", config: network(`"isGateway": "true"`), code: invalid, msg: `isGateway: want true or false, got "true"`, details: flag},
+		{name: "isDefaultGateway/wrong type", config: network(`"isDefaultGateway": 1`), code: invalid, msg: `isDefaultGateway: want true or false, got 1`, details: flag},
+		{name: "forceAddress/wrong type", config: network(`"forceAddress": []`), code: invalid, msg: `forceAddress: want true or false, got []`, details: flag},
+		{name: "mtu/wrong type", config: network(`"mtu": "1500"`), code: invalid, msg: `mtu: want a whole number, got "1500"`, details: number},
+		{name: "mtu/wrong type: fraction", config: network(`"mtu": 1500.5`), code: invalid, msg: `mtu: want a whole number, got 1500.5`, details: number},
+		{name: "hairpinMode/wrong type", config: network(`"hairpinMode": "yes"`), code: invalid, msg: `hairpinMode: want true or false, got "yes"`, details: flag},
+		{name: "promiscMode/wrong type", config: network(`"promiscMode": 0`), code: invalid, msg: `promiscMode: want true or false, got 0`, details: flag},
+		{name: "enabledad/wrong type", config: network(`"enabledad": {}`), code: invalid, msg: `enabledad: want true or false, got {}`, details: flag},
+		{
+			name: "disableContainerInterface/wrong type", config: network(`"disableContainerInterface": "no"`),
+			code: invalid, msg: `disableContainerInterface: want true or false, got "no"`, details: flag,
+		},
+		{name: "dns/wrong type", config: network(`"dns": "192.0.2.53"`), code: invalid, msg: `dns: want an object, got "192.0.2.53"`, details: object},
+		{
+			name: "dns.nameservers/wrong type", config: network(`"dns": {"nameservers": "192.0.2.53"}`),
+			code: invalid, msg: `dns.nameservers: want a list of texts, got "192.0.2.53"`, details: texts,
+		},
+		{name: "dns.domain/wrong type", config: network(`"dns": {"domain": 1}`), code: invalid, msg: `dns.domain: want a text, got 1`, details: text},
+		{name: "dns.search/wrong type", config: network(`"dns": {"search": "example.org"}`), code: invalid, msg: `dns.search: want a list of texts, got "example.org"`, details: texts},
+		{name: "dns.options/wrong type", config: network(`"dns": {"options": [1]}`), code: invalid, msg: `dns.options: want a list of texts, got [1]`, details: texts},
+		{name: "stateDir/wrong type", config: network(`"stateDir": 7`), code: invalid, msg: `stateDir: want a text, got 7`, details: text},
+		{name: "ipam/wrong type", config: network(`"ipam": "patchbay"`), code: invalid, msg: `ipam: want an object, got "patchbay"`, details: object},
+		{name: "args/wrong type", config: network(`"args": []`), code: invalid, msg: `args: want an object, got []`, details: object},
+		{name: "args.cni/wrong type", config: network(`"args": {"cni": 1}`), code: invalid, msg: `args.cni: want an object, got 1`, details: object},
+		{name: "args.cni.mac/wrong type", config: network(`"args": {"cni": {"mac": 2}}`), code: invalid, msg: `args.cni.mac: want a text, got 2`, details: text},
+		{name: "runtimeConfig/wrong type", config: network(`"runtimeConfig": "mac"`), code: invalid, msg: `runtimeConfig: want an object, got "mac"`, details: object},
+		{name: "runtimeConfig.mac/wrong type", config: network(`"runtimeConfig": {"mac": [2]}`), code: invalid, msg: `runtimeConfig.mac: want a text, got [2]`, details: text},
+		{name: "runtimeConfig.dns/wrong type", config: network(`"runtimeConfig": {"dns": []}`), code: invalid, msg: `runtimeConfig.dns: want an object, got []`, details: object},
+		{
+			name: "runtimeConfig.dns.servers/wrong type", config: network(`"runtimeConfig": {"dns": {"servers": "192.0.2.53"}}`),
+			code: invalid, msg: `runtimeConfig.dns.servers: want a list of texts, got "192.0.2.53"`, details: texts,
+		},
+		{
+			name: "runtimeConfig.dns.searches/wrong type", config: network(`"runtimeConfig": {"dns": {"searches": {}}}`),
+			code: invalid, msg: `runtimeConfig.dns.searches: want a list of texts, got {}`, details: texts,
+		},
+		{
+			name: "runtimeConfig.dns.options/wrong type", config: network(`"runtimeConfig": {"dns": {"options": true}}`),
+			code: invalid, msg: `runtimeConfig.dns.options: want a list of texts, got true`, details: texts,
+		},
+		{name: "another case of letters", config: network(`"MTU": "big"`), code: invalid, msg: `mtu: want a whole number, got "big"`, details: number},
+		{
+			name: "a long value is cut", config: network(`"mtu": "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggg"`),
+			code: invalid, msg: `mtu: want a whole number, got "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeefffffffff...`, details: number,
+		},
+	}
+}
+
+// outOfRange is the rows of values of the right type that mean nothing.
+func outOfRange() []row {
+	const (
+		mtu     = "give a number from 68 to 65535"
+		bridge  = "give the name of a bridge"
+		mac     = "give six bytes like 02:00:00:12:34:56"
+		invalid = 7
+	)
+	return []row{
+		{name: "bridge/out of range: 16 bytes", config: network(`"bridge": "abcdefghijklmnop"`), code: invalid, msg: `bridge: "abcdefghijklmnop" cannot name an interface: name is too long`, details: bridge},
+		{
+			name: "bridge/out of range: slash", config: network(`"bridge": "br/0"`),
+			code: invalid, msg: `bridge: "br/0" cannot name an interface: name contains / or : or whitespace characters`, details: bridge,
+		},
+		{
+			name: "bridge/out of range: space", config: network(`"bridge": "br 0"`),
+			code: invalid, msg: `bridge: "br 0" cannot name an interface: name contains / or : or whitespace characters`, details: bridge,
+		},
+		{name: "bridge/out of range: dots", config: network(`"bridge": ".."`), code: invalid, msg: `bridge: ".." cannot name an interface: name is . or ..`, details: bridge},
+		// The kernel would make br0 of it and call that success.
+		{name: "bridge/out of range: pattern", config: network(`"bridge": "br%d"`), code: invalid, msg: `bridge: "br%d" cannot name an interface: name contains % or control characters`, details: bridge},
+		// The kernel would see a bridge called br.
+		{
+			name: "bridge/out of range: zero byte", config: network(`"bridge": "br\u0000x"`),
+			code: invalid, msg: `bridge: "br\x00x" cannot name an interface: name contains % or control characters`, details: bridge,
+		},
+		{name: "bridge/out of range: reserved", config: network(`"bridge": "all"`), code: invalid, msg: `bridge: "all" cannot name an interface: name is reserved by the kernel`, details: bridge},
+		{name: "mtu/out of range: 10", config: network(`"mtu": 10`), code: invalid, msg: `mtu: 10 is out of range`, details: mtu},
+		{name: "mtu/out of range: 67", config: network(`"mtu": 67`), code: invalid, msg: `mtu: 67 is out of range`, details: mtu},
+		{name: "mtu/out of range: negative", config: network(`"mtu": -1500`), code: invalid, msg: `mtu: -1500 is out of range`, details: mtu},
+		{name: "mtu/out of range: 65536", config: network(`"mtu": 65536`), code: invalid, msg: `mtu: 65536 is out of range`, details: mtu},
+		{
+			name: "mtu/out of range: beyond integers", config: network(`"mtu": 18446744073709551616`),
+			code: invalid, msg: `mtu: want a whole number, got 18446744073709551616`, details: "give a whole number",
+		},
+		{
+			name: "dns.nameservers/out of range", config: network(`"dns": {"nameservers": ["192.0.2.53", "dns.example.org"]}`),
+			code: invalid, msg: `dns.nameservers: "dns.example.org" is not an IP address`, details: "give IP addresses",
+		},
+		{
+			name: "runtimeConfig.dns.servers/out of range", config: network(`"runtimeConfig": {"dns": {"servers": ["192.0.2"]}}`),
+			code: invalid, msg: `runtimeConfig.dns.servers: "192.0.2" is not an IP address`, details: "give IP addresses",
+		},
+		{name: "stateDir/out of range", config: network(`"stateDir": "run/patchbay"`), code: invalid, msg: `stateDir: "run/patchbay" is not an absolute path`, details: "begins with /"},
+		{name: "args.cni.mac/out of range: text", config: network(`"args": {"cni": {"mac": "zz:00:00:00:00:01"}}`), code: invalid, msg: `args.cni.mac: "zz:00:00:00:00:01" is not a MAC address`, details: mac},
+		{
+			name: "args.cni.mac/out of range: group", config: network(`"args": {"cni": {"mac": "01:00:5e:00:00:01"}}`),
+			code: invalid, msg: `args.cni.mac: "01:00:5e:00:00:01" is a group address, an interface cannot have it`, details: mac,
+		},
+		{
+			name: "runtimeConfig.mac/out of range: broadcast", config: network(`"runtimeConfig": {"mac": "ff:ff:ff:ff:ff:ff"}`),
+			code: invalid, msg: `runtimeConfig.mac: "ff:ff:ff:ff:ff:ff" is a group address, an interface cannot have it`, details: mac,
+		},
+		{
+			name: "runtimeConfig.mac/out of range: zero", config: network(`"runtimeConfig": {"mac": "00:00:00:00:00:00"}`),
+			code: invalid, msg: `runtimeConfig.mac: "00:00:00:00:00:00" is no address at all`, details: mac,
+		},
+		{
+			name: "runtimeConfig.mac/out of range: 8 bytes", config: network(`"runtimeConfig": {"mac": "02:00:00:00:00:00:00:01"}`),
+			code: invalid, msg: `runtimeConfig.mac: "02:00:00:00:00:00:00:01" is not a MAC address`, details: mac,
+		},
+	}
+}
+
+// conflicts is the rows of keys that contradict each other.
+func conflicts() []row {
+	const invalid = 7
+	range6 := `"ranges": [[{"subnet": "2001:db8:1::/64"}]]`
+	return []row{
+		{
+			name: "hairpinMode/conflict: promiscMode", config: network(`"hairpinMode": true, "promiscMode": true`),
+			code: invalid, msg: `hairpinMode: cannot be true together with promiscMode`, details: "set one of the two to false",
+		},
+		{
+			name: "disableContainerInterface/conflict: ipam", config: subnetWith(`"disableContainerInterface": true`),
+			code: invalid, msg: `disableContainerInterface: cannot be true together with ipam`, details: `leave "ipam" out`,
+		},
+		{
+			name: "mtu/conflict: IPv6 ranges", config: network(`"mtu": 1000, "ipam": {"type": "patchbay", ` + range6 + `}`),
+			code: invalid, msg: `mtu: 1000 is too small for IPv6`, details: "give at least 1280, or no IPv6 ranges",
+		},
+		{
+			name: "mtu/conflict: IPv6 ranges of the runtime", config: network(`"mtu": 1279, "ipam": {"type": "patchbay"}, "runtimeConfig": {"ipRanges": [[{"subnet": "2001:db8:1::/64"}]]}`),
+			code: invalid, msg: `mtu: 1279 is too small for IPv6`, details: "give at least 1280, or no IPv6 ranges",
+		},
+		{
+			name: "cniVersion/conflict: no addresses", config: network(`"cniVersion": "0.2.0"`), version: "0.2.0",
+			code: invalid, msg: `cniVersion: a result of 0.2.0 cannot be without addresses`, details: "use 0.3.0 or later",
+		},
+		{
+			name: "cniVersion/conflict: left out, no addresses", config: `{"name": "net", "type": "patchbay"}`, version: "0.1.0",
+			code: invalid, msg: `cniVersion: a result of 0.1.0 cannot be without addresses`, details: "use 0.3.0 or later",
+		},
+		{
+			name: "cniVersion/conflict: two addresses of a family", version: "0.2.0",
+			config: pool(`"ranges": [[{"subnet": "10.1.2.0/24"}], [{"subnet": "10.1.3.0/24"}]]`, `"cniVersion": "0.2.0"`),
+			code:   invalid, msg: `ipam.ranges: cniVersion 0.2.0 knows one address per family only`, details: "use cniVersion 0.3.1 or later",
+		},
+	}
+}
+
+// identity is the rows of what names the network.
+func identity() []row {
+	const (
+		invalid = 7
+		letters = "use letters, digits, dot, underscore and dash"
+		long    = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn" // 64 bytes
+	)
+	return []row{
+		{name: "name/missing", config: `{"cniVersion": "1.0.0", "type": "patchbay"}`, code: invalid, msg: `name: missing network name`, details: `give the network a "name"`},
+		{name: "name/out of range: slash", config: network(`"name": "../net"`), code: invalid, msg: `name: invalid characters in network name "../net"`, details: letters},
+		{name: "name/out of range: dot first", config: network(`"name": ".net"`), code: invalid, msg: `name: invalid characters in network name ".net"`, details: letters},
+		{name: "name/out of range: newline", config: network(`"name": "net\n"`), code: invalid, msg: `name: invalid characters in network name "net\n"`, details: letters},
+		{name: "name/out of range: 256 bytes", config: network(`"name": "` + long + long + long + long + `"`), code: invalid, msg: `name: 256 bytes are too long`, details: "use at most 255"},
+		{name: "type/missing", config: `{"cniVersion": "1.0.0", "name": "net", "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}}`, code: invalid, msg: `type: missing`, details: `set it to "patchbay"`},
+		{name: "cniVersion/out of range: future", config: network(`"cniVersion": "9.9.9"`), code: 1, msg: `incompatible CNI versions`, details: `config is "9.9.9"`, version: "1.1.0"},
+		{name: "cniVersion/out of range: text", config: network(`"cniVersion": "new"`), code: 1, msg: `incompatible CNI versions`, details: `"0.3.1" "0.4.0" "1.0.0" "1.1.0"`, version: "1.1.0"},
+		{name: "cniVersion/out of range: 1.0", config: network(`"cniVersion": "1.0"`), code: 1, msg: `incompatible CNI versions`, details: `config is "1.0"`, version: "1.1.0"},
+	}
+}
+
+// TestLowestMTU: the smallest value that is not out of range works. A cable of it must not take the bridge along: below 1280 bytes the
+// kernel takes IPv6 away from the bridge too.
+func TestLowestMTU(t *testing.T) {
+	t.Parallel()
+	b := newTable(t)
+	b.attach(t, "neighbour", subnet(""))
+	call := b.call
+	call.Config = []byte(pool(`"ranges": [[{"subnet": "10.1.3.0/24"}]]`, `"mtu": 68`))
+	b.Oracle(nettest.Attachment)
+	b.CNI(t, call).OK(t)
+	call.Command = "DEL"
+	b.CNI(t, call).OK(t)
+	b.unchanged(t)
+}
