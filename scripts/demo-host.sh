@@ -10,8 +10,7 @@ NETCONFPATH=$(cd "$(dirname "$0")/../conf" && pwd -P)
 own_directories() {
 	mount -t tmpfs tmpfs /run
 	mount -t tmpfs tmpfs /var/lib
-	mount -t tmpfs tmpfs /tmp
-	hostname >/dev/null
+	mkdir /run/demo
 }
 
 # machine NAME makes a namespace that is ready at once: no duplicate address detection.
@@ -75,13 +74,13 @@ hide() {
 }
 
 listen() {
-	nsenter --net=/run/lan/outside tcpdump -l -n -i eth0 'icmp or icmp6' >/tmp/outside 2>/tmp/outside.err &
+	nsenter --net=/run/lan/outside tcpdump -l -n -i eth0 'icmp or icmp6' >/run/demo/outside 2>/run/demo/outside.err &
 	ear1=$!
-	tcpdump -l -n -i br0 'icmp[0] == 5 or icmp6[0] == 137' >/tmp/redirects 2>/tmp/redirects.err &
+	tcpdump -l -n -i br0 'icmp[0] == 5 or icmp6[0] == 137' >/run/demo/redirects 2>/run/demo/redirects.err &
 	ear2=$!
 	local try
 	for try in $(seq 100); do
-		grep -q 'listening on' /tmp/outside.err && grep -q 'listening on' /tmp/redirects.err && return
+		grep -q 'listening on' /run/demo/outside.err && grep -q 'listening on' /run/demo/redirects.err && return
 		sleep 0.05
 	done
 	fail "tcpdump does not start"
@@ -91,11 +90,11 @@ heard() {
 	kill -INT "$ear1" "$ear2"
 	wait "$ear1" "$ear2" || true
 	local own
-	own=$(grep -c "IP $(address red 4) > 198.51.100.7: ICMP echo request" /tmp/outside) || true
+	own=$(grep -c "IP $(address red 4) > 198.51.100.7: ICMP echo request" /run/demo/outside) || true
 	[[ $own -eq 3 ]] || fail "the outside saw $own of 3 requests from the container's own address"
 	printf '   tcpdump outside: %d of 3 requests came from %s itself: no NAT\n' "$own" "$(address red 4)"
-	own=$(grep -c '[^[:space:]]' /tmp/redirects) || true
-	[[ $own -eq 0 ]] || { cat /tmp/redirects >&2; fail "$own ICMP redirects"; }
+	own=$(grep -c '[^[:space:]]' /run/demo/redirects) || true
+	[[ $own -eq 0 ]] || { cat /run/demo/redirects >&2; fail "$own ICMP redirects"; }
 	printf '   tcpdump on br0: 0 ICMP redirects; net.ipv4.ip_forward of the host is %s\n' "$(cat /proc/sys/net/ipv4/ip_forward)"
 }
 
@@ -104,7 +103,7 @@ step "A host like yours: br0 has the network card eth0 as a port; behind it the 
 make_lan
 make_br0
 hide
-inventory >/tmp/before
+inventory >/run/demo/before
 picture
 
 step "A namespace: a place of its own with nothing in it but lo"
@@ -149,7 +148,7 @@ left=$(find "$STATE" -type f ! -name lock ! -name 'last_reserved_ip.*')
 [[ -z $left ]] || fail "files are left: $left"
 printf '   without it:\n'
 run rm -rf "$STATE"
-inventory >/tmp/after
-diff /tmp/before /tmp/after >&2 || fail "the host is not as it was"
+inventory >/run/demo/after
+diff /run/demo/before /run/demo/after >&2 || fail "the host is not as it was"
 printf '   links, addresses, routes, sysctls and files are as before the first step\n'
 printf '\ndemo: %d steps, all as expected\n' "$steps"

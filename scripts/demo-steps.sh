@@ -28,8 +28,8 @@ picture() { "$BIN/patchbay" show --state-dir "$STATE" "$@" | sed 's/^/   /'; }
 # cni VERB NETWORK NAMESPACE calls the plugin by cnitool; what ADD answers is kept out of the way.
 cni() {
 	printf '   $ cnitool %s %s /run/netns/%s\n' "$1" "$2" "$3"
-	"$CNITOOL" "$1" "$2" "/run/netns/$3" >/tmp/patchbay-demo.$$ || { cat /tmp/patchbay-demo.$$ >&2; rm -f /tmp/patchbay-demo.$$; fail "$1 of $3"; }
-	rm -f /tmp/patchbay-demo.$$
+	"$CNITOOL" "$1" "$2" "/run/netns/$3" >/run/patchbay-demo.out || { cat /run/patchbay-demo.out >&2; rm -f /run/patchbay-demo.out; fail "$1 of $3"; }
+	rm -f /run/patchbay-demo.out
 }
 
 # address NAMESPACE FAMILY prints the address of eth0.

@@ -155,7 +155,7 @@ func (a *adding) up(context.Context) error {
 	if err := a.applySetup(set); err != nil {
 		return err
 	}
-	if err := a.host.WaitPort(a.names.hostLink); err != nil {
+	if err := a.host.WaitPort(a.names.hostLink, a.bridge.Name); err != nil {
 		return err
 	}
 	return a.announce(set.Addresses)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -58,17 +59,29 @@ func nested(data []byte, path ...int) []byte {
 // millisecond unless the machine is choking.
 const portTimeout = time.Second
 
-// WaitPort waits until the bridge has noticed that a port has carrier. The kernel tells the
-// bridge from a work queue a moment after the link came up, and what a container says in that
-// moment is lost. With STP on the port then only listens: that takes seconds, and nobody waits
-// for it. At the deadline it returns as well: a port that stays dark is for CHECK to report.
-func (h *Host) WaitPort(name string) error {
-	port, err := h.Port(name)
-	if err != nil || !port.Disabled {
+// WaitPort waits until the bridge has noticed that a port has carrier, and, if it is the first
+// one, has carrier itself. The kernel tells both from a work queue a moment after the link came
+// up, and what container or host say in that moment is lost. With STP on the port then only
+// listens: that takes seconds, and nobody waits for it. At the deadline it returns as well: a
+// port that stays dark is for CHECK to report.
+func (h *Host) WaitPort(name, bridge string) error {
+	ready, err := h.portReady(name, bridge)
+	if err != nil || ready {
 		return err
 	}
-	return h.await(unix.RTNLGRP_LINK, portTimeout, func(bool) (bool, error) {
-		port, err := h.Port(name)
-		return !port.Disabled, err
+	return h.await([]uint{unix.RTNLGRP_LINK}, portTimeout, func(bool) (bool, error) {
+		return h.portReady(name, bridge)
 	})
+}
+
+func (h *Host) portReady(name, bridge string) (bool, error) {
+	port, err := h.Port(name)
+	if err != nil || !port.Forwarding {
+		return !port.Disabled, err
+	}
+	b, err := h.byName(bridge)
+	if err != nil {
+		return false, err
+	}
+	return b.Attrs().OperState == netlink.OperUp, nil
 }

@@ -27,7 +27,10 @@ func (c *conn) waitUsable(l netlink.Link, addresses []netip.Prefix) error {
 	if err != nil || !waiting.IsValid() {
 		return err
 	}
-	return c.await(unix.RTNLGRP_IPV6_IFADDR, usableTimeout, func(late bool) (bool, error) {
+	// The event of the address comes just before the local route is inserted, and is the last
+	// one of it: the route's own must be heard too. A duplicate has an event of the address only.
+	groups := []uint{unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_ROUTE}
+	return c.await(groups, usableTimeout, func(late bool) (bool, error) {
 		waiting, err := c.unusable(l, addresses)
 		if err == nil && waiting.IsValid() && late {
 			err = fmt.Errorf("address %s on %s is not usable after %s", waiting, l.Attrs().Name, usableTimeout)
@@ -66,13 +69,13 @@ func (c *conn) duplicate(l netlink.Link, addr netip.Addr) error {
 	return nil
 }
 
-// await asks done, again after every event of a group, until it says so, fails, or the time is
+// await asks done, again after every event of some groups, until it says so, fails, or the time is
 // over: then it is asked once more and told that it is late. Whose event it was does not
 // matter, and neither does one that was lost.
-func (c *conn) await(group uint, timeout time.Duration, done func(late bool) (bool, error)) error {
+func (c *conn) await(groups []uint, timeout time.Duration, done func(late bool) (bool, error)) error {
 	var events *nl.NetlinkSocket
 	err := c.enter(func() (err error) {
-		events, err = nl.Subscribe(unix.NETLINK_ROUTE, group)
+		events, err = nl.Subscribe(unix.NETLINK_ROUTE, groups...)
 		return err
 	})
 	if err != nil {

@@ -81,6 +81,9 @@ func plugError(b *Bridge, v Veth, err error) error {
 // also keeps IPv6 from giving the port an address, which no bridge port needs.
 func (h *Host) dress(v Veth) error {
 	err := h.dressWith(v, hasIPv6())
+	if errors.Is(err, syscall.EAFNOSUPPORT) { // an MTU below 1280 takes IPv6 away from a link
+		err = h.dressWith(v, false)
+	}
 	if err != nil {
 		return fmt.Errorf("set alias and port flags of %s: %w", v.HostName, err)
 	}

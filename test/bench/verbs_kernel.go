@@ -69,7 +69,7 @@ func (k *kernel) up(sandbox *link.Sandbox, one container) error {
 	if err != nil {
 		return err
 	}
-	if err := k.host.WaitPort(one.veth().HostName); err != nil {
+	if err := k.host.WaitPort(one.veth().HostName, bridge().Name); err != nil {
 		return err
 	}
 	l, err := sandbox.Link("eth0")

@@ -134,7 +134,7 @@ func hostEnd(t testing.TB, r *types100.Result) string {
 	return ""
 }
 
-// attached names the number-th container and attaches it.
+// containers makes n of them, ca, cb and so on, and attaches each.
 func containers(t *testing.T, h *nettest.Node, n int, network conf) ([]*attachment, []*types100.Result) {
 	t.Helper()
 	var all []*attachment

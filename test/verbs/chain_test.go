@@ -9,11 +9,9 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// chained is an attachment in a chain after a plugin that made host, and, unless it is "", inside for the container.
-func chained(t *testing.T, h *nettest.Node, c *nettest.Container, n conf, prev conf) *attachment {
-	t.Helper()
-	a := on(h, c, n.with(conf{"prevResult": prev.with(conf{"cniVersion": n["cniVersion"]})}))
-	return a
+// chained is an attachment in a chain, after a plugin whose result prev was.
+func chained(h *nettest.Node, c *nettest.Container, n, prev conf) *attachment {
+	return on(h, c, n.with(conf{"prevResult": prev.with(conf{"cniVersion": n["cniVersion"]})}))
 }
 
 // tap makes what a plugin for virtual machines makes: a tap on the host, nothing in the container.
@@ -41,7 +39,7 @@ func TestChainPlugsTap(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(t, h, c, network(conf{"hairpinMode": true}), tap(t, h))
+	a := chained(h, c, network(conf{"hairpinMode": true}), tap(t, h))
 	r := a.add(t)
 	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
 	equal(t, "hairpin", hairpin(t, h, "tap0"), true)
@@ -56,7 +54,7 @@ func TestChainPlugsVeth(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(t, h, c, network(), cable(t, h, c))
+	a := chained(h, c, network(), cable(t, h, c))
 	r := a.add(t)
 	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"their0"})
 	equal(t, "interfaces", []string{r.Interfaces[0].Name, r.Interfaces[1].Name, r.Interfaces[2].Name}, []string{"their0", "eth0", "cni0"})
@@ -73,7 +71,7 @@ func TestChainKeepsAddressesOfBefore(t *testing.T) {
 	prev := cable(t, h, c)
 	c.AddAddress("eth0", "192.0.2.7/24")
 	h.Baseline()
-	a := chained(t, h, c, network(), prev.with(conf{
+	a := chained(h, c, network(), prev.with(conf{
 		"ips": []conf{{"address": "192.0.2.7/24", "interface": 1}}, "routes": []conf{{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}},
 	}))
 	r := a.add(t)
@@ -89,7 +87,7 @@ func TestChainDelUnplugsAndLeavesTheInterface(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(t, h, c, network(), tap(t, h))
+	a := chained(h, c, network(), tap(t, h))
 	a.add(t)
 	a.del(t)
 	equal(t, "tap0", hasLink(t, h.Netns, "tap0"), true)
@@ -103,7 +101,7 @@ func TestChainDelUnplugsAndLeavesTheInterface(t *testing.T) {
 func TestChainDelAfterTheInterfaceIsGone(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := chained(t, h, h.Container("c"), network(), tap(t, h))
+	a := chained(h, h.Container("c"), network(), tap(t, h))
 	a.add(t)
 	ip(t, h.Netns, "link del tap0")
 	h.Allow("link tap0")
@@ -115,7 +113,7 @@ func TestChainDelAfterTheInterfaceIsGone(t *testing.T) {
 func TestChainDelLeavesInterfaceInAnotherBridge(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := chained(t, h, h.Container("c"), network(), tap(t, h))
+	a := chained(h, h.Container("c"), network(), tap(t, h))
 	a.add(t)
 	ip(t, h.Netns, "link add br9 type bridge")
 	ip(t, h.Netns, "link set tap0 master br9")
@@ -129,7 +127,7 @@ func TestChainGivesAddresses(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")), cable(t, h, c))
+	a := chained(h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")), cable(t, h, c))
 	r := a.add(t)
 	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
 	equal(t, "interface", []int{*r.IPs[0].Interface, *r.IPs[1].Interface}, []int{1, 1})
@@ -148,7 +146,7 @@ func TestChainGivesAddresses(t *testing.T) {
 func TestChainGivesAddressesToTheGuest(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := chained(t, h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")), tap(t, h))
+	a := chained(h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")), tap(t, h))
 	r := a.add(t)
 	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
 	equal(t, "reserved", files(t, h, addressDir(a))["10.1.0.2"], a.id+"\r\neth0")
@@ -169,7 +167,7 @@ func TestChainCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
-			a := chained(t, h, h.Container("c"), network(), tap(t, h))
+			a := chained(h, h.Container("c"), network(), tap(t, h))
 			h.Allow("link tap0") // in one row it goes
 			a.add(t)
 			a.check(t)
@@ -186,7 +184,7 @@ func TestChainInEveryVersion(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
-			a := chained(t, h, h.Container("c"), network(conf{"cniVersion": version}), tap(t, h))
+			a := chained(h, h.Container("c"), network(conf{"cniVersion": version}), tap(t, h))
 			a.add(t)
 			contains(t, string(a.prev), `"cniVersion": "`+version+`"`)
 			equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
@@ -199,7 +197,7 @@ func TestChainKeepsMACOfAdoptedBridge(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	adopted(t, h, "52:54:00:00:53:10")
-	a := chained(t, h, h.Container("c"), network(conf{"bridge": "br0"}), tap(t, h))
+	a := chained(h, h.Container("c"), network(conf{"bridge": "br0"}), tap(t, h))
 	a.add(t)
 	equal(t, "MAC", h.MAC("br0"), "52:54:00:00:53:10")
 	a.del(t)
@@ -219,7 +217,7 @@ func TestChainWithoutHostInterface(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
 			h.Bridge("br9")
-			a := chained(t, h, h.Container("c"), network(), prev)
+			a := chained(h, h.Container("c"), network(), prev)
 			contains(t, a.fails(t, "ADD", 7).Msg, "prevResult", "no host-side interface")
 			equal(t, "cni0", hasLink(t, h.Netns, "cni0"), false)
 		})
@@ -234,7 +232,7 @@ func TestChainOfAnotherBridgesPort(t *testing.T) {
 	h.Bridge("br9")
 	h.Plug("tap0", "br9")
 	h.Baseline()
-	a := chained(t, h, h.Container("c"), network(pool("10.1.0.0/24")), prev)
+	a := chained(h, h.Container("c"), network(pool("10.1.0.0/24")), prev)
 	e := a.run(t, "ADD").Error(t)
 	contains(t, e.Msg, "tap0", "another bridge")
 	equal(t, "ports", portsOf(t, h.Netns, "br9"), []string{"tap0"})

@@ -180,12 +180,12 @@ type small struct {
 func smallPools() []small {
 	one := func(keys conf) conf { return ipam(conf{"ranges": [][]conf{{keys}}}) }
 	return []small{
-		{"/31", pool("10.9.0.0/31"), "10.9.0.0/31", "10.9.0.1"},
-		{"/31 with the lower as gateway", one(conf{"subnet": "10.9.0.0/31", "gateway": "10.9.0.0"}), "10.9.0.1/31", "10.9.0.0"},
-		{"/32", one(conf{"subnet": "10.9.0.5/32", "gateway": "10.9.0.1"}), "10.9.0.5/32", "10.9.0.1"},
-		{"/127", pool("fd00:9::/127"), "fd00:9::/127", "fd00:9::1"},
-		{"/128", one(conf{"subnet": "fd00:9::5/128", "gateway": "fd00:9::1"}), "fd00:9::5/128", "fd00:9::1"},
-		{"/32 with a gateway far away", one(conf{"subnet": "10.9.0.5/32", "gateway": "169.254.1.1"}), "10.9.0.5/32", "169.254.1.1"},
+		{"31 bits", pool("10.9.0.0/31"), "10.9.0.0/31", "10.9.0.1"},
+		{"31 bits with the lower as gateway", one(conf{"subnet": "10.9.0.0/31", "gateway": "10.9.0.0"}), "10.9.0.1/31", "10.9.0.0"},
+		{"32 bits", one(conf{"subnet": "10.9.0.5/32", "gateway": "10.9.0.1"}), "10.9.0.5/32", "10.9.0.1"},
+		{"127 bits", pool("fd00:9::/127"), "fd00:9::/127", "fd00:9::1"},
+		{"128 bits", one(conf{"subnet": "fd00:9::5/128", "gateway": "fd00:9::1"}), "fd00:9::5/128", "fd00:9::1"},
+		{"32 bits with a gateway far away", one(conf{"subnet": "10.9.0.5/32", "gateway": "169.254.1.1"}), "10.9.0.5/32", "169.254.1.1"},
 	}
 }
 
