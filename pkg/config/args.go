@@ -32,7 +32,7 @@ func ParseArgs(text string) (Args, error) {
 
 func (d *decoder) args(text string) Args {
 	var args Args
-	ignore, unknown := false, ""
+	ignore, unknown := false, []string(nil)
 	for pair := range strings.SplitSeq(text, ";") {
 		if pair == "" {
 			continue
@@ -47,11 +47,11 @@ func (d *decoder) args(text string) Args {
 			continue
 		}
 		if !d.arg(&args, key, val) {
-			unknown = key
+			unknown = append(unknown, key)
 		}
 	}
-	if unknown != "" && !ignore {
-		d.fail(environment("unknown key %q", "add IgnoreUnknown=1, or use IP, GATEWAY, MAC, K8S_*", unknown))
+	if len(unknown) > 0 && !ignore {
+		d.fail(environment("unknown key %q", "add IgnoreUnknown=1, or use IP, GATEWAY, MAC, K8S_*", unknown[0]))
 	}
 	return args
 }

@@ -158,14 +158,15 @@ func TestParseOneSetPerFamily(t *testing.T) {
 
 func TestParseRefusesIPAM(t *testing.T) {
 	const (
-		addrHelp  = "give an address like 10.1.2.3 or 2001:db8::3"
-		cidrHelp  = "give a subnet like 10.1.2.0/24 or 2001:db8::/64"
-		textHelp  = "give a text, or leave the key out"
-		textsHelp = "give a list of texts, or leave the key out"
-		listHelp  = "give a list of lists of ranges, or leave the key out"
-		rangeHelp = "a range needs a subnet without host bits and addresses within it; ranges of a set are of one family, no two overlap, and exclude leaves something of each set"
-		noRanges  = `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`
-		noType    = `set it to "patchbay", or leave "ipam" out for a network without addresses`
+		addrHelp    = "give an address like 10.1.2.3 or 2001:db8::3"
+		cidrHelp    = "give a subnet like 10.1.2.0/24 or 2001:db8::/64"
+		textHelp    = "give a text, or leave the key out"
+		textsHelp   = "give a list of texts, or leave the key out"
+		listHelp    = "give a list of lists of ranges, or leave the key out"
+		rangeHelp   = "a range needs a subnet without host bits and addresses within it; ranges of a set are of one family, no two overlap, and exclude leaves something of each set"
+		noRanges    = `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`
+		unicastHelp = "give unicast addresses, such as 10.1.2.3 or 2001:db8::3"
+		noType      = `set it to "patchbay", or leave "ipam" out for a network without addresses`
 	)
 	for _, tc := range []struct{ ipam, msg, details string }{
 		{`"patchbay"`, `ipam: want an object, got "patchbay"`, "give an object, or leave the key out"},
@@ -193,6 +194,11 @@ func TestParseRefusesIPAM(t *testing.T) {
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": 1}`, `ipam.gateway: want a text, got 1`, textHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": "fe80::1%eth0"}`, `ipam.gateway: "fe80::1%eth0" is not an IP address`, addrHelp},
 		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": "2001:db8::1"}`, `ipam: invalid address range: gateway 2001:db8::1 is of another family than subnet 10.1.2.0/24`, rangeHelp},
+		{`{"type": "patchbay", "subnet": "224.0.0.0/24"}`, `ipam.subnet: 224.0.0.0/24 is multicast`, unicastHelp},
+		{`{"type": "patchbay", "subnet": "127.0.0.0/8"}`, `ipam.subnet: 127.0.0.0/8 is loopback`, unicastHelp},
+		{`{"type": "patchbay", "subnet": "0.0.0.0/8"}`, `ipam.subnet: 0.0.0.0/8 is unspecified`, unicastHelp},
+		{`{"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": "0.0.0.0"}`, `ipam.gateway: 0.0.0.0 is unspecified`, unicastHelp},
+		{`{"type": "patchbay", "ranges": [[{"subnet": "2001:db8::/64", "gateway": "ff02::1"}]]}`, `ipam.ranges: gateway: ff02::1 is multicast`, unicastHelp},
 		{`{"type": "patchbay", "ranges": [{"subnet": "10.1.2.0/24"}]}`, `ipam.ranges: want a list of lists of ranges, got [{"subnet":"10.1.2.0/24"}]`, listHelp},
 		{`{"type": "patchbay", "ranges": {}}`, `ipam.ranges: want a list of lists of ranges, got {}`, listHelp},
 		{`{"type": "patchbay", "ranges": [[]]}`, `ipam.ranges: invalid address range: a set of ranges is empty`, rangeHelp},

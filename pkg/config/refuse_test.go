@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // Every key of the top level with every mistake that can be made with it.
 func TestParseRefuses(t *testing.T) {
@@ -23,6 +26,8 @@ func TestParseRefuses(t *testing.T) {
 		{`"bridge": "br:0"`, `bridge: "br:0" cannot name an interface: name contains / or : or whitespace characters`, nameHelp},
 		{`"bridge": "br 0"`, `bridge: "br 0" cannot name an interface: name contains / or : or whitespace characters`, nameHelp},
 		{`"bridge": ".."`, `bridge: ".." cannot name an interface: name is . or ..`, nameHelp},
+		{`"bridge": "br%d"`, `bridge: "br%d" cannot name an interface: name contains % or control characters`, nameHelp},
+		{`"bridge": "all"`, `bridge: "all" cannot name an interface: name is reserved by the kernel`, nameHelp},
 		{`"isGateway": "yes"`, `isGateway: want true or false, got "yes"`, flagHelp},
 		{`"isDefaultGateway": 1`, `isDefaultGateway: want true or false, got 1`, flagHelp},
 		{`"forceAddress": "true"`, `forceAddress: want true or false, got "true"`, flagHelp},
@@ -102,6 +107,9 @@ func TestParseRefusesIdentity(t *testing.T) {
 		{`{"name": "-a"}`, `name: invalid characters in network name "-a"`, nameHelp},
 		{`{"name": "net", "cniVersion": 1.0}`, `cniVersion: want a text, got 1.0`, "give a text, or leave the key out"},
 		{`{"name": "net", "type": ["patchbay"]}`, `type: want a text, got ["patchbay"]`, "give a text, or leave the key out"},
+		{`{"name": "net"}`, `type: missing`, `set it to "patchbay"`},
+		{`{"name": "net", "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}}`, `type: missing`, `set it to "patchbay"`},
+		{`{"name": "` + strings.Repeat("n", 256) + `"}`, `name: 256 bytes are too long`, "use at most 255"},
 	} {
 		t.Run(tc.data, func(t *testing.T) {
 			refuses(t, tc.data, "", &Error{Kind: Invalid, Msg: tc.msg, Details: tc.details})

@@ -69,6 +69,7 @@ func TestParseRefusesRoutes(t *testing.T) {
 		{`[{"dst": "0.0.0.0/0", "gw": "10.1.2"}]`, `ipam.routes[0].gw: "10.1.2" is not an IP address`, addrHelp},
 		{`[{"dst": "0.0.0.0/0", "gw": "2001:db8::1"}]`, `ipam.routes[0].gw: 2001:db8::1 cannot be the gateway to 0.0.0.0/0`, sameHelp},
 		{`[{"dst": "::/0", "gw": "10.1.2.1"}]`, `ipam.routes[0].gw: 10.1.2.1 cannot be the gateway to ::/0`, sameHelp},
+		{`[{"dst": "0.0.0.0/0", "gw": "224.0.0.1"}]`, `ipam.routes[0].gw: 224.0.0.1 is multicast`, "give unicast addresses, such as 10.1.2.3 or 2001:db8::3"},
 		{`[{"dst": "0.0.0.0/0", "mtu": "x"}]`, `ipam.routes[0].mtu: want a whole number, got "x"`, numHelp},
 		{`[{"dst": "0.0.0.0/0", "mtu": 67}]`, `ipam.routes[0].mtu: 67 is out of range`, mtuHelp},
 		{`[{"dst": "0.0.0.0/0", "mtu": 65536}]`, `ipam.routes[0].mtu: 65536 is out of range`, mtuHelp},

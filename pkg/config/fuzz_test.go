@@ -1,0 +1,206 @@
+package config
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/utils"
+	"github.com/containernetworking/cni/pkg/version"
+	"github.com/google/go-cmp/cmp"
+)
+
+// seeds are configurations of many kinds, good and bad.
+func seeds() []string {
+	return []string{
+		``, `null`, `{}`, `[]`, `{"name": "net"`, everything, everything[:400], conf(""), ipamConf(""),
+		ipamConf(`"routes": [{"dst": "::/0", "gw": "2001:db8::1"}], "exclude": ["10.1.2.0/25"]`),
+		conf(`"MTU": 1, "mtu": 2, "Mtu": 3`),
+		conf(`"ipam": {"type": "patchbay", "ranges": [[{"subnet": "2001:db8::/64"}, null], null]}`),
+		conf(`"ipam": {"type": "patchbay", "subnet": "10.0.0.0/8", "exclude": ["10.0.0.0/9", "10.128.0.0/9"]}`),
+		conf(`"ipam": {"type": "patchbay", "subnet": "0.0.0.0/0"}`),
+		`{"cniVersion": "0.2.0", "name": "net", "type": "macvlan", "ipam": {"type": "patchbay", "subnet": "10.1.2.4/31"}}`,
+		withResult("0.4.0", `{"ips": [null]}`), withResult("0.1.0", `{"ip4": {"ip": "10.1.2.3/24"}}`),
+		`{"name": "a", "ipam": {"type": "x", "type": {}}, "ipam": 5}`,
+	}
+}
+
+// Whatever the bytes are: no panic; two readings agree; an error is an *Error that says
+// something on one line; and what is accepted keeps its promises.
+func FuzzParse(f *testing.F) {
+	for i, seed := range seeds() {
+		f.Add([]byte(seed), []string{"", "IP=10.1.2.3", "GATEWAY=10.1.2.9", "MAC=02:00:00:00:00:01;IgnoreUnknown=1;x=y"}[i%4])
+	}
+	f.Fuzz(func(t *testing.T, data []byte, args string) {
+		c, err := Parse(data, args)
+		again, errAgain := Parse(data, args)
+		if diff := cmp.Diff(c, again, netips()) + cmp.Diff(err, errAgain); diff != "" {
+			t.Fatalf("two readings differ:\n%s", diff)
+		}
+		if err != nil {
+			oneLineError(t, err)
+			return
+		}
+		if diff := cmp.Diff(c.Ident, ParseLenient(data)); diff != "" {
+			t.Errorf("the strict and the lenient reading differ (-strict +lenient):\n%s", diff)
+		}
+		keepsPromises(t, c)
+	})
+}
+
+func oneLineError(t *testing.T, err error) {
+	t.Helper()
+	var mistake *Error
+	if !errors.As(err, &mistake) || mistake.Msg == "" || mistake.Details == "" {
+		t.Errorf("error %T %v: want an *Error with a message and details", err, err)
+	}
+	if strings.ContainsAny(err.Error(), "\n\x00") {
+		t.Errorf("error %q is not one line", err)
+	}
+}
+
+func keepsPromises(t *testing.T, c *Config) {
+	t.Helper()
+	if utils.ValidateNetworkName(c.Name) != nil || c.Type == "" || !filepath.IsAbs(c.StateDir) || !filepath.IsAbs(c.DataDir) {
+		t.Errorf("accepted the identity %+v", c.Ident)
+	}
+	if !slices.Contains(version.All.SupportedVersions(), c.CNIVersion) {
+		t.Errorf("accepted the version %q", c.CNIVersion)
+	}
+	if c.Delegated() != (c.Bridge == "") || c.Bridge != "" && ValidateInterfaceName(c.Bridge) != nil {
+		t.Errorf("accepted the bridge %q, delegated %t", c.Bridge, c.Delegated())
+	}
+	if c.MTU != 0 && (c.MTU < minMTU || c.MTU > maxMTU) || c.HairpinMode && c.PromiscMode || c.IsDefaultGateway && !c.IsGateway {
+		t.Errorf("accepted %+v", c)
+	}
+	if c.MAC != nil && (len(c.MAC) != 6 || c.MAC[0]&1 != 0) {
+		t.Errorf("accepted the MAC address %s", c.MAC)
+	}
+	if c.IPAM == nil {
+		return
+	}
+	before := c.IPAM.Pool
+	if before.Exclude != nil && len(c.IPAM.Gateways) > 0 {
+		before.Exclude = nil // a gateway from CNI_ARGS may take the last address: Reserve will say so
+	}
+	if err := before.Complete(); err != nil {
+		t.Errorf("accepted a pool that is incomplete: %v", err)
+	}
+	for _, addr := range c.IPAM.Requested {
+		if !addr.IsValid() || addr.Is4In6() || addr.Zone() != "" {
+			t.Errorf("accepted the requested address %v", addr)
+		}
+	}
+	for _, r := range c.IPAM.Routes {
+		if r.Dst != r.Dst.Masked() || r.GW.IsValid() && r.GW.Is4() != r.Dst.Addr().Is4() {
+			t.Errorf("accepted the route %+v", r)
+		}
+	}
+}
+
+// The lenient reading never fails, and gives only what can be part of a path.
+func FuzzParseLenient(f *testing.F) {
+	for _, seed := range seeds() {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		id := ParseLenient(data)
+		if id.Name != "" && utils.ValidateNetworkName(id.Name) != nil || !filepath.IsAbs(id.StateDir) || !filepath.IsAbs(id.DataDir) || id.CNIVersion == "" {
+			t.Errorf("got %+v", id)
+		}
+		if diff := cmp.Diff(id, ParseLenient(data)); diff != "" {
+			t.Errorf("two readings differ:\n%s", diff)
+		}
+		if _, _, err := ValidAttachments(data); err != nil {
+			oneLineError(t, err)
+		}
+		_ = ParseResolvConf(data)
+	})
+}
+
+// looseArgs takes every key that ParseArgs knows, as libcni's own reader sees them.
+type looseArgs struct {
+	types.CommonArgs
+	IP, GATEWAY, MAC                                                         types.UnmarshallableString
+	K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID, K8S_POD_INFRA_CONTAINER_ID types.UnmarshallableString //nolint:revive // the environment's names
+}
+
+// ParseArgs accepts nothing that libcni's reader refuses, but for empty pairs, and refuses of
+// what libcni's reader accepts only addresses.
+func FuzzArgs(f *testing.F) {
+	for _, seed := range []string{
+		"", ";", "=", "IP=10.1.2.3;MAC=02:00:00:00:00:01", "IgnoreUnknown=1;A=B", "A=B", "IP", "IP=a=b", "IgnoreUnknown=x",
+		"K8S_POD_NAME=a;K8S_POD_NAMESPACE=b;K8S_POD_UID=c;K8S_POD_INFRA_CONTAINER_ID=d", "GATEWAY=::1,10.0.0.1", "IP=%s;MAC=%d",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		args, err := ParseArgs(text)
+		if err != nil {
+			oneLineError(t, err)
+		}
+		if strings.Contains(";"+text, ";CommonArgs=") {
+			t.Skip("a name of libcni's own making")
+		}
+		var compact []string
+		for _, pair := range strings.Split(text, ";") {
+			if pair != "" {
+				compact = append(compact, pair)
+			}
+		}
+		var loose looseArgs
+		theirs := types.LoadArgs(strings.Join(compact, ";"), &loose)
+		if err == nil && theirs != nil {
+			t.Errorf("accepted %q, which libcni refuses: %v", text, theirs)
+		}
+		if err == nil && (args.PodName != string(loose.K8S_POD_NAME) || args.SandboxID != string(loose.K8S_POD_INFRA_CONTAINER_ID)) {
+			t.Errorf("%q: got %+v, libcni got %+v", text, args, loose)
+		}
+		isAddress := err != nil && slices.ContainsFunc([]string{"CNI_ARGS: IP:", "CNI_ARGS: GATEWAY:", "CNI_ARGS: MAC:"}, func(s string) bool { return strings.HasPrefix(err.Error(), s) })
+		if err != nil && theirs == nil && !isAddress {
+			t.Errorf("refused %q, which libcni accepts: %v", text, err)
+		}
+	})
+}
+
+// A prevResult that is accepted has no holes and can be printed in every version.
+func FuzzPrevResult(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `null`, `{"ips": [null]}`, `{"IPS": [null], "ips": []}`, `{"ips": [null], "ips": [{}]}`, `{"interfaces": [{"name": "eth0", "mac": "x"}], "ips": [{"interface": 7}]}`,
+		`{"ip4": {"ip": "10.1.2.3/24", "routes": [null, {"dst": "0.0.0.0/0"}]}, "ip6": null}`,
+		`{"routes": [{"dst": "0.0.0.0/0", "gw": "10.1.2.1", "table": 1}], "dns": {"domain": "x"}}`, `{"cniVersion": "0.3.0"}`, `{"CNIVersion": ""}`,
+	} {
+		for i := range version.All.SupportedVersions() {
+			f.Add(uint8(i), []byte(seed))
+		}
+	}
+	f.Fuzz(func(t *testing.T, n uint8, raw []byte) {
+		versions := version.All.SupportedVersions()
+		v := versions[int(n)%len(versions)]
+		data := []byte(withResult(v, string(raw)))
+		result := PrevResultLenient(data)
+		if c, err := Parse(data, ""); err == nil {
+			if diff := cmp.Diff(c.PrevResult, result); diff != "" {
+				t.Errorf("the strict and the lenient reading differ (-strict +lenient):\n%s", diff)
+			}
+		}
+		if result == nil {
+			return
+		}
+		if result.CNIVersion != types100.ImplementedSpecVersion {
+			t.Errorf("got a result of version %q", result.CNIVersion)
+		}
+		if slices.Contains(result.IPs, nil) || slices.Contains(result.Interfaces, nil) || slices.Contains(result.Routes, nil) {
+			t.Errorf("a list of the result holds nil: %+v", result)
+		}
+		for _, to := range versions {
+			if _, err := result.GetAsVersion(to); err != nil && len(result.IPs) > 0 {
+				t.Logf("to %s: %v", to, err)
+			}
+		}
+	})
+}
