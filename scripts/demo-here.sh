@@ -17,16 +17,28 @@ refuse_what_is_there() {
 	done
 }
 
+# clean_up goes on past errors: it also runs where a step failed.
 clean_up() {
 	local name
 	for name in patchbay-red patchbay-blue; do
-		[[ -e /run/netns/$name ]] && "$CNITOOL" del demo "/run/netns/$name" >/dev/null && ip netns del "$name"
+		[[ -e /run/netns/$name ]] || continue
+		"$CNITOOL" del demo "/run/netns/$name" >/dev/null || true
+		ip netns del "$name" || true
 	done
-	ours && ip link del "$BRIDGE" # made by this demo: it was not there before
+	if ours; then ip link del "$BRIDGE"; fi # made by this demo: it was not there before
 	rm -rf "$STATE" "$NETCONFPATH"
 	if [[ -n $no_cache ]]; then # cnitool, as every caller with libcni, keeps results here
 		rmdir /var/lib/cni/results /var/lib/cni 2>/dev/null || true
 	fi
+}
+
+# traces lists whatever this host has that could be the demo's.
+traces() {
+	ip -o link | grep -F -e " $BRIDGE:" -e " demo/cnitool-" || true
+	ip -o address | grep -F " 203.0.113." || true
+	ip -4 route show table all | grep -F "203.0.113." || true
+	find "$STATE" /run/netns/patchbay-* /run/patchbay-demo.out /var/lib/cni/results/demo-* 2>/dev/null || true
+	[[ -n $no_cache ]] && find /var/lib/cni 2>/dev/null || true
 }
 
 configure() {
@@ -40,6 +52,7 @@ configure() {
 no_cache=
 [[ -e /var/lib/cni ]] || no_cache=1
 refuse_what_is_there
+before=$(traces)
 trap clean_up EXIT
 configure
 forward=$(cat /proc/sys/net/ipv4/ip_forward)
@@ -66,6 +79,8 @@ picture --bridge "$BRIDGE"
 step "What remains on this host"
 trap - EXIT
 clean_up
+after=$(traces)
+[[ $after == "$before" ]] || { diff <(echo "$before") <(echo "$after") >&2 || true; fail "this is left"; }
 printf '   of this demo: no link, no address, no file, no namespace\n'
 if [[ $(cat /proc/sys/net/ipv4/ip_forward) != "$forward" ]]; then
 	printf '   net.ipv4.ip_forward is 1, it was %s: sudo sysctl net.ipv4.ip_forward=%s\n' "$forward" "$forward"

@@ -7,9 +7,18 @@ STATE=/run/patchbay
 NETCONFPATH=$(cd "$(dirname "$0")/../conf" && pwd -P)
 . "$(dirname "$0")/demo-steps.sh"
 
+# own_directories gives the host its own /run and /var/lib; a tree that lies below one of them stays visible.
 own_directories() {
-	mount -t tmpfs tmpfs /run
-	mount -t tmpfs tmpfs /var/lib
+	local root dir
+	root=$(cd "$(dirname "$0")/.." && pwd -P)
+	exec {tree}<"$root"
+	for dir in /run /var/lib; do
+		mount -t tmpfs tmpfs $dir
+		[[ $root == $dir/* ]] || continue
+		mkdir -p "$root"
+		mount --no-canonicalize --bind "/proc/self/fd/$tree" "$root"
+	done
+	exec {tree}<&-
 	mkdir /run/demo
 }
 
@@ -47,19 +56,32 @@ make_lan() {
 	ip -n outside -6 route add default via 2001:db8:0:2::1
 }
 
-# make_br0 is what the owner of this host did long ago: eth0 is a port of br0, br0 has the address.
-make_br0() {
+# make_card puts the host on the LAN, as most are: the address is on the network card.
+make_card() {
 	echo 0 >/proc/sys/net/ipv4/ip_forward
 	ip link set lo up
-	ip link add br0 address 52:54:00:00:02:10 type bridge
 	ip link add eth0 type veth peer name to-host netns switch
-	ip link set eth0 master br0 up
 	ip -n switch link set to-host master lan0 up
-	ip link set br0 up
-	ip address add 192.0.2.10/24 dev br0
-	ip -6 address add 2001:db8:0:1::10/64 dev br0 nodad
+	ip link set eth0 up
+	lan_address eth0
+}
+
+# lan_address LINK gives the host its address on the LAN.
+lan_address() {
+	ip address add 192.0.2.10/24 dev "$1"
+	ip -6 address add 2001:db8:0:1::10/64 dev "$1" nodad
 	ip route add default via 192.0.2.1
 	ip -6 route add default via 2001:db8:0:1::1
+}
+
+# make_br0 is what the owner of such a host does once: the card becomes a port of br0, br0 gets the address.
+make_br0() {
+	ip link add br0 address 52:54:00:00:02:10 type bridge
+	ip -6 route del default
+	ip address flush dev eth0 scope global
+	ip link set eth0 master br0
+	ip link set br0 up
+	lan_address br0
 }
 
 # hide takes the LAN's machines out of /run/netns: they are not this host's, and not in its picture.
@@ -73,61 +95,86 @@ hide() {
 	done
 }
 
-listen() {
-	nsenter --net=/run/lan/outside tcpdump -l -n -i eth0 'icmp or icmp6' >/run/demo/outside 2>/run/demo/outside.err &
-	ear1=$!
-	tcpdump -l -n -i br0 'icmp[0] == 5 or icmp6[0] == 137' >/run/demo/redirects 2>/run/demo/redirects.err &
-	ear2=$!
+# ear NAME NAMESPACE LINK FILTER writes what passes a link to /run/demo/NAME, a line a packet, and puts its process into $ear.
+ear() {
+	nsenter --net="$2" tcpdump -l -n -U --immediate-mode -Z root -i "$3" "$4" >"/run/demo/$1" 2>"/run/demo/$1.err" &
+	ear=$!
 	local try
-	for try in $(seq 100); do
-		grep -q 'listening on' /run/demo/outside.err && grep -q 'listening on' /run/demo/redirects.err && return
+	for try in $(seq 200); do
+		grep -q 'listening on' "/run/demo/$1.err" && return
 		sleep 0.05
 	done
+	cat "/run/demo/$1.err" >&2
 	fail "tcpdump does not start"
 }
 
+# requests FAMILY prints how many echo requests the outside has seen from red's own address.
+requests() {
+	local outside=198.51.100.7
+	[[ $1 == 4 ]] || outside=2001:db8:0:2::7
+	grep -c " $(address red "$1") > $outside: .*echo request" /run/demo/outside || true
+}
+
+# own_address FAMILY wants the three echo requests of pings; tcpdump may be a moment behind.
+own_address() {
+	local try seen=0
+	for try in $(seq 100); do
+		seen=$(requests "$1")
+		[[ $seen -ge 3 ]] && break
+		sleep 0.05
+	done
+	[[ $seen -eq 3 ]] || { cat /run/demo/outside >&2; fail "the outside saw $seen of 3 requests from $(address red "$1"), the container's own address"; }
+	printf '   tcpdump outside: %d of 3 requests came from %s itself: no NAT\n' "$seen" "$(address red "$1")"
+}
+
+# heard judges what the two ears have written.
 heard() {
-	kill -INT "$ear1" "$ear2"
-	wait "$ear1" "$ear2" || true
-	local own
-	own=$(grep -c "IP $(address red 4) > 198.51.100.7: ICMP echo request" /run/demo/outside) || true
-	[[ $own -eq 3 ]] || fail "the outside saw $own of 3 requests from the container's own address"
-	printf '   tcpdump outside: %d of 3 requests came from %s itself: no NAT\n' "$own" "$(address red 4)"
-	own=$(grep -c '[^[:space:]]' /run/demo/redirects) || true
-	[[ $own -eq 0 ]] || { cat /run/demo/redirects >&2; fail "$own ICMP redirects"; }
+	own_address 4
+	own_address 6
+	kill -INT "$@"
+	wait "$@" || true
+	local redirects
+	redirects=$(grep -c '[^[:space:]]' /run/demo/redirects) || true
+	[[ $redirects -eq 0 ]] || { cat /run/demo/redirects >&2; fail "$redirects ICMP redirects"; }
 	printf '   tcpdump on br0: 0 ICMP redirects; net.ipv4.ip_forward of the host is %s\n' "$(cat /proc/sys/net/ipv4/ip_forward)"
 }
 
+trap 'exit 130' INT TERM # the first process of a process namespace is deaf without a trap
 own_directories
-step "A host like yours: br0 has the network card eth0 as a port; behind it the LAN, its router, the world"
+step "A host like yours: eth0 is its network card, behind it a LAN with a router"
 make_lan
-make_br0
+make_card
 hide
-inventory >/run/demo/before
 picture
+printf '   Its owner makes a bridge, br0, plugs eth0 into it and moves the address there:\n'
+make_br0
+picture
+inventory >/run/demo/before
 
 step "A namespace: a place of its own with nothing in it but lo"
 run ip netns add red
 picture
 
-step "ADD: patchbay makes the patch cable (veth), one end born in the namespace, gives addresses and default routes, and plugs the other end into br0"
+step "ADD: a patch cable (veth) from br0 to red, addresses, default routes"
 cni add lan red
 picture
 
-step "A second one"
+step "A second namespace, a second cable"
 run ip netns add blue
 cni add lan blue
 picture
 
 step "The neighbour, the gateway, the outside"
-listen
+ear outside /run/lan/outside eth0 'icmp or icmp6'
+outside=$ear
+ear redirects /proc/self/ns/net br0 'icmp[0] == 5 or icmp6[0] == 137'
 pings red "$(address blue 4)" "its neighbour blue"
 pings red "$(address blue 6)" "its neighbour blue"
 pings red 192.0.2.1 "the gateway"
 pings red 2001:db8:0:1::1 "the gateway"
 pings red 198.51.100.7 "the outside"
 pings red 2001:db8:0:2::7 "the outside"
-heard
+heard "$outside" "$ear"
 
 step "CHECK: is everything still as ADD left it?"
 cni check lan red
@@ -150,5 +197,5 @@ printf '   without it:\n'
 run rm -rf "$STATE"
 inventory >/run/demo/after
 diff /run/demo/before /run/demo/after >&2 || fail "the host is not as it was"
-printf '   links, addresses, routes, sysctls and files are as before the first step\n'
+printf '   links, addresses, routes, sysctls and files are as before the first step with patchbay\n'
 printf '\ndemo: %d steps, all as expected\n' "$steps"

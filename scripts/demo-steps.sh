@@ -23,6 +23,9 @@ fail() {
 	exit 1
 }
 
+set -o errtrace
+trap 'fail "$BASH_COMMAND"' ERR
+
 picture() { "$BIN/patchbay" show --state-dir "$STATE" "$@" | sed 's/^/   /'; }
 
 # cni VERB NETWORK NAMESPACE calls the plugin by cnitool; what ADD answers is kept out of the way.
@@ -35,10 +38,16 @@ cni() {
 # address NAMESPACE FAMILY prints the address of eth0.
 address() { ip -n "$1" -o "-$2" address show dev eth0 scope global | awk '{sub("/.*", "", $4); print $4; exit}'; }
 
+# firewall_hint names the commonest reason why frames of one bridge do not arrive.
+firewall_hint() {
+	[[ $(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null) == 1 ]] || return 0
+	printf '; net.bridge.bridge-nf-call-iptables is 1, so that a firewall (docker, ufw) judges bridged frames too'
+}
+
 # pings NAMESPACE ADDRESS WHAT sends three echoes and wants three answers.
 pings() {
 	local out
-	out=$(ip netns exec "$1" ping -n -c 3 -i 0.2 -W 2 "$2") || { printf '%s\n' "$out" >&2; fail "$1 does not reach $3 ($2)"; }
+	out=$(ip netns exec "$1" ping -n -c 3 -i 0.2 -W 2 "$2") || { printf '%s\n' "$out" >&2; fail "$1 does not reach $3 ($2)$(firewall_hint)"; }
 	printf '   %s pings %s, %s: %s\n' "$1" "$3" "$2" "$(grep -o '[0-9]* received' <<<"$out")"
 }
 

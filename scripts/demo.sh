@@ -14,4 +14,5 @@ if [[ -n ${HERE:-} ]]; then
 	as_root "$ROOT/scripts/demo-here.sh"
 	exit
 fi
-as_root unshare --net --mount --propagation private -- "$ROOT/scripts/demo-host.sh"
+# A process namespace too: however the demo ends, whatever it started ends with it, and the host with that.
+as_root unshare --net --mount --propagation private --pid --fork --kill-child --mount-proc -- "$ROOT/scripts/demo-host.sh"

@@ -22,7 +22,7 @@ type moment struct {
 // view puts links, namespaces and records together.
 func (m *moment) view() *View {
 	v := &View{
-		Host:        Host{Name: m.name, Routes: m.host.Routes, Forward4: m.host.Forward4, Forward6: m.host.Forward6},
+		Host:        Host{Name: m.name, Links: []link.SurveyLink{}, Routes: notNil(m.host.Routes), Forward4: m.host.Forward4, Forward6: m.host.Forward6},
 		Bridges:     []Bridge{},
 		Namespaces:  []Namespace{},
 		Problems:    []Problem{},
@@ -47,6 +47,14 @@ func (m *moment) view() *View {
 	return v
 }
 
+// notNil is for JSON, where a list that is empty should still be a list.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 // about names an attachment in a sentence.
 func about(a *Attachment) string {
 	if a.Network != "" {
@@ -64,7 +72,7 @@ func namespaceOf(s *seen) Namespace {
 		n.Error = s.err.Error()
 		return n
 	}
-	n.Routes = append(n.Routes, s.survey.Routes...)
+	n.Routes = notNil(s.survey.Routes)
 	for _, l := range s.survey.Links {
 		if !isLoopback(&l) {
 			n.Links = append(n.Links, l)
@@ -96,7 +104,7 @@ func (m *moment) addLinks(v *View) {
 	}
 	for _, l := range m.host.Links {
 		if l.Kind == "bridge" {
-			v.Bridges = append(v.Bridges, Bridge{SurveyLink: l, Ours: l.Alias == link.BridgeAlias, Ports: ports[l.Index]})
+			v.Bridges = append(v.Bridges, Bridge{SurveyLink: l, Ours: l.Alias == link.BridgeAlias, Ports: notNil(ports[l.Index])})
 		}
 	}
 	slices.SortFunc(v.Bridges, func(a, b Bridge) int { return cmp.Compare(a.Name, b.Name) })
