@@ -1,7 +1,6 @@
 package verbs
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -144,104 +143,6 @@ func TestDelDoesNotBelievePrevResult(t *testing.T) {
 	a.del(t)
 	equal(t, "first one's host link", hasLink(t, h.Netns, hostEnd(t, r)), false)
 	b.check(t)
-}
-
-// TestDelWithBadConfig: it takes what it can read, down to nothing but the name.
-func TestDelWithBadConfig(t *testing.T) {
-	t.Parallel()
-	for name, stdin := range badConfigs(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := nettest.Host(t)
-			c := h.Container("c")
-			a, r := attach(t, h, c, everything())
-			call := a.call(t, "DEL")
-			call.Config = stdin
-			h.CNI(t, call).OK(t)
-			gone(t, a, c, hostEnd(t, r))
-		})
-	}
-}
-
-func badConfigs(t *testing.T) map[string][]byte {
-	t.Helper()
-	good := everything()
-	out := map[string][]byte{
-		"invalid value":            good.with(conf{"mtu": "big"}).bytes(t),
-		"invalid range":            good.with(pool("10.1.0.0/33")).bytes(t),
-		"ranges removed":           good.with(ipam()).bytes(t),
-		"other ranges":             good.with(pool("192.0.2.0/24")).bytes(t),
-		"ipam removed":             good.with(conf{"ipam": nil}).bytes(t),
-		"ipam of another type":     good.with(conf{"ipam": conf{"type": "dhcp"}}).bytes(t),
-		"ipam not an object":       good.with(conf{"ipam": 7}).bytes(t),
-		"unsupported version":      good.with(conf{"cniVersion": "9.9.9"}).bytes(t),
-		"version not a text":       good.with(conf{"cniVersion": 1}).bytes(t),
-		"another bridge":           good.with(conf{"bridge": "cni7"}).bytes(t),
-		"bad bridge":               good.with(conf{"bridge": "a/b"}).bytes(t),
-		"bad prevResult":           good.with(conf{"prevResult": "x"}).bytes(t),
-		"unsupported key":          good.with(conf{"vlan": 5}).bytes(t),
-		"relative stateDir":        good.with(conf{"stateDir": "x"}).bytes(t),
-		"name alone":               []byte(`{"name": "net"}`),
-		"name missing":             good.with(conf{"name": nil}).bytes(t),
-		"name of another case":     []byte(`{"Name": "net"}`),
-		"nothing":                  nil,
-		"null":                     []byte("null"),
-		"not JSON":                 []byte("Patchbay"),
-		"an object without an end": []byte(`{"name": "net", "ipam": {"type": "patchbay"`),
-	}
-	whole := []byte(`{"name": "net", "cniVersion": "1.1.0", "type": "patchbay", "bridge": "cni0", "ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}`)
-	for cut := 16; cut < len(whole); cut += 17 {
-		out[fmt.Sprintf("cut after %d bytes", cut)] = whole[:cut]
-	}
-	return out
-}
-
-// TestDelWithBadArgs: CNI_ARGS says nothing that DEL needs.
-func TestDelWithBadArgs(t *testing.T) {
-	t.Parallel()
-	h := nettest.Host(t)
-	c := h.Container("c")
-	a, r := attach(t, h, c, everything())
-	a.args = "IP=nonsense;FOO"
-	a.del(t)
-	gone(t, a, c, hostEnd(t, r))
-}
-
-// TestDelWithoutRecord: derived names and a look at all address files find everything.
-func TestDelWithoutRecord(t *testing.T) {
-	t.Parallel()
-	h := nettest.Host(t)
-	c := h.Container("c")
-	a, r := attach(t, h, c, everything())
-	removeAll(t, h, recordPath(a))
-	a.del(t)
-	gone(t, a, c, hostEnd(t, r))
-}
-
-func TestDelWithTornRecord(t *testing.T) {
-	t.Parallel()
-	for name, text := range map[string]string{"empty": "", "cut": `{"version": 1, "network": "n`, "newer": `{"version": 999, "future": true}`, "another's": `{"version": 1, "network": "x", "containerID": "y", "ifname": "z"}`} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			h := nettest.Host(t)
-			c := h.Container("c")
-			a, r := attach(t, h, c, everything())
-			writeFile(t, h, recordPath(a), text)
-			a.del(t)
-			gone(t, a, c, hostEnd(t, r))
-		})
-	}
-}
-
-// TestDelWithoutStateDirectory: the cable goes all the same.
-func TestDelWithoutStateDirectory(t *testing.T) {
-	t.Parallel()
-	h := nettest.Host(t)
-	c := h.Container("c")
-	a, r := attach(t, h, c, everything())
-	removeAll(t, h, "/run/patchbay")
-	a.del(t)
-	gone(t, a, c, hostEnd(t, r))
 }
 
 // TestDelBeforeAddLeavesNoTrace: no directory, no lock file, no bridge.

@@ -156,7 +156,6 @@ func TestGCWithTornRecord(t *testing.T) {
 	collected(t, a)
 }
 
-// TestGCOfUnusedNetworkLeavesNoTrace.
 func TestGCOfUnusedNetworkLeavesNoTrace(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)

@@ -107,7 +107,6 @@ func TestExclude(t *testing.T) {
 	})
 }
 
-// TestExcludeWinsOverRequests.
 func TestExcludeWinsOverRequests(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)

@@ -45,7 +45,6 @@ func TestResultWithoutIPAM(t *testing.T) {
 	equal(t, "dns", r.DNS.IsEmpty(), true)
 }
 
-// TestResultNamesTheInterfaceAsked.
 func TestResultNamesTheInterfaceAsked(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)

@@ -25,7 +25,7 @@ func TestStatusIsGoodBeforeTheFirstAdd(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestStatusIsGoodWhileAddressesAreLeft, 50 when none is, and changes nothing.
+// TestStatusOfAFullPool: good while addresses are left, 50 when none is; it changes nothing.
 func TestStatusOfAFullPool(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)

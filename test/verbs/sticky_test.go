@@ -48,7 +48,6 @@ func TestStickyContainerHasItsAddressAgain(t *testing.T) {
 	equal(t, "again", addresses(on(h, c, sticky("10.1.0.0/24")).add(t)), want)
 }
 
-// TestStickyNeedsTheSamePodNamespace.
 func TestStickyNeedsTheSamePodNamespace(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
