@@ -74,6 +74,10 @@ func bench(ctx context.Context, p plan, out io.Writer) error {
 	if err := printMachine(out, c.programs); err != nil {
 		return err
 	}
+	before, err := loadNow()
+	if err != nil {
+		return err
+	}
 	var found []metric
 	for _, section := range []func(context.Context, *contest, plan, io.Writer) ([]metric, error){oneByOne, together, crowded} {
 		more, err := section(ctx, c, p, out)
@@ -81,6 +85,9 @@ func bench(ctx context.Context, p plan, out io.Writer) error {
 			return err
 		}
 		found = append(found, more...)
+	}
+	if err := printLoad(out, before); err != nil {
+		return err
 	}
 	return judge(out, found, limits)
 }

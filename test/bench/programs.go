@@ -3,16 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// programs is the directory with the programs under test. They are copies, on the run's tmpfs: so
-// all start from the same kind of file, and the tmpfs does not hide them.
-type programs string
+// programs are the directories with the programs under test, where libcni looks for them.
+type programs []string
 
 const (
 	programsDir = "/run/bench/bin"
@@ -20,47 +18,50 @@ const (
 	netnsDir    = "/run/bench/netns"
 )
 
-func (p programs) path(name string) string { return filepath.Join(string(p), name) }
-
-// newPrograms gives this mount namespace its own /run and /var/lib, the places where plugins keep
-// state, and puts the programs there.
+// newPrograms gives this mount namespace its own /run and /var/lib, where plugins keep state. The
+// programs stay files of the file system they were built on, as installed ones are: they are bound
+// to a place that the tmpfs cannot hide.
 func newPrograms() (programs, error) {
-	files, err := openPrograms()
+	built, err := openBuilt()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	defer closeAll(files)
+	defer closeAll(built)
 	if err := mountOwn(); err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, dir := range []string{programsDir, cacheDir, netnsDir} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	p := programs(programsDir)
-	for _, f := range files {
-		if err := copyProgram(f, p.path(filepath.Base(f.Name()))); err != nil {
-			return "", err
+	var p programs
+	for i, dir := range built {
+		place := filepath.Join(programsDir, fmt.Sprint(i))
+		if err := bind(dir, place); err != nil {
+			return nil, err
 		}
+		p = append(p, place)
 	}
-	return p, nil
+	return p, p.complete()
 }
 
-func openPrograms() (files []*os.File, err error) {
+// openBuilt opens the two directories of make.
+func openBuilt() ([]*os.File, error) {
 	binary, cache := os.Getenv("PATCHBAY_BIN"), os.Getenv("PATCHBAY_CACHE_BIN")
 	if binary == "" || cache == "" {
 		return nil, errors.New("PATCHBAY_BIN and PATCHBAY_CACHE_BIN are not set: run make bench")
 	}
-	for _, path := range []string{binary, filepath.Join(cache, "bridge"), filepath.Join(cache, "host-local")} {
-		f, err := os.Open(path)
+	var dirs []*os.File
+	for _, path := range []string{filepath.Dir(binary), cache} {
+		dir, err := os.Open(path)
 		if err != nil {
-			closeAll(files)
-			return nil, fmt.Errorf("%w: run make bench, which builds it", err)
+			closeAll(dirs)
+			return nil, err
 		}
-		files = append(files, f)
+		dirs = append(dirs, dir)
 	}
-	return files, nil
+	return dirs, nil
 }
 
 func closeAll(files []*os.File) {
@@ -81,11 +82,32 @@ func mountOwn() error {
 	return nil
 }
 
-func copyProgram(from io.Reader, to string) error {
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
+func bind(dir *os.File, place string) error {
+	if err := os.Mkdir(place, 0o755); err != nil {
 		return err
 	}
-	_, err = io.Copy(f, from)
-	return errors.Join(err, f.Close())
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()), place, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", dir.Name(), place, err)
+	}
+	return nil
+}
+
+// complete is an error that names the first program that is not there.
+func (p programs) complete() error {
+	for _, name := range []string{"patchbay", "bridge", "host-local"} {
+		if _, err := os.Stat(p.path(name)); err != nil {
+			return fmt.Errorf("%s is not built: run make bench", name)
+		}
+	}
+	return nil
+}
+
+// path is where a program is, by the rule of libcni: the first directory that has it.
+func (p programs) path(name string) string {
+	for _, dir := range p {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return filepath.Join(dir, name)
+		}
+	}
+	return name
 }

@@ -33,6 +33,16 @@ func printMachine(out io.Writer, p programs) error {
 	return err
 }
 
+// printLoad says how much the figures are worth.
+func printLoad(out io.Writer, before load) error {
+	now, err := loadNow()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\nOther programs had %.0f %% of the CPUs meanwhile.\n", 100*now.others(before))
+	return err
+}
+
 // cpuModel is " (...)", or nothing on machines whose kernel does not tell.
 func cpuModel() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")

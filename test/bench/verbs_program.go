@@ -28,7 +28,7 @@ func (p programs) byLibcni(plugin, ipam string) func(ns.NetNS) (verbs, error) {
 		if err != nil {
 			return verbs{}, err
 		}
-		cni := libcni.NewCNIConfigWithCacheDir([]string{string(p)}, cacheDir+"/"+plugin, nil)
+		cni := libcni.NewCNIConfigWithCacheDir(p, cacheDir+"/"+plugin, nil)
 		return verbs{
 			add: func(ctx context.Context, one container) error {
 				_, err := cni.AddNetworkList(ctx, list, one.runtimeConf())
@@ -48,8 +48,9 @@ func (c container) runtimeConf() *libcni.RuntimeConf {
 // byExec starts a plugin the way libcni does, for the verb that does nothing.
 func (p programs) byExec(plugin string) func(ns.NetNS) (verbs, error) {
 	return func(ns.NetNS) (verbs, error) {
+		program := p.path(plugin)
 		version := func(ctx context.Context, _ container) error {
-			_, err := new(invoke.RawExec).ExecPlugin(ctx, p.path(plugin), []byte(`{"cniVersion": "1.0.0"}`), []string{"CNI_COMMAND=VERSION"})
+			_, err := new(invoke.RawExec).ExecPlugin(ctx, program, []byte(`{"cniVersion": "1.0.0"}`), []string{"CNI_COMMAND=VERSION"})
 			return err
 		}
 		return verbs{add: version}, nil

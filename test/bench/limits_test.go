@@ -1,0 +1,69 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseLimits(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       map[string]limit
+		err        string
+	}{
+		{"empty", "# nothing\n\n", map[string]limit{}, ""},
+		{"both kinds", "a min 3 # why\nb  max 1.5\n", map[string]limit{"a": {true, 3}, "b": {false, 1.5}}, ""},
+		{"another word", "a least 3\n", nil, `limits, line 1: "a least 3" is not of the form: metric min|max value`},
+		{"no value", "# head\na min\n", nil, `limits, line 2: "a min" is not of the form: metric min|max value`},
+		{"no number", "a min much\n", nil, `limits, line 1: a: strconv.ParseFloat: parsing "much": invalid syntax`},
+		{"twice", "a min 1\na max 2\n", nil, "limits, line 2: a has a limit already"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := parseLimits(tt.text)
+			if diff := cmp.Diff(tt.err, text(err)); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(limit{})); diff != "" {
+				t.Errorf("parseLimits (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestJudge(t *testing.T) {
+	found := []metric{{"a", "A of one", 2.5}, {"b", "B of one", 2.5}, {"c", "C of one", 2.5}}
+	limits := map[string]limit{"a": {true, 3}, "b": {false, 2.5}}
+	var out strings.Builder
+	err := judge(&out, found, limits)
+	want := "\nA of one: 2.50 (limit: at least 3)\nB of one: 2.50 (limit: at most 2.5)\nC of one: 2.50\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff("limit broken: a is 2.50, limit: at least 3", text(err)); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	if err := judge(&out, found, map[string]limit{"d": {true, 1}}); text(err) != "limit of d: nothing of that name is measured" {
+		t.Errorf("a limit without a metric: %v", err)
+	}
+}
+
+// TestLimitsFile: the file of limits is readable, and has the one limit that was promised.
+func TestLimitsFile(t *testing.T) {
+	limits, err := parseLimits(limitsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := limits["add_reference_over_ours"], (limit{true, 3}); got != want {
+		t.Errorf("add_reference_over_ours has %v, want %v", got, want)
+	}
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
