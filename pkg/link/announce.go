@@ -15,7 +15,9 @@ import (
 // (WaitPort), the interface must be up and its addresses usable.
 //
 // For IPv4 the kernel sends a gratuitous ARP request for every address of an interface that
-// has arp_notify and is given its MAC, which it has already (RFC 5227 section 3). For IPv6 it
+// has arp_notify and is given its MAC, which it has already (RFC 5227 section 3). arp_notify
+// is not set before: the kernel would send one when the link comes up too, and on a bridge
+// with 300 ports each of them reaches 300 containers before the call returns. For IPv6 it
 // is an unsolicited neighbour advertisement (RFC 4861 section 7.2.6), and before it a
 // multicast listener report (RFC 3810): the kernel's own leaves from a work queue, and on a
 // bridge that snoops, with a querier about, a solicitation that overtakes it is lost.
@@ -39,6 +41,13 @@ func (s *Sandbox) Announce(l *Link, addresses []netip.Prefix) error {
 func (s *Sandbox) announce4(l *Link, addresses []netip.Prefix) error {
 	for _, prefix := range addresses {
 		if !is6(prefix.Addr()) {
+			notify := func() error {
+				_, err := setSysctl(sysctl("ipv4", "conf", l.Name, "arp_notify"), "1")
+				return err
+			}
+			if err := s.enter(notify); err != nil {
+				return err
+			}
 			return s.handle.LinkSetHardwareAddr(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: l.Index}}, l.MAC)
 		}
 	}

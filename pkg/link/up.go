@@ -60,7 +60,7 @@ func (s *Sandbox) addAddresses(l netlink.Link, set Setup) error {
 // containerSysctls runs in the container's namespace, before the interface is up. Router
 // advertisements and autoconfiguration are for interfaces that nobody gives an IPv6 address.
 func containerSysctls(set Setup) error {
-	wanted := [][2]string{{sysctl("ipv4", "conf", set.IfName, "arp_notify"), "1"}}
+	var wanted [][2]string
 	// Neither a kernel without IPv6 has them, nor a link whose MTU is below 1280.
 	if _, err := os.Stat(sysctl("ipv6", "conf", set.IfName)); err == nil {
 		wanted = append(wanted, ipv6Sysctls(set)...)
