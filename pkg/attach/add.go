@@ -73,17 +73,18 @@ func (a *adding) look(ctx context.Context) (err error) {
 	if err := a.lookAtBridge(); err != nil {
 		return err
 	}
-	if a.state, err = store.Open(ctx, dirs(a.cfg.Ident), a.req.key(a.cfg.Name)); err != nil {
-		return err
-	}
-	if err := a.replaceDead(ctx); err != nil {
+	if err := a.lookForName(); err != nil {
 		return err
 	}
 	if a.cfg.PrevResult != nil {
-		a.chained, err = a.findChainLink()
+		if a.chained, err = a.findChainLink(); err != nil {
+			return err
+		}
+	}
+	if a.state, err = store.Open(ctx, dirs(a.cfg.Ident), a.req.key(a.cfg.Name)); err != nil {
 		return err
 	}
-	return a.lookForNames()
+	return a.replaceDead(ctx)
 }
 
 // lookAtBridge refuses an interface that is no bridge. A bridge that is missing will be made.
@@ -99,16 +100,19 @@ func (a *adding) lookAtBridge() error {
 	return err
 }
 
-// lookForNames refuses if one of the two ends could not have its name.
-func (a *adding) lookForNames() error {
+// lookForName refuses if the container's end could not have its name, before a state directory
+// is made. If the host end of this attachment is there, the name may be its own, and the
+// record tells what that means; in a chain the interface is there by right.
+func (a *adding) lookForName() error {
 	has, err := a.sandbox.Has(a.req.IfName)
-	if err != nil {
+	if err != nil || !has || a.cfg.PrevResult != nil {
 		return err
 	}
-	if has {
+	_, err = a.host.Link(a.names.hostLink)
+	if errors.Is(err, link.ErrNotFound) {
 		return fmt.Errorf("interface %s %w in %s", a.req.IfName, link.ErrExists, a.req.Netns)
 	}
-	return nil
+	return err
 }
 
 // replaceDead looks at what the record and the derived name say of an earlier ADD. One that is

@@ -158,8 +158,8 @@ func wellFormed(req attach.Request) *types.Error {
 	if len(req.ContainerID) > longest {
 		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: %d bytes are too long", len(req.ContainerID)), fmt.Sprintf("use at most %d", longest))
 	}
-	if e := utils.ValidateInterfaceName(req.IfName); e != nil {
-		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_IFNAME: %s: %q", e.Msg, req.IfName), "use 1 to 15 bytes without /, : and white space")
+	if err := config.ValidateInterfaceName(req.IfName); err != nil {
+		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_IFNAME: %q cannot name an interface: %v", req.IfName, err), "use 1 to 15 bytes without /, :, % and white space")
 	}
 	return nil
 }
