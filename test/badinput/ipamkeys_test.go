@@ -70,3 +70,30 @@ func ipamRoutes() []row {
 		{name: "routes.scope/too large", config: subnet(`"routes": [{"dst": "10.0.0.0/8", "scope": 256}]`), code: invalid, msg: "ipam.routes[0].scope: 256 is out of range", details: "from 0 to 255"},
 	}
 }
+
+// TestKeysNotBuiltYet: a key whose work this version does not do is refused unless it asks for nothing, so that nobody believes in
+// a masquerade that is not there.
+func TestKeysNotBuiltYet(t *testing.T) {
+	t.Parallel()
+	b := newTable(t)
+	const unsupported, chain = 2, "leave the key out, or chain the reference plugin that does it"
+	var rows []row
+	for _, key := range []struct{ name, value string }{
+		{"ipMasq", `true`},
+		{"ipMasqBackend", `"nftables"`},
+		{"vlan", `100`},
+		{"vlanTrunk", `[{"id":5}]`},
+		{"macspoofchk", `true`},
+		{"portIsolation", `true`},
+		{"ingressPolicy", `"same-bridge"`},
+		{"sysctl", `{"net.core.somaxconn":"512"}`},
+		{"snat", `true`},
+	} {
+		rows = append(rows, row{name: key.name, config: network(`"` + key.name + `": ` + key.value), code: unsupported, msg: key.name + ": " + key.value + " is not supported by this version", details: chain})
+	}
+	rows = append(rows,
+		row{name: "portMappings", config: network(`"runtimeConfig": {"portMappings": [{"hostPort":80}]}`), code: unsupported, msg: `runtimeConfig.portMappings: [{"hostPort":80}] is not supported by this version`, details: chain},
+		row{name: "bandwidth", config: network(`"runtimeConfig": {"bandwidth": {"ingressRate":1}}`), code: unsupported, msg: `runtimeConfig.bandwidth: {"ingressRate":1} is not supported by this version`, details: chain},
+	)
+	b.try(t, rows)
+}
