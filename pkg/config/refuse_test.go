@@ -115,6 +115,9 @@ func TestParseRefusesIdentity(t *testing.T) {
 			refuses(t, tc.data, "", &Error{Kind: Invalid, Msg: tc.msg, Details: tc.details})
 		})
 	}
+	longest := bare()
+	longest.Name = strings.Repeat("n", 255)
+	accepts(t, `{"cniVersion": "1.0.0", "name": "`+longest.Name+`", "type": "patchbay"}`, "", longest)
 	// The state directory is the mistake; that the data directory follows from it is not.
 	for range 100 {
 		refuses(t, conf(`"stateDir": "run"`), "", &Error{Msg: `stateDir: "run" is not an absolute path`, Details: "give a path that begins with /"})
