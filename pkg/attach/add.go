@@ -22,9 +22,10 @@ type adding struct {
 	sandbox *link.Sandbox
 	state   *store.Attachment
 	record  *store.Record
-	prefer  []netip.Addr // what a dead attachment of this key had
-	bridge  *link.Bridge
-	chained *chainLink // nil unless another plugin made the interface
+	prefer  []netip.Addr   // what a dead attachment of this key had
+	bridge  *link.Bridge   // nil as long as there is none
+	on      []netip.Prefix // addresses of the bridge as it was found
+	chained *chainLink     // nil unless another plugin made the interface
 	routes  []link.Route
 	undo    undo
 }
@@ -96,7 +97,14 @@ func (a *adding) lookAtBridge() error {
 	if err != nil {
 		return err
 	}
-	_, err = a.addressPlan(b, a.gatewaysOfPool())
+	a.bridge = b
+	if !a.cfg.IsGateway {
+		return nil
+	}
+	if a.on, err = a.host.Addresses(b.Index); err != nil {
+		return err
+	}
+	_, err = a.addressPlan(a.gatewaysOfPool())
 	return err
 }
 

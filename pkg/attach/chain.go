@@ -84,16 +84,18 @@ func (a *adding) upChained() error {
 	a.undo.push(func() error {
 		return errors.Join(a.sandbox.RemoveRoutes(set.IfName, a.routes), a.sandbox.Flush(set.IfName, set.Addresses))
 	})
-	if err := a.applySetup(set); err != nil {
+	applied, err := a.sandbox.Up(set)
+	if err != nil {
 		return err
 	}
+	a.routes = applied.Routes
 	for _, r := range a.routes {
 		a.record.Routes = append(a.record.Routes, store.Route{Dst: r.Dst, GW: r.GW, Priority: r.Priority, Table: r.Table})
 	}
 	if err := a.state.Save(a.record); err != nil {
 		return err
 	}
-	return a.announce(set.Addresses)
+	return a.sandbox.Announce(applied.Link, set.Addresses)
 }
 
 // chainedResult is prevResult with the bridge, and with what IPAM gave.

@@ -15,8 +15,7 @@ import (
 // plug makes the bridge what the network needs and the cable that leads to it. What it does
 // to the bridge is scaffolding, shared by all attachments, and is not undone.
 func (a *adding) plug(context.Context) (err error) {
-	a.bridge, err = a.host.EnsureBridge(link.BridgeSpec{Name: a.cfg.Bridge, MTU: a.cfg.MTU, Promisc: a.cfg.PromiscMode})
-	if err != nil {
+	if err := a.ensureBridge(); err != nil {
 		return err
 	}
 	if err := a.beGateway(); err != nil {
@@ -37,6 +36,15 @@ func (a *adding) plug(context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+func (a *adding) ensureBridge() (err error) {
+	found := a.bridge
+	a.bridge, err = a.host.EnsureBridge(found, link.BridgeSpec{Name: a.cfg.Bridge, MTU: a.cfg.MTU, Promisc: a.cfg.PromiscMode})
+	if err == nil && found == nil && a.cfg.IsGateway { // another ADD may have been faster, and given it addresses
+		a.on, err = a.host.Addresses(a.bridge.Index)
+	}
+	return err
 }
 
 func (a *adding) plugVeth() error {
@@ -69,7 +77,7 @@ func (a *adding) beGateway() error {
 		return nil
 	}
 	gateways := gatewaysOf(a.record.Addresses)
-	plan, err := a.addressPlan(a.bridge, gateways)
+	plan, err := a.addressPlan(gateways)
 	if err != nil {
 		return err
 	}
@@ -89,27 +97,23 @@ func (a *adding) beGateway() error {
 }
 
 // addressPlan is what the bridge's addresses need; link.ErrClash if they do not go together.
-func (a *adding) addressPlan(b *link.Bridge, gateways []netip.Prefix) (link.AddressPlan, error) {
+func (a *adding) addressPlan(gateways []netip.Prefix) (link.AddressPlan, error) {
 	if len(gateways) == 0 {
 		return link.AddressPlan{}, nil
 	}
-	has, err := a.host.Addresses(b.Index)
-	if err != nil {
-		return link.AddressPlan{}, err
-	}
 	// Another range of this network may have a gateway of its own on the bridge already.
 	own := a.gatewaysOfPool()
-	has = slices.DeleteFunc(has, func(p netip.Prefix) bool { return slices.Contains(own, p) && !slices.Contains(gateways, p) })
+	has := slices.DeleteFunc(slices.Clone(a.on), func(p netip.Prefix) bool { return slices.Contains(own, p) && !slices.Contains(gateways, p) })
 	plan, err := link.PlanAddresses(has, gateways, a.cfg.ForceAddress)
 	if err != nil {
-		return plan, fmt.Errorf("bridge %s %w", b.Name, err)
+		return plan, fmt.Errorf("bridge %s %w", a.bridge.Name, err)
 	}
-	return plan, a.spareNeighbours(b, plan.Remove)
+	return plan, a.spareNeighbours(plan.Remove)
 }
 
 // spareNeighbours refuses to remove, with forceAddress, an address that containers of another
 // network use as their gateway.
-func (a *adding) spareNeighbours(b *link.Bridge, remove []netip.Prefix) error {
+func (a *adding) spareNeighbours(remove []netip.Prefix) error {
 	if len(remove) == 0 {
 		return nil
 	}
@@ -118,12 +122,12 @@ func (a *adding) spareNeighbours(b *link.Bridge, remove []netip.Prefix) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Record == nil || e.Record.Bridge != b.Name || e.Record.Network == a.cfg.Name {
+		if e.Record == nil || e.Record.Bridge != a.bridge.Name || e.Record.Network == a.cfg.Name {
 			continue
 		}
 		for _, gateway := range gatewaysOf(e.Record.Addresses) {
 			if slices.Contains(remove, gateway) {
-				return fmt.Errorf("bridge %s %w: %s is the gateway of container %s on network %s", b.Name, link.ErrClash, gateway, e.Record.ContainerID, e.Record.Network)
+				return fmt.Errorf("bridge %s %w: %s is the gateway of container %s on network %s", a.bridge.Name, link.ErrClash, gateway, e.Record.ContainerID, e.Record.Network)
 			}
 		}
 	}
@@ -152,26 +156,15 @@ func (a *adding) up(context.Context) error {
 		return nil
 	}
 	set := link.Setup{IfName: a.req.IfName, Addresses: prefixes(a.record.Addresses), Routes: a.routes, DAD: a.cfg.EnableDAD}
-	if err := a.applySetup(set); err != nil {
-		return err
-	}
-	if err := a.host.WaitPort(a.names.hostLink, a.bridge.Name); err != nil {
-		return err
-	}
-	return a.announce(set.Addresses)
-}
-
-func (a *adding) applySetup(set link.Setup) (err error) {
-	a.routes, err = a.sandbox.Up(set)
-	return err
-}
-
-func (a *adding) announce(addresses []netip.Prefix) error {
-	l, err := a.sandbox.Link(a.req.IfName)
+	applied, err := a.sandbox.Up(set)
 	if err != nil {
 		return err
 	}
-	return a.sandbox.Announce(l, addresses)
+	a.routes = applied.Routes
+	if err := a.host.WaitPort(a.names.hostLink, a.bridge); err != nil {
+		return err
+	}
+	return a.sandbox.Announce(applied.Link, set.Addresses)
 }
 
 // print ends the ADD. The record keeps what was printed, for those who ask later.

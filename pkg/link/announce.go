@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
-	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,19 +40,30 @@ func (s *Sandbox) Announce(l *Link, addresses []netip.Prefix) error {
 }
 
 func (s *Sandbox) announce4(l *Link, addresses []netip.Prefix) error {
-	for _, prefix := range addresses {
-		if !is6(prefix.Addr()) {
-			notify := func() error {
-				_, err := setSysctl(sysctl("ipv4", "conf", l.Name, "arp_notify"), "1")
-				return err
-			}
-			if err := s.enter(notify); err != nil {
-				return err
-			}
-			return s.handle.LinkSetHardwareAddr(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: l.Index}}, l.MAC)
-		}
+	if !has4(addresses) {
+		return nil
 	}
-	return nil
+	return s.change(linkHeader{index: l.Index}, nl.NewRtAttr(unix.IFLA_ADDRESS, l.MAC))
+}
+
+// arpNotify is the sysctl arp_notify of a link with these addresses, as attributes of a message
+// about it.
+func arpNotify(addresses []netip.Prefix) []*nl.RtAttr {
+	if !has4(addresses) {
+		return nil
+	}
+	const inetConf, arpNotify = 1, 22 // IFLA_INET_CONF, linux/if_link.h; IPV4_DEVCONF_ARP_NOTIFY, linux/ip.h
+	spec := nl.NewRtAttr(unix.IFLA_AF_SPEC, nil)
+	spec.AddRtAttr(unix.AF_INET, nil).AddRtAttr(inetConf, nil).AddRtAttr(arpNotify, nl.Uint32Attr(1))
+	return []*nl.RtAttr{spec}
+}
+
+func has6(addresses []netip.Prefix) bool {
+	return slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return is6(p.Addr()) })
+}
+
+func has4(addresses []netip.Prefix) bool {
+	return slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return p.Addr().Is4() })
 }
 
 // sendAll sends whole IPv6 packets to link-local groups.

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,8 +29,7 @@ type BridgeSpec struct {
 // Bridge is a bridge as it was found or made.
 type Bridge struct {
 	Link
-	Ours    bool // carries BridgeAlias
-	Promisc bool
+	Ours bool // carries BridgeAlias
 }
 
 // Bridge looks a bridge up. Errors wrap ErrNotFound or ErrNotBridge.
@@ -38,32 +38,31 @@ func (h *Host) Bridge(name string) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.Type() != "bridge" {
-		return nil, fmt.Errorf("interface %s %w but of type %s", name, ErrNotBridge, l.Type())
+	if l.Kind != "bridge" {
+		return nil, fmt.Errorf("interface %s %w but of type %s", name, ErrNotBridge, l.Kind)
 	}
-	return &Bridge{
-		Link: *linkOf(l), Ours: l.Attrs().Alias == BridgeAlias,
-		Promisc: l.Attrs().RawFlags&unix.IFF_PROMISC != 0,
-	}, nil
+	return &Bridge{Link: *l, Ours: l.Alias == BridgeAlias}, nil
 }
 
-// EnsureBridge finds or makes the bridge and sets it up. It is idempotent and safe against
-// any number of others who do the same: whoever comes second finds the first one's.
-func (h *Host) EnsureBridge(spec BridgeSpec) (*Bridge, error) {
-	b, err := h.Bridge(spec.Name)
-	if errors.Is(err, ErrNotFound) {
-		b, err = h.makeBridge(spec)
-	}
-	if err != nil {
-		return nil, err
+// EnsureBridge makes the bridge if found, what Bridge returned a moment ago, is nil, and sets it
+// up. It is idempotent and safe against any number of others who do the same: whoever comes
+// second finds the first one's.
+func (h *Host) EnsureBridge(found *Bridge, spec BridgeSpec) (*Bridge, error) {
+	b := found
+	if b == nil {
+		made, err := h.makeBridge(spec)
+		if err != nil {
+			return nil, err
+		}
+		b = made
 	}
 	if !b.Up {
-		if err := h.handle.LinkSetUp(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}); err != nil {
+		if err := h.setUp(b.Index); err != nil {
 			return nil, fmt.Errorf("set bridge %s up: %w", spec.Name, err)
 		}
 	}
 	if spec.Promisc && !b.Promisc {
-		if err := h.handle.SetPromiscOn(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}); err != nil {
+		if err := h.change(linkHeader{index: b.Index, set: unix.IFF_PROMISC}); err != nil {
 			return nil, fmt.Errorf("set bridge %s promiscuous: %w", spec.Name, err)
 		}
 	}
@@ -74,13 +73,10 @@ func (h *Host) EnsureBridge(spec BridgeSpec) (*Bridge, error) {
 // its ports and change it, under the feet of everybody's neighbour caches, as ports come and
 // go (flannel issue 1381, kubernetes issue 30783).
 func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.HardwareAddr, attrs.MTU = spec.Name, randomMAC(), spec.MTU
-	if attrs.MTU == 0 {
-		attrs.MTU = h.uplinkMTU()
+	if spec.MTU == 0 {
+		spec.MTU = h.uplinkMTU()
 	}
-	attrs.Flags |= net.FlagUp
-	err := h.handle.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
+	err := h.addBridge(spec)
 	if errors.Is(err, syscall.EEXIST) {
 		return h.Bridge(spec.Name) // somebody was faster
 	}
@@ -91,7 +87,7 @@ func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.handle.LinkSetAlias(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}, BridgeAlias); err != nil {
+	if err := h.change(linkHeader{index: b.Index}, nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(BridgeAlias))); err != nil {
 		return nil, fmt.Errorf("mark bridge %s as ours: %w", spec.Name, err)
 	}
 	b.Ours = true
@@ -99,21 +95,36 @@ func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
 		return nil, err
 	}
 	if hasIPv6() {
-		if _, err := setSysctl(sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0"); err != nil {
+		if err := setSysctl(sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0"); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
+func (h *Host) addBridge(spec BridgeSpec) error {
+	req := linkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, linkHeader{set: unix.IFF_UP})
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(spec.Name)))
+	req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, randomMAC()))
+	req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(spec.MTU))))
+	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
+	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
+	req.AddData(info)
+	return h.socket.execute(req, nil)
+}
+
 // uplinkMTU is the MTU of the interface that the default route leaves by, 1500 without one.
 func (h *Host) uplinkMTU() int {
 	const ethernet = 1500
+	library, err := h.dumper()
+	if err != nil {
+		return ethernet
+	}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, _ := h.handle.RouteListFiltered(family, &netlink.Route{Dst: nil, Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE)
+		routes, _ := library.RouteListFiltered(family, &netlink.Route{Dst: nil, Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE)
 		for _, route := range routes {
-			if l, err := h.handle.LinkByIndex(route.LinkIndex); err == nil {
-				return l.Attrs().MTU
+			if l, err := h.get(route.LinkIndex); err == nil {
+				return l.MTU
 			}
 		}
 	}
@@ -140,7 +151,7 @@ func (h *Host) keepMAC(before *Bridge, port net.HardwareAddr) error {
 	if err != nil || !bytes.Equal(now.MAC, port) {
 		return err
 	}
-	if err := h.handle.LinkSetHardwareAddr(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: now.Index}}, before.MAC); err != nil {
+	if err := h.change(linkHeader{index: now.Index}, nl.NewRtAttr(unix.IFLA_ADDRESS, before.MAC)); err != nil {
 		return fmt.Errorf("give bridge %s its MAC %s back: %w", before.Name, before.MAC, err)
 	}
 	return nil
@@ -163,7 +174,7 @@ func (h *Host) keepMTU(before *Bridge, port int) error {
 }
 
 func (h *Host) setMTU(b *Bridge, mtu int) error {
-	if err := h.handle.LinkSetMTU(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}, mtu); err != nil {
+	if err := h.change(linkHeader{index: b.Index}, nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu)))); err != nil {
 		return fmt.Errorf("set MTU of bridge %s to %d: %w", b.Name, mtu, err)
 	}
 	return nil
@@ -213,34 +224,26 @@ func clashing(has netip.Prefix, want []netip.Prefix) (netip.Prefix, bool) {
 
 // SetAddresses carries a plan out. An address that is there or gone already is no error.
 func (h *Host) SetAddresses(b *Bridge, plan AddressPlan) error {
-	l := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Index: b.Index}}
 	for _, prefix := range plan.Remove {
-		err := h.handle.AddrDel(l, &netlink.Addr{IPNet: ipNet(prefix)})
+		err := h.removeAddress(b.Index, prefix)
 		if err != nil && !errors.Is(err, syscall.EADDRNOTAVAIL) {
 			return fmt.Errorf("remove address %s from bridge %s: %w", prefix, b.Name, err)
 		}
 	}
 	for _, prefix := range plan.Add {
-		err := h.handle.AddrAdd(l, &netlink.Addr{IPNet: ipNet(prefix), Flags: nodad(prefix)})
+		err := h.addAddress(b.Index, prefix, nodad(prefix))
 		if err != nil && !errors.Is(err, syscall.EEXIST) {
 			return fmt.Errorf("add address %s to bridge %s: %w", prefix, b.Name, err)
 		}
 	}
-	return h.waitUsable(l, plan.Want) // also those that another ADD is just adding
+	return h.waitUsable(&b.Link, plan.Want) // also those that another ADD is just adding
 }
 
 // nodad spares an IPv6 address the second of duplicate address detection: IPAM has seen to it
 // that it is the only one (plugins issue 680, kubernetes issue 54651).
-func nodad(prefix netip.Prefix) int {
+func nodad(prefix netip.Prefix) uint32 {
 	if is6(prefix.Addr()) {
 		return unix.IFA_F_NODAD
 	}
 	return 0
-}
-
-func ipNet(prefix netip.Prefix) *net.IPNet {
-	return &net.IPNet{
-		IP:   prefix.Addr().AsSlice(),
-		Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
-	}
 }

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// conn is the way to rtnetlink in one network namespace: the library's handle, and a socket
-// of our own for the messages that the library cannot form.
+// conn is the way to rtnetlink in one network namespace: a socket for what an ADD or DEL asks,
+// and the library's handle, opened when a dump is wanted.
 type conn struct {
-	handle  *netlink.Handle
-	sockets map[int]*nl.SocketHandle
+	socket  *socket
+	library *netlink.Handle          // nil until dumper opens it
 	enter   func(func() error) error // runs a function on a thread in the namespace
 	cookie  uint64
 }
 
-// dial opens the sockets in the network namespace that enter leads to.
+// dial opens the socket in the network namespace that enter leads to.
 func dial(enter func(func() error) error) (*conn, error) {
 	c := &conn{enter: enter}
 	return c, enter(c.open)
@@ -31,50 +31,65 @@ func (c *conn) Cookie() uint64 { return c.cookie }
 // here is enter for the namespace of the process.
 func here(run func() error) error { return run() }
 
-func (c *conn) open() error {
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("open netlink socket: %w", err)
+func (c *conn) open() (err error) {
+	if c.socket, err = openSocket(); err != nil {
+		return err
 	}
-	socket, err := nl.Subscribe(unix.NETLINK_ROUTE)
-	if err != nil {
-		handle.Close()
-		return fmt.Errorf("open netlink socket: %w", err)
-	}
-	// The kernel's own words for an error (4.12), and dumps that are filtered where they are
-	// made (4.20): both are only better where they are there.
-	_ = socket.SetExtAck(true)
-	_ = unix.SetsockoptInt(socket.GetFd(), unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
-	c.handle, c.cookie = handle, cookie()
-	c.sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: {Socket: socket}}
+	c.cookie, _ = unix.GetsockoptUint64(c.socket.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	return nil
 }
 
 func (c *conn) close() {
-	c.handle.Close()
-	c.sockets[unix.NETLINK_ROUTE].Close()
+	if c.library != nil {
+		c.library.Close()
+	}
+	c.socket.close()
 }
 
-// request starts a message on our own socket.
-func (c *conn) request(proto, flags int) *nl.NetlinkRequest {
-	req := nl.NewNetlinkRequest(proto, flags)
-	req.Sockets = c.sockets
-	return req
-}
-
-func execute(req *nl.NetlinkRequest, answer uint16) ([][]byte, error) {
-	return req.Execute(unix.NETLINK_ROUTE, answer)
+// dumper is the library's handle in this namespace: for CHECK and for people's commands. No
+// step of an ADD that every container takes may need it.
+func (c *conn) dumper() (*netlink.Handle, error) {
+	if c.library != nil {
+		return c.library, nil
+	}
+	err := c.enter(func() (err error) {
+		c.library, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	return c.library, nil
 }
 
 // byName is a keyed get. A link that is not there is ErrNotFound.
-func (c *conn) byName(name string) (netlink.Link, error) {
-	l, err := c.handle.LinkByName(name)
-	var notFound netlink.LinkNotFoundError
-	if errors.As(err, &notFound) || errors.Is(err, syscall.ENODEV) {
+func (c *conn) byName(name string) (*Link, error) {
+	l, err := c.get(0, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	if errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ERANGE) {
+		// The last two: a name that no link can have.
 		return nil, fmt.Errorf("interface %s: %w", name, ErrNotFound)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("look up interface %s: %w", name, err)
+	}
+	return l, nil
+}
+
+// get asks for one link, by index or by an attribute. The statistics are left out: to add them
+// up over all CPUs takes longer than all the rest.
+func (c *conn) get(index int, key ...*nl.RtAttr) (*Link, error) {
+	const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS, linux/rtnetlink.h, Linux 4.4
+	req := linkRequest(unix.RTM_GETLINK, 0, linkHeader{index: index})
+	for _, attr := range key {
+		req.AddData(attr)
+	}
+	req.AddData(nl.NewRtAttr(unix.IFLA_EXT_MASK, nl.Uint32Attr(skipStatistics)))
+	var l *Link
+	if err := c.socket.execute(req, func(body []byte) { l = parseLink(body) }); err != nil {
+		return nil, err
+	}
+	if l == nil {
+		return nil, errors.New("the kernel's answer is no link")
 	}
 	return l, nil
 }
@@ -87,3 +102,30 @@ func (c *conn) exists(name string) (bool, error) {
 	}
 	return err == nil, err
 }
+
+// linkHeader is what a message about a link begins with: its index (0: an attribute tells which)
+// and the flags (IFF_*) to be set.
+type linkHeader struct {
+	index int
+	set   uint32
+}
+
+func linkRequest(proto, flags int, head linkHeader) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(proto, flags)
+	msg := nl.NewIfInfomsg(unix.AF_UNSPEC)
+	msg.Index, msg.Flags, msg.Change = int32(head.index), head.set, head.set
+	req.AddData(msg)
+	return req
+}
+
+// change sets flags and attributes of a link.
+func (c *conn) change(head linkHeader, attrs ...*nl.RtAttr) error {
+	req := linkRequest(unix.RTM_NEWLINK, unix.NLM_F_ACK, head)
+	for _, attr := range attrs {
+		req.AddData(attr)
+	}
+	return c.socket.execute(req, nil)
+}
+
+// setUp sets a link up.
+func (c *conn) setUp(index int) error { return c.change(linkHeader{index: index, set: unix.IFF_UP}) }

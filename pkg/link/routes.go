@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,6 +22,8 @@ type Route struct {
 	Table    int        // 0: main
 	Scope    int        // 0: global
 	Link     int        // index of the interface; only in what Routes returns
+
+	onLink bool // the gateway is on the link although no subnet says so
 }
 
 // String is "192.0.2.0/24 via 10.1.2.1".
@@ -44,7 +47,7 @@ const (
 	ipv6Metric   = 1024 // what the kernel gives an IPv6 route without one (IP6_RT_PRIO_USER)
 )
 
-func (s *Sandbox) addRoutes(l netlink.Link, set Setup) ([]Route, error) {
+func (s *Sandbox) addRoutes(l *Link, set Setup) ([]Route, error) {
 	applied := make([]Route, 0, len(set.Routes))
 	for _, r := range set.Routes {
 		done, err := s.addRoute(l, r, set.Addresses)
@@ -59,8 +62,10 @@ func (s *Sandbox) addRoutes(l netlink.Link, set Setup) ([]Route, error) {
 // addRoute adds one route. If the same destination is there already, through another network
 // of this container, the new one comes behind it with a metric of its own: the first network
 // keeps what it has. A route that has a metric was meant that way: then it is ErrRouteExists.
-func (s *Sandbox) addRoute(l netlink.Link, r Route, addresses []netip.Prefix) (Route, error) {
-	add := func(r Route) error { return s.handle.RouteAdd(kernelRoute(l, r, addresses)) }
+func (s *Sandbox) addRoute(l *Link, r Route, addresses []netip.Prefix) (Route, error) {
+	add := func(r Route) error {
+		return s.socket.execute(routeRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, r.on(l, addresses)), nil)
+	}
 	asked, err := r, add(r)
 	for step := 1; errors.Is(err, syscall.EEXIST) && asked.Priority == 0 && step <= mostNetworks; step++ {
 		r.Priority = step * metricStep
@@ -73,7 +78,7 @@ func (s *Sandbox) addRoute(l netlink.Link, r Route, addresses []netip.Prefix) (R
 		err = ErrRouteExists
 	}
 	if err != nil {
-		return asked, fmt.Errorf("add route %s to %s: %w", asked, l.Attrs().Name, err)
+		return asked, fmt.Errorf("add route %s to %s: %w", asked, l.Name, err)
 	}
 	return r, nil
 }
@@ -88,7 +93,7 @@ func (s *Sandbox) RemoveRoutes(ifname string, routes []Route) error {
 		return err
 	}
 	for _, r := range routes {
-		e := s.handle.RouteDel(kernelRoute(l, r, nil))
+		e := s.socket.execute(routeRequest(unix.RTM_DELROUTE, 0, r.on(l, nil)), nil)
 		if e != nil && !errors.Is(e, syscall.ESRCH) {
 			err = errors.Join(err, fmt.Errorf("remove route %s from %s: %w", r, ifname, e))
 		}
@@ -96,27 +101,57 @@ func (s *Sandbox) RemoveRoutes(ifname string, routes []Route) error {
 	return err
 }
 
-func kernelRoute(l netlink.Link, r Route, addresses []netip.Prefix) *netlink.Route {
-	route := &netlink.Route{
-		LinkIndex: l.Attrs().Index, Dst: ipNet(r.Dst), MTU: r.MTU, AdvMSS: r.AdvMSS,
-		Priority: r.Priority, Table: r.Table, Scope: netlink.Scope(r.Scope),
-	}
-	if !r.GW.IsValid() {
-		return route
-	}
-	route.Gw = r.GW.AsSlice()
+// on is the route as the kernel shall have it on a link with these addresses.
+func (r Route) on(l *Link, addresses []netip.Prefix) Route {
+	r.Link = l.Index
 	inSubnet := slices.ContainsFunc(addresses, func(p netip.Prefix) bool { return p.Contains(r.GW) })
-	if !inSubnet {
-		route.SetFlag(netlink.FLAG_ONLINK) // the gateway of a /32, or one outside the subnet
+	r.onLink = r.GW.IsValid() && !inSubnet // the gateway of a /32, or one outside the subnet
+	return r
+}
+
+func routeRequest(proto, flags int, r Route) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(proto, flags|unix.NLM_F_ACK)
+	msg := nl.NewRtMsg()
+	msg.Family, msg.Dst_len, msg.Scope = uint8(familyOf(r.Dst.Addr())), uint8(r.Dst.Bits()), uint8(r.Scope)
+	if r.onLink {
+		msg.Flags = unix.RTNH_F_ONLINK
 	}
-	return route
+	req.AddData(msg)
+	req.AddData(nl.NewRtAttr(unix.RTA_DST, r.Dst.Addr().AsSlice()))
+	if r.GW.IsValid() {
+		req.AddData(nl.NewRtAttr(unix.RTA_GATEWAY, r.GW.AsSlice()))
+	}
+	for _, n := range []struct{ attr, value int }{{unix.RTA_OIF, r.Link}, {unix.RTA_PRIORITY, r.Priority}, {unix.RTA_TABLE, r.Table}} {
+		if n.value != 0 {
+			req.AddData(nl.NewRtAttr(n.attr, nl.Uint32Attr(uint32(n.value))))
+		}
+	}
+	if r.MTU != 0 || r.AdvMSS != 0 {
+		req.AddData(metrics(r))
+	}
+	return req
+}
+
+func metrics(r Route) *nl.RtAttr {
+	attr := nl.NewRtAttr(unix.RTA_METRICS, nil)
+	if r.MTU != 0 {
+		attr.AddRtAttr(unix.RTAX_MTU, nl.Uint32Attr(uint32(r.MTU)))
+	}
+	if r.AdvMSS != 0 {
+		attr.AddRtAttr(unix.RTAX_ADVMSS, nl.Uint32Attr(uint32(r.AdvMSS)))
+	}
+	return attr
 }
 
 // Routes are those of an interface in every table, without what the kernel adds by itself for
 // its addresses. It reads all routes of the container: for CHECK, not for the way of an ADD.
 func (s *Sandbox) Routes(index int) ([]Route, error) {
+	library, err := s.dumper()
+	if err != nil {
+		return nil, err
+	}
 	filter := &netlink.Route{LinkIndex: index, Table: unix.RT_TABLE_UNSPEC}
-	list, err := s.handle.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+	list, err := library.RouteListFiltered(netlink.FAMILY_ALL, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
@@ -149,7 +184,7 @@ func routeOf(k netlink.Route) Route {
 // AddHostRoute routes a single address to the bridge: a container whose subnet is a /32 or
 // /128 is in no subnet that the bridge has. It is idempotent.
 func (h *Host) AddHostRoute(b *Bridge, addr netip.Addr) error {
-	err := h.handle.RouteReplace(hostRoute(b.Index, addr))
+	err := h.socket.execute(routeRequest(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, hostRoute(b.Index, addr)), nil)
 	if err != nil {
 		return fmt.Errorf("route %s to bridge %s: %w", addr, b.Name, err)
 	}
@@ -158,14 +193,14 @@ func (h *Host) AddHostRoute(b *Bridge, addr netip.Addr) error {
 
 // RemoveHostRoute takes the route away again, if it is there.
 func (h *Host) RemoveHostRoute(bridge string, addr netip.Addr) error {
-	b, err := h.link(bridge)
+	b, err := h.byName(bridge)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	err = h.handle.RouteDel(hostRoute(b.Index, addr))
+	err = h.socket.execute(routeRequest(unix.RTM_DELROUTE, 0, hostRoute(b.Index, addr)), nil)
 	if err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("remove route of %s to bridge %s: %w", addr, bridge, err)
 	}
@@ -174,17 +209,50 @@ func (h *Host) RemoveHostRoute(bridge string, addr netip.Addr) error {
 
 // HasHostRoute reports whether packets to an address go to the bridge, and no further.
 func (h *Host) HasHostRoute(b *Bridge, addr netip.Addr) bool {
-	routes, err := h.handle.RouteGet(addr.AsSlice())
-	return err == nil && len(routes) == 1 && routes[0].LinkIndex == b.Index && routes[0].Gw == nil
+	r, err := h.lookUp(addr)
+	return err == nil && r.link == b.Index && !r.gateway
 }
 
-func hostRoute(index int, addr netip.Addr) *netlink.Route {
-	return &netlink.Route{LinkIndex: index, Dst: ipNet(netip.PrefixFrom(addr, addr.BitLen())), Scope: scopeOf(addr)}
+func hostRoute(index int, addr netip.Addr) Route {
+	return Route{Link: index, Dst: netip.PrefixFrom(addr, addr.BitLen()), Scope: scopeOf(addr)}
 }
 
-func scopeOf(addr netip.Addr) netlink.Scope {
+func scopeOf(addr netip.Addr) int {
 	if is6(addr) {
-		return netlink.SCOPE_UNIVERSE
+		return unix.RT_SCOPE_UNIVERSE
 	}
-	return netlink.SCOPE_LINK
+	return unix.RT_SCOPE_LINK
+}
+
+// way is where packets to an address go.
+type way struct {
+	kind    uint8 // RTN_UNICAST, RTN_LOCAL, ...
+	link    int   // index of the interface
+	gateway bool  // through a router
+}
+
+// lookUp asks the kernel for the way to one address.
+func (c *conn) lookUp(addr netip.Addr) (way, error) {
+	req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, 0)
+	req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(familyOf(addr)), Dst_len: uint8(addr.BitLen())}})
+	req.AddData(nl.NewRtAttr(unix.RTA_DST, addr.AsSlice()))
+	var w way
+	err := c.socket.execute(req, func(body []byte) { w = parseWay(body) })
+	return w, err
+}
+
+func parseWay(body []byte) (w way) {
+	if len(body) < unix.SizeofRtMsg {
+		return w
+	}
+	w.kind = nl.DeserializeRtMsg(body).Type
+	for kind, value := range attributes(body[unix.SizeofRtMsg:]) {
+		switch kind {
+		case unix.RTA_OIF:
+			w.link = number(value)
+		case unix.RTA_GATEWAY, unix.RTA_VIA:
+			w.gateway = true
+		}
+	}
+	return w
 }

@@ -16,7 +16,7 @@ type Sandbox struct {
 	*conn
 	Path  string // as the runtime gave it
 	netns ns.NetNS
-	home  ns.NetNS // the host's
+	home  int // descriptor of the host's
 }
 
 // OpenSandbox opens the namespace at path. Errors wrap ErrNoNetns (nothing there), ErrNotNetns
@@ -28,18 +28,26 @@ func OpenSandbox(path string, hostAllowed bool) (*Sandbox, error) {
 		return nil, notOpened(path, err)
 	}
 	s := &Sandbox{Path: path, netns: netns}
-	if err := s.check(hostAllowed); err != nil {
-		netns.Close()
-		return nil, err
+	if s.home, err = openHome(); err == nil {
+		err = s.check(hostAllowed)
 	}
-	if s.home, err = ns.GetCurrentNS(); err == nil {
+	if err == nil {
 		s.conn, err = dial(s.visit)
 	}
 	if err != nil {
 		s.leave()
-		return nil, fmt.Errorf("enter %s: %w", path, err)
+		return nil, err
 	}
 	return s, nil
+}
+
+// openHome opens the network namespace of the calling thread; -1 with an error.
+func openHome() (int, error) {
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open the host's network namespace: %w", err)
+	}
+	return fd, nil
 }
 
 // visit runs a function in the namespace, on the thread it is called on: ns.Do would start a
@@ -52,7 +60,7 @@ func (s *Sandbox) visit(run func() error) error {
 		return fmt.Errorf("enter network namespace %s: %w", s.Path, err)
 	}
 	err := run()
-	if back := s.home.Set(); back != nil {
+	if back := unix.Setns(s.home, unix.CLONE_NEWNET); back != nil {
 		return errors.Join(err, fmt.Errorf("return to the host's network namespace: %w", back))
 	}
 	runtime.UnlockOSThread()
@@ -61,8 +69,8 @@ func (s *Sandbox) visit(run func() error) error {
 
 func (s *Sandbox) leave() {
 	s.netns.Close()
-	if s.home != nil {
-		s.home.Close()
+	if s.home >= 0 {
+		unix.Close(s.home)
 	}
 }
 
@@ -90,7 +98,7 @@ func (s *Sandbox) check(hostAllowed bool) error {
 		return nil
 	}
 	var host, it unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &host); err != nil {
+	if err := unix.Fstat(s.home, &host); err != nil {
 		return fmt.Errorf("look at the host's network namespace: %w", err)
 	}
 	if err := unix.Fstat(int(s.netns.Fd()), &it); err != nil {
@@ -109,7 +117,7 @@ func (s *Sandbox) Close() {
 }
 
 // Link looks an interface of the container up by name. ErrNotFound if it is not there.
-func (s *Sandbox) Link(name string) (*Link, error) { return s.link(name) }
+func (s *Sandbox) Link(name string) (*Link, error) { return s.byName(name) }
 
 // Has reports whether the container has an interface of that name.
 func (s *Sandbox) Has(name string) (bool, error) { return s.exists(name) }

@@ -130,13 +130,17 @@ func (s *Survey) Link(index int) *SurveyLink {
 // survey is the three dumps of one namespace.
 func (c *conn) survey() (*Survey, error) {
 	s := &Survey{PeerID: -1, Cookie: c.cookie}
-	if err := s.readLinks(c.handle); err != nil {
+	library, err := c.dumper()
+	if err != nil {
 		return nil, err
 	}
-	if err := s.readAddresses(c.handle); err != nil {
+	if err := s.readLinks(library); err != nil {
 		return nil, err
 	}
-	return s, s.readRoutes(c.handle)
+	if err := s.readAddresses(library); err != nil {
+		return nil, err
+	}
+	return s, s.readRoutes(library)
 }
 
 func (s *Survey) readLinks(h *netlink.Handle) error {

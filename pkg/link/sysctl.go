@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -17,24 +16,32 @@ func sysctl(parts ...string) string {
 	return filepath.Join(append([]string{"/proc/sys/net"}, parts...)...)
 }
 
-// setSysctl writes a value unless it is there already; changed says which.
-func setSysctl(path, want string) (changed bool, err error) {
-	now, err := os.ReadFile(path)
-	if err == nil && strings.TrimSpace(string(now)) == want {
-		return false, nil
-	}
+// setSysctl writes a value.
+func setSysctl(path, want string) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
-		err = os.WriteFile(path, []byte(want), 0)
+		_, err = unix.Write(fd, []byte(want))
+		unix.Close(fd)
 	}
 	if err != nil {
-		return false, fmt.Errorf("set %s to %s: %w", dotted(path), want, err)
+		return fmt.Errorf("set %s to %s: %w", dotted(path), want, err)
 	}
-	return true, nil
+	return nil
 }
 
+// getSysctl reads a value; "" where there is none.
 func getSysctl(path string) string {
-	now, _ := os.ReadFile(path)
-	return strings.TrimSpace(string(now))
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	value := make([]byte, 64)
+	n, err := unix.Read(fd, value)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(value[:n]))
 }
 
 // dotted is the name that sysctl(8) and its files use.
@@ -69,26 +76,29 @@ func (h *Host) EnableForwarding(is4 bool) error {
 			return err
 		}
 	}
-	_, err := setSysctl(forwardingPath(is4), "1")
-	return err
+	return setSysctl(forwardingPath(is4), "1")
 }
 
 func (h *Host) keepAdvertisedRoutes() error {
 	filter := &netlink.Route{Dst: nil, Protocol: unix.RTPROT_RA}
-	routes, err := h.handle.RouteListFiltered(netlink.FAMILY_V6, filter, netlink.RT_FILTER_DST|netlink.RT_FILTER_PROTOCOL)
+	library, err := h.dumper()
+	if err != nil {
+		return err
+	}
+	routes, err := library.RouteListFiltered(netlink.FAMILY_V6, filter, netlink.RT_FILTER_DST|netlink.RT_FILTER_PROTOCOL)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return fmt.Errorf("list advertised routes: %w", err)
 	}
 	for _, route := range routes {
-		l, err := h.handle.LinkByIndex(route.LinkIndex)
+		l, err := h.get(route.LinkIndex)
 		if err != nil {
 			continue // it went away meanwhile, and its route with it
 		}
-		path := sysctl("ipv6", "conf", l.Attrs().Name, "accept_ra")
+		path := sysctl("ipv6", "conf", l.Name, "accept_ra")
 		if getSysctl(path) != "1" {
 			continue
 		}
-		if _, err := setSysctl(path, "2"); err != nil {
+		if err := setSysctl(path, "2"); err != nil {
 			return err
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Setup is what the container's end of a cable shall have.
@@ -18,38 +18,45 @@ type Setup struct {
 	DAD       bool // let the kernel look for duplicates of IPv6 addresses, and wait until it has
 }
 
+// Applied is what Up has made of a Setup.
+type Applied struct {
+	Link   *Link   // the container's end, as it was before
+	Routes []Route // in order: one that was there already through another interface got a metric
+}
+
 // Up configures the container's end and sets it up: sysctls, addresses, up, routes, and waits
-// until the addresses can be used. It returns
-// the routes as they were applied, in order: one that was there already through another
-// interface is given a metric of its own. Errors name what could not be set.
-func (s *Sandbox) Up(set Setup) ([]Route, error) {
+// until the addresses can be used. Errors name what could not be set.
+func (s *Sandbox) Up(set Setup) (Applied, error) {
 	l, err := s.byName(set.IfName)
 	if err != nil {
-		return nil, err
+		return Applied{}, err
 	}
 	if err := s.enter(func() error { return containerSysctls(set) }); err != nil {
-		return nil, err
+		return Applied{}, err
 	}
 	if err := s.addAddresses(l, set); err != nil {
-		return nil, err
+		return Applied{}, err
 	}
-	if err := s.handle.LinkSetUp(l); err != nil {
-		return nil, fmt.Errorf("set %s up: %w", set.IfName, err)
+	if err := s.change(linkHeader{index: l.Index, set: unix.IFF_UP}, arpNotify(set.Addresses)...); err != nil {
+		return Applied{}, fmt.Errorf("set %s up: %w", set.IfName, err)
 	}
 	routes, err := s.addRoutes(l, set)
 	if err != nil {
-		return nil, err
+		return Applied{}, err
 	}
-	return routes, s.waitUsable(l, set.Addresses)
+	if has6(set.Addresses) {
+		err = errors.Join(s.waitCarrier(l.Index), s.waitUsable(l, set.Addresses))
+	}
+	return Applied{Link: l, Routes: routes}, err
 }
 
-func (s *Sandbox) addAddresses(l netlink.Link, set Setup) error {
+func (s *Sandbox) addAddresses(l *Link, set Setup) error {
 	for _, prefix := range set.Addresses {
-		addr := &netlink.Addr{IPNet: ipNet(prefix)}
-		if !set.DAD {
-			addr.Flags = nodad(prefix)
+		flags := nodad(prefix)
+		if set.DAD {
+			flags = 0
 		}
-		err := s.handle.AddrAdd(l, addr)
+		err := s.addAddress(l.Index, prefix, flags)
 		if err != nil && !errors.Is(err, syscall.EEXIST) {
 			return fmt.Errorf("add address %s to %s: %w", prefix, set.IfName, err)
 		}
@@ -57,22 +64,23 @@ func (s *Sandbox) addAddresses(l netlink.Link, set Setup) error {
 	return nil
 }
 
-// containerSysctls runs in the container's namespace, before the interface is up. Router
-// advertisements and autoconfiguration are for interfaces that nobody gives an IPv6 address.
+// containerSysctls runs in the container's namespace, before the interface is up. Neither a
+// kernel without IPv6 has them, nor a link whose MTU is below 1280.
 func containerSysctls(set Setup) error {
-	var wanted [][2]string
-	// Neither a kernel without IPv6 has them, nor a link whose MTU is below 1280.
-	if _, err := os.Stat(sysctl("ipv6", "conf", set.IfName)); err == nil {
-		wanted = append(wanted, ipv6Sysctls(set)...)
-	}
-	for _, w := range wanted {
-		if _, err := setSysctl(w[0], w[1]); err != nil {
+	for i, w := range ipv6Sysctls(set) {
+		err := setSysctl(w[0], w[1])
+		if i == 0 && errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// ipv6Sysctls are paths and values. Router advertisements and autoconfiguration are for
+// interfaces that nobody gives an IPv6 address.
 func ipv6Sysctls(set Setup) [][2]string {
 	of := func(key string) string { return sysctl("ipv6", "conf", set.IfName, key) }
 	wanted := [][2]string{{of("accept_dad"), "0"}}
@@ -104,7 +112,7 @@ func (s *Sandbox) Flush(ifname string, addresses []netip.Prefix) error {
 		if err != nil {
 			return err
 		}
-		err = s.handle.AddrDel(l, &netlink.Addr{IPNet: ipNet(prefix)})
+		err = s.removeAddress(l.Index, prefix)
 		if errors.Is(err, syscall.EADDRNOTAVAIL) {
 			err = nil
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,9 +19,23 @@ import (
 // seconds.
 const usableTimeout = 5 * time.Second
 
+// waitCarrier waits until the kernel has noticed that a link which was set up has carrier: only
+// then IPv6 begins to use it, and a multicast packet has a route. That too comes from a work
+// queue. At the deadline it returns as well, as WaitPort does.
+func (c *conn) waitCarrier(index int) error {
+	carrier := func(bool) (bool, error) {
+		l, err := c.get(index)
+		return err == nil && l.carrier, err
+	}
+	if has, err := carrier(false); has || err != nil {
+		return err
+	}
+	return c.await([]uint{unix.RTNLGRP_LINK}, portTimeout, carrier)
+}
+
 // waitUsable waits until every IPv6 address is the interface's in all respects. ErrDADFailed
 // if one was found to be somebody else's. At the deadline it is an error too.
-func (c *conn) waitUsable(l netlink.Link, addresses []netip.Prefix) error {
+func (c *conn) waitUsable(l *Link, addresses []netip.Prefix) error {
 	waiting, err := c.unusable(l, addresses)
 	if err != nil || !waiting.IsValid() {
 		return err
@@ -33,7 +46,7 @@ func (c *conn) waitUsable(l netlink.Link, addresses []netip.Prefix) error {
 	return c.await(groups, usableTimeout, func(late bool) (bool, error) {
 		waiting, err := c.unusable(l, addresses)
 		if err == nil && waiting.IsValid() && late {
-			err = fmt.Errorf("address %s on %s is not usable after %s", waiting, l.Attrs().Name, usableTimeout)
+			err = fmt.Errorf("address %s on %s is not usable after %s", waiting, l.Name, usableTimeout)
 		}
 		return !waiting.IsValid(), err
 	})
@@ -41,13 +54,13 @@ func (c *conn) waitUsable(l netlink.Link, addresses []netip.Prefix) error {
 
 // unusable is one of the addresses that is not finished; the zero Addr if there is none. The
 // local route is asked for by key.
-func (c *conn) unusable(l netlink.Link, addresses []netip.Prefix) (netip.Addr, error) {
+func (c *conn) unusable(l *Link, addresses []netip.Prefix) (netip.Addr, error) {
 	for _, prefix := range addresses {
 		if !is6(prefix.Addr()) {
 			continue
 		}
-		routes, err := c.handle.RouteGet(prefix.Addr().AsSlice())
-		if err == nil && len(routes) == 1 && routes[0].Type == unix.RTN_LOCAL {
+		r, err := c.lookUp(prefix.Addr())
+		if err == nil && r.kind == unix.RTN_LOCAL {
 			continue
 		}
 		return prefix.Addr(), c.duplicate(l, prefix.Addr())
@@ -56,13 +69,13 @@ func (c *conn) unusable(l netlink.Link, addresses []netip.Prefix) (netip.Addr, e
 }
 
 // duplicate is ErrDADFailed if the kernel has found another host with the address.
-func (c *conn) duplicate(l netlink.Link, addr netip.Addr) error {
-	has, err := c.handle.AddrList(l, netlink.FAMILY_V6)
+func (c *conn) duplicate(l *Link, addr netip.Addr) error {
+	has, err := c.addresses(l.Index, unix.AF_INET6)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return fmt.Errorf("list addresses of %s: %w", l.Attrs().Name, err)
+		return fmt.Errorf("list addresses of %s: %w", l.Name, err)
 	}
 	for _, a := range has {
-		if got, _ := netip.AddrFromSlice(a.IP.To16()); got == addr && a.Flags&unix.IFA_F_DADFAILED != 0 {
+		if a.prefix.Addr() == addr && a.duplicate {
 			return fmt.Errorf("address %s %w", addr, ErrDADFailed)
 		}
 	}
@@ -73,25 +86,24 @@ func (c *conn) duplicate(l netlink.Link, addr netip.Addr) error {
 // over: then it is asked once more and told that it is late. Whose event it was does not
 // matter, and neither does one that was lost.
 func (c *conn) await(groups []uint, timeout time.Duration, done func(late bool) (bool, error)) error {
-	var events *nl.NetlinkSocket
+	var events *socket
 	err := c.enter(func() (err error) {
-		events, err = nl.Subscribe(unix.NETLINK_ROUTE, groups...)
+		events, err = openSocket(groups...)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("listen for events: %w", err)
 	}
-	defer events.Close()
+	defer events.close()
 	for deadline := time.Now().Add(timeout); ; {
 		left := time.Until(deadline)
 		ok, err := done(left <= 0)
 		if ok || err != nil || left <= 0 {
 			return err
 		}
-		wait := unix.NsecToTimeval(max(left, time.Millisecond).Nanoseconds())
-		if err := events.SetReceiveTimeout(&wait); err != nil {
+		if err := events.waitAtMost(max(left, time.Millisecond)); err != nil {
 			return fmt.Errorf("listen for events: %w", err)
 		}
-		_, _, _ = events.Receive()
+		_, _ = events.receive()
 	}
 }

@@ -63,6 +63,37 @@ func (n *Netns) awaitUp(name string) {
 	})
 }
 
+// Settle waits until the kernel has done what it does by itself after a link came up or lost its
+// carrier: its operational state says so, and IPv6 addresses of the kernel's own making can be
+// used. A link that is not there, or is down, is settled.
+func (n *Netns) Settle(name string) {
+	n.t.Helper()
+	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV6_ROUTE)
+	n.await("link "+name+" settled", groups, func() bool { return n.settled(name) })
+}
+
+func (n *Netns) settled(name string) bool {
+	l, err := n.Netlink().LinkByName(name)
+	if err != nil || l.Attrs().Flags&net.FlagUp == 0 {
+		return true
+	}
+	carrier, noticed := l.Attrs().RawFlags&unix.IFF_LOWER_UP != 0, l.Attrs().OperState == netlink.OperUp
+	if carrier != noticed || !carrier {
+		return carrier == noticed
+	}
+	addrs, err := n.Netlink().AddrList(l, netlink.FAMILY_V6)
+	if err != nil {
+		return false
+	}
+	for _, a := range addrs {
+		addr, _ := netip.AddrFromSlice(a.IP.To16())
+		if a.Flags&unix.IFA_F_TENTATIVE != 0 || !n.isLocal(addr, name) {
+			return false
+		}
+	}
+	return true
+}
+
 // await waits for so to be true, looking again at each netlink event of a group.
 func (n *Netns) await(what string, group uint32, so func() bool) {
 	n.t.Helper()

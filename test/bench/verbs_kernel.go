@@ -34,7 +34,7 @@ func bridge() link.BridgeSpec { return link.BridgeSpec{Name: "cni0"} }
 func gateway() netip.Prefix { return netip.MustParsePrefix("10.88.0.1/16") }
 
 func (k *kernel) makeBridge() error {
-	b, err := k.host.EnsureBridge(bridge())
+	b, err := k.host.EnsureBridge(nil, bridge())
 	if err != nil {
 		return err
 	}
@@ -50,33 +50,29 @@ func (k *kernel) add(_ context.Context, one container) error {
 		return err
 	}
 	defer sandbox.Close()
-	b, err := k.host.EnsureBridge(bridge())
+	b, err := k.host.Bridge(bridge().Name)
 	if err != nil {
 		return err
 	}
 	if err := k.host.Plug(sandbox, b, one.veth()); err != nil {
 		return err
 	}
-	return k.up(sandbox, one)
+	return k.up(sandbox, b, one)
 }
 
-func (k *kernel) up(sandbox *link.Sandbox, one container) error {
+func (k *kernel) up(sandbox *link.Sandbox, b *link.Bridge, one container) error {
 	addresses := []netip.Prefix{netip.PrefixFrom(one.addr, gateway().Bits())}
-	_, err := sandbox.Up(link.Setup{
+	applied, err := sandbox.Up(link.Setup{
 		IfName: "eth0", Addresses: addresses,
 		Routes: []link.Route{{Dst: netip.MustParsePrefix("0.0.0.0/0"), GW: gateway().Addr()}},
 	})
 	if err != nil {
 		return err
 	}
-	if err := k.host.WaitPort(one.veth().HostName, bridge().Name); err != nil {
+	if err := k.host.WaitPort(one.veth().HostName, b); err != nil {
 		return err
 	}
-	l, err := sandbox.Link("eth0")
-	if err != nil {
-		return err
-	}
-	return sandbox.Announce(l, addresses)
+	return sandbox.Announce(applied.Link, addresses)
 }
 
 func (k *kernel) del(_ context.Context, one container) error {

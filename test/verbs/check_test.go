@@ -295,6 +295,7 @@ func TestCheckFindsChangesOfConfig(t *testing.T)  { t.Parallel(); findAll(t, con
 // picture is all there is to see of host and container, files with their contents.
 func picture(t *testing.T, h *nettest.Node, c *nettest.Container) []string {
 	t.Helper()
+	c.Settle("eth0")
 	text := h.Snapshot().String()
 	for _, command := range []string{"-d addr show", "route show table all", "-6 route show table all"} {
 		text += ip(t, c.Netns, command)
