@@ -18,6 +18,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/interrupt"
 )
 
 // The library's skeleton (cni/pkg/skel) is not used: it reads stdin without end, refuses a DEL
@@ -47,7 +48,7 @@ func verbs() map[string]verb {
 
 // add ends by a signal between two steps, and what it did is undone.
 func add(req attach.Request, out io.Writer) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	ctx, stop := interrupt.Catch()
 	defer stop()
 	return attach.Add(ctx, req, out)
 }
@@ -64,32 +65,37 @@ func quiet(run func(context.Context, attach.Request) error) func(attach.Request,
 
 // runCNI answers one call of a runtime and returns the exit code.
 func runCNI(command string, in io.Reader, out io.Writer) (code int) {
-	cniVersion := cniversion.Current()
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(os.Stderr, "patchbay: %v\n%s", p, debug.Stack())
-			code = fail(out, cniVersion, types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "please report this with what is on stderr"))
+			code = fail(out, cniversion.Current(), types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "please report this with what is on stderr"))
 		}
 	}()
 	v, known := verbs()[command]
 	if !known && command != "VERSION" {
-		return fail(out, cniVersion, types.NewError(types.ErrInvalidEnvironmentVariables, "unknown CNI_COMMAND: "+command, "known are ADD, CHECK, DEL, GC, STATUS and VERSION"))
+		return fail(out, cniversion.Current(), types.NewError(types.ErrInvalidEnvironmentVariables, "unknown CNI_COMMAND: "+command, "known are ADD, CHECK, DEL, GC, STATUS and VERSION"))
 	}
 	stdin, err := io.ReadAll(io.LimitReader(in, maxConfig+1))
 	if err != nil {
-		return fail(out, cniVersion, types.NewError(types.ErrIOFailure, "read network configuration: "+err.Error(), "pass the plugin's configuration on stdin"))
-	}
-	asked := config.ParseLenient(stdin).CNIVersion
-	if slices.Contains(cniversion.All.SupportedVersions(), asked) {
-		cniVersion = asked
+		return fail(out, cniversion.Current(), types.NewError(types.ErrIOFailure, "read network configuration: "+err.Error(), "pass the plugin's configuration on stdin"))
 	}
 	if command == "VERSION" {
-		return printVersion(out, cniVersion, stdin)
+		return printVersion(out, stdin)
 	}
 	if e := runVerb(command, v, stdin, out); e != nil {
-		return fail(out, cniVersion, e)
+		return fail(out, versionOf(stdin), e)
 	}
 	return 0
+}
+
+// versionOf is the version of the specification that an answer has: the configuration's, if it is
+// known here. It is read only for answers that need it; an ADD reads its configuration once.
+func versionOf(stdin []byte) string {
+	asked := config.ParseLenient(stdin).CNIVersion
+	if slices.Contains(cniversion.All.SupportedVersions(), asked) {
+		return asked
+	}
+	return cniversion.Current()
 }
 
 func runVerb(command string, v verb, stdin []byte, out io.Writer) *types.Error {
@@ -114,8 +120,11 @@ func allowed(command string, v verb, stdin []byte) *types.Error {
 	if len(stdin) > maxConfig {
 		return types.NewError(types.ErrDecodingFailure, fmt.Sprintf("network configuration is larger than %d bytes", maxConfig), "pass one plugin's configuration, not a list of them")
 	}
+	if v.since == "" {
+		return nil
+	}
 	asked := config.ParseLenient(stdin).CNIVersion
-	if v.since == "" || !slices.Contains(cniversion.All.SupportedVersions(), asked) {
+	if !slices.Contains(cniversion.All.SupportedVersions(), asked) {
 		return nil
 	}
 	if ok, err := cniversion.GreaterThanOrEqualTo(asked, v.since); err != nil || !ok {
@@ -165,9 +174,10 @@ func wellFormed(req attach.Request) *types.Error {
 }
 
 // printVersion answers VERSION: with the version asked if it is known (CNI SPEC.md section 4).
-func printVersion(out io.Writer, cniVersion string, stdin []byte) int {
-	if len(strings.TrimSpace(string(stdin))) == 0 {
-		cniVersion = cniversion.Current()
+func printVersion(out io.Writer, stdin []byte) int {
+	cniVersion := cniversion.Current()
+	if len(strings.TrimSpace(string(stdin))) > 0 {
+		cniVersion = versionOf(stdin)
 	}
 	return write(out, 0, struct {
 		CNIVersion string   `json:"cniVersion"`

@@ -20,8 +20,9 @@ func rooms() map[string][]string {
 		"pkg/store":        {"pkg/ipam"},
 		"pkg/topo":         {"pkg/link", "pkg/store"},
 		"pkg/attach":       {"pkg/config", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
+		"pkg/interrupt":    {},
 		"pkg/nettest":      {},
-		"plugins/patchbay": {"pkg/attach", "pkg/config", "pkg/ipam", "pkg/link", "pkg/store", "pkg/topo"},
+		"plugins/patchbay": {"pkg/attach", "pkg/config", "pkg/interrupt", "pkg/ipam", "pkg/link", "pkg/store", "pkg/topo"},
 	}
 }
 
