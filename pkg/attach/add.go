@@ -117,10 +117,14 @@ func (a *adding) lookForName() error {
 		return err
 	}
 	_, err = a.host.Link(a.names.hostLink)
-	if errors.Is(err, link.ErrNotFound) {
-		return fmt.Errorf("interface %s %w in %s", a.req.IfName, link.ErrExists, a.req.Netns)
+	if !errors.Is(err, link.ErrNotFound) {
+		return err
 	}
-	return err
+	// A DEL that is at work may have taken both between the two looks.
+	if has, err = a.sandbox.Has(a.req.IfName); err != nil || !has {
+		return err
+	}
+	return fmt.Errorf("interface %s %w in %s", a.req.IfName, link.ErrExists, a.req.Netns)
 }
 
 // replaceDead looks at what the record and the derived name say of an earlier ADD. One that is
@@ -134,7 +138,7 @@ func (a *adding) replaceDead(ctx context.Context) error {
 	if l != nil && !l.IsOurs(a.names.mark) {
 		return fmt.Errorf("interface %s, the name derived for this attachment, %w: its alias is %q", l.Name, link.ErrForeign, l.Alias)
 	}
-	if l != nil && l.Alias != "" || a.chainAlive() {
+	if l != nil && l.Alias != "" {
 		return a.alive()
 	}
 	if errors.Is(a.state.Broken, store.ErrNewer) {
@@ -143,17 +147,35 @@ func (a *adding) replaceDead(ctx context.Context) error {
 	if l == nil && a.state.Record == nil && a.state.Broken == nil {
 		return nil // the usual case: nothing was ever there
 	}
-	for _, address := range a.recorded() {
-		a.prefer = append(a.prefer, address.Address.Addr())
+	if a.state.Record != nil && a.lives(a.state.Record) {
+		return a.alive()
 	}
-	return (&removal{key: a.state.Key, names: a.names, host: a.host, state: a.state}).run(ctx)
+	a.prefer = addressesOf(a.state.Record)
+	return (&removal{key: a.state.Key, names: a.names, host: a.host, state: a.state, bridge: a.cfg.Bridge}).run(ctx)
 }
 
-func (a *adding) recorded() []store.Address {
-	if a.state.Record == nil {
+// lives reports whether a record's attachment may be in use, though the link that would be its
+// own is not there, or has no alias yet.
+func (a *adding) lives(r *store.Record) bool {
+	j := newJudge(a.host)
+	switch {
+	case j.unseen(r):
+		return true
+	case r.Role == store.RoleChained:
+		return a.chainAlive(r)
+	}
+	return r.HostLink != a.names.hostLink && !j.dead(r) // after the machine-id changed
+}
+
+func addressesOf(r *store.Record) []netip.Addr {
+	if r == nil {
 		return nil
 	}
-	return a.state.Record.Addresses
+	var addrs []netip.Addr
+	for _, address := range r.Addresses {
+		addrs = append(addrs, address.Address.Addr())
+	}
+	return addrs
 }
 
 // alive says where the earlier attachment lives.
@@ -176,11 +198,20 @@ func (a *adding) reserve(ctx context.Context) error {
 	if a.cfg.IPAM == nil {
 		return a.state.Save(a.record)
 	}
-	err := a.state.Reserve(ctx, a.record, request(a.cfg, a.prefer, a.req))
-	if err != nil {
+	if err := a.addresses(ctx); err != nil {
 		return err
 	}
 	return a.routeGateways()
+}
+
+// addresses reserves them, and when none is free tries again without the dead.
+func (a *adding) addresses(ctx context.Context) error {
+	r := request(a.cfg, a.prefer, a.req)
+	err := a.state.Reserve(ctx, a.record, r)
+	if outOfAddresses(err) && reclaim(ctx, a.host, dirs(a.cfg.Ident), a.cfg.Name) {
+		return a.state.Reserve(ctx, a.record, r)
+	}
+	return err
 }
 
 // routeGateways puts what only the addresses tell into the record.

@@ -55,15 +55,23 @@ func (a *adding) findChainLink() (*chainLink, error) {
 	return c, nil
 }
 
-// chainAlive reports whether an earlier ADD of this chain still has its interface plugged in.
-func (a *adding) chainAlive() bool {
-	r := a.state.Record
-	if r == nil || r.Role != store.RoleChained || a.cfg.PrevResult == nil {
-		return false
-	}
+// chainAlive reports whether an earlier ADD of this chain still has its interface plugged in,
+// for this namespace or for another one that is still at its path. A tap outlives the sandbox.
+func (a *adding) chainAlive(r *store.Record) bool {
 	l, err1 := a.host.Link(r.HostLink)
 	b, err2 := a.host.Link(r.Bridge)
-	return err1 == nil && err2 == nil && l.Master == b.Index && r.NetnsCookie == a.sandbox.Cookie()
+	if err1 != nil || err2 != nil || l.Master != b.Index {
+		return false
+	}
+	if r.NetnsCookie == a.sandbox.Cookie() {
+		return true
+	}
+	other, err := link.OpenSandbox(r.Netns, false)
+	if err != nil {
+		return false
+	}
+	defer other.Close()
+	return other.Cookie() == r.NetnsCookie
 }
 
 func (a *adding) plugChained() error {

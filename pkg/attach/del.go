@@ -31,7 +31,7 @@ func Del(ctx context.Context, req Request) error {
 		return err
 	}
 	defer host.Close()
-	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true}
+	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config)}
 	return r.run(ctx)
 }
 
@@ -53,21 +53,51 @@ type removal struct {
 	host   *link.Host
 	state  *store.Attachment
 	forget bool // the record too; otherwise a new one will take its place
+
+	unasked bool   // nobody called DEL: an address that may not be ours any more stays
+	bridge  string // by the configuration, for when there is no record; "" for unknown
 }
 
 // run goes on past errors. An address whose cable could not be removed is not freed: somebody
 // else would get it while it is in use.
 func (r *removal) run(ctx context.Context) error {
+	if r.state.Broken != nil {
+		warn("record %s: %v; removing what is found without it", r.state.Path(), r.state.Broken)
+	}
 	if err := r.unplug(); err != nil {
 		return err
 	}
-	if err := r.state.Release(ctx); err != nil {
+	if err := r.release(ctx); err != nil {
 		return err
 	}
 	if r.forget {
 		return r.state.Forget()
 	}
 	return nil
+}
+
+func (r *removal) release(ctx context.Context) error {
+	if r.unasked {
+		return r.state.Reclaim(ctx)
+	}
+	if r.state.Record != nil {
+		return r.state.Release(ctx)
+	}
+	held, err := r.state.Held()
+	if err != nil || len(held) == 0 {
+		return err
+	}
+	// Which of them are single addresses, with a route of the host to the bridge, only the
+	// record told. No other route leads to one address of ours.
+	for _, addr := range held {
+		if r.bridge != "" {
+			err = errors.Join(err, r.host.RemoveHostRoute(r.bridge, addr))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return r.state.Release(ctx)
 }
 
 func (r *removal) unplug() error {
@@ -81,9 +111,12 @@ func (r *removal) unplug() error {
 		err = errors.Join(err, r.unplugRecorded(record))
 	}
 	for _, addr := range record.HostRoutes {
-		err = errors.Join(err, r.host.RemoveHostRoute(record.Bridge, addr))
+		if r.state.Owns(addr) { // else the route is that of who has it now
+			err = errors.Join(err, r.host.RemoveHostRoute(record.Bridge, addr))
+		}
 	}
-	if record.Role == store.RoleChained {
+	// A link of that name after a reboot is not the one that was plugged in before.
+	if record.Role == store.RoleChained && !newJudge(r.host).otherBoot(record) {
 		err = errors.Join(err, r.host.ClearMaster(record.HostLink, record.Bridge), flushChained(record))
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -24,7 +25,7 @@ func GC(ctx context.Context, req Request) error {
 	if !present || id.Name == "" {
 		return nil // nothing was said to be valid or invalid
 	}
-	entries, err := store.List(id.StateDir)
+	entries, err := store.ListNetwork(id.StateDir, id.Name)
 	if err != nil {
 		return err
 	}
@@ -33,35 +34,49 @@ func GC(ctx context.Context, req Request) error {
 		return err
 	}
 	defer host.Close()
-	started, failed := time.Now(), error(nil)
+	c := &collection{host: host, dirs: dirs(id), bridge: config.BridgeLenient(req.Config), started: time.Now()}
+	var failed error
 	for _, e := range entries {
-		if !collectable(e, id.Name, started) || slices.Contains(valid, config.Attachment{ContainerID: e.Key.ContainerID, IfName: e.Key.IfName}) {
+		if slices.Contains(valid, config.Attachment{ContainerID: e.Key.ContainerID, IfName: e.Key.IfName}) {
 			continue
 		}
-		failed = errors.Join(failed, collect(ctx, host, dirs(id), e.Key))
+		failed = errors.Join(failed, c.take(ctx, e.Key))
 	}
 	return failed
 }
 
-func collectable(e store.Entry, network string, started time.Time) bool {
-	if e.Key.Network != network {
-		return false
-	}
-	return e.Record == nil || e.Record.Owner == store.OwnerCNI && e.Record.Created.Before(started)
+// collection is one GC on its way.
+type collection struct {
+	host    *link.Host
+	dirs    store.Dirs
+	bridge  string
+	started time.Time
 }
 
-func collect(ctx context.Context, host *link.Host, d store.Dirs, key store.Key) error {
-	state, err := store.TryOpen(d, key)
-	if errors.Is(err, store.ErrBusy) {
+// take collects one attachment that is not valid. It is judged when its record is locked: the
+// one that was listed may have ended meanwhile, and a new one begun.
+func (c *collection) take(ctx context.Context, key store.Key) error {
+	state, err := store.TryOpen(c.dirs, key)
+	if errors.Is(err, store.ErrBusy) || errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	defer closeState(state)
-	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true}
+	if !c.collectable(state.Record) {
+		return nil
+	}
+	r := &removal{key: key, names: namesOf(key), host: c.host, state: state, forget: true, bridge: c.bridge}
 	if err := r.run(ctx); err != nil {
 		return fmt.Errorf("collect %s: %w", key, err)
 	}
 	return nil
+}
+
+// collectable reports whether a record is one that a runtime made before this GC. One that
+// cannot be read is too, and so is the empty one of a verb that was killed: nobody else takes
+// them away.
+func (c *collection) collectable(r *store.Record) bool {
+	return r == nil || r.Owner == store.OwnerCNI && r.Created.Before(c.started)
 }

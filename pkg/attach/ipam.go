@@ -10,6 +10,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -22,7 +23,8 @@ func addAddresses(ctx context.Context, req Request, cfg *config.Config, out io.W
 		return err
 	}
 	defer closeState(state)
-	if err := refuseSecond(req, state); err != nil {
+	prefer, err := replaceOlder(ctx, req, state)
+	if err != nil {
 		return err
 	}
 	var undo undo
@@ -31,7 +33,7 @@ func addAddresses(ctx context.Context, req Request, cfg *config.Config, out io.W
 		return errors.Join(state.Release(context.WithoutCancel(ctx)), state.Forget())
 	})
 	record := newRecord(req, cfg, store.RoleIPAM)
-	if err := state.Reserve(ctx, record, request(cfg, nil, req)); err != nil {
+	if err := reserveDelegated(ctx, state, record, request(cfg, prefer, req)); err != nil {
 		return err
 	}
 	overrideGateways(record.Addresses, cfg.IPAM.Gateways)
@@ -40,13 +42,49 @@ func addAddresses(ctx context.Context, req Request, cfg *config.Config, out io.W
 	return printResult(out, result, cfg.CNIVersion)
 }
 
-// refuseSecond refuses an ADD for which addresses are reserved already. There is no link of
-// ours that would tell whether they are in use: only their DEL, or GC, frees them.
-func refuseSecond(req Request, state *store.Attachment) error {
-	if state.Record == nil {
-		return nil
+// replaceOlder refuses an ADD for which addresses are reserved already. There is no link of
+// ours that would tell whether they are in use: only their DEL, or GC, or a reboot frees them.
+// After a reboot it frees them, and returns them to be given again.
+func replaceOlder(ctx context.Context, req Request, state *store.Attachment) ([]netip.Addr, error) {
+	r, broken := state.Record, state.Broken
+	switch {
+	case errors.Is(broken, store.ErrNewer):
+		return nil, broken
+	case r == nil && broken == nil:
+		return nil, nil
+	case r == nil:
+		warn("record %s: %v; there will be a new one", state.Path(), broken)
+		held, err := state.Held()
+		if err == nil && len(held) > 0 {
+			err = fmt.Errorf("%w: container %s has %s reserved for %s, and a record that cannot be read", errAttached, req.ContainerID, held, req.IfName)
+		}
+		return nil, err
+	case (judge{boot: store.BootID()}).otherBoot(r):
+		return addressesOf(r), state.Release(ctx)
 	}
-	return fmt.Errorf("%w: container %s has %s reserved for %s", errAttached, req.ContainerID, prefixes(state.Record.Addresses), req.IfName)
+	return nil, fmt.Errorf("%w: container %s has %s reserved for %s", errAttached, req.ContainerID, prefixes(r.Addresses), req.IfName)
+}
+
+// reserveDelegated reserves, and when no address is free tries again without the dead.
+func reserveDelegated(ctx context.Context, state *store.Attachment, record *store.Record, req store.Request) error {
+	err := state.Reserve(ctx, record, req)
+	if !outOfAddresses(err) {
+		return err
+	}
+	host, failed := link.OpenHost()
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	defer host.Close()
+	if !reclaim(ctx, host, state.Dirs(), record.Network) {
+		return err
+	}
+	return state.Reserve(ctx, record, req)
+}
+
+// outOfAddresses reports whether an error would go away if somebody's address became free.
+func outOfAddresses(err error) bool {
+	return errors.Is(err, store.ErrExhausted) || errors.Is(err, store.ErrTaken)
 }
 
 // request is what the configuration asks of the pool.

@@ -31,14 +31,33 @@ func Status(_ context.Context, req Request) error {
 	if cfg.IPAM == nil {
 		return nil
 	}
-	free, err := store.Free(dirs(cfg.Ident), cfg.Name, cfg.IPAM.Pool, 1)
-	if err != nil {
+	if err := addressLeft(cfg); err != nil {
 		return fmt.Errorf("%w: %w", errNotReady, err)
 	}
-	if free == 0 {
-		return fmt.Errorf("%w: no IP address is left in the ranges of network %s", errNotReady, cfg.Name)
-	}
 	return nil
+}
+
+// addressLeft looks, when a pool is full, for what an ADD would reclaim.
+func addressLeft(cfg *config.Config) error {
+	d := dirs(cfg.Ident)
+	free, err := store.Free(d, cfg.Name, cfg.IPAM.Pool, 1)
+	if err != nil || free > 0 {
+		return err
+	}
+	host, err := link.OpenHost()
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	dead, err := reclaimable(host, d, cfg.Name)
+	if err != nil {
+		return err
+	}
+	free, err = store.Free(d, cfg.Name, cfg.IPAM.Pool, 1, dead...)
+	if err == nil && free == 0 {
+		err = fmt.Errorf("no IP address is left in the ranges of network %s", cfg.Name)
+	}
+	return err
 }
 
 // writable asks without writing; a directory that is missing will be made.

@@ -76,3 +76,12 @@ func PrevResultLenient(data []byte) *types100.Result {
 	top := objectLenient(data)
 	return (&decoder{}).prevResult(top, ident(&decoder{}, top).CNIVersion)
 }
+
+// BridgeLenient is the bridge of a configuration whatever else is wrong with it.
+func BridgeLenient(data []byte) string {
+	bridge := (&decoder{}).text(objectLenient(data), "bridge")
+	if ValidateInterfaceName(bridge) != nil {
+		return DefaultBridge
+	}
+	return bridge
+}

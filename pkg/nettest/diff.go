@@ -155,7 +155,7 @@ func (d differ) isBridge(link string) bool {
 	return d.after.facts["link "+link].value == "bridge"
 }
 
-// permittedFile permits new directories, locks, cursors and sticky memory.
+// permittedFile permits new directories, a new life, locks, cursors and sticky memory.
 func permittedFile(path string, c change) bool {
 	base := filepath.Base(path)
 	switch {
@@ -163,6 +163,8 @@ func permittedFile(path string, c change) bool {
 		return true
 	case base == "lock", strings.HasPrefix(base, "last_reserved_ip."):
 		return true
+	case base == ".life": // of a state directory: made once
+		return c.came()
 	}
 	return strings.HasPrefix(path, "/var/lib/patchbay/sticky/")
 }

@@ -41,13 +41,18 @@ func Open(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 }
 
 // OpenToRemove is Open for DEL: it makes no directory, and where no lock can be made (nothing
-// was ever attached; a full or read-only state directory) it does without.
+// was ever attached; a full or read-only state directory) it does without. So it does where
+// something is in the record's place that cannot be opened, which is Broken.
 func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
 	err := a.lock(ctx, os.O_RDWR|os.O_CREATE)
 	var file *os.PathError
+	if !errors.As(err, &file) {
+		return a, err
+	}
+	a, err = OpenExisting(ctx, dirs, key)
 	if errors.As(err, &file) {
-		return OpenExisting(ctx, dirs, key)
+		a.Broken, err = fmt.Errorf("%w: %w", ErrUnreadable, err), nil
 	}
 	return a, err
 }
@@ -102,7 +107,8 @@ func (a *Attachment) lock(ctx context.Context, flags int) error {
 			continue
 		}
 		a.file = f
-		return a.read()
+		a.read()
+		return nil
 	}
 }
 
@@ -112,18 +118,20 @@ func (a *Attachment) leadsTo(f *os.File) bool {
 	return err1 == nil && err2 == nil && os.SameFile(at, is)
 }
 
-func (a *Attachment) read() error {
+func (a *Attachment) read() {
 	data, err := io.ReadAll(a.file)
 	if err != nil {
-		return fmt.Errorf("read record: %w", err)
+		a.Broken = fmt.Errorf("%w: %w", ErrUnreadable, err)
+		return
 	}
-	a.Record, a.Broken = decodeRecord(data)
-	if a.Record != nil && a.Record.Key() != a.Key {
-		a.Broken = fmt.Errorf("%w: %s holds the record of %s", ErrUnreadable, a.path(), a.Record.Key())
-		a.Record = nil
-	}
-	return nil
+	a.Record, a.Broken = decodeRecordOf(a.Key, data)
 }
+
+// Dirs are those given to Open.
+func (a *Attachment) Dirs() Dirs { return a.dirs }
+
+// Path is where the record is, or would be.
+func (a *Attachment) Path() string { return a.path() }
 
 const tempSuffix = ".tmp"
 

@@ -16,8 +16,9 @@ import (
 // network is the directory of a network's address files, locked against every other process
 // that gives out addresses of it: other attachments, and host-local.
 type network struct {
-	dir  string
-	lock *os.File
+	dir   string
+	lock  *os.File
+	marks *origin // what marks say from now on; nil where address files need none
 }
 
 // openNetwork makes the directory if need be and locks it.
@@ -91,9 +92,14 @@ func (n *network) take(addr netip.Addr, key Key) error {
 	if err != nil {
 		return fmt.Errorf("take address: %w", err)
 	}
-	_, err = f.WriteString(ownerText(key))
+	if n.marks != nil {
+		err = n.mark(addr, f) // before the owner is in the file: see marksDir
+	}
+	if err == nil {
+		_, err = f.WriteString(ownerText(key))
+	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("take address: %w", errors.Join(err, os.Remove(n.path(addr))))
+		return fmt.Errorf("take address: %w", errors.Join(err, n.remove(addr)))
 	}
 	return nil
 }
@@ -107,9 +113,21 @@ func (n *network) give(addr netip.Addr, key Key) error {
 	return n.remove(addr)
 }
 
+// giveMarked is give for what its owner does not ask for: where address files have marks, only
+// one with its mark is certain to be ours still.
+func (n *network) giveMarked(addr netip.Addr, key Key) error {
+	if _, ours := n.marked(addr); n.marks != nil && !ours {
+		return nil
+	}
+	return n.give(addr, key)
+}
+
 func (n *network) remove(addr netip.Addr) error {
 	if err := os.Remove(n.path(addr)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("free address: %w", err)
+	}
+	if n.marks != nil {
+		return n.unmark(addr)
 	}
 	return nil
 }

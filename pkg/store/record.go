@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -115,11 +116,20 @@ func decodeRecord(data []byte) (*Record, error) {
 	return r, nil
 }
 
+// decodeRecordOf is decodeRecord for the file of an attachment: that of another is unreadable.
+func decodeRecordOf(key Key, data []byte) (*Record, error) {
+	r, err := decodeRecord(data)
+	if r != nil && r.Key() != key {
+		return nil, fmt.Errorf("%w: it is that of %s", ErrUnreadable, r.Key())
+	}
+	return r, err
+}
+
 // Entry is one record file as List finds it.
 type Entry struct {
 	Path   string
 	Key    Key
-	Record *Record // nil if Err is set
+	Record *Record // nil if Err is set, and for an empty file
 	Err    error
 }
 
@@ -127,11 +137,20 @@ type Entry struct {
 // that cannot be read is an entry with Err; an empty one (a verb that is just beginning or
 // was killed there) is left out. A state directory that does not exist has no records.
 func List(stateDir string) ([]Entry, error) {
+	entries, err := list(stateDir, "*")
+	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Record == nil && e.Err == nil }), err
+}
+
+// ListNetwork is List for one network, with the empty ones.
+func ListNetwork(stateDir, network string) ([]Entry, error) { return list(stateDir, network) }
+
+// list takes a pattern for the network's name; no name can hold what a pattern gives a meaning.
+func list(stateDir, network string) ([]Entry, error) {
 	if _, err := os.ReadDir(stateDir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read state directory: %w", err)
 	}
 	// Not a pattern with stateDir in it: a [ there would be part of the pattern.
-	names, err := fs.Glob(os.DirFS(stateDir), "*/*@*.json")
+	names, err := fs.Glob(os.DirFS(stateDir), network+"/*@*.json")
 	if err != nil {
 		return nil, fmt.Errorf("list records of %s: %w", stateDir, err)
 	}
@@ -144,11 +163,9 @@ func List(stateDir string) ([]Entry, error) {
 			continue // ended meanwhile
 		}
 		if e.Err = err; err == nil {
-			e.Record, e.Err = decodeRecord(data)
+			e.Record, e.Err = decodeRecordOf(e.Key, data)
 		}
-		if e.Record != nil || e.Err != nil {
-			entries = append(entries, e)
-		}
+		entries = append(entries, e)
 	}
 	return entries, nil
 }

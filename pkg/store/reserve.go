@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,6 +17,7 @@ import (
 var (
 	ErrExhausted = errors.New("no IP addresses available") // try again later
 	ErrRequested = errors.New("requested IP address")      // cannot be given; the text says why
+	ErrTaken     = errors.New("is taken by")               // with ErrRequested: somebody has it
 )
 
 // Request is what a network can give and what is asked of it.
@@ -29,13 +31,16 @@ type Request struct {
 // Reserve chooses an address of every set of the pool, saves the record with them, and then
 // writes the address files: whatever dies in between, the record names what to free. On an
 // error no address stays reserved; the record may, for Forget. Errors wrap ErrExhausted,
-// ErrRequested, ErrBusy, or the file system's.
+// ErrRequested, ErrTaken, ErrBusy, or the file system's.
 func (a *Attachment) Reserve(ctx context.Context, r *Record, req Request) error {
 	n, err := openNetwork(ctx, a.dirs.Data, a.Key.Network)
 	if err != nil {
 		return err
 	}
 	defer n.close()
+	if err := a.mark(n, r); err != nil {
+		return err
+	}
 	c := &chooser{network: n, req: req, memory: openMemory(a.Key, req.Sticky)}
 	chosen, err := c.all()
 	if err != nil {
@@ -46,6 +51,16 @@ func (a *Attachment) Reserve(ctx context.Context, r *Record, req Request) error 
 		return err
 	}
 	return a.write(n, c.memory, chosen)
+}
+
+// mark lets a network outside the state directory mark what it takes for a record.
+func (a *Attachment) mark(n *network, r *Record) error {
+	if a.dirs.within() {
+		return nil
+	}
+	life, err := lifeID(a.dirs.State)
+	n.marks = &origin{boot: r.BootID, life: life, host: r.HostCookie}
+	return err
 }
 
 // write makes the address files, all or none.
@@ -76,14 +91,22 @@ func (a *Attachment) write(n *network, memory *memory, chosen []netip.Addr) erro
 // attachment. The files are looked for where the record says, else in the Dirs given to Open.
 // What is not there is no error.
 func (a *Attachment) Release(ctx context.Context) error {
-	dataDir := a.dirs.Data
-	if a.Record != nil {
-		if a.Record.DataDir == "" {
-			return nil
-		}
-		dataDir = a.Record.DataDir
+	return a.release(ctx, (*network).give)
+}
+
+// Reclaim is Release for a dead attachment whose DEL nobody asks for. An address file that is
+// not certain to be ours still stays: host-local may have given the address to the same
+// container meanwhile.
+func (a *Attachment) Reclaim(ctx context.Context) error {
+	return a.release(ctx, (*network).giveMarked)
+}
+
+func (a *Attachment) release(ctx context.Context, give func(*network, netip.Addr, Key) error) error {
+	dirs := a.dataDirs()
+	if dirs.Data == "" {
+		return nil
 	}
-	n, err := openExistingNetwork(ctx, dataDir, a.Key.Network)
+	n, err := openExistingNetwork(ctx, dirs.Data, a.Key.Network)
 	if isAbsent(err) {
 		return nil
 	}
@@ -91,13 +114,42 @@ func (a *Attachment) Release(ctx context.Context) error {
 		return err
 	}
 	defer n.close()
+	if !dirs.within() {
+		n.marks = &origin{}
+	}
 	if a.Record == nil {
 		return n.giveAll(a.Key)
 	}
 	for _, address := range a.Record.Addresses {
-		err = errors.Join(err, n.give(address.Address.Addr(), a.Key))
+		err = errors.Join(err, give(n, address.Address.Addr(), a.Key))
 	}
 	return err
+}
+
+// dataDirs are the Dirs with the data directory that the record knows, "" without addresses.
+func (a *Attachment) dataDirs() Dirs {
+	if a.Record == nil {
+		return a.dirs
+	}
+	return Dirs{State: a.dirs.State, Data: a.Record.DataDir}
+}
+
+// Held are the addresses whose files name this attachment, found by reading all of them: what
+// is left to know them by without a record.
+func (a *Attachment) Held() ([]netip.Addr, error) {
+	n := &network{dir: filepath.Join(a.dirs.Data, a.Key.Network)}
+	addrs, err := n.ofOwner(a.Key)
+	if isAbsent(err) {
+		return nil, nil
+	}
+	return addrs, err
+}
+
+// Owns reports whether an address of the record still is this attachment's.
+func (a *Attachment) Owns(addr netip.Addr) bool {
+	n := &network{dir: filepath.Join(a.dataDirs().Data, a.Key.Network)}
+	text, err := n.holder(addr)
+	return err == nil && owned(text, a.Key)
 }
 
 // Holds reports the first address of the record whose file does not name this attachment
@@ -123,11 +175,15 @@ func (a *Attachment) Holds() (string, error) {
 }
 
 // Free counts how many addresses of the scarcest set are left, up to most, changing nothing.
-func Free(dirs Dirs, networkName string, pool ipam.Pool, most int) (int, error) {
+// Those of dead count as left: an ADD would reclaim them.
+func Free(dirs Dirs, networkName string, pool ipam.Pool, most int, dead ...netip.Addr) (int, error) {
 	n := &network{dir: dirs.Data + "/" + networkName}
 	taken, err := n.all()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, err
+	}
+	for _, addr := range dead {
+		delete(taken, addr)
 	}
 	least := most
 	for set := range pool.Sets {
@@ -198,7 +254,7 @@ func (c *chooser) one(set int, left *[]netip.Addr) (netip.Addr, error) {
 		}
 	}
 	for _, addr := range append(slices.Clone(c.req.Prefer), c.memory.addresses()...) {
-		if c.req.Pool.SetOf(addr) == set && c.refusal(set, addr) == "" {
+		if c.req.Pool.SetOf(addr) == set && c.refusal(set, addr) == nil {
 			return addr, nil
 		}
 	}
@@ -206,28 +262,28 @@ func (c *chooser) one(set int, left *[]netip.Addr) (netip.Addr, error) {
 }
 
 func (c *chooser) requested(set int, addr netip.Addr) error {
-	if why := c.refusal(set, addr); why != "" {
-		return fmt.Errorf("%w %s %s", ErrRequested, addr, why)
+	if why := c.refusal(set, addr); why != nil {
+		return fmt.Errorf("%w %s %w", ErrRequested, addr, why)
 	}
 	return nil
 }
 
-// refusal says why an address of a set cannot be given; "" if it can.
-func (c *chooser) refusal(set int, addr netip.Addr) string {
+// refusal says why an address of a set cannot be given; nil if it can.
+func (c *chooser) refusal(set int, addr netip.Addr) error {
 	if c.req.Pool.Sets[set].RangeOf(addr).Gateway == addr {
-		return "is subnet's gateway"
+		return errors.New("is subnet's gateway")
 	}
 	if hole := c.req.Pool.Excluded(addr); hole.IsValid() {
-		return "is excluded by " + hole.String()
+		return fmt.Errorf("is excluded by %s", hole)
 	}
 	text, err := c.network.holder(addr)
 	if err != nil {
-		return "cannot be looked up: " + err.Error()
+		return fmt.Errorf("cannot be looked up: %w", err)
 	}
 	if text != "" {
-		return "is taken by " + oneLine(text)
+		return fmt.Errorf("%w %s", ErrTaken, oneLine(text))
 	}
-	return ""
+	return nil
 }
 
 // next is the next free address in round robin order. Those remembered for somebody else come
