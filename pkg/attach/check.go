@@ -73,6 +73,7 @@ func (c *checking) state(state *store.Attachment) error {
 	if state.Record == nil && state.Broken == nil {
 		c.differ("there is no record of container %s with %s on network %s", c.req.ContainerID, c.req.IfName, c.cfg.Name)
 	}
+	c.reservations()
 	lost, err := state.Holds()
 	if err != nil {
 		return err
@@ -81,6 +82,23 @@ func (c *checking) state(state *store.Attachment) error {
 		c.differ("%s", lost)
 	}
 	return nil
+}
+
+// reservations compares where the addresses are with where the configuration looks for them
+// now: it would give them to somebody else.
+func (c *checking) reservations() {
+	if c.record == nil {
+		return
+	}
+	was, is := c.record.DataDir, c.cfg.DataDir
+	switch {
+	case was != "" && c.cfg.IPAM == nil:
+		c.differ("the attachment has addresses, the configuration has no ipam any more")
+	case was == "" && c.cfg.IPAM != nil:
+		c.differ("the attachment has no addresses, the configuration has an ipam now")
+	case was != "" && was != is:
+		c.differ("the addresses are reserved in %s, the configuration's are in %s", was, is)
+	}
 }
 
 func (c *checking) kernel() (err error) {

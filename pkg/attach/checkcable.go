@@ -128,11 +128,26 @@ func (c *checking) containerAddresses(l *link.Link) error {
 		if !slices.Contains(has, address.Address) {
 			c.differ("%s in the container has lost address %s", l.Name, address.Address)
 		}
-		if c.cfg.IPAM != nil && c.cfg.IPAM.Pool.SetOf(address.Address.Addr()) < 0 {
-			c.differ("address %s is outside the ranges of the configuration", address.Address)
-		}
+		c.configured(address)
 	}
 	return nil
+}
+
+// configured compares an address with the ranges as they are now.
+func (c *checking) configured(address store.Address) {
+	if c.cfg.IPAM == nil {
+		return
+	}
+	set := c.cfg.IPAM.Pool.SetOf(address.Address.Addr())
+	if set < 0 {
+		c.differ("address %s is outside the ranges of the configuration", address.Address)
+		return
+	}
+	now := []store.Address{{Address: address.Address, Gateway: c.cfg.IPAM.Pool.Sets[set].RangeOf(address.Address.Addr()).Gateway}}
+	overrideGateways(now, c.cfg.IPAM.Gateways)
+	if address.Gateway.IsValid() && now[0].Gateway != address.Gateway {
+		c.differ("the gateway of %s is %s, the configuration has %s", address.Address, address.Gateway, now[0].Gateway)
+	}
 }
 
 // containerRoutes wants every route of prevResult, and those the configuration adds, with

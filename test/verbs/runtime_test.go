@@ -1,0 +1,228 @@
+package verbs
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// misbehaviour is what runtimes do that the specification does not foresee, or only just. Whatever it was,
+// a DEL afterwards leaves nothing, which the oracle sees to, and the next ADD works.
+type misbehaviour struct {
+	name string
+	do   func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment)
+}
+
+func misbehaviours() []misbehaviour {
+	return []misbehaviour{
+		{"DEL before ADD", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
+			h.Oracle(nettest.CleanHost)
+			a.del(t)
+			noLeaks(t, h)
+			h.Oracle(nettest.Attachment)
+		}},
+		{"nerdctl's DEL before ADD", func(t *testing.T, _ *nettest.Node, c *nettest.Container, a *attachment) {
+			a.netns = ""
+			a.del(t)
+			a.netns = c.Path()
+			a.add(t)
+			a.check(t)
+			a.netns = ""
+			a.del(t)
+			a.netns = c.Path()
+		}},
+		{"DEL twice", func(t *testing.T, _ *nettest.Node, _ *nettest.Container, a *attachment) {
+			a.add(t)
+			a.del(t)
+			a.del(t)
+		}},
+		{"two DELs at once", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
+			a.add(t)
+			one, two := h.StartCNI(t, a.call(t, "DEL")), h.StartCNI(t, a.call(t, "DEL"))
+			one.Wait(t).OK(t)
+			two.Wait(t).OK(t)
+			a.state = ""
+		}},
+		{"ADD killed, then DEL", func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment) {
+			was := a.conf
+			a.conf = slow()
+			running := midway(t, a, c)
+			if err := running.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "exit", running.Wait(t).Exit, -1)
+			a.conf = was
+			a.del(t)
+			noLeaks(t, h)
+		}},
+		{"ADD killed, then ADD", func(t *testing.T, _ *nettest.Node, c *nettest.Container, a *attachment) {
+			was := a.conf
+			a.conf = slow()
+			running := midway(t, a, c)
+			if err := running.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			equal(t, "exit", running.Wait(t).Exit, -1)
+			a.conf = was
+			a.fails(t, "ADD", codeAttached) // its cable is there: nobody but DEL says that it is not wanted
+			a.del(t)
+		}},
+		{"DEL with another namespace's path", func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment) {
+			d := h.Container("d")
+			other, _ := attach(t, h, d, everything())
+			a.add(t)
+			a.netns = d.Path()
+			a.del(t)
+			a.netns = c.Path()
+			other.check(t)
+			other.del(t)
+		}},
+		{"DEL with the host's own namespace", func(t *testing.T, _ *nettest.Node, c *nettest.Container, a *attachment) {
+			a.add(t)
+			a.netns = "/proc/self/ns/net"
+			a.del(t)
+			a.netns = c.Path()
+		}},
+		{"DEL with older versions", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
+			for _, version := range []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"} {
+				a.add(t)
+				was := a.conf
+				a.conf = was.with(conf{"cniVersion": version})
+				a.del(t)
+				a.conf = was
+				noLeaks(t, h)
+			}
+		}},
+		{"CHECKs of other processes at once", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
+			a.add(t)
+			var running []*nettest.Running
+			for range 8 {
+				running = append(running, h.StartCNI(t, a.call(t, "CHECK")))
+			}
+			for _, r := range running {
+				r.Wait(t).OK(t)
+			}
+			a.del(t)
+		}},
+		{"ADD with the same ID after a restart of the container", func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment) {
+			first := addresses(a.add(t))
+			a.die(t, c)
+			next := h.Container("again")
+			a.netns = next.Path()
+			equal(t, "addresses", addresses(a.add(t)), first)
+			a.check(t)
+			a.del(t)
+		}},
+		{"ADD with the same ID after a reboot", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
+			first := addresses(a.add(t))
+			h.Reboot()
+			a.netns = h.Container("again").Path()
+			equal(t, "addresses", addresses(a.add(t)), first) // by its sticky memory
+			a.check(t)
+			a.del(t)
+		}},
+		{"a runtime's cache that was torn", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
+			for prev, code := range map[string]uint{`"{\"cniVersion\": \"1.1"`: 6, `{}`: codeDrift, `{"cniVersion": "1.1.0", "ips": [null]}`: 6, `[]`: 6, `{"cniVersion": "9.9.9"}`: 6} {
+				a.add(t)
+				good := a.prev
+				a.prev = []byte(prev)
+				if e := a.run(t, "CHECK").Error(t); e.Code != code {
+					t.Errorf("CHECK with prevResult %s: %v, want code %d", prev, e, code)
+				}
+				a.del(t)
+				noLeaks(t, h)
+				a.prev = good
+			}
+		}},
+	}
+}
+
+// TestRuntimeMisbehaviour: each on a host of its own; then an ordinary life, and nothing is left.
+func TestRuntimeMisbehaviour(t *testing.T) {
+	t.Parallel()
+	for _, m := range misbehaviours() {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c := h.Container("c")
+			a := on(h, c, everything())
+			m.do(t, h, c, a)
+			equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+			a.add(t)
+			a.check(t)
+			a.del(t)
+			noLeaks(t, h)
+			equal(t, "records afterwards", len(files(t, h, "/run/patchbay/net")), 0)
+		})
+	}
+}
+
+// reconfiguration is a change of the configuration between ADD and the verbs after it. CHECK says exactly this; HOST stands
+// for the host end's name. With nothing to say it passes: what is there beyond the configuration harms nobody.
+type reconfiguration struct {
+	name    string
+	was, is conf
+	code    uint // of CHECK; 0 when it passes
+	msg     string
+	details string
+	again   uint // code of an ADD
+}
+
+// gatewayNetwork is a network with what can be reconfigured.
+func gatewayNetwork(keys ...conf) conf { return network(defaultGateway(), pool("10.1.0.0/24")).with(keys...) }
+
+func rangeWith(keys conf) conf {
+	return ipam(conf{"ranges": [][]conf{{conf{"subnet": "10.1.0.0/24"}.with(keys)}}})
+}
+
+func reconfigurations() []reconfiguration {
+	const one = "the attachment is not as ADD left it: DEL and ADD it again"
+	const help = "a range needs a subnet without host bits and addresses within it; ranges of a set are of one family, no two overlap, and exclude leaves something of each set"
+	return []reconfiguration{
+		{"subnet", gatewayNetwork(), gatewayNetwork(pool("10.2.0.0/24")), codeDrift, "address 10.1.0.2/24 is outside the ranges of the configuration", one, 105},
+		{"range", gatewayNetwork(), gatewayNetwork(rangeWith(conf{"rangeStart": "10.1.0.9"})), codeDrift, "address 10.1.0.2/24 is outside the ranges of the configuration", one, codeAttached},
+		{"bridge", gatewayNetwork(), gatewayNetwork(conf{"bridge": "cni7"}), codeDrift, "interface cni7: does not exist", one, codeAttached},
+		{"dataDir", gatewayNetwork(), gatewayNetwork(ipam(conf{"subnet": "10.1.0.0/24", "dataDir": "/var/lib/cni/networks"})), codeDrift, "the addresses are reserved in /run/patchbay/ipam, the configuration's are in /var/lib/cni/networks", one, codeAttached},
+		{"mtu", gatewayNetwork(), gatewayNetwork(conf{"mtu": 1400}), codeDrift, "eth0 in the container has MTU 1500, not 1400", "also: host link HOST has MTU 1500, not 1400", codeAttached},
+		{"gateway", gatewayNetwork(), gatewayNetwork(rangeWith(conf{"gateway": "10.1.0.254"})), codeDrift, "the gateway of 10.1.0.2/24 is 10.1.0.1, the configuration has 10.1.0.254", one, 105},
+		{"ranges invalid", gatewayNetwork(), gatewayNetwork(pool("10.1.0.0/33")), 7, `ipam.ranges: subnet: "10.1.0.0/33" is not a CIDR`, "give a subnet like 10.1.2.0/24 or 2001:db8::/64", 7},
+		{"ranges turned round", gatewayNetwork(), gatewayNetwork(rangeWith(conf{"rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.3"})), 7, "ipam.ranges: invalid address range: rangeEnd 10.1.0.3 comes before rangeStart 10.1.0.9", help, 7},
+		{"ranges removed", gatewayNetwork(), gatewayNetwork(ipam()), 7, "ipam.ranges: no IP ranges specified", `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`, 7},
+		{"ipam removed", gatewayNetwork(), gatewayNetwork(conf{"ipam": nil}), codeDrift, "the attachment has addresses, the configuration has no ipam any more", one, codeAttached},
+		{"ipam added", network(), network(pool("10.1.0.0/24")), codeDrift, "the attachment has no addresses, the configuration has an ipam now", one, codeAttached},
+		{"isGateway added", network(pool("10.1.0.0/24")), network(gateway(), pool("10.1.0.0/24")), codeDrift, "bridge cni0 has lost the gateway address 10.1.0.1/24", "also: the host does not forward IPv4 (net.ipv4.ip_forward) any more", codeAttached},
+		{"isGateway removed", gatewayNetwork(), network(pool("10.1.0.0/24")), 0, "", "", codeAttached},
+		{"hairpinMode", gatewayNetwork(), gatewayNetwork(conf{"hairpinMode": true}), codeDrift, "hairpin mode of HOST is false, hairpinMode is true", one, codeAttached},
+		{"promiscMode", gatewayNetwork(), gatewayNetwork(conf{"promiscMode": true}), codeDrift, "bridge cni0 is not promiscuous", one, codeAttached},
+		{"a route added", gatewayNetwork(), gatewayNetwork(ipam(conf{"subnet": "10.1.0.0/24", "routes": []conf{{"dst": "198.51.100.0/24"}}})), codeDrift, "eth0 in the container has lost the route 198.51.100.0/24 via 10.1.0.1", one, codeAttached},
+		{"a key of the wrong type", gatewayNetwork(), gatewayNetwork(conf{"mtu": "big"}), 7, `mtu: want a whole number, got "big"`, "give a whole number, or leave the key out", 7},
+		{"a version nobody knows", gatewayNetwork(), gatewayNetwork(conf{"cniVersion": "9.9.9"}), 1, "incompatible CNI versions", `config is "9.9.9", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]`, 1},
+	}
+}
+
+// TestConfigChangedAfterAdd: CHECK says what differs, ADD refuses, and DEL takes everything.
+func TestConfigChangedAfterAdd(t *testing.T) {
+	t.Parallel()
+	for _, r := range reconfigurations() {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c := h.Container("c")
+			a, result := attach(t, h, c, r.was)
+			host := hostEnd(t, result)
+			a.conf = r.is
+			if r.code == 0 {
+				a.check(t)
+			} else {
+				e := a.fails(t, "CHECK", r.code)
+				words := strings.NewReplacer("HOST", host)
+				equal(t, "CHECK", []string{e.Msg, e.Details}, []string{words.Replace(r.msg), words.Replace(r.details)})
+			}
+			a.fails(t, "ADD", r.again)
+			a.del(t)
+			gone(t, a, c, host)
+		})
+	}
+}
