@@ -104,3 +104,73 @@ func TestDelWithoutStateDirectory(t *testing.T) {
 	a.del(t)
 	gone(t, a, c, hostEnd(t, r))
 }
+
+// TestDelTellsOfUnreadableRecord on stderr, and nothing of it on stdout.
+func TestDelTellsOfUnreadableRecord(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a, _ := attach(t, h, h.Container("c"), everything())
+	writeFile(t, h, recordPath(a), `{"version": 999}`)
+	answer := a.run(t, "DEL").OK(t)
+	equal(t, "stdout", string(answer.Stdout), "")
+	equal(t, "stderr", string(answer.Stderr), "patchbay: record "+recordPath(a)+
+		": unreadable record: written by a newer patchbay: it has version 999, this one knows versions up to 1; removing what is found without it\n")
+	a.state = ""
+}
+
+// TestDelWithSomethingElseForRecord: what cannot even be opened is no reason to fail.
+func TestDelWithSomethingElseForRecord(t *testing.T) {
+	t.Parallel()
+	for name, replace := range map[string]string{"directory": "mkdir", "link": "ln -s /etc/passwd", "link that leads nowhere": "ln -s nowhere"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c := h.Container("c")
+			a, r := attach(t, h, c, everything())
+			h.Run(t, "sh", "-c", "rm "+recordPath(a)+" && "+replace+" "+recordPath(a))
+			a.del(t)
+			gone(t, a, c, hostEnd(t, r))
+			equal(t, "in the record's place", h.Run(t, "ls", "-A", "/run/patchbay/net"), "")
+		})
+	}
+}
+
+// TestDelRemovesRoutesWithoutRecord: the configuration knows the bridge, or it is the default one; the address files know the rest.
+func TestDelRemovesRoutesWithoutRecord(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ bridge, stdin string }{
+		"whole configuration": {"br7", ""}, "cut off": {"br7", `{"name": "net", "bridge": "br7", "ipam": {`}, "default bridge": {"cni0", `{"name": "net"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			c := h.Container("c")
+			a, r := attach(t, h, c, network(defaultGateway(), singles(), conf{"bridge": test.bridge}))
+			equal(t, "route", ip(t, h.Netns, "route show 10.9.0.5"), "10.9.0.5 dev "+test.bridge+" scope link \n")
+			removeAll(t, h, recordPath(a))
+			call := a.call(t, "DEL")
+			if test.stdin != "" {
+				call.Config = []byte(test.stdin)
+			}
+			h.CNI(t, call).OK(t)
+			equal(t, "routes", ip(t, h.Netns, "route show 10.9.0.5")+ip(t, h.Netns, "-6 route show fd00:9::5"), "")
+			gone(t, a, c, hostEnd(t, r))
+		})
+	}
+}
+
+// TestDelLeavesRouteOfWhoHasTheAddressNow: the file of one that was attached is gone, and another got its address.
+func TestDelLeavesRouteOfWhoHasTheAddressNow(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	a, _ := attach(t, h, c, network(defaultGateway(), singles()))
+	removeAll(t, h, addressDir(a)+"/10.9.0.5", addressDir(a)+"/fd00:9::5")
+	a.die(t, c)
+	d := h.Container("d")
+	b, _ := attach(t, h, d, network(defaultGateway(), singles()))
+	a.netns = ""
+	a.del(t)
+	b.check(t)
+	ping(t, d.Netns, "10.9.0.1")
+}

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,4 +177,37 @@ func TestGCAsIPAM(t *testing.T) {
 	equal(t, "address freed", files(t, h, addressDir(keep))["10.1.0.3"], "")
 	stale.state = ""
 	keep.check(t)
+}
+
+// TestGCTakesEmptyRecords: a verb was killed when it had locked one, and before it wrote anything.
+func TestGCTakesEmptyRecords(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	keep, _ := attach(t, h, h.Container("c"), everything())
+	for _, name := range []string{"killed@eth0.json", "killed@eth0.json.tmp"} {
+		writeFile(t, h, "/run/patchbay/net/"+name, "")
+	}
+	held := on(h, h.Container("d"), everything())
+	writeFile(t, h, recordPath(held), "")
+	lock := hold(t, h, recordPath(held))
+	gc(t, h, everything(), valid(listed(keep))).OK(t)
+	lock.Close()
+	names := []string{}
+	for name := range files(t, h, "/run/patchbay/net") {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	equal(t, "records", names, []string{keep.id + "@eth0.json", held.id + "@eth0.json"})
+	held.del(t)
+}
+
+// TestGCTellsOfUnreadableRecords that it takes.
+func TestGCTellsOfUnreadableRecords(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a, _ := attach(t, h, h.Container("c"), everything())
+	writeFile(t, h, recordPath(a), `{"version": 1, "network": "x", "containerID": "y", "ifname": "z"}`)
+	answer := gc(t, h, everything(), valid(nil)).OK(t)
+	contains(t, string(answer.Stderr), "patchbay: record "+recordPath(a)+": unreadable record: it is that of x/y/z; removing what is found without it")
+	collected(t, a)
 }

@@ -130,3 +130,51 @@ func TestAddThatFailsLeavesNothing(t *testing.T) {
 	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 	equal(t, "address", files(t, h, addressDir(a))["10.1.0.2"], "")
 }
+
+// TestAddOfOtherHostsContainerIsAnError: nothing here can tell whether it lives; it keeps what it has.
+func TestAddOfOtherHostsContainerIsAnError(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	a, _ := attach(t, h, c, network(pool("10.1.0.0/24")))
+	a.die(t, c)
+	editRecord(t, a, `"hostCookie": `, `"hostCookie": 9`)
+	before := files(t, h, addressDir(a))
+	a.netns = d.Path()
+	contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
+	equal(t, "address files", files(t, h, addressDir(a)), before)
+	a.del(t)
+}
+
+// TestAddOfChainedContainerAliveElsewhere is an error too; with its sandbox gone it is replaced, though the tap is still plugged in.
+func TestAddOfChainedContainerAliveElsewhere(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	h.Oracle(nettest.Attachment)
+	h.Run(t, "ip", "tuntap", "add", "tap0", "mode", "tap")
+	h.Run(t, "ip", "link", "set", "tap0", "up")
+	h.Baseline()
+	c, d := h.Container("c"), h.Container("d")
+	n := network(pool("10.1.0.0/24"), conf{"prevResult": conf{"cniVersion": "1.1.0", "interfaces": []conf{{"name": "tap0"}}}})
+	a, _ := attach(t, h, c, n)
+	contains(t, a.fails(t, "ADD", codeAttached).Msg, "attached already")
+	a.netns = d.Path()
+	contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
+	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+	c.Delete()
+	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	a.del(t)
+}
+
+// TestAddAsIPAMWithTornRecord: what is reserved may be in use; with nothing reserved there is a new record.
+func TestAddAsIPAMWithTornRecord(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a := on(h, h.Container("c"), network(conf{"type": "macvlan"}, pool("10.1.0.0/24")))
+	a.add(t)
+	writeFile(t, h, recordPath(a), `{"vers`)
+	contains(t, a.fails(t, "ADD", codeAttached).Msg, "[10.1.0.2] reserved for eth0, and a record that cannot be read")
+	removeAll(t, h, addressDir(a)+"/10.1.0.2")
+	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.3/24"})
+	a.check(t)
+}

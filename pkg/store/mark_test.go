@@ -1,0 +1,272 @@
+package store
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestOriginEarlier(t *testing.T) {
+	now := origin{boot: "b2", life: "l2", host: 2}
+	for name, tc := range map[string]struct {
+		was, now origin
+		want     bool
+	}{
+		"the same":                      {now, now, false},
+		"another boot":                  {origin{"b1", "l2", 2}, now, true},
+		"another boot, nothing else":    {origin{boot: "b1"}, origin{boot: "b2"}, true},
+		"a node in a container":         {origin{"b2", "l1", 1}, now, true},
+		"state directory lost":          {origin{"b2", "l1", 2}, now, false},
+		"another host, the same state":  {origin{"b2", "l2", 1}, now, false},
+		"another plugin's, host unsaid": {origin{"b2", "l1", 0}, now, false},
+		"host unknown now":              {origin{"b2", "l1", 1}, origin{"b2", "l2", 0}, false},
+		"life unknown now":              {origin{"b2", "l1", 1}, origin{"b2", "", 2}, false},
+		"boot unsaid":                   {origin{"", "l1", 1}, now, false},
+		"boot unknown now":              {origin{"b1", "l1", 1}, origin{"", "l2", 2}, false},
+	} {
+		if got := tc.was.earlier(tc.now); got != tc.want {
+			t.Errorf("%s: earlier is %t", name, got)
+		}
+	}
+}
+
+func TestParseMark(t *testing.T) {
+	for _, m := range []mark{
+		{origin{"b-1", "l", 0xabc}, fileID{7, -5}}, {origin{"", "", 0}, fileID{1, 0}}, {origin{"b", "l", 1<<64 - 1}, fileID{1<<64 - 1, 1<<63 - 1}},
+	} {
+		if got, ok := parseMark(m.String()); !ok || got != m {
+			t.Errorf("%s was read as %v, %t", m, got, ok)
+		}
+	}
+	for _, text := range []string{"", "b", "b.l.1.7", "b.l.1.7.8.9", "b.l.x.7.8", "b.l.1.x.8", "b.l.1.7.x", "b.l.1.0.8", "b.l.-1.7.8", "id\r\neth0"} {
+		if m, ok := parseMark(text); ok {
+			t.Errorf("%q was read as %v", text, m)
+		}
+	}
+}
+
+func TestDirsWithin(t *testing.T) {
+	for _, tc := range []struct {
+		state, data string
+		want        bool
+	}{
+		{"/s", "/s/ipam", true}, {"/s", "/s", true}, {"/s/", "/s//a/../b", true}, {"/s", "/s/..ipam", true},
+		{"/s", "/state", false}, {"/s", "/s/../d", false}, {"/s/t", "/s", false}, {"/s", "/", false},
+	} {
+		if got := (Dirs{State: tc.state, Data: tc.data}).within(); got != tc.want {
+			t.Errorf("%s within %s: %t", tc.data, tc.state, got)
+		}
+	}
+}
+
+func TestLifeIDStays(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	first, err := lifeID(dir)
+	if err != nil || len(first) != 16 {
+		t.Fatalf("life %q, %v", first, err)
+	}
+	again, _ := lifeID(dir)
+	another, _ := lifeID(other)
+	if again != first || another == first {
+		t.Errorf("life %q, again %q, of another directory %q", first, again, another)
+	}
+	if life, err := lifeID(filepath.Join(dir, "missing")); err == nil {
+		t.Errorf("life of a directory that is missing: %q", life)
+	}
+}
+
+// marking is a network with marks in a directory that is not there yet.
+func marking(t *testing.T, now origin) *network {
+	t.Helper()
+	n := &network{dir: filepath.Join(t.TempDir(), "net"), marks: &now}
+	if err := os.Mkdir(n.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func dirNames(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := []string{}
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return all
+}
+
+func TestMarkIsAboutOneFile(t *testing.T) {
+	n := marking(t, origin{"b1", "l1", 1})
+	addr, key := netip.MustParseAddr("10.1.0.2"), Key{"net", "c", "eth0"}
+	if err := n.take(addr, key); err != nil {
+		t.Fatal(err)
+	}
+	if m, ours := n.marked(addr); !ours || m.origin != *n.marks {
+		t.Errorf("mark %v, %t", m, ours)
+	}
+	// Somebody frees the address, and gives it to the same container.
+	if err := os.Remove(n.path(addr)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(n.path(addr), []byte(ownerText(key)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if m, ours := n.marked(addr); ours {
+		t.Errorf("%v is taken for the mark of another file", m)
+	}
+	if err := n.giveMarked(addr, key); err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := n.holder(addr); text == "" {
+		t.Error("an address that is not ours any more was freed")
+	}
+	if err := n.give(addr, key); err != nil { // on its own DEL it is
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([][]string{{".patchbay"}, {}}, [][]string{dirNames(t, n.dir), dirNames(t, n.dir+"/.patchbay")}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestTakeReplacesLeftovers of an ADD that was killed at each of its steps: an empty file, with its mark or with an older one.
+func TestTakeReplacesLeftovers(t *testing.T) {
+	n := marking(t, origin{"b2", "l2", 2})
+	addr, key := netip.MustParseAddr("fd00::2"), Key{"net", "c", "eth0"}
+	for _, target := range []string{"", "b1.l1.1.7.8", "what nobody knows"} {
+		if target != "" {
+			if err := os.MkdirAll(n.dir+"/.patchbay", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(target, n.markPath(addr)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(n.path(addr), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.take(addr, key); err != nil {
+			t.Fatal(err)
+		}
+		if m, ours := n.marked(addr); !ours || m.origin != *n.marks {
+			t.Errorf("after %q: mark %v, %t", target, m, ours)
+		}
+		if err := n.remove(addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestMarkComesBeforeTheOwner is in the file: a mark that cannot be made leaves no address behind.
+func TestMarkComesBeforeTheOwner(t *testing.T) {
+	n := marking(t, origin{"b1", "l1", 1})
+	if err := os.WriteFile(n.dir+"/.patchbay", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddr("10.1.0.2")
+	if err := n.take(addr, Key{"net", "c", "eth0"}); err == nil {
+		t.Error("an address without a mark was taken")
+	}
+	if diff := cmp.Diff([]string{".patchbay"}, dirNames(t, n.dir)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestLostIsReclaimed, and only that: what has a record, an owner of host-local's older form, or is of this boot, stays.
+func TestLostIsReclaimed(t *testing.T) {
+	root := t.TempDir()
+	dirs := Dirs{State: filepath.Join(root, "state"), Data: filepath.Join(root, "data")}
+	n := &network{dir: filepath.Join(dirs.Data, "net"), marks: &origin{boot: "an earlier one"}}
+	for _, dir := range []string{n.dir, filepath.Join(dirs.State, "net")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take := func(text, id string) netip.Addr {
+		addr := netip.MustParseAddr(text)
+		if err := n.take(addr, Key{"net", id, "eth0"}); err != nil {
+			t.Fatal(err)
+		}
+		return addr
+	}
+	lost := take("10.1.0.2", "lost")
+	take("10.1.0.3", "recorded")
+	older := take("10.1.0.4", "older")
+	n.marks = &origin{boot: BootID()}
+	take("10.1.0.5", "living")
+	n.marks = nil
+	take("10.1.0.6", "unmarked")
+	writeText(t, filepath.Join(dirs.State, "net", "recorded@eth0.json"), "")
+	writeText(t, n.path(older), "older")
+	if err := os.Symlink("b1.l1.1.7.8", n.markPath(netip.MustParseAddr("10.1.0.9"))); err != nil {
+		t.Fatal(err)
+	}
+	want := []netip.Addr{lost}
+	if got, err := Lost(dirs, "net", 1); err != nil || cmp.Diff(want, got, byAddress()) != "" {
+		t.Errorf("lost: %v, %v", got, err)
+	}
+	if got, err := ReclaimLost(t.Context(), dirs, "net", 1); err != nil || cmp.Diff(want, got, byAddress()) != "" {
+		t.Errorf("reclaimed: %v, %v", got, err)
+	}
+	files, left := []string{".patchbay", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", "lock"}, []string{"10.1.0.3", "10.1.0.4", "10.1.0.5"}
+	if diff := cmp.Diff([][]string{files, left}, [][]string{dirNames(t, n.dir), dirNames(t, n.dir+"/.patchbay")}); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func byAddress() cmp.Option {
+	return cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+}
+
+func writeText(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReclaimableLooksAtTheLock, and lets a verb have it the next moment.
+func TestReclaimableLooksAtTheLock(t *testing.T) {
+	root := t.TempDir()
+	dirs := Dirs{State: root, Data: filepath.Join(root, "ipam")}
+	a, err := Open(t.Context(), dirs, Key{"net", "c", "eth0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Record{Version: RecordVersion, Network: "net", ContainerID: "c", IfName: "eth0", DataDir: dirs.Data}
+	addr := netip.MustParseAddr("10.1.0.2")
+	r.Addresses = []Address{{Address: netip.PrefixFrom(addr, 24)}}
+	n, err := openNetwork(t.Context(), dirs.Data, "net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.take(addr, a.Key); err != nil {
+		t.Fatal(err)
+	}
+	n.close()
+	if err := a.Save(r); err != nil {
+		t.Fatal(err)
+	}
+	if got := Reclaimable(dirs, r); len(got) != 0 {
+		t.Errorf("of one that is held: %v", got)
+	}
+	a.unlock()
+	if got := Reclaimable(dirs, r); len(got) != 1 || got[0] != addr {
+		t.Errorf("of one that is not: %v", got)
+	}
+	f, err := os.Open(a.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		t.Errorf("the lock afterwards: %v", err)
+	}
+}
