@@ -1,0 +1,250 @@
+package store
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func mkdir(t *testing.T, path string) {
+	t.Helper()
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func symlink(t *testing.T, target, path string) {
+	t.Helper()
+	mkdir(t, filepath.Dir(path))
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCloseLeavesNothing(t *testing.T) {
+	dirs, key := newDirs(t), keyFor("c1")
+	a := open(t, dirs, key)
+	sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json": ""})
+	sameMode(t, recordPath(dirs, "c1"), 0o600)
+	sameMode(t, filepath.Join(dirs.State, "net"), fs.ModeDir|0o700)
+	closeIt(t, a)
+	sameFiles(t, dirs.State, map[string]string{})
+	closeIt(t, a) // once more does nothing
+
+	written(t, dirs, newRecord(key))
+	put(t, recordPath(dirs, "c1")+".tmp", `{"vers`) // of a verb that was killed within Save
+	a = open(t, dirs, key)
+	if err := a.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	closeIt(t, a)
+	sameFiles(t, dirs.State, map[string]string{})
+}
+
+// A record is what it was or what it shall be: when it cannot be replaced, it stays, and so
+// does its lock.
+func TestSaveAllOrNothing(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		prepare func(t *testing.T, path string)
+		created time.Time
+		err     string
+	}{
+		{name: "no temporary file", prepare: func(t *testing.T, path string) { mkdir(t, path+".tmp/x") }, err: "c1@eth0.json.tmp: is a directory"},
+		{name: "no encoding", created: time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC), err: "year outside of range [0,9999]"},
+		{name: "temporary file locked", prepare: lockTemporary, err: "resource temporarily unavailable"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dirs, key := newDirs(t), keyFor("c1")
+			written(t, dirs, newRecord(key))
+			before := files(t, dirs.State)["net/c1@eth0.json"]
+			a := open(t, dirs, key)
+			if tc.prepare != nil {
+				tc.prepare(t, recordPath(dirs, "c1"))
+			}
+			r := newRecord(key)
+			r.Bridge, r.Created = "br9", tc.created
+			saysOf(t, a.Save(r), tc.err)
+			sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json": before})
+			if a.Record == r || a.Record == nil {
+				t.Errorf("the record is now %+v", a.Record)
+			}
+			if _, err := TryOpen(dirs, key); !errors.Is(err, ErrBusy) {
+				t.Errorf("another verb's TryOpen: got %v, want ErrBusy", err)
+			}
+		})
+	}
+}
+
+func lockTemporary(t *testing.T, path string) {
+	put(t, path+".tmp", "")
+	f, err := os.Open(path + ".tmp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// When the record's name is lost, what was written beside it goes too.
+func TestSaveCannotRename(t *testing.T) {
+	dirs, key := newDirs(t), keyFor("c1")
+	a := open(t, dirs, key)
+	if err := os.Remove(recordPath(dirs, "c1")); err != nil {
+		t.Fatal(err)
+	}
+	put(t, recordPath(dirs, "c1")+"/x", "")
+	err := a.Save(newRecord(key))
+	saysOf(t, err, "file exists")
+	sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json/x": ""})
+	saysOf(t, a.Close(), "directory not empty") // it was to leave nothing
+}
+
+// Save lets no other verb in between the old record and the new one.
+func TestSaveKeepsTheLock(t *testing.T) {
+	dirs, key := newDirs(t), keyFor("c1")
+	a := open(t, dirs, key)
+	for i := range 3 {
+		if err := a.Save(newRecord(key)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := TryOpen(dirs, key); !errors.Is(err, ErrBusy) {
+			t.Errorf("after Save %d: got %v, want ErrBusy", i, err)
+		}
+	}
+	sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json": files(t, dirs.State)["net/c1@eth0.json"]})
+	closeIt(t, a)
+	b, err := TryOpen(dirs, key)
+	if err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	closeIt(t, b)
+}
+
+// Verbs that only look leave no trace, and neither does a DEL of what was never there.
+func TestOpenWithoutATrace(t *testing.T) {
+	long := keyFor(strings.Repeat("c", 300))
+	for _, tc := range []struct {
+		name  string
+		key   Key
+		state string // what is there in the place of the state directory
+	}{
+		{"nothing there", keyFor("c1"), ""},
+		{"a name too long", long, "dir"},
+		{"a file for a directory", keyFor("c1"), "file"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dirs := newDirs(t)
+			want := map[string]string{}
+			switch tc.state {
+			case "dir":
+				mkdir(t, filepath.Join(dirs.State, "net"))
+			case "file":
+				put(t, dirs.State, "text")
+				want["."] = "text"
+			}
+			for name, openSome := range map[string]func() (*Attachment, error){
+				"OpenExisting": func() (*Attachment, error) { return OpenExisting(t.Context(), dirs, tc.key) },
+				"OpenToRemove": func() (*Attachment, error) { return OpenToRemove(t.Context(), dirs, tc.key) },
+			} {
+				a, err := openSome()
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if a.Record != nil || a.Broken != nil {
+					t.Errorf("%s: got %v, %v", name, a.Record, a.Broken)
+				}
+				if err := errors.Join(a.Release(t.Context()), a.Forget(), a.Close()); err != nil {
+					t.Errorf("%s: release, forget and close: %v", name, err)
+				}
+				sameFiles(t, dirs.State, want)
+			}
+			if _, err := os.Stat(dirs.Data); !isAbsent(err) {
+				t.Errorf("the data directory was made: %v", err)
+			}
+		})
+	}
+}
+
+func TestOpenExistingOnlyLooks(t *testing.T) {
+	dirs, key := newDirs(t), keyFor("c1")
+	put(t, recordPath(dirs, "c1"), "")
+	a, err := OpenExisting(t.Context(), dirs, key)
+	if err != nil || a.Record != nil {
+		t.Fatalf("got %+v, %v", a, err)
+	}
+	closeIt(t, a)
+	sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json": ""})
+
+	written(t, dirs, newRecord(key))
+	a, err = OpenExisting(t.Context(), dirs, key)
+	if err != nil || a.Record == nil {
+		t.Fatalf("got %+v, %v", a, err)
+	}
+	if _, err := TryOpen(dirs, key); !errors.Is(err, ErrBusy) {
+		t.Errorf("meanwhile another verb's TryOpen: got %v, want ErrBusy", err)
+	}
+	closeIt(t, a)
+}
+
+// A DEL in a directory where records can be made locks, so that no ADD comes in between.
+func TestOpenToRemoveLocks(t *testing.T) {
+	dirs, key := newDirs(t), keyFor("c1")
+	mkdir(t, filepath.Join(dirs.State, "net"))
+	a, err := OpenToRemove(t.Context(), dirs, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := TryOpen(dirs, key); !errors.Is(err, ErrBusy) {
+		t.Errorf("another verb's TryOpen: got %v, want ErrBusy", err)
+	}
+	closeIt(t, a)
+	sameFiles(t, dirs.State, map[string]string{})
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dirs := newDirs(t)
+	put(t, dirs.State, "")
+	_, err := Open(t.Context(), dirs, keyFor("c1"))
+	saysOf(t, err, "not a directory")
+}
+
+// A symbolic link in the place of a file of ours is not followed, to read or to write.
+func TestSymlinksAreRefused(t *testing.T) {
+	const loop = "too many levels of symbolic links"
+	for _, name := range []string{"net/c1@eth0.json", "net/c1@eth0.json.tmp", "ipam/net/lock", "ipam/net/last_reserved_ip.0"} {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			dirs := newDirs(t)
+			target := filepath.Join(t.TempDir(), "target")
+			put(t, target, fullText)
+			symlink(t, target, filepath.Join(dirs.State, name))
+			_, err := reserveOnce(t, dirs)
+			saysOf(t, err, loop)
+			if got := files(t, target)["."]; got != fullText {
+				t.Errorf("the link's target was changed to %q", got)
+			}
+			if _, err := os.Lstat(addrPath(dirs, "10.1.2.2")); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the address is reserved all the same: %v", err)
+			}
+		})
+	}
+}
+
+// reserveOnce is Open and Reserve for c1, as far as they go.
+func reserveOnce(t *testing.T, dirs Dirs) (*Attachment, error) {
+	t.Helper()
+	a, err := Open(t.Context(), dirs, keyFor("c1"))
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(a.unlock)
+	return a, a.Reserve(t.Context(), newRecord(a.Key), Request{Pool: pool(t, "10.1.2.0/24")})
+}
