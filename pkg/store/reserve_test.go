@@ -1,0 +1,398 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/patchbay-cni/patchbay/pkg/ipam"
+)
+
+func savedRecord(t *testing.T, dirs Dirs, id string) *Record {
+	t.Helper()
+	r, err := decodeRecord([]byte(files(t, dirs.State)["net/"+id+"@eth0.json"]))
+	if err != nil || r == nil {
+		t.Fatalf("record of %s: %v, %v", id, r, err)
+	}
+	return r
+}
+
+// The bytes are host-local's: another program can go on with them.
+func TestAddressFiles(t *testing.T) {
+	dirs := newDirs(t)
+	req := Request{Pool: pool(t, "10.1.2.0/24", "2001:DB8:0:0::/64")}
+	gives(t, dirs, keyFor("c1"), req, "10.1.2.2 2001:db8::2")
+	sameFiles(t, dirs.Data, map[string]string{
+		"net/10.1.2.2": "c1\r\neth0", "net/2001:db8::2": "c1\r\neth0",
+		"net/last_reserved_ip.0": "10.1.2.2", "net/last_reserved_ip.1": "2001:db8::2", "net/lock": "",
+	})
+	for _, name := range []string{"10.1.2.2", "last_reserved_ip.0", "lock"} {
+		sameMode(t, addrPath(dirs, name), 0o600)
+	}
+	sameMode(t, filepath.Join(dirs.Data, "net"), os.ModeDir|0o755)
+	want := []Address{
+		{Address: prefix("10.1.2.2/24"), Gateway: addr("10.1.2.1")},
+		{Address: prefix("2001:db8::2/64"), Gateway: addr("2001:db8::1")},
+	}
+	r := savedRecord(t, dirs, "c1")
+	if diff := cmp.Diff(want, r.Addresses, netips()); diff != "" || r.DataDir != dirs.Data {
+		t.Errorf("the record has the data directory %s and the addresses (-want +got):\n%s", r.DataDir, diff)
+	}
+	release(t, dirs, keyFor("c1"))
+	sameFiles(t, dirs.Data, map[string]string{
+		"net/last_reserved_ip.0": "10.1.2.2", "net/last_reserved_ip.1": "2001:db8::2", "net/lock": "",
+	})
+	sameFiles(t, dirs.State, map[string]string{})
+}
+
+func TestRoundRobin(t *testing.T) {
+	dirs := newDirs(t)
+	req := Request{Pool: pool(t, "10.1.2.0/29")} // .2 to .6
+	gives(t, dirs, keyFor("c2"), req, "10.1.2.2")
+	gives(t, dirs, keyFor("c3"), req, "10.1.2.3")
+	release(t, dirs, keyFor("c2"))
+	for _, last := range []string{"4", "5", "6", "2"} {
+		gives(t, dirs, keyFor("d"+last), req, "10.1.2."+last)
+	}
+	_, err := reserve(t, dirs, keyFor("c8"), req)
+	if !errors.Is(err, ErrExhausted) {
+		t.Errorf("got %v, want ErrExhausted", err)
+	}
+	saysOf(t, err, "no IP addresses available in range set: 10.1.2.1-10.1.2.6")
+	// A cursor that says nothing is a beginning.
+	release(t, dirs, keyFor("d4"))
+	put(t, addrPath(dirs, "last_reserved_ip.0"), "10.1.")
+	gives(t, dirs, keyFor("c8"), req, "10.1.2.4")
+}
+
+// The record is there, with the addresses in it, before the first address file is.
+func TestReserveRecordFirst(t *testing.T) {
+	t.Run("no record, no address", func(t *testing.T) {
+		dirs := newDirs(t)
+		mkdir(t, recordPath(dirs, "c1")+".tmp/x")
+		_, err := reserveOnce(t, dirs)
+		saysOf(t, err, "c1@eth0.json.tmp: is a directory")
+		sameFiles(t, dirs.Data, map[string]string{"net/lock": ""})
+	})
+	t.Run("no address, but a record", func(t *testing.T) {
+		dirs := newDirs(t)
+		mkdir(t, addrPath(dirs, "last_reserved_ip.0"))
+		a, err := reserveOnce(t, dirs)
+		saysOf(t, err, "last_reserved_ip.0: is a directory")
+		sameFiles(t, dirs.Data, map[string]string{"net/lock": ""})
+		r := savedRecord(t, dirs, "c1")
+		if len(r.Addresses) != 1 || r.Addresses[0].Address != prefix("10.1.2.2/24") {
+			t.Errorf("the record has the addresses %v", r.Addresses)
+		}
+		closeIt(t, a)
+		release(t, dirs, keyFor("c1"))
+	})
+}
+
+// Of several addresses all are reserved, or none.
+func TestReserveAllOrNone(t *testing.T) {
+	two := []string{"10.1.2.0/24", "10.1.3.0/30 10.1.3.2 10.1.3.2"}
+	t.Run("the second one is not there", func(t *testing.T) {
+		dirs := newDirs(t)
+		gives(t, dirs, keyFor("c1"), Request{Pool: pool(t, two...)}, "10.1.2.2 10.1.3.2")
+		before := files(t, dirs.Data)
+		_, err := reserve(t, dirs, keyFor("c2"), Request{Pool: pool(t, two...)})
+		saysOf(t, err, "no IP addresses available in range set: 10.1.3.2-10.1.3.2")
+		sameFiles(t, dirs.Data, before)
+		sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json": files(t, dirs.State)["net/c1@eth0.json"]})
+	})
+	t.Run("the second one cannot be written", func(t *testing.T) {
+		dirs := newDirs(t)
+		mkdir(t, addrPath(dirs, "last_reserved_ip.1"))
+		_, err := reserve(t, dirs, keyFor("c1"), Request{Pool: pool(t, two...)})
+		saysOf(t, err, "last_reserved_ip.1: is a directory")
+		sameFiles(t, dirs.Data, map[string]string{"net/last_reserved_ip.0": "10.1.2.2", "net/lock": ""})
+	})
+	t.Run("it cannot be remembered", func(t *testing.T) {
+		dirs := newDirs(t)
+		a := open(t, dirs, keyFor("c1"))
+		n := lockedNetwork(t, dirs)
+		put(t, filepath.Join(dirs.Data, "file"), "")
+		err := a.write(n, &memory{dir: filepath.Join(dirs.Data, "file/x"), owner: "pod"}, []netip.Addr{addr("10.1.2.2"), addr("10.1.3.2")})
+		saysOf(t, err, "not a directory")
+		sameFiles(t, dirs.Data, map[string]string{"file": "", "net/last_reserved_ip.0": "10.1.2.2", "net/last_reserved_ip.1": "10.1.3.2", "net/lock": ""})
+	})
+}
+
+func lockedNetwork(t *testing.T, dirs Dirs) *network {
+	t.Helper()
+	n, err := openNetwork(t.Context(), dirs.Data, "net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.close)
+	return n
+}
+
+func TestRequested(t *testing.T) {
+	dirs := newDirs(t)
+	p := ipam.Pool{
+		Sets:    []ipam.Set{{{Subnet: prefix("10.1.2.0/24")}}, {{Subnet: prefix("2001:db8::/64")}}},
+		Exclude: []netip.Prefix{prefix("10.1.2.128/25")},
+	}
+	if err := p.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	req := func(texts ...string) Request {
+		r := Request{Pool: p}
+		for _, text := range texts {
+			r.Requested = append(r.Requested, addr(text))
+		}
+		return r
+	}
+	gives(t, dirs, keyFor("c1"), req("10.1.2.77"), "10.1.2.77 2001:db8::2")
+	gives(t, dirs, keyFor("c2"), req("2001:db8::77", "10.1.2.99"), "10.1.2.99 2001:db8::77")
+	before := files(t, dirs.Data)
+	mkdir(t, addrPath(dirs, "10.1.2.88"))
+	for _, tc := range []struct{ name, asked, want string }{
+		{"taken", "10.1.2.77", "requested IP address 10.1.2.77 is taken by c1/eth0"},
+		{"the gateway", "2001:db8::1", "requested IP address 2001:db8::1 is subnet's gateway"},
+		{"excluded", "10.1.2.200", "requested IP address 10.1.2.200 is excluded by 10.1.2.128/25"},
+		{"not to be read", "10.1.2.88", "requested IP address 10.1.2.88 cannot be looked up: read address: read " + addrPath(dirs, "10.1.2.88") + ": is a directory"},
+		{"of no range", "10.9.9.9", "requested IP address 10.9.9.9 is in none of the network's ranges, or is the second one of a range"},
+		{"two of a range", "10.1.2.5 10.1.2.6", "requested IP address 10.1.2.6 is in none of the network's ranges, or is the second one of a range"},
+	} {
+		_, err := reserve(t, dirs, keyFor("c3"), req(strings.Fields(tc.asked)...))
+		if !errors.Is(err, ErrRequested) || err.Error() != tc.want {
+			t.Errorf("%s: got %v, want %s", tc.name, err, tc.want)
+		}
+	}
+	sameFiles(t, dirs.Data, before)
+}
+
+// An attachment that comes back gets what it had, if that is still to be had.
+func TestPrefer(t *testing.T) {
+	dirs := newDirs(t)
+	prefer := func(text string) Request {
+		return Request{Pool: pool(t, "10.1.2.0/24"), Prefer: []netip.Addr{addr("2001:db8::1"), addr(text)}}
+	}
+	gives(t, dirs, keyFor("c1"), prefer("10.1.2.50"), "10.1.2.50")
+	gives(t, dirs, keyFor("c2"), prefer("10.1.2.50"), "10.1.2.51")
+	gives(t, dirs, keyFor("c3"), prefer("10.1.2.1"), "10.1.2.52") // now the gateway
+	gives(t, dirs, keyFor("c4"), prefer("10.9.9.9"), "10.1.2.53") // now of no range
+}
+
+// Sixteen taken addresses are met one by one; then the directory is read, once, and what is
+// not in it is free without a look.
+func TestManyTaken(t *testing.T) {
+	for _, tc := range []struct {
+		taken int
+		reads bool
+	}{{probes - 1, false}, {probes, true}, {100, true}} {
+		dirs := newDirs(t)
+		n := lockedNetwork(t, dirs)
+		for i := range tc.taken {
+			put(t, addrPath(dirs, fmt.Sprint("10.1.2.", 2+i)), "old\r\neth0")
+		}
+		c := &chooser{network: n, req: Request{Pool: pool(t, "10.1.2.0/24")}}
+		got, err := c.next(0)
+		if want := addr(fmt.Sprint("10.1.2.", 2+tc.taken)); got != want || err != nil {
+			t.Errorf("%d taken: got %v, %v, want %v", tc.taken, got, err, want)
+		}
+		if reads := c.taken != nil; reads != tc.reads {
+			t.Errorf("%d taken: the directory was read: %t, want %t", tc.taken, reads, tc.reads)
+		}
+	}
+}
+
+// An address file without content is a free address: its owner died before it wrote.
+func TestTornAddressFile(t *testing.T) {
+	for _, before := range []int{0, probes + 4} {
+		dirs := newDirs(t)
+		for i := range before {
+			put(t, addrPath(dirs, fmt.Sprint("10.1.2.", 2+i)), "old\r\neth0")
+		}
+		torn := fmt.Sprint("10.1.2.", 2+before)
+		put(t, addrPath(dirs, torn), "\r\n")
+		gives(t, dirs, keyFor("c1"), Request{Pool: pool(t, "10.1.2.0/24")}, torn)
+		if got := files(t, dirs.Data)["net/"+torn]; got != "c1\r\neth0" {
+			t.Errorf("the file holds %q", got)
+		}
+	}
+}
+
+func TestReserveFails(t *testing.T) {
+	t.Run("no data directory", func(t *testing.T) {
+		dirs := newDirs(t)
+		put(t, dirs.Data, "")
+		_, err := reserveOnce(t, dirs)
+		saysOf(t, err, "not a directory")
+		sameFiles(t, dirs.State, map[string]string{dataName: "", "net/c1@eth0.json": ""})
+	})
+	t.Run("no directory to read", func(t *testing.T) {
+		c := &chooser{network: &network{dir: "/nowhere"}, req: Request{Pool: pool(t, "10.1.2.0/24")}, met: probes}
+		_, err := c.next(0)
+		saysOf(t, err, "read address directory: open /nowhere: no such file or directory")
+	})
+}
+
+// Release frees what is this attachment's, and nothing else.
+func TestRelease(t *testing.T) {
+	const exact = "c1\r\neth0"
+	for _, tc := range []struct {
+		name   string
+		record string            // addresses in it; "-" for a torn record, "" for none
+		files  map[string]string // content by address
+		left   string
+	}{
+		{"of the record", "10.1.2.2", map[string]string{"10.1.2.2": exact}, ""},
+		{"with LF, as a version of host-local wrote", "10.1.2.2", map[string]string{"10.1.2.2": "c1\neth0"}, ""},
+		{"with white space around", "10.1.2.2", map[string]string{"10.1.2.2": "\n c1\r\neth0\n"}, ""},
+		{"torn", "10.1.2.2", map[string]string{"10.1.2.2": ""}, ""},
+		{"gone already", "10.1.2.2", nil, ""},
+		{"given to another since", "10.1.2.2 10.1.2.3", map[string]string{"10.1.2.2": "c2\r\neth0", "10.1.2.3": exact}, "10.1.2.2"},
+		{"given to another interface", "10.1.2.2", map[string]string{"10.1.2.2": "c1\r\neth1"}, "10.1.2.2"},
+		{"not in the record", "10.1.2.2", map[string]string{"10.1.2.3": exact}, "10.1.2.3"},
+		{"no record", "", map[string]string{"10.1.2.2": exact, "10.1.2.3": "c1\r\neth1", "2001:db8::2": exact, "10.1.2.4": "c11\r\neth0", "10.1.2.5": ""}, "10.1.2.3 10.1.2.4 10.1.2.5"},
+		{"torn record", "-", map[string]string{"10.1.2.2": exact, "10.1.2.3": "c2\r\neth0"}, "10.1.2.3"},
+		{"no record, files of old", "", map[string]string{"10.1.2.2": "c1", "10.1.2.3": "c1\n", "10.1.2.4": "c2"}, "10.1.2.4"},
+		{"no record, files old and new", "", map[string]string{"10.1.2.2": "c1", "10.1.2.3": exact}, "10.1.2.2"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dirs, key := newDirs(t), keyFor("c1")
+			for name, text := range tc.files {
+				put(t, addrPath(dirs, name), text)
+			}
+			put(t, addrPath(dirs, "notes"), exact)
+			putRecord(t, dirs, tc.record)
+			a := open(t, dirs, key)
+			if err := a.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{"net/notes": exact, "net/lock": ""}
+			for _, name := range strings.Fields(tc.left) {
+				want["net/"+name] = tc.files[name]
+			}
+			sameFiles(t, dirs.Data, want)
+		})
+	}
+}
+
+// putRecord writes a record of c1 with addresses; "-" is a torn one and "" is none.
+func putRecord(t *testing.T, dirs Dirs, addresses string) {
+	t.Helper()
+	if addresses == "" {
+		return
+	}
+	if addresses == "-" {
+		put(t, recordPath(dirs, "c1"), "{")
+		return
+	}
+	r := newRecord(keyFor("c1"))
+	r.DataDir = dirs.Data
+	for _, text := range strings.Fields(addresses) {
+		r.Addresses = append(r.Addresses, Address{Address: netip.PrefixFrom(addr(text), 24)})
+	}
+	written(t, dirs, r)
+}
+
+// The files are where the record says, whatever the configuration says now.
+func TestReleaseWhereTheRecordSays(t *testing.T) {
+	dirs, key := newDirs(t), keyFor("c1")
+	req := Request{Pool: pool(t, "10.1.2.0/24")}
+	gives(t, dirs, key, req, "10.1.2.2")
+	moved := Dirs{State: dirs.State, Data: filepath.Join(t.TempDir(), "elsewhere")}
+	put(t, addrPath(moved, "10.1.2.2"), "c1\r\neth0")
+	release(t, moved, key)
+	sameFiles(t, dirs.Data, map[string]string{"net/last_reserved_ip.0": "10.1.2.2", "net/lock": ""})
+	sameFiles(t, moved.Data, map[string]string{"net/10.1.2.2": "c1\r\neth0"})
+
+	// One without addresses looks nowhere.
+	written(t, dirs, newRecord(key))
+	release(t, moved, key)
+	sameFiles(t, moved.Data, map[string]string{"net/10.1.2.2": "c1\r\neth0"})
+}
+
+func TestReleaseFails(t *testing.T) {
+	t.Run("no lock", func(t *testing.T) {
+		dirs := newDirs(t)
+		mkdir(t, addrPath(dirs, "lock"))
+		a := open(t, dirs, keyFor("c1"))
+		saysOf(t, a.Release(t.Context()), "lock: is a directory")
+	})
+	t.Run("an address that cannot be read", func(t *testing.T) {
+		dirs := newDirs(t)
+		put(t, addrPath(dirs, "10.1.2.2")+"/x", "")
+		put(t, addrPath(dirs, "10.1.2.3"), "c1\r\neth0")
+		putRecord(t, dirs, "10.1.2.2 10.1.2.3")
+		a := open(t, dirs, keyFor("c1"))
+		saysOf(t, a.Release(t.Context()), "10.1.2.2: is a directory")
+		sameFiles(t, dirs.Data, map[string]string{"net/10.1.2.2/x": "", "net/lock": ""}) // it went on
+	})
+}
+
+func TestHolds(t *testing.T) {
+	dirs := newDirs(t)
+	holds := func(record string) (string, error) {
+		putRecord(t, dirs, record)
+		a, err := OpenExisting(t.Context(), dirs, keyFor("c1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeIt(t, a)
+		return a.Holds()
+	}
+	put(t, addrPath(dirs, "10.1.2.2"), "c1\r\neth0")
+	put(t, addrPath(dirs, "10.1.2.3"), "c2\r\neth0")
+	put(t, addrPath(dirs, "10.1.2.4"), "")
+	mkdir(t, addrPath(dirs, "10.1.2.5"))
+	dir := filepath.Join(dirs.Data, "net")
+	for _, tc := range []struct{ record, want, err string }{
+		{"", "", ""},
+		{"10.1.2.2", "", ""},
+		{"10.1.2.2 10.1.2.3", "address 10.1.2.3 is reserved for c2/eth0 in " + dir, ""},
+		{"10.1.2.4", "address 10.1.2.4 is not reserved in " + dir + " any more", ""},
+		{"10.1.2.9", "address 10.1.2.9 is not reserved in " + dir + " any more", ""},
+		{"10.1.2.5", "", "read address: read " + dir + "/10.1.2.5: is a directory"},
+	} {
+		got, err := holds(tc.record)
+		if got != tc.want || errorText(err) != tc.err {
+			t.Errorf("record %q: got %q, %v, want %q, %s", tc.record, got, err, tc.want, tc.err)
+		}
+	}
+}
+
+func TestFree(t *testing.T) {
+	dirs := newDirs(t)
+	p := pool(t, "10.1.2.0/29", "2001:db8::/64", "10.1.3.0/28") // 5, many and 13
+	free := func(most, want int) {
+		t.Helper()
+		before := files(t, dirs.Data)
+		got, err := Free(dirs, "net", p, most)
+		if got != want || err != nil {
+			t.Errorf("got %d, %v, want %d", got, err, want)
+		}
+		sameFiles(t, dirs.Data, before)
+	}
+	free(1, 1)
+	free(100, 5)
+	put(t, addrPath(dirs, "10.1.2.2"), "c1\r\neth0")
+	put(t, addrPath(dirs, "10.1.2.3"), "") // torn: free
+	put(t, addrPath(dirs, "10.1.2.1"), "") // the gateway is not to be had
+	free(100, 4)
+	free(4, 4)
+	free(3, 3)
+	for i := range 11 {
+		put(t, addrPath(dirs, fmt.Sprint("10.1.3.", 2+i)), "c1\r\neth0")
+	}
+	free(100, 2)
+	for i := range 5 {
+		put(t, addrPath(dirs, fmt.Sprint("10.1.2.", 2+i)), "c1\r\neth0")
+	}
+	free(1, 0)
+
+	file := Dirs{Data: filepath.Join(dirs.Data, "net/10.1.2.2")}
+	_, err := Free(file, "x", p, 1)
+	saysOf(t, err, "not a directory")
+}
