@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -70,8 +71,9 @@ func owned(text string, key Key) bool {
 
 // holder is the text of an address file; "" if the address is free. A file of zero length is
 // what a crash between create and write leaves (containernetworking/plugins issue 498): free.
+// Errors wrap errNoFile, or are the file system's.
 func (n *network) holder(addr netip.Addr) (string, error) {
-	text, err := os.ReadFile(n.path(addr))
+	text, err := readRegular(n.path(addr))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
@@ -79,6 +81,26 @@ func (n *network) holder(addr netip.Addr) (string, error) {
 		return "", fmt.Errorf("read address: %w", err)
 	}
 	return strings.TrimSpace(string(text)), nil
+}
+
+// errNoFile says that in the place of a file there is what no program that gives out addresses
+// puts there: a directory, a link, a pipe.
+var errNoFile = errors.New("not a regular file")
+
+// readRegular follows no link and waits for no writer of a pipe.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("%s: %w", path, errNoFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(err, fmt.Errorf("%s: %w", path, errNoFile))
+	}
+	return io.ReadAll(f)
 }
 
 // take writes the address file. The file must not hold another owner.
@@ -107,6 +129,9 @@ func (n *network) take(addr netip.Addr, key Key) error {
 // give removes the address file if it is the owner's, or nobody's.
 func (n *network) give(addr netip.Addr, key Key) error {
 	text, err := n.holder(addr)
+	if errors.Is(err, errNoFile) {
+		return nil
+	}
 	if err != nil || (text != "" && !owned(text, key)) {
 		return err
 	}

@@ -228,6 +228,7 @@ type chooser struct {
 	memory  *memory
 	met     int
 	taken   map[netip.Addr]bool // every address that has a file; nil until it was worth reading
+	unread  error               // of the last address that could not be looked up
 }
 
 func (c *chooser) all() ([]netip.Addr, error) {
@@ -306,11 +307,21 @@ func (c *chooser) next(set int) (netip.Addr, error) {
 		}
 	}
 	if !reserve.IsValid() {
-		return reserve, fmt.Errorf("%w in range set: %s", ErrExhausted, c.req.Pool.Sets[set])
+		return reserve, c.exhausted(set)
 	}
 	return reserve, nil
 }
 
+func (c *chooser) exhausted(set int) error {
+	err := fmt.Errorf("%w in range set: %s", ErrExhausted, c.req.Pool.Sets[set])
+	if c.unread != nil {
+		err = fmt.Errorf("%w; %w", err, c.unread)
+	}
+	return err
+}
+
+// free counts an address that cannot be looked up as taken: one of them must not stand in the
+// way of all the others.
 func (c *chooser) free(addr netip.Addr) (bool, error) {
 	if c.met == probes {
 		taken, err := c.network.all()
@@ -324,5 +335,9 @@ func (c *chooser) free(addr netip.Addr) (bool, error) {
 		return true, nil
 	}
 	text, err := c.network.holder(addr)
-	return text == "" && err == nil, err
+	if err != nil {
+		c.unread = err
+		return false, nil
+	}
+	return text == "", nil
 }

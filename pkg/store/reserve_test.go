@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
@@ -159,7 +160,7 @@ func TestRequested(t *testing.T) {
 		{"taken", "10.1.2.77", "requested IP address 10.1.2.77 is taken by c1/eth0"},
 		{"the gateway", "2001:db8::1", "requested IP address 2001:db8::1 is subnet's gateway"},
 		{"excluded", "10.1.2.200", "requested IP address 10.1.2.200 is excluded by 10.1.2.128/25"},
-		{"not to be read", "10.1.2.88", "requested IP address 10.1.2.88 cannot be looked up: read address: read " + addrPath(dirs, "10.1.2.88") + ": is a directory"},
+		{"not to be read", "10.1.2.88", "requested IP address 10.1.2.88 cannot be looked up: read address: " + addrPath(dirs, "10.1.2.88") + ": not a regular file"},
 		{"of no range", "10.9.9.9", "requested IP address 10.9.9.9 is in none of the network's ranges, or is the second one of a range"},
 		{"two of a range", "10.1.2.5 10.1.2.6", "requested IP address 10.1.2.6 is in none of the network's ranges, or is the second one of a range"},
 	} {
@@ -321,15 +322,55 @@ func TestReleaseFails(t *testing.T) {
 		a := open(t, dirs, keyFor("c1"))
 		saysOf(t, a.Release(t.Context()), "lock: is a directory")
 	})
-	t.Run("an address that cannot be read", func(t *testing.T) {
-		dirs := newDirs(t)
-		put(t, addrPath(dirs, "10.1.2.2")+"/x", "")
-		put(t, addrPath(dirs, "10.1.2.3"), "c1\r\neth0")
-		putRecord(t, dirs, "10.1.2.2 10.1.2.3")
-		a := open(t, dirs, keyFor("c1"))
-		saysOf(t, a.Release(t.Context()), "10.1.2.2: is a directory")
-		sameFiles(t, dirs.Data, map[string]string{"net/10.1.2.2/x": "", "net/lock": ""}) // it went on
-	})
+}
+
+// What is no file in the place of an address file is in nobody's way: it is passed over, and
+// left where it is.
+func TestNoAddressFile(t *testing.T) {
+	for name, make := range map[string]func(t *testing.T, path string){
+		"a directory":        mkdir,
+		"a dangling link":    func(t *testing.T, path string) { symlink(t, "nowhere", path) },
+		"a link to nothing":  func(t *testing.T, path string) { symlink(t, "/dev/null", path) },
+		"a link to our text": linkToOwner,
+		"a pipe":             mkfifo,
+	} {
+		t.Run(name, func(t *testing.T) {
+			dirs, req := newDirs(t), Request{Pool: pool(t, "10.1.2.0/29 10.1.2.2 10.1.2.3")}
+			mkdir(t, filepath.Join(dirs.Data, "net"))
+			make(t, addrPath(dirs, "10.1.2.2"))
+			gives(t, dirs, keyFor("c1"), req, "10.1.2.3")
+			_, err := reserve(t, dirs, keyFor("c2"), req)
+			if !errors.Is(err, ErrExhausted) {
+				t.Errorf("got %v, want ErrExhausted", err)
+			}
+			saysOf(t, err, "read address: "+addrPath(dirs, "10.1.2.2")+": not a regular file")
+			if got, err := Free(dirs, "net", req.Pool, 9); got != 0 || err != nil {
+				t.Errorf("Free: got %d, %v, want 0", got, err)
+			}
+			for _, record := range []string{"", "10.1.2.2 10.1.2.3"} {
+				putRecord(t, dirs, record)
+				release(t, dirs, keyFor("c1"))
+			}
+			if _, err := os.Lstat(addrPath(dirs, "10.1.2.2")); err != nil {
+				t.Errorf("it is not there any more: %v", err)
+			}
+			if _, err := os.Lstat(addrPath(dirs, "10.1.2.3")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the address beside it was not freed: %v", err)
+			}
+		})
+	}
+}
+
+func linkToOwner(t *testing.T, path string) {
+	target := filepath.Join(t.TempDir(), "target")
+	put(t, target, "c1\r\neth0")
+	symlink(t, target, path)
+}
+
+func mkfifo(t *testing.T, path string) {
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestHolds(t *testing.T) {
@@ -354,7 +395,7 @@ func TestHolds(t *testing.T) {
 		{"10.1.2.2 10.1.2.3", "address 10.1.2.3 is reserved for c2/eth0 in " + dir, ""},
 		{"10.1.2.4", "address 10.1.2.4 is not reserved in " + dir + " any more", ""},
 		{"10.1.2.9", "address 10.1.2.9 is not reserved in " + dir + " any more", ""},
-		{"10.1.2.5", "", "read address: read " + dir + "/10.1.2.5: is a directory"},
+		{"10.1.2.5", "", "read address: " + dir + "/10.1.2.5: not a regular file"},
 	} {
 		got, err := holds(tc.record)
 		if got != tc.want || errorText(err) != tc.err {
