@@ -174,8 +174,12 @@ func (a *Attachment) Close() error {
 }
 
 // Forget removes the record, readable or not, and unlocks: it is the last thing that an
-// attachment loses, and the first that the next verb makes again.
+// attachment loses, and the first that the next verb makes again. A record that came after
+// this Attachment met none, and locked nothing, is another verb's.
 func (a *Attachment) Forget() error {
+	if a.unlocked() {
+		return nil
+	}
 	for _, path := range []string{a.path() + tempSuffix, a.path()} {
 		if err := os.Remove(path); err != nil && !isAbsent(err) {
 			return fmt.Errorf("remove record: %w", err)
@@ -185,6 +189,9 @@ func (a *Attachment) Forget() error {
 	a.unlock()
 	return nil
 }
+
+// unlocked reports whether there was nothing to lock. What is Broken is ours to remove.
+func (a *Attachment) unlocked() bool { return a.file == nil && a.Broken == nil }
 
 func (a *Attachment) unlock() {
 	if a.file != nil {

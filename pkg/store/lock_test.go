@@ -251,3 +251,28 @@ func TestReserveAtOnce(t *testing.T) {
 		t.Errorf("%d have an address, %d were refused; want %d and %d", len(owners), refused, free, many-free)
 	}
 }
+
+// A DEL that met nothing holds no lock. An ADD that begins behind it keeps what it makes.
+func TestRemoveWithoutLock(t *testing.T) {
+	dirs, key := newDirs(t), keyFor("c1")
+	del, err := OpenToRemove(t.Context(), dirs, key)
+	if err != nil || del.file != nil {
+		t.Fatalf("got %+v, %v, want no lock", del, err)
+	}
+	a, err := reserveOnce(t, dirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, addresses := files(t, dirs.State), files(t, dirs.Data)
+	err = del.Release(t.Context())
+	if !errors.Is(err, ErrBusy) {
+		t.Errorf("release: got %v, want ErrBusy", err)
+	}
+	saysOf(t, err, "in use by another process: net/c1/eth0")
+	if err := errors.Join(del.Forget(), del.Close()); err != nil {
+		t.Error(err)
+	}
+	sameFiles(t, dirs.State, records)
+	sameFiles(t, dirs.Data, addresses)
+	closeIt(t, a)
+}

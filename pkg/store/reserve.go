@@ -118,7 +118,7 @@ func (a *Attachment) release(ctx context.Context, give func(*network, netip.Addr
 		n.marks = &origin{}
 	}
 	if a.Record == nil {
-		return n.giveAll(a.Key)
+		return a.releaseFound(n)
 	}
 	for _, address := range a.Record.Addresses {
 		err = errors.Join(err, give(n, address.Address.Addr(), a.Key))
@@ -172,6 +172,15 @@ func (a *Attachment) Holds() (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// releaseFound is Release without a record. Without a lock either, another verb may have begun
+// since: under the network's lock its record would be there before its first address is.
+func (a *Attachment) releaseFound(n *network) error {
+	if _, err := os.Lstat(a.path()); a.unlocked() && err == nil {
+		return fmt.Errorf("%w: %s", ErrBusy, a.Key)
+	}
+	return n.giveAll(a.Key)
 }
 
 // Free counts how many addresses of the scarcest set are left, up to most, changing nothing.
