@@ -41,6 +41,8 @@ func TestParseLenient(t *testing.T) {
 		{`{"name": "net", "mtu": "big", "bridge": 5, "isGateway": []}`, func(id *Ident) { id.Name = "net" }},
 		{`{"stateDir": "/s"}`, func(id *Ident) { id.StateDir, id.DataDir = "/s", "/s/ipam" }},
 		{`{"stateDir": "s"}`, func(*Ident) {}},
+		{`{"stateDir": "/s\u0000"}`, func(*Ident) {}},
+		{`{"stateDir": "/s", "ipam": {"dataDir": "/d\u0000"}}`, func(id *Ident) { id.StateDir, id.DataDir = "/s", "/s/ipam" }},
 		{`{"stateDir": "s", "ipam": {"dataDir": "/d"}}`, func(id *Ident) { id.DataDir = "/d" }},
 		{`{"stateDir": "/s", "ipam": {"dataDir": "d"}}`, func(id *Ident) { id.StateDir, id.DataDir = "/s", "/s/ipam" }},
 		{`{"ipam": {"type": "patchbay", "dataDir": 5}}`, func(id *Ident) { id.IPAMType = "patchbay" }},

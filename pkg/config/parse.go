@@ -50,10 +50,10 @@ func Parse(data []byte, args string) (*Config, error) {
 // configuration that has become invalid or was cut off (design principle 5).
 func ParseLenient(data []byte) Ident {
 	id := ident(&decoder{}, objectLenient(data))
-	if !filepath.IsAbs(id.StateDir) {
+	if !isPath(id.StateDir) {
 		id.StateDir = DefaultStateDir
 	}
-	if !filepath.IsAbs(id.DataDir) {
+	if !isPath(id.DataDir) {
 		id.DataDir = filepath.Join(id.StateDir, "ipam")
 	}
 	if utils.ValidateNetworkName(id.Name) != nil {
@@ -114,10 +114,13 @@ func (d *decoder) network(c *Config) {
 }
 
 func (d *decoder) absolute(key, path string) {
-	if !filepath.IsAbs(path) {
+	if !isPath(path) {
 		d.fail(invalid(key, "give a path that begins with /", "%q is not an absolute path", path))
 	}
 }
+
+// isPath refuses a zero byte too: the kernel knows no such path, and DEL must not fail for it.
+func isPath(path string) bool { return filepath.IsAbs(path) && !strings.ContainsRune(path, 0) }
 
 func (d *decoder) bridge(top section, c *Config) {
 	c.Bridge = d.text(top, "bridge")

@@ -42,6 +42,7 @@ func TestParseRefuses(t *testing.T) {
 		{`"mtu": 65536`, `mtu: 65536 is out of range`, mtuHelp},
 		{`"mtu": -1`, `mtu: -1 is out of range`, mtuHelp},
 		{`"stateDir": ["/run"]`, `stateDir: want a text, got ["/run"]`, textHelp},
+		{`"stateDir": "/run\u0000"`, `stateDir: "/run\x00" is not an absolute path`, pathHelp},
 		{`"stateDir": "run/patchbay"`, `stateDir: "run/patchbay" is not an absolute path`, pathHelp},
 		{`"dns": "192.0.2.1"`, `dns: want an object, got "192.0.2.1"`, objHelp},
 		{`"dns": {"nameservers": "192.0.2.1"}`, `dns.nameservers: want a list of texts, got "192.0.2.1"`, textsHelp},
