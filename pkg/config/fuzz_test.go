@@ -1,8 +1,8 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -63,9 +63,13 @@ func oneLineError(t *testing.T, err error) {
 	}
 }
 
+func canBePath(path string) bool {
+	return strings.HasPrefix(path, "/") && !strings.Contains(path, "\x00")
+}
+
 func keepsPromises(t *testing.T, c *Config) {
 	t.Helper()
-	if utils.ValidateNetworkName(c.Name) != nil || c.Type == "" || !filepath.IsAbs(c.StateDir) || !filepath.IsAbs(c.DataDir) {
+	if utils.ValidateNetworkName(c.Name) != nil || c.Type == "" || !canBePath(c.StateDir) || !canBePath(c.DataDir) {
 		t.Errorf("accepted the identity %+v", c.Ident)
 	}
 	if !slices.Contains(version.All.SupportedVersions(), c.CNIVersion) {
@@ -109,7 +113,7 @@ func FuzzParseLenient(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		id := ParseLenient(data)
-		if id.Name != "" && utils.ValidateNetworkName(id.Name) != nil || !filepath.IsAbs(id.StateDir) || !filepath.IsAbs(id.DataDir) || id.CNIVersion == "" {
+		if id.Name != "" && utils.ValidateNetworkName(id.Name) != nil || !canBePath(id.StateDir) || !canBePath(id.DataDir) || id.CNIVersion == "" {
 			t.Errorf("got %+v", id)
 		}
 		if diff := cmp.Diff(id, ParseLenient(data)); diff != "" {
@@ -201,6 +205,41 @@ func FuzzPrevResult(f *testing.F) {
 			if _, err := result.GetAsVersion(to); err != nil && len(result.IPs) > 0 {
 				t.Logf("to %s: %v", to, err)
 			}
+		}
+	})
+}
+
+// What GC is told to keep: a list that is taken holds whole members only, as many as are
+// written there; anything else is an error, and never the answer that nothing is to be kept.
+func FuzzValidAttachments(f *testing.F) {
+	for _, list := range []string{
+		`null`, `[]`, `{}`, `"c1"`, `[null]`, `[{"containerID": "c1", "ifname": "eth0"}]`, `[{"containerID": "c1"}]`, `[{"containerID": "c1", "ifname": ""}]`,
+		`[{"ContainerID": "c1", "IFNAME": "eth0", "x": [{}]}, {"containerID": "c2", "ifname": "eth0"}]`, `[{"containerID": 5, "ifname": "eth0"}]`, `[[]]`, `[`,
+	} {
+		f.Add("cni.dev/valid-attachments", []byte(list))
+		f.Add("cni.dev/attachments", []byte(list))
+	}
+	f.Add("cni.dev/Valid-Attachments", []byte(`[]`))
+	f.Fuzz(func(t *testing.T, key string, list []byte) {
+		quoted, err := json.Marshal(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		valid, present, err := ValidAttachments(slices.Concat([]byte(`{"name": "net", `), quoted, []byte(`: `), list, []byte(`}`)))
+		if err != nil {
+			oneLineError(t, err)
+			if present || valid != nil {
+				t.Errorf("beside the error it says %v, %t", valid, present)
+			}
+			return
+		}
+		var members []json.RawMessage
+		notAList := json.Unmarshal(list, &members) != nil
+		if slices.ContainsFunc(valid, incomplete) || present && !notAList && len(valid) != len(members) {
+			t.Errorf("%s: of %q it keeps %v", key, list, valid)
+		}
+		if isKey := key == "cni.dev/valid-attachments" || key == "cni.dev/attachments"; isKey && !present {
+			t.Errorf("%s: the list %q is passed over", key, list)
 		}
 	})
 }
