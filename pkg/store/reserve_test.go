@@ -50,6 +50,7 @@ func TestAddressFiles(t *testing.T) {
 		"net/last_reserved_ip.0": "10.1.2.2", "net/last_reserved_ip.1": "2001:db8::2", "net/lock": "",
 	})
 	sameFiles(t, dirs.State, map[string]string{})
+	gives(t, dirs, keyFor("c2"), req, "10.1.2.3 2001:db8::3") // each set has a cursor
 }
 
 func TestRoundRobin(t *testing.T) {
@@ -66,6 +67,15 @@ func TestRoundRobin(t *testing.T) {
 		t.Errorf("got %v, want ErrExhausted", err)
 	}
 	saysOf(t, err, "no IP addresses available in range set: 10.1.2.1-10.1.2.6")
+	// A cursor is written over whole.
+	long := Request{Pool: pool(t, "10.1.2.0/24 10.1.2.99 10.1.2.100")}
+	gives(t, dirs, keyFor("e99"), long, "10.1.2.99")
+	gives(t, dirs, keyFor("e100"), long, "10.1.2.100")
+	release(t, dirs, keyFor("e99"))
+	gives(t, dirs, keyFor("e99"), long, "10.1.2.99")
+	if got := files(t, dirs.Data)["net/last_reserved_ip.0"]; got != "10.1.2.99" {
+		t.Errorf("the cursor is %q", got)
+	}
 	// A cursor that says nothing is a beginning.
 	release(t, dirs, keyFor("d4"))
 	put(t, addrPath(dirs, "last_reserved_ip.0"), "10.1.")
@@ -309,8 +319,11 @@ func TestReleaseWhereTheRecordSays(t *testing.T) {
 	sameFiles(t, dirs.Data, map[string]string{"net/last_reserved_ip.0": "10.1.2.2", "net/lock": ""})
 	sameFiles(t, moved.Data, map[string]string{"net/10.1.2.2": "c1\r\neth0"})
 
-	// One without addresses looks nowhere.
-	written(t, dirs, newRecord(key))
+	// One that had no IPAM looks nowhere, and not in the working directory either.
+	t.Chdir(moved.Data)
+	r := newRecord(key)
+	r.Addresses = []Address{{Address: prefix("10.1.2.2/24")}}
+	written(t, dirs, r)
 	release(t, moved, key)
 	sameFiles(t, moved.Data, map[string]string{"net/10.1.2.2": "c1\r\neth0"})
 }

@@ -183,16 +183,16 @@ func TestChooseWithMemory(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want %s", owner, got, err, want)
 		}
 	}
-	remember(t, memoryOf(dir, "a"), "10.1.2.2")
-	choose("a", "10.1.2.2")
-	choose("b", "10.1.2.3")
-	remember(t, memoryOf(dir, "b"), "10.1.2.4")
-	choose("c", "10.1.2.3")
-	put(t, addrPath(dirs, "10.1.2.3"), "c3\r\neth0")
-	choose("c", "10.1.2.2") // rather somebody else's than none
-	put(t, addrPath(dirs, "10.1.2.2"), "c2\r\neth0")
-	choose("a", "10.1.2.4") // its own is taken
+	remember(t, memoryOf(dir, "a"), "10.1.2.3")
+	choose("a", "10.1.2.3")
+	choose("b", "10.1.2.2")
+	remember(t, memoryOf(dir, "b"), "10.1.2.2")
+	choose("c", "10.1.2.4")
 	put(t, addrPath(dirs, "10.1.2.4"), "c4\r\neth0")
+	choose("c", "10.1.2.2") // rather somebody else's than none
+	put(t, addrPath(dirs, "10.1.2.3"), "c3\r\neth0")
+	choose("a", "10.1.2.2") // its own is taken
+	put(t, addrPath(dirs, "10.1.2.2"), "c2\r\neth0")
 	c := &chooser{network: n, req: Request{Pool: pool(t, "10.1.2.0/29 10.1.2.2 10.1.2.4")}, memory: memoryOf(dir, "a")}
 	if _, err := c.all(); !errors.Is(err, ErrExhausted) {
 		t.Errorf("got %v, want ErrExhausted", err)
