@@ -34,7 +34,7 @@ type Attachment struct {
 // attachment; errors wrap ErrBusy, ctx's error or that of the file system.
 func Open(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
-	if err := os.MkdirAll(filepath.Dir(a.path()), 0o700); err != nil {
+	if err := makeDirs(dirs.State, filepath.Dir(a.path()), 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
 	return a, a.lock(ctx, os.O_RDWR|os.O_CREATE)
@@ -47,14 +47,13 @@ func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) 
 	a := &Attachment{Key: key, dirs: dirs}
 	err := a.lock(ctx, os.O_RDWR|os.O_CREATE)
 	var file *os.PathError
-	if !errors.As(err, &file) {
-		return a, err
+	if errors.As(err, &file) {
+		a, err = OpenExisting(ctx, dirs, key)
 	}
-	a, err = OpenExisting(ctx, dirs, key)
 	if errors.As(err, &file) {
 		a.Broken, err = fmt.Errorf("%w: %w", ErrUnreadable, err), nil
 	}
-	return a, err
+	return a.orBroken(err)
 }
 
 // OpenExisting is Open for verbs that must leave no trace: without a record it returns an
@@ -64,6 +63,15 @@ func OpenExisting(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) 
 	err := a.lock(ctx, os.O_RDONLY)
 	if isAbsent(err) {
 		return a, nil
+	}
+	return a.orBroken(err)
+}
+
+// orBroken takes what is in the place of a record, and is none, for one that cannot be read: a
+// DEL needs no more, and no lock, because no other verb has one either.
+func (a *Attachment) orBroken(err error) (*Attachment, error) {
+	if errors.Is(err, ErrIrregular) {
+		a.Broken, err = fmt.Errorf("%w: %w", ErrUnreadable, err), nil
 	}
 	return a, err
 }
@@ -84,7 +92,7 @@ func TryOpen(dirs Dirs, key Key) (*Attachment, error) {
 	if errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("%w: %s", ErrBusy, key)
 	}
-	return a, err
+	return a.orBroken(err)
 }
 
 func (a *Attachment) path() string {
@@ -94,8 +102,11 @@ func (a *Attachment) path() string {
 // lock opens, locks and reads the record. While it waited the record may have been replaced
 // or removed: then it looks again.
 func (a *Attachment) lock(ctx context.Context, flags int) error {
+	if err := lookAtDirs(a.dirs.State, filepath.Dir(a.path())); err != nil {
+		return fmt.Errorf("open record: %w", err)
+	}
 	for {
-		f, err := os.OpenFile(a.path(), flags|unix.O_NOFOLLOW, 0o600)
+		f, err := openOurs(a.path(), flags)
 		if err != nil {
 			return fmt.Errorf("open record: %w", err)
 		}
@@ -143,7 +154,7 @@ func (a *Attachment) Save(r *Record) error {
 		return fmt.Errorf("encode record: %w", err)
 	}
 	temp := a.path() + tempSuffix
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	f, err := openOurs(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
@@ -179,6 +190,11 @@ func (a *Attachment) Close() error {
 func (a *Attachment) Forget() error {
 	if a.unlocked() {
 		return nil
+	}
+	err := lookAtDirs(a.dirs.State, filepath.Dir(a.path()))
+	if isAbsent(err) || errors.Is(err, ErrIrregular) {
+		a.unlock()
+		return nil // no directory of ours, no record of ours in it
 	}
 	for _, path := range []string{a.path() + tempSuffix, a.path()} {
 		if err := os.Remove(path); err != nil && !isAbsent(err) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -23,29 +22,47 @@ type network struct {
 }
 
 // openNetwork makes the directory if need be and locks it.
-func openNetwork(ctx context.Context, dataDir, name string) (*network, error) {
-	dir := filepath.Join(dataDir, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func openNetwork(ctx context.Context, dirs Dirs, name string) (*network, error) {
+	dir, root := filepath.Join(dirs.Data, name), dirs.rootOfData()
+	mode := os.FileMode(0o700)
+	if root == dirs.Data {
+		mode = 0o755 // as host-local, whose directory it may be
+	}
+	if err := makeDirs(root, dir, mode); err != nil {
 		return nil, fmt.Errorf("make address directory: %w", err)
 	}
 	return lockNetwork(ctx, dir, os.O_CREATE)
 }
 
-// openExistingNetwork makes nothing; os.ErrNotExist if there are no addresses.
-func openExistingNetwork(ctx context.Context, dataDir, name string) (*network, error) {
-	dir := filepath.Join(dataDir, name)
-	if _, err := os.Stat(dir); err != nil {
+// rootOfData is the configured directory that the addresses are in: the state directory where
+// dataDir is in it.
+func (d Dirs) rootOfData() string {
+	if d.within() {
+		return d.State
+	}
+	return d.Data
+}
+
+// openExistingNetwork makes nothing; os.ErrNotExist if there are no addresses. Where something
+// else is in the place of the lock it does without: what an attachment has of its own nobody
+// else takes.
+func openExistingNetwork(ctx context.Context, dirs Dirs, name string) (*network, error) {
+	dir := filepath.Join(dirs.Data, name)
+	if err := lookAtDirs(dirs.rootOfData(), dir); err != nil {
 		return nil, fmt.Errorf("open address directory: %w", err)
 	}
 	n, err := lockNetwork(ctx, dir, os.O_CREATE)
-	if errors.Is(err, unix.EROFS) {
+	switch {
+	case errors.Is(err, unix.EROFS):
 		return lockNetwork(ctx, dir, 0)
+	case errors.Is(err, ErrIrregular):
+		return &network{dir: dir}, nil
 	}
 	return n, err
 }
 
 func lockNetwork(ctx context.Context, dir string, create int) (*network, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDONLY|create|unix.O_NOFOLLOW, 0o600)
+	f, err := openOurs(filepath.Join(dir, "lock"), os.O_RDONLY|create)
 	if err != nil {
 		return nil, fmt.Errorf("open address lock: %w", err)
 	}
@@ -71,9 +88,9 @@ func owned(text string, key Key) bool {
 
 // holder is the text of an address file; "" if the address is free. A file of zero length is
 // what a crash between create and write leaves (containernetworking/plugins issue 498): free.
-// Errors wrap errNoFile, or are the file system's.
+// Errors wrap ErrIrregular, or are the file system's.
 func (n *network) holder(addr netip.Addr) (string, error) {
-	text, err := readRegular(n.path(addr))
+	text, err := readOurs(n.path(addr))
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
@@ -83,26 +100,6 @@ func (n *network) holder(addr netip.Addr) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// errNoFile says that in the place of a file there is what no program that gives out addresses
-// puts there: a directory, a link, a pipe.
-var errNoFile = errors.New("not a regular file")
-
-// readRegular follows no link and waits for no writer of a pipe.
-func readRegular(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("%s: %w", path, errNoFile)
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fmt.Errorf("%s: %w", path, errNoFile))
-	}
-	return io.ReadAll(f)
-}
-
 // take writes the address file. The file must not hold another owner.
 func (n *network) take(addr netip.Addr, key Key) error {
 	if info, err := os.Lstat(n.path(addr)); err == nil && info.Mode().IsRegular() {
@@ -110,7 +107,7 @@ func (n *network) take(addr netip.Addr, key Key) error {
 			_ = os.Remove(n.path(addr)) // a torn one; if it stays, the next call says so
 		}
 	}
-	f, err := os.OpenFile(n.path(addr), os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	f, err := openOurs(n.path(addr), os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return fmt.Errorf("take address: %w", err)
 	}
@@ -129,8 +126,8 @@ func (n *network) take(addr netip.Addr, key Key) error {
 // give removes the address file if it is the owner's, or nobody's.
 func (n *network) give(addr netip.Addr, key Key) error {
 	text, err := n.holder(addr)
-	if errors.Is(err, errNoFile) {
-		return nil
+	if errors.Is(err, ErrIrregular) {
+		return nil // it names nobody: whoever put it there may remove it
 	}
 	if err != nil || (text != "" && !owned(text, key)) {
 		return err
@@ -211,13 +208,13 @@ func (n *network) cursorPath(set int) string {
 
 // cursor is the address that set n gave last; the zero Addr when that is not known.
 func (n *network) cursor(set int) netip.Addr {
-	text, _ := os.ReadFile(n.cursorPath(set))
+	text, _ := readOurs(n.cursorPath(set))
 	addr, _ := netip.ParseAddr(strings.TrimSpace(string(text)))
 	return addr
 }
 
 func (n *network) setCursor(set int, addr netip.Addr) error {
-	f, err := os.OpenFile(n.cursorPath(set), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	f, err := openOurs(n.cursorPath(set), os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write cursor: %w", err)
 	}

@@ -46,7 +46,7 @@ func beOther(dirs Dirs) error {
 		case "close":
 			err = a.Close()
 		case "lock addresses":
-			n, err = openNetwork(context.Background(), dirs.Data, "net")
+			n, err = openNetwork(context.Background(), dirs, "net")
 		case "unlock addresses":
 			n.close()
 		}

@@ -30,7 +30,7 @@ func ReclaimLost(ctx context.Context, dirs Dirs, networkName string, hostCookie 
 	if look == nil || err != nil {
 		return nil, err
 	}
-	n, err := openExistingNetwork(ctx, dirs.Data, networkName)
+	n, err := openExistingNetwork(ctx, dirs, networkName)
 	if err != nil {
 		return nil, err
 	}

@@ -158,7 +158,10 @@ func list(stateDir, network string) ([]Entry, error) {
 	for _, name := range names {
 		path := filepath.Join(stateDir, name)
 		e := Entry{Path: path, Key: keyOf(path)}
-		data, err := os.ReadFile(path)
+		if errors.Is(lookAtDirs(stateDir, filepath.Dir(path)), ErrIrregular) {
+			continue // whatever is there, no verb takes it for a record
+		}
+		data, err := readOurs(path)
 		if errors.Is(err, os.ErrNotExist) {
 			continue // ended meanwhile
 		}

@@ -33,7 +33,7 @@ type Request struct {
 // error no address stays reserved; the record may, for Forget. Errors wrap ErrExhausted,
 // ErrRequested, ErrTaken, ErrBusy, or the file system's.
 func (a *Attachment) Reserve(ctx context.Context, r *Record, req Request) error {
-	n, err := openNetwork(ctx, a.dirs.Data, a.Key.Network)
+	n, err := openNetwork(ctx, a.dirs, a.Key.Network)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func (a *Attachment) release(ctx context.Context, give func(*network, netip.Addr
 	if dirs.Data == "" {
 		return nil
 	}
-	n, err := openExistingNetwork(ctx, dirs.Data, a.Key.Network)
-	if isAbsent(err) {
+	n, err := openExistingNetwork(ctx, dirs, a.Key.Network)
+	if isAbsent(err) || errors.Is(err, ErrIrregular) {
 		return nil
 	}
 	if err != nil {
@@ -158,7 +158,11 @@ func (a *Attachment) Holds() (string, error) {
 	if a.Record == nil || a.Record.DataDir == "" {
 		return "", nil
 	}
-	n := &network{dir: a.Record.DataDir + "/" + a.Key.Network}
+	dirs := Dirs{State: a.dirs.State, Data: a.Record.DataDir}
+	n := &network{dir: filepath.Join(dirs.Data, a.Key.Network)}
+	if err := lookAtDirs(dirs.rootOfData(), n.dir); errors.Is(err, ErrIrregular) {
+		return "", err
+	}
 	for _, address := range a.Record.Addresses {
 		text, err := n.holder(address.Address.Addr())
 		if err != nil {
@@ -186,7 +190,10 @@ func (a *Attachment) releaseFound(n *network) error {
 // Free counts how many addresses of the scarcest set are left, up to most, changing nothing.
 // Those of dead count as left: an ADD would reclaim them.
 func Free(dirs Dirs, networkName string, pool ipam.Pool, most int, dead ...netip.Addr) (int, error) {
-	n := &network{dir: dirs.Data + "/" + networkName}
+	n := &network{dir: filepath.Join(dirs.Data, networkName)}
+	if err := lookAtDirs(dirs.rootOfData(), n.dir); errors.Is(err, ErrIrregular) {
+		return 0, err
+	}
 	taken, err := n.all()
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return 0, err
@@ -346,7 +353,7 @@ func (c *chooser) free(addr netip.Addr) (bool, error) {
 	text, err := c.network.holder(addr)
 	if err != nil {
 		c.unread = err
-		return false, nil
+		return false, nil // whoever put it there may have the address
 	}
 	return text == "", nil
 }

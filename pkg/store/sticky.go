@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // StickyDir holds who had which address. It is on disk, not in /run: an owner has its
@@ -50,7 +48,7 @@ func (m *memory) addresses() []netip.Addr {
 		return nil
 	}
 	var addrs []netip.Addr
-	text, _ := os.ReadFile(m.ownerPath())
+	text, _ := readOurs(m.ownerPath())
 	for _, field := range strings.Fields(string(text)) {
 		addr, err := netip.ParseAddr(field)
 		if err == nil && m.rememberedFor(addr) == m.owner {
@@ -70,7 +68,7 @@ func (m *memory) ofAnother(addr netip.Addr) bool {
 }
 
 func (m *memory) rememberedFor(addr netip.Addr) string {
-	owner, _ := os.ReadFile(m.addrPath(addr))
+	owner, _ := readOurs(m.addrPath(addr))
 	return string(owner)
 }
 
@@ -80,7 +78,7 @@ func (m *memory) remember(addrs []netip.Addr) error {
 	if m == nil {
 		return nil
 	}
-	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+	if err := makeDirs(filepath.Dir(StickyDir), m.dir, 0o700); err != nil {
 		return fmt.Errorf("make sticky directory: %w", err)
 	}
 	before := m.addresses()
@@ -110,11 +108,11 @@ func (m *memory) forgetAll(before, but []netip.Addr) error {
 // writeDurably writes a file whole or not at all, across a power failure too. A file that
 // already says so is left alone.
 func writeDurably(path, text string) error {
-	if now, err := os.ReadFile(path); err == nil && string(now) == text {
+	if now, err := readOurs(path); err == nil && string(now) == text {
 		return nil
 	}
 	temp := path + tempSuffix
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	f, err := openOurs(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write sticky memory: %w", err)
 	}

@@ -175,6 +175,9 @@ func recordPath(dirs Dirs, id string) string {
 
 func addrPath(dirs Dirs, name string) string { return filepath.Join(dirs.Data, "net", name) }
 
+// notOurs is how ErrIrregular goes on behind a path.
+const notOurs = " is no file or directory that Patchbay made, but "
+
 // saysOf fails unless err is there and its text ends so.
 func saysOf(t *testing.T, err error, want string) {
 	t.Helper()
