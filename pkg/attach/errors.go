@@ -66,8 +66,9 @@ func causes() []cause {
 		{store.ErrIrregular, types.ErrIOFailure, "remove it; only stateDir, ipam.dataDir and /var/lib/patchbay themselves may be symbolic links"},
 		{syscall.ENOSPC, types.ErrIOFailure, "make room in the state directory (df -h, df -i)"},
 		{syscall.EROFS, types.ErrIOFailure, "set stateDir, and ipam.dataDir, to a directory that can be written"},
-		{syscall.EPERM, types.ErrInternal, "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW"},
-		{fs.ErrPermission, types.ErrIOFailure, "run as root, or make the file accessible"},
+		{syscall.EPERM, types.ErrInternal, "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW; a user namespace has them for its own network namespaces only"},
+		{syscall.EOPNOTSUPP, types.ErrInternal, "this kernel lacks what is named: load its module (modprobe bridge veth) as root of the host; a container or a user namespace cannot"},
+		{fs.ErrPermission, types.ErrIOFailure, "run as root, or set stateDir, and ipam.dataDir, to directories that can be written; a user namespace needs a /run of its own"},
 	}
 }
 

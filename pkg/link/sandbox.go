@@ -52,10 +52,11 @@ func openHome() (int, error) {
 
 // visit runs a function in the namespace, on the thread it is called on: ns.Do would start a
 // goroutine on a thread of its own each time, and the hand-over costs more than the work. A
-// thread that cannot return is not unlocked, so that nothing else ever runs on it.
+// thread that cannot return is not unlocked, so that nothing else ever runs on it. setns is
+// called as it is, because ns.Set does not wrap the kernel's error.
 func (s *Sandbox) visit(run func() error) error {
 	runtime.LockOSThread()
-	if err := s.netns.Set(); err != nil {
+	if err := unix.Setns(int(s.netns.Fd()), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter network namespace %s: %w", s.Path, err)
 	}
@@ -83,6 +84,8 @@ func notOpened(path string, err error) error {
 		return fmt.Errorf("%s: %w", path, ErrNoNetns)
 	case errors.As(err, &other):
 		return fmt.Errorf("%s %w", path, ErrNotNetns)
+	case look != nil:
+		err = look
 	}
 	return fmt.Errorf("open network namespace %s: %w", path, err)
 }
