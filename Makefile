@@ -13,7 +13,7 @@ demo: ## attach two namespaces to a br0 with an uplink, in a host that is a name
 test: ## run every test; built as you, run as root (RUN=regexp: only those)
 	@scripts/test.sh
 
-lint: ## check form: gofumpt, go vet, golangci-lint
+lint: ## check form: gofumpt, go vet, golangci-lint; known vulnerabilities: govulncheck
 	@scripts/lint.sh
 
 bench: ## compare with the reference plugins and the bare kernel (BENCH=quick|full)

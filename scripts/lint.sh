@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Check form: gofumpt, go vet, golangci-lint (.golangci.yml), go mod tidy, and that every script parses.
+# Check form: gofumpt, go vet, golangci-lint (.golangci.yml), go mod tidy, known vulnerabilities, and that every script parses.
+# GOVULNDB names another vulnerability database (https://... or file://...); one that was named must answer.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 failed=0
+unchecked=
 modules=(. test)
 
 # check NAME CMD... runs one check and goes on, so that one run shows everything.
@@ -28,16 +30,30 @@ parse_scripts() {
 	done
 }
 
+# vulnerabilities MODULE fails for a known vulnerability that our code reaches. Where the database does not answer nothing is
+# known: that is said at the end, as the last thing, and fails only if GOVULNDB named the database.
+vulnerabilities() {
+	local out code=0
+	out=$(in_module "$1" "$PATCHBAY_CACHE_BIN/govulncheck" -db "${GOVULNDB:-https://vuln.go.dev}" ./... 2>&1) || code=$?
+	[[ $code -eq 0 ]] && return
+	printf '%s\n' "$out" >&2
+	[[ $out == "govulncheck: fetching vulnerabilities: "* && -z ${GOVULNDB:-} ]] || return 1
+	unchecked=1
+}
+
 in_module() { (cd "$ROOT/$1" && shift && as_builder env CGO_ENABLED=0 "$@"); }
 
 find_go
 build_tool gofumpt
 build_tool golangci-lint
+build_tool govulncheck
 check "bash -n" parse_scripts
 check gofumpt unformatted
 for module in "${modules[@]}"; do
 	check "go mod tidy ($module)" in_module "$module" go mod tidy -diff
 	check "go vet ($module)" in_module "$module" go vet ./...
 	check "golangci-lint ($module)" in_module "$module" "$PATCHBAY_CACHE_BIN/golangci-lint" run --config "$ROOT/.golangci.yml"
+	check "govulncheck ($module)" vulnerabilities "$module"
 done
+[[ -z $unchecked ]] || say "lint: NOT CHECKED for known vulnerabilities: the database https://vuln.go.dev does not answer from here"
 exit "$failed"
