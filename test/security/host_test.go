@@ -1,0 +1,144 @@
+package security
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// conf is a plugin's configuration, as JSON has it.
+type conf map[string]any
+
+// network is a network "net" with a gateway and addresses that stick; keys are added or replaced.
+func network(more ...conf) conf {
+	c := conf{
+		"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "bridge": "cni0", "isDefaultGateway": true,
+		"ipam": conf{"type": "patchbay", "sticky": true, "subnet": "10.1.2.0/24"},
+	}
+	for _, m := range more {
+		maps.Copy(c, m)
+	}
+	return c
+}
+
+// attachment is one interface of one container, and the calls a runtime makes for it.
+type attachment struct {
+	h    *nettest.Node
+	call nettest.Call
+	conf conf
+	prev json.RawMessage // what ADD printed
+}
+
+// on is eth0 of a container; nothing happens yet. Its ID is short, so that paths can be read.
+func on(t *testing.T, h *nettest.Node, c *nettest.Container, network conf) *attachment {
+	t.Helper()
+	return &attachment{h: h, conf: network, call: nettest.Call{
+		ContainerID: c.Name(), Netns: c.Path(), IfName: "eth0", Path: "/nowhere", Plugin: nettest.Patchbay(t),
+	}}
+}
+
+// run makes one call; CHECK and DEL get the result of the last ADD, GC a list that keeps nothing.
+func (a *attachment) run(t testing.TB, verb string) nettest.Answer {
+	t.Helper()
+	answer := a.h.CNI(t, a.prepared(t, verb))
+	if verb == "ADD" && answer.Exit == 0 {
+		a.prev = answer.Stdout
+	}
+	return answer
+}
+
+func (a *attachment) prepared(t testing.TB, verb string) nettest.Call {
+	t.Helper()
+	config := maps.Clone(a.conf)
+	if a.prev != nil && (verb == "CHECK" || verb == "DEL") {
+		config["prevResult"] = a.prev
+	}
+	if verb == "GC" {
+		config["cni.dev/valid-attachments"] = []conf{}
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := a.call
+	call.Command, call.Config = verb, text
+	return call
+}
+
+// wrapped is a program that does something and then becomes the plugin.
+func wrapped(t testing.TB, format string, args ...any) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "patchbay")
+	text := "#!/bin/sh\n" + fmt.Sprintf(format, args...) + " " + nettest.Patchbay(t) + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// tree is everything below a directory of the host: type, mode, owner, and whatever is asked for.
+func tree(t testing.TB, h *nettest.Node, root string, describe func(path string, info fs.FileInfo) string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	h.Do(func() {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil {
+				out[path] = describe(path, info)
+			}
+			return err
+		})
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	})
+	return out
+}
+
+// modeAndOwner is "drwx------ 0:0".
+func modeAndOwner(_ string, info fs.FileInfo) string {
+	st, _ := info.Sys().(*syscall.Stat_t)
+	return fmt.Sprintf("%s %d:%d", info.Mode(), st.Uid, st.Gid)
+}
+
+// everything is what a write, a truncation, a chmod or a replacement would change.
+func everything(path string, info fs.FileInfo) string {
+	st, _ := info.Sys().(*syscall.Stat_t)
+	text := fmt.Sprintf("%s inode %d", modeAndOwner(path, info), st.Ino)
+	if info.Mode().IsRegular() {
+		content, err := os.ReadFile(path)
+		text += fmt.Sprintf(" mtime %d.%d %q %v", st.Mtim.Sec, st.Mtim.Nsec, content, err)
+	}
+	return text
+}
+
+// equal compares with go-cmp.
+func equal[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// contains wants each part in a text.
+func contains(t testing.TB, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q does not contain %q", text, part)
+		}
+	}
+}

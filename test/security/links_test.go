@@ -1,0 +1,243 @@
+package security
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// place is where somebody who could write there once has left something else than ours.
+type place struct {
+	path   string
+	kinds  []kind
+	passes bool // an ADD works around it, instead of saying what is in the way
+}
+
+// kind is what was left there, made by put, and the words for it.
+type kind struct {
+	name, words string
+	put         func(outside, path string) error
+}
+
+const symlink = "a symbolic link"
+
+// kinds of things; every link leads outside, where its target would be harmed.
+func linkTo(target string) kind {
+	return kind{"link to " + target, symlink, func(outside, path string) error { return os.Symlink(filepath.Join(outside, target), path) }}
+}
+
+func hardLink() kind {
+	return kind{"hard link", "a second name of another file (hard link)", func(outside, path string) error {
+		return os.Link(filepath.Join(outside, "victim"), path)
+	}}
+}
+
+func pipe() kind {
+	return kind{"pipe", "a named pipe", func(_, path string) error { return unix.Mkfifo(path, 0o600) }}
+}
+
+func directory() kind {
+	return kind{"directory", "a directory", func(_, path string) error { return os.Mkdir(path, 0o700) }}
+}
+
+// places are all that ADD writes, and the directories in between.
+func places() []place {
+	forDirs := []kind{linkTo("dir"), linkTo("none"), linkTo("victim")}
+	forFiles := []kind{linkTo("victim"), linkTo("empty"), linkTo("none"), linkTo("dir")}
+	written := append([]kind{hardLink(), pipe(), directory()}, forFiles...)
+	locked := append([]kind{pipe(), directory()}, forFiles...)
+	const sticky = "/var/lib/patchbay/sticky/net/"
+	return []place{
+		{path: "/run/patchbay/net", kinds: forDirs},
+		{path: "/run/patchbay/ipam", kinds: forDirs},
+		{path: "/run/patchbay/ipam/net", kinds: forDirs},
+		{path: "/var/lib/patchbay/sticky", kinds: forDirs},
+		{path: "/var/lib/patchbay/sticky/net", kinds: forDirs},
+		{path: "/run/patchbay/net/web@eth0.json", kinds: locked},
+		{path: "/run/patchbay/net/web@eth0.json.tmp", kinds: written},
+		{path: "/run/patchbay/ipam/net/lock", kinds: locked},
+		{path: "/run/patchbay/ipam/net/last_reserved_ip.0", kinds: written},
+		{path: "/run/patchbay/ipam/net/10.1.2.2", kinds: append([]kind{pipe()}, forFiles...), passes: true},
+		{path: sticky + "ip-10.1.2.2", kinds: append([]kind{pipe()}, forFiles...), passes: true},
+		{path: sticky + "owner-web@eth0", kinds: append([]kind{pipe()}, forFiles...), passes: true},
+		{path: sticky + "ip-10.1.2.2.tmp", kinds: written},
+		{path: sticky + "owner-web@eth0.tmp", kinds: written},
+	}
+}
+
+// TestLinksAreRefused: no verb writes, truncates or removes anything outside our directories. An
+// ADD that would have to says what is in the way; DEL and GC do without it.
+func TestLinksAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, p := range places() {
+		t.Run(strings.TrimPrefix(strings.ReplaceAll(p.path, "/", "|"), "|"), func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			a := on(t, h, h.Container("web"), network())
+			a.call.Plugin = wrapped(t, "exec timeout 60") // a pipe must not make a verb wait
+			trap := &trap{Node: h, place: p, outside: "/run/outside"}
+			if strings.HasPrefix(p.path, "/var/lib/") {
+				trap.outside = "/var/lib/outside"
+			}
+			for _, k := range p.kinds {
+				trap.beforeAdd(t, a, k)
+				trap.afterAdd(t, a, k, "DEL")
+				trap.afterAdd(t, a, k, "GC")
+			}
+			trap.begin(t) // takes the last trap away
+		})
+	}
+}
+
+// trap is one place on one host, and the files outside that a link leads to.
+type trap struct {
+	*nettest.Node
+	place   place
+	outside string
+	first   map[string]string // what was outside
+}
+
+// begin makes what is outside anew and takes away what another round has left of state.
+func (p *trap) begin(t *testing.T) {
+	t.Helper()
+	p.Do(func() {
+		for _, dir := range []string{"/run/patchbay", "/var/lib/patchbay", p.outside} {
+			must(t, os.RemoveAll(dir))
+		}
+		// In a directory all the names that a verb would look for, as if they were this attachment's.
+		for _, dir := range []string{"dir", "dir/net"} {
+			must(t, os.MkdirAll(filepath.Join(p.outside, dir), 0o755))
+			for _, name := range []string{"web@eth0.json", "web@eth0.json.tmp", "10.1.2.2", "lock", "last_reserved_ip.0", "ip-10.1.2.2", "owner-web@eth0"} {
+				must(t, os.WriteFile(filepath.Join(p.outside, dir, name), []byte("web\r\neth0"), 0o644))
+			}
+		}
+		must(t, os.WriteFile(filepath.Join(p.outside, "victim"), []byte("web\r\neth0"), 0o644))
+		must(t, os.WriteFile(filepath.Join(p.outside, "empty"), nil, 0o644))
+	})
+}
+
+// set lays the trap, in place of whatever is there.
+func (p *trap) set(t *testing.T, k kind) {
+	t.Helper()
+	p.Do(func() {
+		must(t, os.RemoveAll(p.place.path))
+		must(t, os.MkdirAll(filepath.Dir(p.place.path), 0o700))
+		must(t, k.put(p.outside, p.place.path))
+	})
+	p.first = tree(t, p.Node, p.outside, everything)
+}
+
+// harmless wants everything outside as it was.
+func (p *trap) harmless(t *testing.T, when string) {
+	t.Helper()
+	equal(t, when+": outside", tree(t, p.Node, p.outside, everything), p.first)
+}
+
+// beforeAdd lays the trap for the first ADD.
+func (p *trap) beforeAdd(t *testing.T, a *attachment, k kind) {
+	t.Helper()
+	when := k.name + ", then ADD"
+	p.begin(t)
+	p.set(t, k)
+	answer := a.run(t, "ADD")
+	if p.place.passes {
+		answer.OK(t)
+	} else {
+		p.refused(t, answer, k.words)
+		p.empty(t, when)
+	}
+	p.harmless(t, when)
+	a.run(t, "DEL").OK(t)
+	p.harmless(t, when+", DEL")
+	p.empty(t, when+", DEL")
+	a.run(t, "GC").OK(t)
+	p.harmless(t, when+", DEL, GC")
+}
+
+// refused wants an ADD to say in words what is in the way, and what to do.
+func (p *trap) refused(t *testing.T, answer nettest.Answer, words string) {
+	t.Helper()
+	const ioFailure = 5
+	e := answer.Error(t)
+	if e.Code != ioFailure {
+		t.Errorf("code %d, want %d: %v", e.Code, ioFailure, e)
+	}
+	contains(t, e.Msg, p.place.path+" is no file or directory that Patchbay made, but "+words)
+	contains(t, e.Details, "remove it; only stateDir, ipam.dataDir and /var/lib/patchbay themselves may be symbolic links")
+}
+
+// afterAdd lays the trap for DEL or GC.
+func (p *trap) afterAdd(t *testing.T, a *attachment, k kind, verb string) {
+	t.Helper()
+	when := "ADD, " + k.name + ", then " + verb
+	p.begin(t)
+	a.run(t, "ADD").OK(t)
+	p.set(t, k)
+	a.run(t, "CHECK") // whatever it says
+	p.harmless(t, when+", CHECK")
+	a.run(t, verb).OK(t)
+	p.harmless(t, when)
+	a.run(t, "DEL").OK(t)
+	p.harmless(t, when+", DEL")
+	p.empty(t, when+", DEL")
+}
+
+// empty wants nothing of the attachment but what the trap itself keeps.
+func (p *trap) empty(t *testing.T, when string) {
+	t.Helper()
+	for path := range tree(t, p.Node, "/run/patchbay", func(string, fs.FileInfo) string { return "" }) {
+		name := filepath.Base(path)
+		if path != p.place.path && (strings.Contains(name, "@") || strings.HasPrefix(name, "10.")) {
+			t.Errorf("%s: %s is left", when, path)
+		}
+	}
+	for _, line := range strings.Split(p.Run(t, "ip", "-o", "link"), "\n") {
+		if strings.Contains(line, "patchbay:") && !strings.Contains(line, "patchbay:bridge") {
+			t.Errorf("%s: %s is left", when, line)
+		}
+	}
+}
+
+// TestConfiguredDirectoriesMayBeLinks: an administrator may have put state elsewhere.
+func TestConfiguredDirectoriesMayBeLinks(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	h.Do(func() {
+		for _, name := range []string{"state", "data", "lib"} {
+			must(t, os.MkdirAll("/run/elsewhere/"+name, 0o700))
+			must(t, os.Symlink("/run/elsewhere/"+name, "/run/"+name))
+		}
+		must(t, os.Symlink("/run/elsewhere/lib", "/var/lib/patchbay"))
+	})
+	a := on(t, h, h.Container("web"), network(conf{
+		"stateDir": "/run/state",
+		"ipam":     conf{"type": "patchbay", "sticky": true, "subnet": "10.1.2.0/24", "dataDir": "/run/data/deep"},
+	}))
+	for _, verb := range []string{"STATUS", "ADD", "CHECK"} {
+		a.run(t, verb).OK(t)
+	}
+	found := tree(t, h, "/run/elsewhere", modeAndOwner)
+	for _, path := range []string{"state/net/web@eth0.json", "data/deep/net/10.1.2.2", "lib/sticky/net/owner-web@eth0"} {
+		if found["/run/elsewhere/"+path] != secretFile {
+			t.Errorf("%s: %q", path, found[path])
+		}
+	}
+	a.run(t, "DEL").OK(t)
+	if _, left := tree(t, h, "/run/elsewhere", modeAndOwner)["/run/elsewhere/state/net/web@eth0.json"]; left {
+		t.Error("DEL left the record")
+	}
+	h.Do(func() { must(t, os.Remove("/var/lib/patchbay")) })
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
