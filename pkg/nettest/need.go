@@ -25,6 +25,8 @@ const (
 	BrNetfilter   Feature = "br_netfilter"
 	VLANFiltering Feature = "bridge VLAN filtering"
 	PortIsolation Feature = "bridge port isolation"
+
+	UserNamespaces Feature = "user namespaces for others than root"
 )
 
 const (
@@ -94,6 +96,9 @@ func probe(f Feature) error {
 		_, err := exec.LookPath(tool)
 		return err
 	}
+	if f == UserNamespaces {
+		return probeUserNamespaces()
+	}
 	if f == IPv6 {
 		_, err := os.Stat("/proc/sys/net/ipv6")
 		return err
@@ -134,6 +139,11 @@ func probeHere(f Feature) error {
 		return probeIsolation()
 	}
 	return fmt.Errorf("no probe for %q", f)
+}
+
+// probeUserNamespaces asks as nobody: some distributions keep them for root.
+func probeUserNamespaces() error {
+	return exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "-Ur", "true").Run()
 }
 
 func probeCookie() error {

@@ -21,6 +21,7 @@ func TestNeed(t *testing.T) {
 		{"veth", "1", LinkKind("veth"), false, false},
 		{"bridge", "1", LinkKind("bridge"), false, false},
 		{"IPv6", "1", IPv6, false, false},
+		{"user namespaces", "1", UserNamespaces, false, false},
 	}
 	Root(t)
 	for _, row := range rows {

@@ -75,13 +75,29 @@ func (a *attachment) prepared(t testing.TB, verb string) nettest.Call {
 	return call
 }
 
+// installed is a copy of the plugin where everybody on the host can run it.
+func installed(t testing.TB, h *nettest.Node) string {
+	t.Helper()
+	const path = "/var/lib/bin/patchbay"
+	h.Run(t, "install", "-D", "-m", "0755", nettest.Patchbay(t), path)
+	return path
+}
+
 // wrapped is a program that does something and then becomes the plugin.
-func wrapped(t testing.TB, format string, args ...any) string {
+func wrapped(t testing.TB, h *nettest.Node, format string, args ...any) string {
+	t.Helper()
+	return script(t, h, fmt.Sprintf(format, args...)+" "+nettest.Patchbay(t))
+}
+
+// script is a program of the shell's, for root. Another process writes it: a program that this
+// one has open for writing while a test beside forks is busy, and cannot be started.
+func script(t testing.TB, h *nettest.Node, command string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "patchbay")
-	text := "#!/bin/sh\n" + fmt.Sprintf(format, args...) + " " + nettest.Patchbay(t) + "\n"
-	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
+	write := h.Command("sh", "-c", `cat >"$0" && chmod 0700 "$0"`, path)
+	write.Stdin = strings.NewReader("#!/bin/sh\n" + command + "\n")
+	if out, err := write.CombinedOutput(); err != nil {
+		t.Fatalf("write a script: %v\n%s", err, out)
 	}
 	return path
 }

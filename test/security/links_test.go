@@ -80,7 +80,7 @@ func TestLinksAreRefused(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
 			a := on(t, h, h.Container("web"), network())
-			a.call.Plugin = wrapped(t, "exec timeout 60") // a pipe must not make a verb wait
+			a.call.Plugin = wrapped(t, h, "exec timeout 60") // a pipe must not make a verb wait
 			trap := &trap{Node: h, place: p, outside: "/run/outside"}
 			if strings.HasPrefix(p.path, "/var/lib/") {
 				trap.outside = "/var/lib/outside"

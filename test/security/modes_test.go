@@ -67,7 +67,7 @@ func modesAfterAdd(t *testing.T, umask string, network conf, want map[string]str
 	t.Helper()
 	h := nettest.Host(t)
 	a := on(t, h, h.Container("web"), network)
-	a.call.Plugin = wrapped(t, "umask %s; exec", umask)
+	a.call.Plugin = wrapped(t, h, "umask %s; exec", umask)
 	a.run(t, "ADD").OK(t)
 	got := map[string]string{}
 	for _, root := range []string{"/run/patchbay", "/var/lib/patchbay", "/var/lib/cni"} {
