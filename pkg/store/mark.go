@@ -121,8 +121,20 @@ func (n *network) markPath(addr netip.Addr) string {
 	return filepath.Join(n.dir, marksDir, addr.String())
 }
 
+// lookAtMarksDir wants a real directory for the marks, or none.
+func (n *network) lookAtMarksDir() error {
+	err := lookAtDirs(n.dir, filepath.Join(n.dir, marksDir))
+	if isAbsent(err) {
+		return nil
+	}
+	return err
+}
+
 // mark marks an address file that was just created. One left of an earlier file is replaced.
 func (n *network) mark(addr netip.Addr, f *os.File) error {
+	if err := n.lookAtMarksDir(); err != nil {
+		return fmt.Errorf("mark address: %w", err)
+	}
 	id, err := idOf(int(f.Fd()), "", unix.AT_EMPTY_PATH)
 	if err != nil {
 		return err
@@ -145,8 +157,12 @@ func (n *network) mark(addr netip.Addr, f *os.File) error {
 	return nil
 }
 
-// unmark removes the mark of an address whose file is gone.
+// unmark removes the mark of an address whose file is gone. Where something else is in the
+// place of the directory of marks, none of ours is in it.
 func (n *network) unmark(addr netip.Addr) error {
+	if errors.Is(n.lookAtMarksDir(), ErrIrregular) {
+		return nil
+	}
 	if err := os.Remove(n.markPath(addr)); err != nil && !isAbsent(err) {
 		return fmt.Errorf("remove mark of address: %w", err)
 	}
@@ -156,7 +172,7 @@ func (n *network) unmark(addr netip.Addr) error {
 // marked is the mark of an address file; false if there is none that is about this very file.
 func (n *network) marked(addr netip.Addr) (mark, bool) {
 	text, err := os.Readlink(n.markPath(addr))
-	if err != nil {
+	if err != nil || n.lookAtMarksDir() != nil {
 		return mark{}, false
 	}
 	m, ok := parseMark(text)

@@ -94,3 +94,35 @@ func mkfifo(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+// A link in the place of the directory of marks is not followed, to read, make or remove one.
+func TestMarksBehindALink(t *testing.T) {
+	dirs := Dirs{State: t.TempDir(), Data: t.TempDir()}
+	n := &network{dir: filepath.Join(dirs.Data, "net"), marks: &origin{boot: "an earlier one"}}
+	mkdir(t, n.dir)
+	key, lost := keyFor("c1"), addr("10.1.2.2")
+	if err := n.take(lost, key); err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(t.TempDir(), "outside")
+	if err := os.Rename(filepath.Join(n.dir, marksDir), outside); err != nil {
+		t.Fatal(err)
+	}
+	symlink(t, outside, filepath.Join(n.dir, marksDir))
+	before := files(t, outside)
+	if got, err := Lost(dirs, "net", 1); len(got) > 0 || err != nil {
+		t.Errorf("lost: %v, %v", got, err)
+	}
+	if _, err := ReclaimLost(t.Context(), dirs, "net", 1); err != nil {
+		t.Errorf("reclaim: %v", err)
+	}
+	if _, ours := n.marked(lost); ours {
+		t.Error("the mark was read")
+	}
+	saysOf(t, n.take(addr("10.1.2.3"), key), "mark address: "+filepath.Join(n.dir, marksDir)+notOurs+"a symbolic link")
+	if err := n.give(lost, key); err != nil {
+		t.Errorf("give: %v", err)
+	}
+	sameFiles(t, outside, before)
+	sameFiles(t, dirs.Data, map[string]string{"net/" + marksDir: "-> " + outside})
+}

@@ -74,8 +74,8 @@ func lookAtMarks(dirs Dirs, networkName string, hostCookie uint64) (*network, er
 	if dirs.within() {
 		return nil, nil
 	}
-	if _, err := os.Stat(filepath.Join(dir, marksDir)); err != nil {
-		if isAbsent(err) {
+	if err := lookAtDirs(dirs.rootOfData(), filepath.Join(dir, marksDir)); err != nil {
+		if isAbsent(err) || errors.Is(err, ErrIrregular) {
 			return nil, nil
 		}
 		return nil, fmt.Errorf("look for marks of addresses: %w", err)
@@ -112,7 +112,7 @@ func (n *network) recorded(stateDir string, addr netip.Addr) bool {
 // attachment now. It changes nothing, but holds the record's lock for a moment.
 func Reclaimable(dirs Dirs, r *Record) []netip.Addr {
 	a := &Attachment{Key: r.Key(), dirs: dirs, Record: r}
-	f, err := os.OpenFile(a.path(), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	f, err := openOurs(a.path(), os.O_RDONLY)
 	if err != nil {
 		return nil
 	}

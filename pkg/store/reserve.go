@@ -138,11 +138,11 @@ func (a *Attachment) dataDirs() Dirs {
 // is left to know them by without a record.
 func (a *Attachment) Held() ([]netip.Addr, error) {
 	n := &network{dir: filepath.Join(a.dirs.Data, a.Key.Network)}
-	addrs, err := n.ofOwner(a.Key)
-	if isAbsent(err) {
+	err := lookAtDirs(a.dirs.rootOfData(), n.dir)
+	if isAbsent(err) || errors.Is(err, ErrIrregular) {
 		return nil, nil
 	}
-	return addrs, err
+	return n.ofOwner(a.Key)
 }
 
 // Owns reports whether an address of the record still is this attachment's.

@@ -17,6 +17,7 @@ type place struct {
 	path   string
 	kinds  []kind
 	passes bool // an ADD works around it, instead of saying what is in the way
+	shared bool // it is there only where ipam.dataDir is outside the state directory
 }
 
 // kind is what was left there, made by put, and the words for it.
@@ -25,7 +26,10 @@ type kind struct {
 	put         func(outside, path string) error
 }
 
-const symlink = "a symbolic link"
+const (
+	symlink    = "a symbolic link"
+	sharedData = "/var/lib/cni/networks"
+)
 
 // kinds of things; every link leads outside, where its target would be harmed.
 func linkTo(target string) kind {
@@ -68,6 +72,10 @@ func places() []place {
 		{path: sticky + "owner-web@eth0", kinds: append([]kind{pipe()}, forFiles...), passes: true},
 		{path: sticky + "ip-10.1.2.2.tmp", kinds: written},
 		{path: sticky + "owner-web@eth0.tmp", kinds: written},
+		{path: "/run/patchbay/.life", kinds: locked, passes: true, shared: true},
+		{path: sharedData + "/net", kinds: forDirs, shared: true},
+		{path: sharedData + "/net/.patchbay", kinds: forDirs, shared: true},
+		{path: sharedData + "/net/.patchbay/10.1.2.2", kinds: locked, passes: true, shared: true},
 	}
 }
 
@@ -79,7 +87,7 @@ func TestLinksAreRefused(t *testing.T) {
 		t.Run(strings.TrimPrefix(strings.ReplaceAll(p.path, "/", "|"), "|"), func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
-			a := on(t, h, h.Container("web"), network())
+			a := on(t, h, h.Container("web"), p.network())
 			a.call.Plugin = wrapped(t, h, "exec timeout 60") // a pipe must not make a verb wait
 			trap := &trap{Node: h, place: p, outside: "/run/outside"}
 			if strings.HasPrefix(p.path, "/var/lib/") {
@@ -95,6 +103,13 @@ func TestLinksAreRefused(t *testing.T) {
 	}
 }
 
+func (p place) network() conf {
+	if !p.shared {
+		return network()
+	}
+	return network(conf{"ipam": conf{"type": "patchbay", "sticky": true, "subnet": "10.1.2.0/24", "dataDir": sharedData}})
+}
+
 // trap is one place on one host, and the files outside that a link leads to.
 type trap struct {
 	*nettest.Node
@@ -107,7 +122,7 @@ type trap struct {
 func (p *trap) begin(t *testing.T) {
 	t.Helper()
 	p.Do(func() {
-		for _, dir := range []string{"/run/patchbay", "/var/lib/patchbay", p.outside} {
+		for _, dir := range []string{"/run/patchbay", "/var/lib/patchbay", sharedData, p.outside} {
 			must(t, os.RemoveAll(dir))
 		}
 		// In a directory all the names that a verb would look for, as if they were this attachment's.
@@ -191,10 +206,12 @@ func (p *trap) afterAdd(t *testing.T, a *attachment, k kind, verb string) {
 // empty wants nothing of the attachment but what the trap itself keeps.
 func (p *trap) empty(t *testing.T, when string) {
 	t.Helper()
-	for path := range tree(t, p.Node, "/run/patchbay", func(string, fs.FileInfo) string { return "" }) {
-		name := filepath.Base(path)
-		if path != p.place.path && (strings.Contains(name, "@") || strings.HasPrefix(name, "10.")) {
-			t.Errorf("%s: %s is left", when, path)
+	for _, root := range []string{"/run/patchbay", sharedData} {
+		for path := range tree(t, p.Node, root, func(string, fs.FileInfo) string { return "" }) {
+			name := filepath.Base(path)
+			if path != p.place.path && (strings.Contains(name, "@") || strings.HasPrefix(name, "10.")) {
+				t.Errorf("%s: %s is left", when, path)
+			}
 		}
 	}
 	for _, line := range strings.Split(p.Run(t, "ip", "-o", "link"), "\n") {
