@@ -53,8 +53,8 @@ func addressLeft(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	free, err = store.Free(d, cfg.Name, cfg.IPAM.Pool, 1, dead...)
-	if err == nil && free == 0 {
+	left, err := store.FreeWithout(d, cfg.Name, cfg.IPAM.Pool, dead)
+	if err == nil && !left {
 		err = fmt.Errorf("no IP address is left in the ranges of network %s", cfg.Name)
 	}
 	return err

@@ -11,6 +11,9 @@
 //	<state>/<network>/<containerID>@<ifname>.json   the record of an attachment, 0600
 //	<data>/<network>/<ip>                           an address: "<containerID>\r\n<ifname>", as host-local
 //	<data>/<network>/last_reserved_ip.<n>, lock     cursor of range set n, lock, as host-local
+//	<data>/<network>/.patchbay/<ip>                 that an address is ours, and of which life of the host, where
+//	                                                <data> is outside <state>: a link that leads nowhere
+//	<state>/.life                                   the life of the state directory, made for the first mark
 //	/var/lib/patchbay/sticky/<network>/             who had which address; survives a reboot
 //
 // Be aware: a lock is a flock(2) on the record itself, so a record is replaced by rename and

@@ -6,9 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestOriginEarlier(t *testing.T) {
@@ -55,8 +54,14 @@ func TestDirsWithin(t *testing.T) {
 		state, data string
 		want        bool
 	}{
-		{"/s", "/s/ipam", true}, {"/s", "/s", true}, {"/s/", "/s//a/../b", true}, {"/s", "/s/..ipam", true},
-		{"/s", "/state", false}, {"/s", "/s/../d", false}, {"/s/t", "/s", false}, {"/s", "/", false},
+		{"/s", "/s/ipam", true},
+		{"/s", "/s", true},
+		{"/s/", "/s//a/../b", true},
+		{"/s", "/s/..ipam", true},
+		{"/s", "/state", false},
+		{"/s", "/s/../d", false},
+		{"/s/t", "/s", false},
+		{"/s", "/", false},
 	} {
 		if got := (Dirs{State: tc.state, Data: tc.data}).within(); got != tc.want {
 			t.Errorf("%s within %s: %t", tc.data, tc.state, got)

@@ -188,19 +188,42 @@ func (a *Attachment) releaseFound(n *network) error {
 }
 
 // Free counts how many addresses of the scarcest set are left, up to most, changing nothing.
-// Those of dead count as left: an ADD would reclaim them.
-func Free(dirs Dirs, networkName string, pool ipam.Pool, most int, dead ...netip.Addr) (int, error) {
-	n := &network{dir: filepath.Join(dirs.Data, networkName)}
-	if err := lookAtDirs(dirs.rootOfData(), n.dir); errors.Is(err, ErrIrregular) {
+func Free(dirs Dirs, networkName string, pool ipam.Pool, most int) (int, error) {
+	n, taken, err := takenIn(dirs, networkName)
+	if err != nil {
 		return 0, err
 	}
-	taken, err := n.all()
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return 0, err
+	return n.free(pool, taken, most), nil
+}
+
+// FreeWithout reports whether every set would have an address left without those of the dead,
+// changing nothing.
+func FreeWithout(dirs Dirs, networkName string, pool ipam.Pool, dead []netip.Addr) (bool, error) {
+	n, taken, err := takenIn(dirs, networkName)
+	if err != nil {
+		return false, err
 	}
 	for _, addr := range dead {
 		delete(taken, addr)
 	}
+	return n.free(pool, taken, 1) > 0, nil
+}
+
+// takenIn is a network that is not locked, and all its addresses: none where the directory is
+// missing.
+func takenIn(dirs Dirs, networkName string) (*network, map[netip.Addr]bool, error) {
+	n := &network{dir: filepath.Join(dirs.Data, networkName)}
+	if err := lookAtDirs(dirs.rootOfData(), n.dir); errors.Is(err, ErrIrregular) {
+		return nil, nil, err
+	}
+	taken, err := n.all()
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return n, taken, err
+}
+
+func (n *network) free(pool ipam.Pool, taken map[netip.Addr]bool, most int) int {
 	least := most
 	for set := range pool.Sets {
 		free := 0
@@ -214,7 +237,7 @@ func Free(dirs Dirs, networkName string, pool ipam.Pool, most int, dead ...netip
 		}
 		least = min(least, free)
 	}
-	return least, nil
+	return least
 }
 
 func isTorn(n *network, addr netip.Addr) bool {

@@ -160,7 +160,7 @@ func TestRestartOfANodeInAContainer(t *testing.T) {
 func TestAddAfterRebootKeepsAddress(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]conf{
-		"our own network": few().with(conf{"stateDir": "/var/lib/state"}),
+		"our own network":  few().with(conf{"stateDir": "/var/lib/state"}),
 		"another plugin's": few().with(conf{"stateDir": "/var/lib/state", "type": "macvlan"}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -201,4 +201,21 @@ func TestLateDelAfterReboot(t *testing.T) {
 			other.check(t)
 		})
 	}
+}
+
+// TestLateDelOfAChainAfterReboot: an interface of that name is plugged in for another container by now.
+func TestLateDelOfAChainAfterReboot(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	n := network(pool("10.1.0.0/24"), conf{"stateDir": "/var/lib/state"})
+	old := chained(h, h.Container("c"), n, tap(t, h))
+	old.add(t)
+	h.Reboot()
+	old.state = ""
+	h.Baseline()
+	next := chained(h, h.Container("d"), n, tap(t, h))
+	next.add(t)
+	old.del(t)
+	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+	next.check(t)
 }

@@ -171,7 +171,9 @@ type reconfiguration struct {
 }
 
 // gatewayNetwork is a network with what can be reconfigured.
-func gatewayNetwork(keys ...conf) conf { return network(defaultGateway(), pool("10.1.0.0/24")).with(keys...) }
+func gatewayNetwork(keys ...conf) conf {
+	return network(defaultGateway(), pool("10.1.0.0/24")).with(keys...)
+}
 
 func rangeWith(keys conf) conf {
 	return ipam(conf{"ranges": [][]conf{{conf{"subnet": "10.1.0.0/24"}.with(keys)}}})
