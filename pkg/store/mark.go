@@ -56,7 +56,9 @@ func (o origin) earlier(now origin) bool {
 	return known && o.life != now.life && o.host != now.host
 }
 
-// fileID tells an address file from every other of the same name.
+// fileID tells an address file from every other of the same name. An inode's number may be given
+// again at once, and birth is stamped by a clock of some milliseconds: between two files of one
+// address lie the starts of two programs at least.
 type fileID struct {
 	inode uint64
 	born  int64 // nanoseconds; 0 where the file system does not keep it
