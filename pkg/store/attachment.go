@@ -27,6 +27,7 @@ type Attachment struct {
 
 	dirs     Dirs
 	file     *os.File // the locked record; nil where none can be
+	made     []string // directories that Close removes if they are still empty, the deepest first
 	readOnly bool
 }
 
@@ -34,18 +35,19 @@ type Attachment struct {
 // attachment; errors wrap ErrBusy, ctx's error or that of the file system.
 func Open(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
-	if err := makeDirs(dirs.State, filepath.Dir(a.path()), 0o700); err != nil {
-		return nil, fmt.Errorf("make state directory: %w", err)
+	if err := a.lockAnew(ctx); err != nil {
+		return nil, err
 	}
-	return a, a.lock(ctx, os.O_RDWR|os.O_CREATE)
+	a.made = nil // they stay
+	return a, nil
 }
 
-// OpenToRemove is Open for DEL: it makes no directory, and where no lock can be made (nothing
-// was ever attached; a full or read-only state directory) it does without. So it does where
-// something is in the record's place that cannot be opened, which is Broken.
+// OpenToRemove is Open for DEL: Close takes the directories away again that it had to make for
+// the lock, and where no lock can be made (a full or read-only state directory) it does without.
+// So it does where something is in the record's place that cannot be opened, which is Broken.
 func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
-	err := a.lock(ctx, os.O_RDWR|os.O_CREATE)
+	err := a.lockAnew(ctx)
 	var file *os.PathError
 	if errors.As(err, &file) {
 		a, err = OpenExisting(ctx, dirs, key)
@@ -181,6 +183,7 @@ func (a *Attachment) Close() error {
 		err = a.Forget()
 	}
 	a.unlock()
+	a.removeMade()
 	return err
 }
 

@@ -252,10 +252,11 @@ func TestReserveAtOnce(t *testing.T) {
 	}
 }
 
-// A DEL that met nothing holds no lock. An ADD that begins behind it keeps what it makes.
+// A DEL that met nothing and could make no lock has none: this is what OpenToRemove then gives.
+// An ADD that begins behind it keeps what it makes.
 func TestRemoveWithoutLock(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
-	del, err := OpenToRemove(t.Context(), dirs, key)
+	del, err := OpenExisting(t.Context(), dirs, key)
 	if err != nil || del.file != nil {
 		t.Fatalf("got %+v, %v, want no lock", del, err)
 	}
