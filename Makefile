@@ -1,5 +1,5 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build demo test lint bench fuzz clean
+.PHONY: help build demo test lint bench soak fuzz clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
@@ -18,6 +18,9 @@ lint: ## check form: gofumpt, go vet, golangci-lint; known vulnerabilities: govu
 
 bench: ## compare with the reference plugins and the bare kernel (BENCH=quick|full)
 	@scripts/bench.sh
+
+soak: ## attach and detach at random, for long, against a model (ROUNDS=200, SEED=n makes the same calls again)
+	@scripts/soak.sh
 
 fuzz: ## run every fuzz test (FUZZTIME=20s each)
 	@scripts/fuzz.sh

@@ -1,0 +1,144 @@
+package load
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// judge compares a round with the model, container by container, and then the whole host.
+func (c *churn) judge(t *testing.T, calls []done) {
+	t.Helper()
+	seen := look(t, c.h, c.living())
+	r := c.rules(calls)
+	for id, b := range c.books {
+		mine := slices.DeleteFunc(slices.Clone(calls), func(d done) bool { return d.key.ID != id })
+		after, found := r.explain(b, mine, func(end book) (book, bool) { return end.agrees(seen.recordsOf(id), r) })
+		if !found {
+			t.Errorf("no order of these calls explains the answers and what is there now:\n%s\nbefore: %s\nrecords now: %v",
+				history(calls, mine), b, seen.recordsOf(id))
+		}
+		c.books[id] = after
+	}
+	if t.Failed() {
+		return
+	}
+	seen.equal(t, c.want())
+}
+
+// rules of a round.
+func (c *churn) rules(calls []done) rules {
+	sizes, remembers := map[string]int{}, map[string]bool{}
+	for _, f := range c.planner.families {
+		sizes[f.name], remembers[f.name] = f.size, f.sticky
+	}
+	wanted := c.wanted(calls)
+	return rules{
+		sticky:    func(network string) bool { return remembers[network] },
+		mayBeFull: func(k key) bool { return sizes[k.Network] > 0 && othersThan(k, wanted) >= sizes[k.Network] },
+		alone: func(d done) bool {
+			return !slices.ContainsFunc(calls, func(o done) bool {
+				return o.verb == "ADD" && o.key.Network == d.key.Network && o.key != d.key && o.from.Before(d.to) && d.from.Before(o.to)
+			})
+		},
+	}
+}
+
+// wanted are the attachments that had an address before the round, or tried to get one in it.
+func (c *churn) wanted(calls []done) map[key]bool {
+	out := map[key]bool{}
+	for _, k := range c.present() {
+		out[k] = true
+	}
+	for _, d := range calls {
+		if d.verb == "ADD" {
+			out[d.key] = true
+		}
+	}
+	return out
+}
+
+func othersThan(k key, keys map[key]bool) int {
+	n := 0
+	for other := range keys {
+		if other != k && other.Network == k.Network {
+			n++
+		}
+	}
+	return n
+}
+
+// agrees compares with a container's records. A dead attachment may have lost its address to somebody who found no other.
+func (b book) agrees(records map[key][]string, r rules) (book, bool) {
+	for k, e := range b.here {
+		if _, there := records[k]; !there && e.dead && r.mayBeFull(k) {
+			b = b.without(k)
+		}
+	}
+	mine := map[key][]string{}
+	for k, e := range b.here {
+		mine[k] = e.addresses
+	}
+	return b, cmp.Equal(mine, records)
+}
+
+// recordsOf are those of one container.
+func (s state) recordsOf(id string) map[key][]string {
+	out := maps.Clone(s.Records)
+	maps.DeleteFunc(out, func(k key, _ []string) bool { return k.ID != id })
+	return out
+}
+
+// want is what the host should say.
+func (c *churn) want() state {
+	s, bridges := newState(), map[string]string{}
+	for _, f := range c.planner.families {
+		bridges[f.name] = f.bridge
+	}
+	for _, b := range c.books {
+		for k, e := range b.here {
+			if e.dead {
+				s.remember(k, e.addresses)
+				continue
+			}
+			s.add(k, bridges[k.Network], e.addresses)
+		}
+	}
+	return s
+}
+
+func (b book) String() string {
+	var out []string
+	for k, e := range b.here {
+		text := fmt.Sprint(k.Network, "/", k.IfName, e.addresses)
+		if e.dead {
+			text += " dead"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(sorted(out), ", ")
+}
+
+// history tells calls of one container in the order in which they began, in milliseconds since the round did.
+func history(all, mine []done) string {
+	var b strings.Builder
+	start := all[0].from
+	for _, d := range mine {
+		fmt.Fprintf(&b, "%7.1f to %7.1f  %s: code %d %v\n", d.from.Sub(start).Seconds()*1000, d.to.Sub(start).Seconds()*1000, d.op, d.code, d.addresses)
+		if d.code != 0 {
+			fmt.Fprintf(&b, "\t%s\n", strings.ReplaceAll(d.answer, "\n", "\n\t"))
+		}
+	}
+	return b.String()
+}
+
+// count adds up what came of the calls.
+func count(tally map[string]int, calls []done) {
+	for _, d := range calls {
+		tally[fmt.Sprintf("%s:%d", d.verb, d.code)]++
+	}
+}

@@ -1,0 +1,193 @@
+package load
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+const stateDir = "/run/patchbay"
+
+// key is an attachment.
+type key struct{ Network, ID, IfName string }
+
+func (k key) String() string { return k.Network + "/" + k.ID + "/" + k.IfName }
+
+// state is what a host says of its attachments: its kernel, the kernel's part in the containers, and the files.
+type state struct {
+	Links   map[key]string            // the bridge that the host end is in
+	Ends    map[string][]string       // "container ID/interface", and its addresses as "10.1.0.2/24"
+	Records map[key][]string          // the addresses that the record has
+	Files   map[string]map[string]key // of each network: the addresses that have a file, and whose they are
+}
+
+func newState() state {
+	return state{Links: map[key]string{}, Ends: map[string][]string{}, Records: map[key][]string{}, Files: map[string]map[string]key{}}
+}
+
+// add says that an attachment is there with everything it has.
+func (s state) add(k key, bridge string, addresses []string) {
+	s.Links[k] = bridge
+	s.Ends[k.ID+"/"+k.IfName] = sorted(addresses)
+	s.remember(k, addresses)
+}
+
+// remember says that an attachment has a record and addresses, and nothing in the kernel.
+func (s state) remember(k key, addresses []string) {
+	s.Records[k] = sorted(addresses)
+	for _, a := range addresses {
+		if s.Files[k.Network] == nil {
+			s.Files[k.Network] = map[string]key{}
+		}
+		address, _, _ := strings.Cut(a, "/")
+		s.Files[k.Network][address] = k
+	}
+}
+
+func sorted(texts []string) []string {
+	out := append([]string{}, texts...)
+	slices.Sort(out)
+	return out
+}
+
+// look asks a host and its containers.
+func look(t *testing.T, h *nettest.Node, containers []*nettest.Container) state {
+	t.Helper()
+	s := newState()
+	s.lookAtLinks(t, h)
+	for _, c := range containers {
+		s.lookInto(t, c)
+	}
+	h.Do(func() {
+		for _, path := range glob(t, stateDir+"/*/*@*.json*") {
+			s.readRecord(t, path)
+		}
+		for _, path := range glob(t, stateDir+"/ipam/*/*") {
+			s.readAddress(t, path)
+		}
+	})
+	return s
+}
+
+func (s state) lookAtLinks(t *testing.T, h *nettest.Node) {
+	t.Helper()
+	links := linksOf(t, h.Netns)
+	names := map[int]string{}
+	for _, l := range links {
+		names[l.Attrs().Index] = l.Attrs().Name
+	}
+	for _, l := range links {
+		if !strings.HasPrefix(l.Attrs().Name, "veth") {
+			continue // no cable of ours; whether it may be there is the oracle's business
+		}
+		_, text, _ := strings.Cut(l.Attrs().Alias, " ")
+		if parts := strings.Split(text, "/"); len(parts) == 3 {
+			s.Links[key{parts[0], parts[1], parts[2]}] = names[l.Attrs().MasterIndex]
+			continue
+		}
+		s.Links[key{IfName: l.Attrs().Name}] = "a veth with the alias " + l.Attrs().Alias
+	}
+}
+
+// linksOf asks again when the kernel says that something changed meanwhile: a namespace may still be on its way out.
+func linksOf(t *testing.T, n *nettest.Netns) []netlink.Link {
+	t.Helper()
+	for {
+		links, err := n.Netlink().LinkList()
+		if err == nil {
+			return links
+		}
+		if !errors.Is(err, netlink.ErrDumpInterrupted) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s state) lookInto(t *testing.T, c *nettest.Container) {
+	t.Helper()
+	for _, l := range linksOf(t, c.Netns) {
+		if name := l.Attrs().Name; name != "lo" {
+			addresses := []string{}
+			for _, a := range c.Addresses(name) {
+				addresses = append(addresses, a.String())
+			}
+			s.Ends[c.ID()+"/"+name] = sorted(addresses)
+		}
+	}
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+func (s state) readRecord(t *testing.T, path string) {
+	t.Helper()
+	var r struct {
+		Network, ContainerID, IfName string
+		Addresses                    []struct{ Address netip.Prefix }
+	}
+	if err := json.Unmarshal(read(t, path), &r); err != nil {
+		t.Errorf("record %s: %v", path, err)
+	}
+	addresses := []string{}
+	for _, a := range r.Addresses {
+		addresses = append(addresses, a.Address.String())
+	}
+	s.Records[key{r.Network, r.ContainerID, r.IfName}] = sorted(addresses)
+}
+
+func (s state) readAddress(t *testing.T, path string) {
+	t.Helper()
+	base, network := filepath.Base(path), filepath.Base(filepath.Dir(path))
+	if base == "lock" || strings.HasPrefix(base, "last_reserved_ip.") {
+		return
+	}
+	id, ifname, _ := strings.Cut(string(read(t, path)), "\r\n")
+	if s.Files[network] == nil {
+		s.Files[network] = map[string]key{}
+	}
+	s.Files[network][base] = key{network, id, ifname}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	return text
+}
+
+// equal compares what a host says with what it should say.
+func (s state) equal(t *testing.T, want state) {
+	t.Helper()
+	if diff := cmp.Diff(want, s); diff != "" {
+		t.Errorf("the host is not as the answers say (-want +got):\n%s", diff)
+	}
+}
+
+// addressesOf are those of a result, as "10.1.0.2/24".
+func addressesOf(t *testing.T, result []byte) []string {
+	t.Helper()
+	var out []string
+	for _, ip := range (nettest.Answer{Stdout: result}).Result(t).IPs {
+		out = append(out, ip.Address.String())
+	}
+	return out
+}
