@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -200,7 +201,7 @@ func TestMarkComesBeforeTheOwner(t *testing.T) {
 	}
 }
 
-// TestLostIsReclaimed, and only that: what has a record, an owner of host-local's older form, or is of this boot, stays.
+// TestLostIsReclaimed, and only that: what is in a record, has an owner of host-local's older form, or is of this boot, stays.
 func TestLostIsReclaimed(t *testing.T) {
 	root := t.TempDir()
 	dirs := Dirs{State: filepath.Join(root, "state"), Data: filepath.Join(root, "data")}
@@ -219,17 +220,22 @@ func TestLostIsReclaimed(t *testing.T) {
 	}
 	lost := take("10.1.0.2", "lost")
 	take("10.1.0.3", "recorded")
-	older := take("10.1.0.4", "older")
+	older, again := take("10.1.0.4", "older"), take("10.1.0.7", "again")
 	n.marks = &origin{boot: BootID()}
 	take("10.1.0.5", "living")
 	n.marks = nil
 	take("10.1.0.6", "unmarked")
-	writeText(t, filepath.Join(dirs.State, "net", "recorded@eth0.json"), "")
+	record := func(id, address string) {
+		writeText(t, filepath.Join(dirs.State, "net", id+"@eth0.json"),
+			fmt.Sprintf(`{"version": 1, "network": "net", "containerID": %q, "ifname": "eth0", "addresses": [{"address": %q}]}`, id, address))
+	}
+	record("recorded", "10.1.0.3/24")
+	record("again", "10.1.0.8/24") // of a container that came back, and has another address now
 	writeText(t, n.path(older), "older")
 	if err := os.Symlink("b1.l1.1.7.8", n.markPath(netip.MustParseAddr("10.1.0.9"))); err != nil {
 		t.Fatal(err)
 	}
-	want := []netip.Addr{lost}
+	want := []netip.Addr{lost, again}
 	if got, err := Lost(dirs, "net", 1); err != nil || cmp.Diff(want, got, byAddress()) != "" {
 		t.Errorf("lost: %v, %v", got, err)
 	}

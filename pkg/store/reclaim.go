@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -95,8 +96,9 @@ func (n *network) lost(stateDir string) ([]netip.Addr, error) {
 	return lost, err
 }
 
-// recorded reports whether the owner of an address has a record, which then decides. What
-// cannot be looked up counts as recorded.
+// recorded reports whether the owner of an address has a record with that address, which then
+// decides. What cannot be looked up counts as recorded. A record without it is that of a later
+// life of the same container, or of a verb that has chosen nothing yet.
 func (n *network) recorded(stateDir string, addr netip.Addr) bool {
 	text, err := n.holder(addr)
 	id, ifname, found := strings.Cut(text, "\r\n")
@@ -104,8 +106,15 @@ func (n *network) recorded(stateDir string, addr netip.Addr) bool {
 		return true
 	}
 	a := Attachment{Key: Key{filepath.Base(n.dir), id, ifname}, dirs: Dirs{State: stateDir}}
-	_, err = os.Lstat(a.path())
-	return !isAbsent(err)
+	data, err := readOurs(a.path())
+	if err != nil {
+		return !isAbsent(err)
+	}
+	r, err := decodeRecordOf(a.Key, data)
+	if r == nil {
+		return err != nil
+	}
+	return slices.ContainsFunc(r.Addresses, func(has Address) bool { return has.Address.Addr() == addr })
 }
 
 // Reclaimable are the addresses that Reclaim would free for a record, if nobody works on the
