@@ -144,7 +144,10 @@ func randomMAC() net.HardwareAddr {
 // is ours, and changes with every container. With another port nothing is written, because no
 // MAC of a network card or of a virtual machine's tap is higher than one that begins with fe.
 func (h *Host) keepMAC(before *Bridge, port net.HardwareAddr) error {
-	if before.Ours || slices.Max(before.MAC) == 0 || bytes.Equal(before.MAC, port) {
+	if before.MAC == nil { // it had ports, and lost the last one
+		return h.readMAC(before)
+	}
+	if before.Ours || bytes.Equal(before.MAC, port) {
 		return nil
 	}
 	now, err := h.Bridge(before.Name)
@@ -155,6 +158,14 @@ func (h *Host) keepMAC(before *Bridge, port net.HardwareAddr) error {
 		return fmt.Errorf("give bridge %s its MAC %s back: %w", before.Name, before.MAC, err)
 	}
 	return nil
+}
+
+func (h *Host) readMAC(b *Bridge) error {
+	now, err := h.Bridge(b.Name)
+	if err == nil {
+		b.MAC = now.MAC
+	}
+	return err
 }
 
 // pinMTU makes Linux believe that somebody has set the MTU of a new bridge. Without that it is

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net"
 	"slices"
@@ -15,8 +16,8 @@ type Link struct {
 	Index   int
 	Kind    string // "veth", "bridge", "tun", ...; "device" for hardware and lo
 	Alias   string
-	MAC     net.HardwareAddr
-	MTU     int // bytes
+	MAC     net.HardwareAddr // nil for all zeros, which Linux gives what has none
+	MTU     int              // bytes
 	Up      bool
 	Promisc bool  // IFF_PROMISC
 	Master  int   // index of the bridge it is a port of; 0 for none
@@ -57,7 +58,9 @@ func (l *Link) read(kind int, value []byte) {
 	case unix.IFLA_IFALIAS:
 		l.Alias = unix.ByteSliceToString(value)
 	case unix.IFLA_ADDRESS:
-		l.MAC = slices.Clone(value)
+		if len(bytes.Trim(value, "\x00")) > 0 {
+			l.MAC = slices.Clone(value)
+		}
 	case unix.IFLA_MTU:
 		l.MTU = number(value)
 	case unix.IFLA_MASTER:

@@ -231,6 +231,28 @@ func TestAdoptedBridgeWithoutPortsKeepsMAC(t *testing.T) {
 	equal(t, "MAC after the last DEL", h.MAC("br0"), before)
 }
 
+// TestAdoptedBridgeThatLostItsPorts has no MAC at all, until our first cable brings one, which stays.
+func TestAdoptedBridgeThatLostItsPorts(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	h.Bridge("br0", "192.0.2.10/24")
+	h.Veth("port", h.Netns, "far")
+	h.Plug("port", "br0")
+	ip(t, h.Netns, "link del port")
+	equal(t, "MAC before", h.MAC("br0"), "") // all zero
+	h.Baseline()
+	h.Allow("link br0 mac")
+	h.Allow("fdb br0 ")
+	all, results := containers(t, h, 2, network(conf{"bridge": "br0"}))
+	for i, a := range all {
+		equal(t, "MAC in the result", results[i].Interfaces[0].Mac, h.MAC("br0"))
+		a.check(t)
+	}
+	for _, a := range all {
+		a.del(t)
+	}
+}
+
 // TestAdoptedBridgeKeepsMTUBesideSmallerPort: a network with an MTU of its own is nobody else's business.
 func TestAdoptedBridgeKeepsMTUBesideSmallerPort(t *testing.T) {
 	t.Parallel()
