@@ -19,6 +19,7 @@ func call(verb string, k key, code uint, addresses ...string) done {
 // TestModel: what the model accepts of two or three calls of one container, and what not.
 func TestModel(t *testing.T) {
 	web, other := key{"net", "web", "eth0"}, key{"second", "web", "eth0"}
+	rival := key{"third", "web", "eth0"}
 	const address, another = "10.1.0.2/24", "10.1.0.3/24"
 	r := rules{
 		sticky:    func(network string) bool { return network == "second" },
@@ -46,6 +47,7 @@ func TestModel(t *testing.T) {
 		{"the name is taken and nobody minds", newBook(), []done{call("ADD", web, 0, address).at(0, 1), call("ADD", other, 0, address).at(2, 3)}, false},
 		{"a dead one's address comes back", dead, []done{call("ADD", web, 0, address).at(0, 1)}, true},
 		{"a dead one's address does not come back", dead, []done{call("ADD", web, 0, another).at(0, 1)}, false},
+		{"a dead one stays when the name is taken", dead.with(rival, entry{}, false), []done{call("ADD", web, 4).at(0, 1)}, true},
 		{"a sticky address does not come back", kept, []done{call("ADD", other, 0, another).at(0, 1)}, false},
 		{"CHECK of what is not there passes", newBook(), []done{{op: op{verb: "CHECK", key: web}, prev: []byte("{}")}}, false},
 		{"CHECK of what is not there", newBook(), []done{{op: op{verb: "CHECK", key: web}, prev: []byte("{}"), code: 106}}, true},

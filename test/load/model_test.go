@@ -76,35 +76,44 @@ type rules struct {
 	alone     func(d done) bool // nobody else was given an address of the network at that time
 }
 
-// step is the book after a call, and whether the call could end as it did.
-func (r rules) step(b book, d done) (book, bool) {
-	switch d.verb {
-	case "ADD":
+// step are the books that a call may lead to; none if it could not end as it did.
+func (r rules) step(b book, d done) []book {
+	switch {
+	case d.verb == "ADD":
 		return r.add(b, d)
-	case "DEL":
-		return b.without(d.key), d.code == 0
+	case d.verb == "DEL" && d.code == 0:
+		return []book{b.without(d.key)}
+	case d.verb == "CHECK" && r.check(b, d):
+		return []book{b}
 	}
-	return b, r.check(b, d)
+	return nil
 }
 
-func (r rules) add(b book, d done) (book, bool) {
+func (r rules) add(b book, d done) []book {
 	before, known := b.here[d.key]
 	switch {
 	case known && !before.dead:
-		return b, d.code == codeAttached
-	case b.nameInUse(d.key):
-		return b, d.code == codeInterface
+		return only(b, d.code == codeAttached)
+	case b.nameInUse(d.key) && d.code == codeInterface:
+		return []book{b, b.without(d.key)} // the dead one is cleaned up, unless the name was taken before all else
 	case d.code == codeAgain:
-		return b.without(d.key), r.mayBeFull(d.key)
-	case d.code != 0:
-		return b, false
+		return only(b.without(d.key), r.mayBeFull(d.key))
+	case d.code != 0 || b.nameInUse(d.key):
+		return nil
 	}
 	due := b.memory[d.key]
 	if known && due == nil && r.alone(d) && !r.mayBeFull(d.key) {
 		due = before.addresses // a dead one's successor has its address
 	}
 	after := b.with(d.key, entry{result: d.result, addresses: d.addresses}, r.sticky(d.key.Network))
-	return after, due == nil || slices.Equal(due, d.addresses)
+	return only(after, due == nil || slices.Equal(due, d.addresses))
+}
+
+func only(b book, right bool) []book {
+	if right {
+		return []book{b}
+	}
+	return nil
 }
 
 // check must pass with the result of the ADD that is in force, and find the difference to one with other addresses. The same
@@ -133,12 +142,10 @@ func (r rules) explain(b book, calls []done, accept func(book) (book, bool)) (bo
 		if tooEarly {
 			continue
 		}
-		after, right := r.step(b, d)
-		if !right {
-			continue
-		}
-		if end, found := r.explain(after, slices.Delete(slices.Clone(calls), i, i+1), accept); found {
-			return end, true
+		for _, after := range r.step(b, d) {
+			if end, found := r.explain(after, slices.Delete(slices.Clone(calls), i, i+1), accept); found {
+				return end, true
+			}
 		}
 	}
 	return b, false

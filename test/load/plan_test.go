@@ -52,6 +52,7 @@ type planner struct {
 	families []family
 	ids      []string
 	likely   []key // what should be attached if all calls came one after the other
+	restart  []op  // what the next round begins with
 }
 
 // Some interfaces are fewer than networks: they compete for the name.
@@ -68,6 +69,11 @@ func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 func (p *planner) round() []op {
 	var ops []op
 	of := map[string]int{}
+	for _, o := range p.restart {
+		of[o.key.ID]++
+		ops = append(ops, o)
+	}
+	p.restart = nil
 	for len(ops) < callsPerRound {
 		o := p.one()
 		if of[o.key.ID]++; of[o.key.ID] > callsOfContainer {
@@ -112,6 +118,18 @@ func (p *planner) expect(o op) {
 	case o.verb == "ADD" && !slices.ContainsFunc(p.likely, rival):
 		p.likely = append(p.likely, o.key)
 	}
+}
+
+// crash chooses a container that loses its namespace. Most of its attachments are made anew at once, the others when their turn
+// comes.
+func (p *planner) crash() string {
+	id := pick(p.random, p.ids)
+	for _, k := range p.likely {
+		if k.ID == id && p.random.IntN(3) > 0 {
+			p.restart = append(p.restart, op{verb: "ADD", key: k, config: p.configOf(k.Network)})
+		}
+	}
+	return id
 }
 
 func newPlanner(seed uint64, containers int) *planner {
