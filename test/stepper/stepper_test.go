@@ -1,0 +1,221 @@
+package stepper
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// shell runs a line of sh in a directory of its own; it makes changes by calls that are known.
+func shell(t *testing.T, line string, watch func(Step) Act) (Ending, string) {
+	t.Helper()
+	nettest.Root(t)
+	dir := t.TempDir()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	e, err := Run(Program{Path: "/bin/sh", Args: []string{"-c", "cd " + dir + "; " + line}, Stdin: []byte("in\n"), Limit: 20 * time.Second}, watch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, dir
+}
+
+func goOnAlways(Step) Act { return Go() }
+
+// at does something at one step of one changing call.
+func at(n int, after bool, act Act) func(Step) Act {
+	return func(s Step) Act {
+		if s.N == n && s.After == after {
+			return act
+		}
+		return Go()
+	}
+}
+
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := []string{}
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func equal(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// TestChangingCallsAreListed in order, with paths and not with what else the program calls.
+func TestChangingCallsAreListed(t *testing.T) {
+	e, dir := shell(t, "read x; echo $x >a; echo more >>a; echo out", goOnAlways)
+	var got []string
+	for i, c := range e.Changing() {
+		equal(t, "number", c.N, i+1)
+		got = append(got, strings.ReplaceAll(c.Text, dir, "DIR"))
+	}
+	equal(t, "calls", got, []string{
+		"open a create truncate", "write DIR/a", "open a create", "write DIR/a", "write standard output",
+	})
+	equal(t, "exit", e.Exit, 0)
+	equal(t, "output", string(e.Stdout), "out\n")
+	text, _ := os.ReadFile(filepath.Join(dir, "a"))
+	equal(t, "a", string(text), "in\nmore\n")
+}
+
+// TestKillBeforeACallLeavesItUnmade, and behind it made; what comes after is not.
+func TestKillBeforeACallLeavesItUnmade(t *testing.T) {
+	for _, tt := range []struct {
+		after bool
+		want  []string
+	}{{false, []string{"a"}}, {true, []string{"a", "b"}}} {
+		e, dir := shell(t, ": >a; : >b; : >c", at(2, tt.after, Signal(syscall.SIGKILL)))
+		equal(t, "signal", e.Signal, syscall.SIGKILL)
+		equal(t, "exit", e.Exit, -1)
+		equal(t, "files", names(t, dir), tt.want)
+	}
+}
+
+// TestSignalReachesTheProgram, which goes on.
+func TestSignalReachesTheProgram(t *testing.T) {
+	e, dir := shell(t, "trap ': >caught' TERM; : >a; : >b", at(1, false, Signal(syscall.SIGTERM)))
+	equal(t, "exit", e.Exit, 0)
+	equal(t, "files", names(t, dir), []string{"a", "b", "caught"})
+}
+
+// TestFailedCallIsNotMade and returns the error.
+func TestFailedCallIsNotMade(t *testing.T) {
+	var result int
+	e, dir := shell(t, ": >a || :; : >b", func(s Step) Act {
+		if s.N == 1 && s.After {
+			result = s.Result
+		}
+		return at(1, false, Fail(syscall.ENOSPC))(s)
+	})
+	equal(t, "result", result, -int(syscall.ENOSPC))
+	equal(t, "files", len(names(t, dir)), 0) // sh ends when a redirection of : fails
+	if !strings.Contains(string(e.Stderr), "No space left") {
+		t.Errorf("sh said %q", e.Stderr)
+	}
+}
+
+// TestLimitEndsAProgramThatHangs.
+func TestLimitEndsAProgramThatHangs(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	nettest.Root(t)
+	e, err := Run(Program{Path: "/bin/sleep", Args: []string{"100"}, Limit: 50 * time.Millisecond}, goOnAlways)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "ended at its limit", e.TimedOut && e.Signal == syscall.SIGKILL, true)
+}
+
+// link runs `ip` in a host of its own with an act at the nth request, and tells the links of that
+// host afterwards.
+func link(t *testing.T, want string, act Act, args ...string) (Ending, []string) {
+	t.Helper()
+	nettest.Need(t, nettest.Tool("ip"))
+	h := nettest.Host(t)
+	h.NoOracle("the links that are made are the test")
+	var e Ending
+	var err error
+	h.Do(func() {
+		e, err = Run(Program{Path: ipPath(t), Args: args}, func(s Step) Act {
+			if s.Kind == Request && !s.After && strings.HasPrefix(s.Text, want) {
+				return act
+			}
+			return Go()
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, strings.Fields(h.Run(t, "sh", "-c", "ls /sys/class/net 2>/dev/null; ip -o link show type bridge | cut -d: -f2"))
+}
+
+func ipPath(t *testing.T) string {
+	t.Helper()
+	for _, path := range []string{"/sbin/ip", "/usr/sbin/ip", "/bin/ip", "/usr/bin/ip"} {
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	t.Fatal("no ip")
+	return ""
+}
+
+// TestNetlinkRequestsAreRead, and can be refused by the kernel, or done with the answer lost.
+func TestNetlinkRequestsAreRead(t *testing.T) {
+	add := []string{"link", "add", "brtest", "mtu", "1400", "type", "bridge"}
+	tests := []struct {
+		name   string
+		act    Act
+		made   bool
+		stderr string
+	}{
+		{"left alone", Go(), true, ""},
+		{"refused", Refuse(syscall.EBUSY), false, "RTNETLINK answers: Device or resource busy"},
+		{"answer lost", LoseAnswer(), true, "No buffer space available"},
+		{"answer interrupted", InterruptAnswer(), true, ""},
+		{"not sent", Fail(syscall.ENOMEM), false, "Cannot allocate memory"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e, links := link(t, "RTM_NEWLINK create brtest", tt.act, add...)
+			equal(t, "made", slices.Contains(links, "brtest"), tt.made)
+			if !strings.Contains(string(e.Stderr), tt.stderr) || tt.stderr == "" && len(e.Stderr) > 0 {
+				t.Errorf("ip said %q, want %q", e.Stderr, tt.stderr)
+			}
+			changes := e.Changing()
+			equal(t, "change", changes[len(changes)-1].Text, "RTM_NEWLINK create brtest [mtu, linkinfo]")
+		})
+	}
+}
+
+// TestGoProgramHasTheSameCallsEachTime, whichever of its threads makes them.
+func TestGoProgramHasTheSameCallsEachTime(t *testing.T) {
+	nettest.Root(t)
+	conf := `{"cniVersion":"1.1.0","name":"net","type":"patchbay","bridge":"cni0","isGateway":true,"ipam":{"type":"patchbay","ranges":[[{"subnet":"10.1.0.0/24"}]]}}`
+	var first []string
+	for i := range 5 {
+		h := nettest.Host(t)
+		h.NoOracle("the attachment goes with its host")
+		c := h.Container("c")
+		var e Ending
+		var err error
+		h.Do(func() {
+			env := []string{"CNI_COMMAND=ADD", "CNI_CONTAINERID=" + c.ID(), "CNI_NETNS=" + c.Path(), "CNI_IFNAME=eth0", "CNI_PATH=/nowhere"}
+			e, err = Run(Program{Path: nettest.Patchbay(t), Stdin: []byte(conf), Env: env}, goOnAlways)
+		})
+		if err != nil || e.Exit != 0 {
+			t.Fatalf("%v: %s%s", err, e.Stdout, e.Stderr)
+		}
+		var calls []string
+		for _, call := range e.Changing() {
+			calls = append(calls, call.Text)
+		}
+		if i == 0 {
+			first = calls
+		}
+		equal(t, "calls", calls, first)
+	}
+	if len(first) < 10 || first[len(first)-1] != "write standard output" {
+		t.Errorf("these cannot be all: %q", first)
+	}
+}
