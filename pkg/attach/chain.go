@@ -75,11 +75,9 @@ func (a *adding) chainAlive(r *store.Record) bool {
 }
 
 func (a *adding) plugChained() error {
-	if err := a.host.SetMaster(a.chained.host, a.bridge, a.cfg.HairpinMode); err != nil {
-		return err
-	}
+	// Before it is plugged in: it may be a port already when the rest of that fails.
 	a.undo.push(func() error { return a.host.ClearMaster(a.chained.host.Name, a.bridge.Name) })
-	return nil
+	return a.host.SetMaster(a.chained.host, a.bridge, a.cfg.HairpinMode)
 }
 
 // upChained gives the addresses to the container's interface, if the chain made one here. A

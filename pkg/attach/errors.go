@@ -92,7 +92,7 @@ func CNIError(err error) *types.Error {
 	if errors.As(err, &file) {
 		return types.NewError(types.ErrIOFailure, sentence(err), "look at the file that is named")
 	}
-	return types.NewError(types.ErrInternal, sentence(err), "")
+	return types.NewError(types.ErrInternal, sentence(err), "the kernel refused what is named; try again, and look at dmesg if it stays so")
 }
 
 // sentence keeps an error of several lines (errors.Join) on one.

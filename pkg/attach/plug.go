@@ -56,11 +56,9 @@ func (a *adding) plugVeth() error {
 		HostName: a.names.hostLink, HostMAC: a.names.hostMAC, Alias: a.names.alias,
 		IfName: a.req.IfName, MAC: mac, MTU: a.mtu(), Hairpin: a.cfg.HairpinMode,
 	}
-	if err := a.host.Plug(a.sandbox, a.bridge, v); err != nil {
-		return err
-	}
+	// Before the cable is made: an error may be that of a lost answer, and the cable be there.
 	a.undo.push(func() error { return a.host.Unplug(a.names.hostLink, a.names.mark) })
-	return nil
+	return a.host.Plug(a.sandbox, a.bridge, v)
 }
 
 // mtu is that of both ends, in bytes.
