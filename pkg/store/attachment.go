@@ -44,7 +44,8 @@ func Open(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 
 // OpenToRemove is Open for DEL: Close takes the directories away again that it had to make for
 // the lock, and where no lock can be made (a full or read-only state directory) it does without.
-// So it does where something is in the record's place that cannot be opened, which is Broken.
+// So it does where something is in the record's place that cannot be opened, or not be read
+// twice, which is Broken.
 func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
 	err := a.lockAnew(ctx)
@@ -120,8 +121,7 @@ func (a *Attachment) lock(ctx context.Context, flags int) error {
 			continue
 		}
 		a.file = f
-		a.read()
-		return nil
+		return a.read()
 	}
 }
 
@@ -131,13 +131,22 @@ func (a *Attachment) leadsTo(f *os.File) bool {
 	return err1 == nil && err2 == nil && os.SameFile(at, is)
 }
 
-func (a *Attachment) read() {
+func (a *Attachment) read() error {
 	data, err := io.ReadAll(a.file)
 	if err != nil {
-		a.Broken = fmt.Errorf("%w: %w", ErrUnreadable, err)
-		return
+		return a.unread(err)
 	}
 	a.Record, a.Broken = decodeRecordOf(a.Key, data)
+	return nil
+}
+
+// unread gives a record up that could not be read now: what it says is needed, and another try
+// may read it, so it stays. An empty one, which is only the lock, does not.
+func (a *Attachment) unread(err error) error {
+	if info, look := a.file.Stat(); look != nil || info.Size() > 0 {
+		a.Broken = ErrUnreadable
+	}
+	return fmt.Errorf("read record: %w", errors.Join(err, a.Close()))
 }
 
 // Dirs are those given to Open.
