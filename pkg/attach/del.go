@@ -3,6 +3,7 @@ package attach
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
@@ -111,15 +112,23 @@ func (r *removal) unplug() error {
 		err = errors.Join(err, r.unplugRecorded(record))
 	}
 	for _, addr := range record.HostRoutes {
-		if r.state.Owns(addr) { // else the route is that of who has it now
-			err = errors.Join(err, r.host.RemoveHostRoute(record.Bridge, addr))
-		}
+		err = errors.Join(err, r.unroute(record.Bridge, addr))
 	}
 	// A link of that name after a reboot is not the one that was plugged in before.
 	if record.Role == store.RoleChained && !newJudge(r.host).otherBoot(record) {
 		err = errors.Join(err, r.host.ClearMaster(record.HostLink, record.Bridge), flushChained(record))
 	}
 	return err
+}
+
+// unroute takes the host's route to a single address away, unless it is that of who has the
+// address now.
+func (r *removal) unroute(bridge string, addr netip.Addr) error {
+	ours, err := r.state.Owns(addr)
+	if err != nil || !ours {
+		return err
+	}
+	return r.host.RemoveHostRoute(bridge, addr)
 }
 
 // unplugVeth leaves a link alone that has our name and somebody else's alias: of this

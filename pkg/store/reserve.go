@@ -145,11 +145,19 @@ func (a *Attachment) Held() ([]netip.Addr, error) {
 	return n.ofOwner(a.Key)
 }
 
-// Owns reports whether an address of the record still is this attachment's.
-func (a *Attachment) Owns(addr netip.Addr) bool {
-	n := &network{dir: filepath.Join(a.dataDirs().Data, a.Key.Network)}
+// Owns reports whether an address of the record still is this attachment's. What is not there,
+// or is no file, is nobody's.
+func (a *Attachment) Owns(addr netip.Addr) (bool, error) {
+	dirs := a.dataDirs()
+	if dirs.Data == "" {
+		return false, nil
+	}
+	n := &network{dir: filepath.Join(dirs.Data, a.Key.Network)}
 	text, err := n.holder(addr)
-	return err == nil && owned(text, a.Key)
+	if isAbsent(err) || errors.Is(err, ErrIrregular) {
+		return false, nil
+	}
+	return owned(text, a.Key), err
 }
 
 // Holds reports the first address of the record whose file does not name this attachment
