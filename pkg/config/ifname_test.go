@@ -1,6 +1,11 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/containernetworking/cni/pkg/utils"
+)
 
 func TestValidateInterfaceName(t *testing.T) {
 	const separators, patterns, reserved = "name contains / or : or whitespace characters", "name contains % or control characters", "name is reserved by the kernel"
@@ -29,4 +34,22 @@ func TestValidateInterfaceName(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", name, got, want)
 		}
 	}
+}
+
+// TestValidName: as the specification's library has it.
+func TestValidName(t *testing.T) {
+	for _, name := range []string{"", "a", "Z9", "0", "a.b-c_d", "-a", ".a", "_a", "a b", "a/b", "a\n", "a\x00", "ä", "a:", "a@b", strings.Repeat("x", 300)} {
+		if got, want := ValidName(name), utils.ValidateNetworkName(name) == nil; got != want {
+			t.Errorf("%q: got %t, want %t", name, got, want)
+		}
+	}
+}
+
+func FuzzValidName(f *testing.F) {
+	f.Add("net-1.x_y")
+	f.Fuzz(func(t *testing.T, name string) {
+		if got, want := ValidName(name), utils.ValidateNetworkName(name) == nil; got != want {
+			t.Errorf("%q: got %t, want %t", name, got, want)
+		}
+	})
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
-	"github.com/containernetworking/cni/pkg/utils"
 	"github.com/containernetworking/cni/pkg/version"
 )
 
@@ -56,7 +55,7 @@ func ParseLenient(data []byte) Ident {
 	if !isPath(id.DataDir) {
 		id.DataDir = filepath.Join(id.StateDir, "ipam")
 	}
-	if utils.ValidateNetworkName(id.Name) != nil {
+	if !ValidName(id.Name) {
 		id.Name = ""
 	}
 	return id
@@ -99,7 +98,7 @@ func (d *decoder) network(c *Config) {
 	if c.Name == "" {
 		d.fail(invalid("name", `give the network a "name"`, "missing network name"))
 	}
-	if c.Name != "" && utils.ValidateNetworkName(c.Name) != nil {
+	if c.Name != "" && !ValidName(c.Name) {
 		d.fail(invalid("name", "use letters, digits, dot, underscore and dash, a letter or digit first", "invalid characters in network name %q", c.Name))
 	}
 	if most := 255; len(c.Name) > most { // of a file name, NAME_MAX

@@ -13,7 +13,6 @@ import (
 	"syscall"
 
 	"github.com/containernetworking/cni/pkg/types"
-	"github.com/containernetworking/cni/pkg/utils"
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
@@ -161,8 +160,8 @@ func request(v verb, stdin []byte) (attach.Request, *types.Error) {
 
 func wellFormed(req attach.Request) *types.Error {
 	const longest = 200 // leaves room for "@<ifname>.json" in a file name
-	if e := utils.ValidateContainerID(req.ContainerID); e != nil {
-		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: %s: %q", e.Msg, req.ContainerID), "use letters, digits, dot, underscore and dash, a letter or digit first")
+	if !config.ValidName(req.ContainerID) {
+		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: invalid characters in containerID: %q", req.ContainerID), "use letters, digits, dot, underscore and dash, a letter or digit first")
 	}
 	if len(req.ContainerID) > longest {
 		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: %d bytes are too long", len(req.ContainerID)), fmt.Sprintf("use at most %d", longest))
