@@ -2,12 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
@@ -23,26 +23,26 @@ type showFlags struct {
 }
 
 // showCommand draws what is patched into what.
-func showCommand() *cobra.Command {
+func showCommand() command {
 	f := &showFlags{}
-	cmd := &cobra.Command{
-		Use:   "show",
-		Short: "Draw this host's bridges, cables and namespaces",
-		Long: `Draw this host: its bridges with their sockets, the cables plugged into them, and the
+	return command{
+		name: "show", short: "draw this host's bridges, cables and namespaces",
+		long: `Draws this host: its bridges with their sockets, the cables plugged into them, and the
 namespaces at their other ends, from the kernel and the records. Where the two differ the
 picture has a mark and a sentence below it. Nothing is changed. Without root the records and
 the inside of namespaces cannot be seen, and the command says so.`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.OutOrStdout()) },
+		flags: f.register, run: f.run,
 	}
-	flags := cmd.Flags()
+}
+
+func (f *showFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&f.Bridge, "bridge", "", "only this bridge")
 	flags.StringVar(&f.Network, "network", "", "only attachments of this network")
 	flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "where the records are")
-	flags.StringVarP(&f.output, "output", "o", "text", "text or json")
+	flags.StringVar(&f.output, "output", "text", "text or json")
+	flags.StringVar(&f.output, "o", "text", "short for -output")
 	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
 	flags.IntVar(&f.width, "width", 0, "columns, at least 40 (default the terminal's, else 80)")
-	return cmd
 }
 
 func (f *showFlags) run(out io.Writer) error {
