@@ -33,7 +33,7 @@ func (s *Sandbox) Announce(l *Link, addresses []netip.Prefix) error {
 	if len(packets) == 0 {
 		return nil
 	}
-	if err := s.enter(func() error { return sendAll(l, packets) }); err != nil {
+	if err := s.sendAll(l, packets); err != nil {
 		return fmt.Errorf("announce IPv6 addresses of %s: %w", l.Name, err)
 	}
 	return nil
@@ -67,8 +67,8 @@ func has4(addresses []netip.Prefix) bool {
 }
 
 // sendAll sends whole IPv6 packets to link-local groups.
-func sendAll(l *Link, packets [][]byte) error {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+func (s *Sandbox) sendAll(l *Link, packets [][]byte) error {
+	fd, err := s.socketThere(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
 		return fmt.Errorf("open raw socket: %w", err)
 	}

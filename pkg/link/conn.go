@@ -14,30 +14,35 @@ import (
 // and the library's handle, opened when a dump is wanted.
 type conn struct {
 	socket  *socket
-	library *netlink.Handle          // nil until dumper opens it
-	enter   func(func() error) error // runs a function on a thread in the namespace
+	library *netlink.Handle // nil until dumper opens it
+	way     way
 	cookie  uint64
 }
 
-// dial opens the socket in the network namespace that enter leads to.
-func dial(enter func(func() error) error) (*conn, error) {
-	c := &conn{enter: enter}
-	return c, enter(c.open)
+// way leads to a network namespace.
+type way struct {
+	socket func(domain, kind, protocol int) (int, error) // opens one there
+	enter  func(func() error) error                      // runs a function on a thread that is there
+}
+
+// here is the way to the namespace of the process.
+func here() way {
+	return way{socket: unix.Socket, enter: func(run func() error) error { return run() }}
+}
+
+// dial opens a socket in the network namespace that the way leads to.
+func dial(w way) (*conn, error) {
+	s, err := openSocket(w)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{socket: s, way: w}
+	c.cookie, _ = unix.GetsockoptUint64(s.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	return c, nil
 }
 
 // Cookie identifies the network namespace until the next boot; 0 before Linux 5.14.
 func (c *conn) Cookie() uint64 { return c.cookie }
-
-// here is enter for the namespace of the process.
-func here(run func() error) error { return run() }
-
-func (c *conn) open() (err error) {
-	if c.socket, err = openSocket(); err != nil {
-		return err
-	}
-	c.cookie, _ = unix.GetsockoptUint64(c.socket.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	return nil
-}
 
 func (c *conn) close() {
 	if c.library != nil {
@@ -52,7 +57,7 @@ func (c *conn) dumper() (*netlink.Handle, error) {
 	if c.library != nil {
 		return c.library, nil
 	}
-	err := c.enter(func() (err error) {
+	err := c.way.enter(func() (err error) {
 		c.library, err = netlink.NewHandle(unix.NETLINK_ROUTE)
 		return err
 	})

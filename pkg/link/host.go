@@ -18,7 +18,7 @@ type Host struct {
 
 // OpenHost opens the way to the kernel. Close it when done.
 func OpenHost() (*Host, error) {
-	c, err := dial(here)
+	c, err := dial(here())
 	if err != nil {
 		return nil, err
 	}

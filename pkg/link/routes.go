@@ -224,35 +224,35 @@ func scopeOf(addr netip.Addr) int {
 	return unix.RT_SCOPE_LINK
 }
 
-// way is where packets to an address go.
-type way struct {
+// hop is where packets to an address go.
+type hop struct {
 	kind    uint8 // RTN_UNICAST, RTN_LOCAL, ...
 	link    int   // index of the interface
 	gateway bool  // through a router
 }
 
 // lookUp asks the kernel for the way to one address.
-func (c *conn) lookUp(addr netip.Addr) (way, error) {
+func (c *conn) lookUp(addr netip.Addr) (hop, error) {
 	req := nl.NewNetlinkRequest(unix.RTM_GETROUTE, 0)
 	req.AddData(&nl.RtMsg{RtMsg: unix.RtMsg{Family: uint8(familyOf(addr)), Dst_len: uint8(addr.BitLen())}})
 	req.AddData(nl.NewRtAttr(unix.RTA_DST, addr.AsSlice()))
-	var w way
-	err := c.socket.execute(req, func(body []byte) { w = parseWay(body) })
-	return w, err
+	var next hop
+	err := c.socket.execute(req, func(body []byte) { next = parseHop(body) })
+	return next, err
 }
 
-func parseWay(body []byte) (w way) {
+func parseHop(body []byte) (next hop) {
 	if len(body) < unix.SizeofRtMsg {
-		return w
+		return next
 	}
-	w.kind = nl.DeserializeRtMsg(body).Type
+	next.kind = nl.DeserializeRtMsg(body).Type
 	for kind, value := range attributes(body[unix.SizeofRtMsg:]) {
 		switch kind {
 		case unix.RTA_OIF:
-			w.link = number(value)
+			next.link = number(value)
 		case unix.RTA_GATEWAY, unix.RTA_VIA:
-			w.gateway = true
+			next.gateway = true
 		}
 	}
-	return w
+	return next
 }

@@ -32,7 +32,7 @@ func OpenSandbox(path string, hostAllowed bool) (*Sandbox, error) {
 		err = s.check(hostAllowed)
 	}
 	if err == nil {
-		s.conn, err = dial(s.visit)
+		s.conn, err = dial(way{socket: s.socketThere, enter: s.visit})
 	}
 	if err != nil {
 		s.leave()
@@ -50,10 +50,8 @@ func openHome() (int, error) {
 	return fd, nil
 }
 
-// visit runs a function in the namespace, on the thread it is called on: ns.Do would start a
-// goroutine on a thread of its own each time, and the hand-over costs more than the work. A
-// thread that cannot return is not unlocked, so that nothing else ever runs on it. setns is
-// called as it is, because ns.Set does not wrap the kernel's error.
+// visit runs a function in the namespace. A thread that cannot return is not unlocked, so that
+// nothing else ever runs on it. setns is called as it is: ns.Set does not wrap its error.
 func (s *Sandbox) visit(run func() error) error {
 	runtime.LockOSThread()
 	if err := unix.Setns(int(s.netns.Fd()), unix.CLONE_NEWNET); err != nil {

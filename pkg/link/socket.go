@@ -30,10 +30,10 @@ type socket struct {
 	buffer []byte
 }
 
-// openSocket opens a socket in the calling thread's network namespace. Groups are those whose
+// openSocket opens a socket in the network namespace that the way leads to. Groups are those whose
 // events it hears (RTNLGRP_*, at most 32).
-func openSocket(groups ...uint) (*socket, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+func openSocket(to way, groups ...uint) (*socket, error) {
+	fd, err := to.socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +30,7 @@ func (s *Sandbox) Up(set Setup) (Applied, error) {
 	if err != nil {
 		return Applied{}, err
 	}
-	if err := s.enter(func() error { return containerSysctls(set) }); err != nil {
+	if err := s.setSysctlsThere(ipv6Sysctls(set)); err != nil {
 		return Applied{}, err
 	}
 	if err := s.addAddresses(l, set); err != nil {
@@ -64,23 +63,9 @@ func (s *Sandbox) addAddresses(l *Link, set Setup) error {
 	return nil
 }
 
-// containerSysctls runs in the container's namespace, before the interface is up. Neither a
-// kernel without IPv6 has them, nor a link whose MTU is below 1280.
-func containerSysctls(set Setup) error {
-	for i, w := range ipv6Sysctls(set) {
-		err := setSysctl(w[0], w[1])
-		if i == 0 && errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// ipv6Sysctls are paths and values. Router advertisements and autoconfiguration are for
-// interfaces that nobody gives an IPv6 address.
+// ipv6Sysctls are paths and values, written before the interface is up. Router advertisements and
+// autoconfiguration are for interfaces that nobody gives an IPv6 address. Neither a kernel without
+// IPv6 has these sysctls, nor a link whose MTU is below 1280.
 func ipv6Sysctls(set Setup) [][2]string {
 	of := func(key string) string { return sysctl("ipv6", "conf", set.IfName, key) }
 	wanted := [][2]string{{of("accept_dad"), "0"}}

@@ -86,11 +86,7 @@ func (c *conn) duplicate(l *Link, addr netip.Addr) error {
 // over: then it is asked once more and told that it is late. Whose event it was does not
 // matter, and neither does one that was lost.
 func (c *conn) await(groups []uint, timeout time.Duration, done func(late bool) (bool, error)) error {
-	var events *socket
-	err := c.enter(func() (err error) {
-		events, err = openSocket(groups...)
-		return err
-	})
+	events, err := openSocket(c.way, groups...)
 	if err != nil {
 		return fmt.Errorf("listen for events: %w", err)
 	}
