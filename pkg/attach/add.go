@@ -164,7 +164,8 @@ func (a *adding) lives(r *store.Record) bool {
 	case r.Role == store.RoleChained:
 		return a.chainAlive(r)
 	}
-	return r.HostLink != a.names.hostLink && !j.dead(r) // after the machine-id changed
+	// Another name was derived before the machine-id changed; there is none in another plugin's.
+	return r.HostLink != a.names.hostLink && !j.dead(r)
 }
 
 func addressesOf(r *store.Record) []netip.Addr {

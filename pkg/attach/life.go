@@ -27,17 +27,17 @@ func (j judge) otherBoot(r *store.Record) bool {
 	return r.BootID != "" && j.boot != "" && r.BootID != j.boot
 }
 
-// unseen reports whether nothing here can tell if an attachment is in use. Its link is in
-// another host's namespace, or another plugin's: only its own DEL, or GC, frees it.
+// unseen reports whether an attachment's link would be in another host's namespace of this boot,
+// and nothing here can tell if it is in use: only its own DEL, or GC, frees it.
 func (j judge) unseen(r *store.Record) bool {
 	here := j.host.Cookie()
-	return !j.otherBoot(r) && (r.Role == store.RoleIPAM || r.HostCookie != 0 && here != 0 && r.HostCookie != here)
+	return !j.otherBoot(r) && r.HostCookie != 0 && here != 0 && r.HostCookie != here
 }
 
 // dead reports whether an attachment is certainly not in use: it has no host link, and would
 // have one here. What cannot be looked up is not dead.
 func (j judge) dead(r *store.Record) bool {
-	if r.HostLink == "" {
+	if r.HostLink == "" { // the link is another plugin's, whose IPAM we are
 		return j.otherBoot(r)
 	}
 	l, err := j.host.Link(r.HostLink)

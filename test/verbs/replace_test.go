@@ -178,3 +178,15 @@ func TestAddAsIPAMWithTornRecord(t *testing.T) {
 	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.3/24"})
 	a.check(t)
 }
+
+// TestAddOfContainerThatAnotherPluginHasIsAnError: its address is in use by a link that is not ours to see.
+func TestAddOfContainerThatAnotherPluginHasIsAnError(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	theirs := on(h, c, network(conf{"type": "macvlan"}, pool("10.1.0.0/24")))
+	theirs.add(t)
+	ours := on(h, c, network(pool("10.1.0.0/24")))
+	ours.fails(t, "ADD", codeAttached)
+	theirs.check(t)
+}
