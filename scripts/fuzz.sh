@@ -16,7 +16,7 @@ fuzz_tests() {
 # fuzz PACKAGE NAME; left to itself, go makes each new input small for up to a minute, in which it tries nothing else.
 fuzz() {
 	say "$1 $2"
-	as_builder go test -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-20s}" -fuzzminimizetime 1s "$1"
+	as_builder go test -run '^$' -fuzz "^$2\$" -fuzztime "${FUZZTIME:-20s}" -fuzzminimizetime 100x "$1"
 }
 
 find_go

@@ -196,13 +196,14 @@ func FuzzList(f *testing.F) {
 		f.Add(name, []byte{})
 		f.Add(name, []byte("{"))
 	}
+	dirs := dirsIn(f.TempDir())
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		if name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || name == "" || len(name) > 255 {
 			t.Skip("not a file's name")
 		}
-		dirs := newDirs(t)
 		path := filepath.Join(dirs.State, "net", name)
 		put(t, path, string(data))
+		defer os.Remove(path)
 		entries, err := List(dirs.State)
 		if err != nil || len(entries) > 1 {
 			t.Fatalf("got %+v, %v", entries, err)

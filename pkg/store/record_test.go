@@ -198,9 +198,8 @@ func TestList(t *testing.T) {
 	put(t, at("a/.hidden@eth0.json"), strings.NewReplacer(`"net"`, `"a"`, `"c1"`, `".hidden"`).Replace(fullText))
 	put(t, at("ipam/net/10.1.2.3"), "c1\r\neth0")
 	put(t, at("stray@eth0.json"), fullText)
-	if err := os.Mkdir(at("net/dir@eth0.json"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	mkdir(t, at("net/dir@eth0.json"))
+	symlink(t, "nowhere", at("net/gone@eth0.json")) // as one that ends between two looks
 	type short struct {
 		Path, Key, Record, Err string
 	}
