@@ -108,7 +108,9 @@ func TestWaitEndsWithContext(t *testing.T) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 	closeIt(t, first)
-	closeIt(t, open(t, dirs, key)) // ErrBusy if nobody gave the lock up
+	for range 20 { // the one who gave up may have been woken later than the first of us came
+		closeIt(t, open(t, dirs, key)) // ErrBusy if nobody gave the lock up
+	}
 }
 
 // A context that is done already waits for nothing.
