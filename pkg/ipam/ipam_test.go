@@ -133,10 +133,63 @@ func TestCandidatesAtTheEdges(t *testing.T) {
 	}
 }
 
+// The last addresses of all have no next one, and an exclusion may end there.
+func TestCandidatesAtTheTop(t *testing.T) {
+	const top = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
+	for _, tc := range []struct{ subnet, start, last, exclude, want string }{
+		{top + "fffc/126", top + "fffe", "", "", top + "fffe " + top + "ffff"},
+		{top + "fffc/126", top + "fffe", top + "ffff", "", top + "fffe " + top + "ffff"},
+		{top + "fffe/127", "", "", "", top + "fffe"},
+		{top + "ffff/128", "", top + "ffff", "", top + "ffff"},
+		{top + "fffc/126", "", "", top + "fffe/127", ""},
+		{"::/0", "", "", "::/1 8000::/2 c000::/3 e000::/4 f000::/5 f800::/5", ""},
+		{"255.255.255.0/24", "255.255.255.250", "", "255.255.255.252/30 10.0.0.0/8", "255.255.255.250 255.255.255.251"},
+		{"255.255.255.255/32", "", "255.255.255.255", "", "255.255.255.255"},
+		{"0.0.0.0/0", "", "", "0.0.0.0/0", ""},
+	} {
+		r := Range{Subnet: prefix(tc.subnet)}
+		if tc.start != "" {
+			r.Start = addr(tc.start)
+		}
+		p := Pool{Sets: []Set{{r}}}
+		for _, text := range strings.Fields(tc.exclude) {
+			p.Exclude = append(p.Exclude, prefix(text))
+		}
+		err := p.Complete()
+		if tc.want == "" {
+			if !errors.Is(err, ErrInvalid) {
+				t.Errorf("%s without %s: got %v, want ErrInvalid", tc.subnet, tc.exclude, err)
+			}
+			continue
+		}
+		var last netip.Addr
+		if tc.last != "" {
+			last = addr(tc.last)
+		}
+		if got := strings.Join(texts(slices.Collect(p.Candidates(0, last))), " "); got != tc.want || err != nil {
+			t.Errorf("%s after %q: got %s, %v, want %s", tc.subnet, tc.last, got, err, tc.want)
+		}
+	}
+}
+
+func TestExcluded(t *testing.T) {
+	p := Pool{Exclude: []netip.Prefix{prefix("10.1.2.0/25"), prefix("2001:db8::5/128")}}
+	for a, want := range map[string]netip.Prefix{
+		"10.1.2.127": p.Exclude[0], "10.1.2.128": {}, "2001:db8::5": p.Exclude[1], "2001:db8::6": {},
+	} {
+		if got := p.Excluded(addr(a)); got != want {
+			t.Errorf("%s: got %v, want %v", a, got, want)
+		}
+	}
+}
+
 func TestSetOf(t *testing.T) {
 	p := Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}}, {{Subnet: prefix("2001:db8::/64")}}}}
 	if err := p.Complete(); err != nil {
 		t.Fatal(err)
+	}
+	if !p.Sets[0].Is4() || p.Sets[1].Is4() {
+		t.Error("the first set is of IPv4, the second of IPv6")
 	}
 	for a, want := range map[string]int{"10.1.2.77": 0, "2001:db8::77": 1, "10.1.2.255": -1, "10.9.9.9": -1} {
 		if got := p.SetOf(addr(a)); got != want {
