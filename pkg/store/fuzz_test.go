@@ -162,10 +162,10 @@ func FuzzKey(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, network, id, ifname string) {
 		if utils.ValidateNetworkName(network) != nil || utils.ValidateContainerID(id) != nil || utils.ValidateInterfaceName(ifname) != nil {
-			t.Skip("not a key")
+			return // not a key
 		}
 		if len(network) > 200 || len(id) > 200 || strings.ContainsRune(ifname, 0) || !utf8.ValidString(ifname) {
-			t.Skip("refused by pkg/config: it cannot be part of a file's name or of a record")
+			return // refused by pkg/config: it cannot be part of a file's name or of a record
 		}
 		key, dirs := Key{network, id, ifname}, newDirs(t)
 		a := &Attachment{Key: key, dirs: dirs}
@@ -199,7 +199,7 @@ func FuzzList(f *testing.F) {
 	dirs := dirsIn(f.TempDir())
 	f.Fuzz(func(t *testing.T, name string, data []byte) {
 		if name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || name == "" || len(name) > 255 {
-			t.Skip("not a file's name")
+			return // not a file's name
 		}
 		path := filepath.Join(dirs.State, "net", name)
 		put(t, path, string(data))
