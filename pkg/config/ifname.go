@@ -37,7 +37,7 @@ func ValidateInterfaceName(name string) error {
 	case len(name) > longestInterfaceName:
 		return errors.New("name is too long")
 	case name == "." || name == "..":
-		return errors.New("name is . or ..")
+		return errors.New("name is . or ..") //nolint:revive,staticcheck // the words of the specification's library
 	case strings.ContainsFunc(name, func(r rune) bool { return r == '/' || r == ':' || unicode.IsSpace(r) }):
 		return errors.New("name contains / or : or whitespace characters")
 	}
