@@ -8,5 +8,6 @@ say "build"
 build_patchbay
 build_reference
 build_test bench
+build_test bench/nothing
 export BENCH=${BENCH:-full}
 as_root "$PATCHBAY_CACHE_BIN/bench"

@@ -171,11 +171,11 @@ build_cnitool() {
 	go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/cnitool" github.com/containernetworking/cni/cnitool
 }
 
-# build_test NAME builds the program test/NAME.
+# build_test PATH builds the program test/PATH; its name is the last part.
 build_test() {
 	find_go
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
-	go_static -C "$ROOT/test" build -trimpath -o "$PATCHBAY_CACHE_BIN/$1" "./$1"
+	go_static -C "$ROOT/test" build -trimpath -o "$PATCHBAY_CACHE_BIN/${1##*/}" "./$1"
 }
 
 # build_tool NAME builds the tool line of scripts/tools/go.mod that ends in NAME; once, until go.mod or Go changes.

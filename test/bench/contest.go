@@ -16,6 +16,7 @@ type contest struct {
 	ours, reference        *contender // programs, called by libcni
 	kernel                 *contender // what ours asks of the kernel, without a program
 	ourExec, referenceExec *contender // a program that asks nothing of the kernel
+	nothing                *contender // a program, called by libcni, that does nothing at all
 }
 
 func newContest() (*contest, error) {
@@ -24,12 +25,13 @@ func newContest() (*contest, error) {
 		return nil, err
 	}
 	c := &contest{programs: p}
-	var errs [5]error
+	var errs [6]error
 	c.ours, errs[0] = c.enter("patchbay", p.byLibcni("patchbay", "patchbay"))
 	c.reference, errs[1] = c.enter("reference bridge + host-local", p.byLibcni("bridge", "host-local"))
 	c.kernel, errs[2] = c.enter("kernel's part of patchbay, one warm process", byKernel)
 	c.ourExec, errs[3] = c.enter("exec of patchbay, VERSION only", p.byExec("patchbay"))
 	c.referenceExec, errs[4] = c.enter("exec of reference bridge, VERSION only", p.byExec("bridge"))
+	c.nothing, errs[5] = c.enter("a plugin in Go that does nothing", p.byLibcni("nothing", "nothing"))
 	return c, errors.Join(errs[:]...)
 }
 

@@ -50,14 +50,19 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestLimitsFile: the file of limits is readable, and has the one limit that was promised.
+// TestLimitsFile: the file of limits is readable, and has what was promised.
 func TestLimitsFile(t *testing.T) {
 	limits, err := parseLimits(limitsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := limits["add_reference_over_ours"], (limit{true, 3}); got != want {
-		t.Errorf("add_reference_over_ours has %v, want %v", got, want)
+	want := map[string]limit{
+		"add_reference_over_ours":        {true, 3},
+		"crowded_add_growth_over_kernel": {false, 1.2},
+		"crowded_del_growth_over_kernel": {false, 1.2},
+	}
+	if diff := cmp.Diff(want, limits, cmp.AllowUnexported(limit{})); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
 	}
 }
 

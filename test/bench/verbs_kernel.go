@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"sync"
 
 	"github.com/containernetworking/plugins/pkg/ns"
 
@@ -24,6 +25,7 @@ func byKernel(host ns.NetNS) (verbs, error) {
 }
 
 type kernel struct {
+	one  sync.Mutex // a host's socket is for one caller; no two are ever measured at once
 	host *link.Host
 }
 
@@ -45,6 +47,8 @@ func (k *kernel) makeBridge() error {
 }
 
 func (k *kernel) add(_ context.Context, one container) error {
+	k.one.Lock()
+	defer k.one.Unlock()
 	sandbox, err := link.OpenSandbox(one.path, false)
 	if err != nil {
 		return err
@@ -76,6 +80,8 @@ func (k *kernel) up(sandbox *link.Sandbox, b *link.Bridge, one container) error 
 }
 
 func (k *kernel) del(_ context.Context, one container) error {
+	k.one.Lock()
+	defer k.one.Unlock()
 	name := one.veth().HostName
 	if _, err := k.host.Link(name); err != nil {
 		return errors.Join(errors.New("nothing was attached"), err)
