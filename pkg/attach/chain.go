@@ -101,6 +101,9 @@ func (a *adding) upChained() error {
 	if err := a.state.Save(a.record); err != nil {
 		return err
 	}
+	if err := a.host.WaitPort(a.chained.host.Name, a.bridge); err != nil {
+		return err
+	}
 	return a.sandbox.Announce(applied.Link, set.Addresses)
 }
 

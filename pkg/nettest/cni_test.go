@@ -10,21 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// script makes a plugin of a shell script.
-func script(t *testing.T, body string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "plugin")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 func TestCallEnvironment(t *testing.T) {
 	t.Parallel()
 	h := Host(t)
 	c := h.Container("c")
-	plugin := script(t, "env | grep -v -e ^PWD -e ^_ -e ^SHLVL -e ^OLDPWD | sort; cat; ls $CNI_NETNS; echo warn >&2; exit 7")
+	plugin := Script(t, "env | grep -v -e ^PWD -e ^_ -e ^SHLVL -e ^OLDPWD | sort; cat; ls $CNI_NETNS; echo warn >&2; exit 7")
 	a := h.CNI(t, Call{
 		Command: "DEL", ContainerID: "id", Netns: c.Path(), IfName: "eth0", Config: []byte("{config}\n"),
 		Env: []string{"EXTRA=1", "CNI_IFNAME=eth9"}, Unset: []string{"CNI_ARGS"}, Plugin: plugin,
@@ -41,11 +31,11 @@ func TestCallEnvironment(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	h := Host(t)
-	ok := h.CNI(t, Call{Plugin: script(t, `echo '{"cniVersion":"0.2.0","ip4":{"ip":"192.0.2.2/24"}}'`)})
+	ok := h.CNI(t, Call{Plugin: Script(t, `echo '{"cniVersion":"0.2.0","ip4":{"ip":"192.0.2.2/24"}}'`)})
 	if ips := ok.Result(t).IPs; len(ips) != 1 || ips[0].Address.String() != "192.0.2.2/24" {
 		t.Errorf("addresses %v", ips)
 	}
-	bad := h.CNI(t, Call{Plugin: script(t, `echo '{"code":7,"msg":"m","details":"d"}'; exit 1`)})
+	bad := h.CNI(t, Call{Plugin: Script(t, `echo '{"code":7,"msg":"m","details":"d"}'; exit 1`)})
 	if e := bad.Error(t); e.Code != 7 || e.Msg != "m" || e.Details != "d" {
 		t.Errorf("error %+v", e)
 	}
@@ -69,13 +59,13 @@ func TestManyCalls(t *testing.T) {
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	reader := h.StartCNI(t, Call{Plugin: script(t, "cat "+fifo)})
-	writer := h.StartCNI(t, Call{Plugin: script(t, "echo met > "+fifo)})
+	reader := h.StartCNI(t, Call{Plugin: Script(t, "cat "+fifo)})
+	writer := h.StartCNI(t, Call{Plugin: Script(t, "echo met > "+fifo)})
 	if got := string(reader.Wait(t).Stdout); got != "met\n" {
 		t.Errorf("reader has %q", got)
 	}
 	writer.Wait(t).OK(t)
-	killed := h.StartCNI(t, Call{Plugin: script(t, "exec sleep 60")})
+	killed := h.StartCNI(t, Call{Plugin: Script(t, "exec sleep 60")})
 	if err := killed.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

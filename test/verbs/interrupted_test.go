@@ -112,11 +112,7 @@ func TestGCLeavesAddUnderWayAlone(t *testing.T) {
 // redirected is a plugin whose standard output is a file.
 func redirected(t *testing.T, path string) string {
 	t.Helper()
-	script := filepath.Join(t.TempDir(), "patchbay")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec "+nettest.Patchbay(t)+" >"+path+"\n"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return script
+	return nettest.Script(t, "exec "+nettest.Patchbay(t)+" >"+path)
 }
 
 // TestResultThatCannotBeWrittenIsAFailedAdd, and undone: the runtime knows nothing of the container.

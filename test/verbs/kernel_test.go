@@ -226,12 +226,7 @@ func linkGone(t testing.TB, n *nettest.Netns, name string) {
 func traced(t *testing.T, h *nettest.Node, call nettest.Call, syscalls string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "trace")
-	script := filepath.Join(t.TempDir(), "patchbay")
-	text := "#!/bin/sh\nexec strace -f -qq -e trace=" + syscalls + " -o " + out + " " + nettest.Patchbay(t) + "\n"
-	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	call.Plugin = script
+	call.Plugin = nettest.Script(t, "exec strace -f -qq -e trace="+syscalls+" -o "+out+" "+nettest.Patchbay(t))
 	h.CNI(t, call).OK(t)
 	trace, err := os.ReadFile(out)
 	if err != nil || len(trace) == 0 {
