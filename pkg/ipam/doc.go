@@ -5,7 +5,7 @@
 //
 //	set := ipam.Set{{Subnet: netip.MustParsePrefix("10.1.2.0/24")}}
 //	err := set.Complete()                      // fills start, end and gateway
-//	for addr := range set.After(last) { ... }  // every candidate once, round robin
+//	for addr := range pool.Candidates(n, last) { ... }  // every candidate once, round robin
 //
 // Meanings and defaults are those of the reference plugin host-local, whose keys and files
 // Patchbay shares; what goes beyond it (exclude, /31, /32, /127, /128) says so.

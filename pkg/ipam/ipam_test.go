@@ -172,6 +172,24 @@ func TestCandidatesAtTheTop(t *testing.T) {
 	}
 }
 
+// TestGatewayOfAnotherRange: no container may get it, wherever it lies.
+func TestGatewayOfAnotherRange(t *testing.T) {
+	p := Pool{Sets: []Set{
+		{
+			{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.2.10"), End: addr("10.1.2.11"), Gateway: addr("10.1.2.25")},
+			{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.2.24"), End: addr("10.1.2.26")},
+		},
+		{{Subnet: prefix("10.1.3.0/24"), Start: addr("10.1.3.2"), End: addr("10.1.3.2"), Gateway: addr("10.1.2.24")}},
+	}}
+	if err := p.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"10.1.2.10", "10.1.2.11", "10.1.2.26"}
+	if diff := cmp.Diff(want, texts(slices.Collect(p.Candidates(0, netip.Addr{})))); diff != "" {
+		t.Errorf("candidates (-want +got):\n%s", diff)
+	}
+}
+
 func TestExcluded(t *testing.T) {
 	p := Pool{Exclude: []netip.Prefix{prefix("10.1.2.0/25"), prefix("2001:db8::5/128")}}
 	for a, want := range map[string]netip.Prefix{

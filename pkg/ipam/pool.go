@@ -39,9 +39,28 @@ func (p *Pool) Excluded(addr netip.Addr) netip.Prefix {
 	return covering(p.Exclude, addr)
 }
 
-// Candidates yields what set n may give, in the order of Set.After.
+// Candidates yields what set n may give, in the order of Set.After; no gateway of any set is.
 func (p *Pool) Candidates(n int, last netip.Addr) iter.Seq[netip.Addr] {
-	return p.Sets[n].After(last, p.Exclude)
+	return func(yield func(netip.Addr) bool) {
+		for addr := range p.Sets[n].After(last, p.Exclude) {
+			if !p.IsGateway(addr) && !yield(addr) {
+				return
+			}
+		}
+	}
+}
+
+// IsGateway reports whether addr is the gateway of a range of any set. It may lie in another range
+// than its own.
+func (p *Pool) IsGateway(addr netip.Addr) bool {
+	for _, set := range p.Sets {
+		for i := range set {
+			if set[i].Gateway == addr {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // SetOf returns the index of the set that holds addr, or -1.

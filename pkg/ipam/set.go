@@ -70,8 +70,7 @@ func (s Set) String() string {
 // After yields every address of the set once, in round robin order: first the one after last,
 // in the end last itself, so that an address that was just given back rests as long as
 // possible (stale neighbour caches, containernetworking/cni issue 194). A last outside the set
-// (or the zero Addr) starts at the beginning. The gateway of the range at hand and what
-// exclude covers are left out.
+// (or the zero Addr) starts at the beginning. What exclude covers is left out; gateways are not.
 func (s Set) After(last netip.Addr, exclude []netip.Prefix) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		for _, p := range s.pieces(last) {
@@ -84,7 +83,7 @@ func (s Set) After(last netip.Addr, exclude []netip.Prefix) iter.Seq[netip.Addr]
 
 // piece is a run of addresses of one range, both ends inclusive; to before from is nothing.
 type piece struct {
-	from, to, gateway netip.Addr
+	from, to netip.Addr
 }
 
 // pieces cuts the ring of ranges open behind last.
@@ -94,9 +93,9 @@ func (s Set) pieces(last netip.Addr) []piece {
 		return s.whole(0, len(s))
 	}
 	r := &s[at]
-	ring := []piece{{last.Next(), r.End, r.Gateway}}
+	ring := []piece{{last.Next(), r.End}}
 	ring = append(ring, s.whole(at+1, len(s)-1)...)
-	return append(ring, piece{r.Start, last, r.Gateway})
+	return append(ring, piece{r.Start, last})
 }
 
 // whole is n ranges of the ring in full, from the one at start.
@@ -104,7 +103,7 @@ func (s Set) whole(start, n int) []piece {
 	pieces := make([]piece, 0, n+2)
 	for i := range n {
 		r := &s[(start+i)%len(s)]
-		pieces = append(pieces, piece{r.Start, r.End, r.Gateway})
+		pieces = append(pieces, piece{r.Start, r.End})
 	}
 	return pieces
 }
@@ -126,7 +125,7 @@ func (p piece) walk(exclude []netip.Prefix, yield func(netip.Addr) bool) bool {
 			addr = lastAddr(hole.Masked())
 			continue
 		}
-		if addr != p.gateway && !yield(addr) {
+		if !yield(addr) {
 			return false
 		}
 	}

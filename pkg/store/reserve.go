@@ -302,7 +302,7 @@ func (c *chooser) one(set int, left *[]netip.Addr) (netip.Addr, error) {
 		}
 	}
 	for _, addr := range append(slices.Clone(c.req.Prefer), c.memory.addresses()...) {
-		if c.req.Pool.SetOf(addr) == set && c.refusal(set, addr) == nil {
+		if c.req.Pool.SetOf(addr) == set && c.refusal(addr) == nil {
 			return addr, nil
 		}
 	}
@@ -310,15 +310,15 @@ func (c *chooser) one(set int, left *[]netip.Addr) (netip.Addr, error) {
 }
 
 func (c *chooser) requested(set int, addr netip.Addr) error {
-	if why := c.refusal(set, addr); why != nil {
+	if why := c.refusal(addr); why != nil {
 		return fmt.Errorf("%w %s %w", ErrRequested, addr, why)
 	}
 	return nil
 }
 
 // refusal says why an address of a set cannot be given; nil if it can.
-func (c *chooser) refusal(set int, addr netip.Addr) error {
-	if c.req.Pool.Sets[set].RangeOf(addr).Gateway == addr {
+func (c *chooser) refusal(addr netip.Addr) error {
+	if c.req.Pool.IsGateway(addr) {
 		return errors.New("is subnet's gateway")
 	}
 	if hole := c.req.Pool.Excluded(addr); hole.IsValid() {
