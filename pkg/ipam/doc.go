@@ -3,9 +3,9 @@
 // It never reads a file, takes a lock, looks at a clock or asks the kernel; package store
 // does the reading and reserving, with the order that this package gives.
 //
-//	set := ipam.Set{{Subnet: netip.MustParsePrefix("10.1.2.0/24")}}
-//	err := set.Complete()                      // fills start, end and gateway
-//	for addr := range pool.Candidates(n, last) { ... }  // every candidate once, round robin
+//	pool := ipam.Pool{Sets: []ipam.Set{{{Subnet: netip.MustParsePrefix("10.1.2.0/24")}}}}
+//	err := pool.Complete()                              // fills start, end and gateway
+//	for addr := range pool.Candidates(n, last) { ... }  // every candidate of set n once, round robin
 //
 // Meanings and defaults are those of the reference plugin host-local, whose keys and files
 // Patchbay shares; what goes beyond it (exclude, /31, /32, /127, /128) says so.
