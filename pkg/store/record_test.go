@@ -199,7 +199,7 @@ func TestList(t *testing.T) {
 	put(t, at("ipam/net/10.1.2.3"), "c1\r\neth0")
 	put(t, at("stray@eth0.json"), fullText)
 	mkdir(t, at("net/dir@eth0.json"))
-	symlink(t, "nowhere", at("net/gone@eth0.json")) // as one that ends between two looks
+	symlink(t, "nowhere", at("net/link@eth0.json"))
 	type short struct {
 		Path, Key, Record, Err string
 	}
@@ -222,6 +222,7 @@ func TestList(t *testing.T) {
 		{at("net/c2@eth0.json"), "net/c2/eth0", "", "unreadable record: unexpected end of JSON input"},
 		{at("net/c3@eth0.json"), "net/c3/eth0", "", "unreadable record: written by a newer patchbay: it has version 2, this one knows versions up to 1"},
 		{at("net/dir@eth0.json"), "net/dir/eth0", "", at("net/dir@eth0.json") + notOurs + "a directory"},
+		{at("net/link@eth0.json"), "net/link/eth0", "", at("net/link@eth0.json") + notOurs + "a symbolic link"},
 	}
 	if diff := cmp.Diff(want, list, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("List (-want +got):\n%s", diff)
