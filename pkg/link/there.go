@@ -17,18 +17,18 @@ import (
 // goroutine away (cmd/compile, liveness.markUnsafePoints), and make only raw system calls, at
 // which it does not look for work either. They must stay free of calls to anything else.
 
-// socketIn opens a socket of the kind in another network namespace and comes back. A second errno
-// says that it could not come back.
+// socketIn opens a socket of the kind in another network namespace and comes back. The errnos are
+// those of going there, of the socket, and of coming back.
 //
 //go:nosplit
 //go:norace
-func socketIn(netns, home uintptr, kind [3]uintptr) (fd uintptr, errno, stuck unix.Errno) {
-	if _, _, errno = unix.RawSyscall(unix.SYS_SETNS, netns, unix.CLONE_NEWNET, 0); errno != 0 {
-		return 0, errno, 0
+func socketIn(netns, home uintptr, kind [3]uintptr) (fd uintptr, entering, errno, stuck unix.Errno) {
+	if _, _, entering = unix.RawSyscall(unix.SYS_SETNS, netns, unix.CLONE_NEWNET, 0); entering != 0 {
+		return 0, entering, 0, 0
 	}
 	fd, _, errno = unix.RawSyscall(unix.SYS_SOCKET, kind[0], kind[1], kind[2])
 	_, _, stuck = unix.RawSyscall(unix.SYS_SETNS, home, unix.CLONE_NEWNET, 0)
-	return fd, errno, stuck
+	return fd, 0, errno, stuck
 }
 
 // rawWrite is one file to be written, and how that went.
@@ -63,10 +63,13 @@ func writeIn(netns, home uintptr, files []rawWrite) (errno, stuck unix.Errno) {
 
 // socketThere opens a socket in the sandbox.
 func (s *Sandbox) socketThere(domain, kind, protocol int) (int, error) {
-	fd, errno, stuck := socketIn(s.netns.Fd(), uintptr(s.home), [3]uintptr{uintptr(domain), uintptr(kind), uintptr(protocol)})
+	fd, entering, errno, stuck := socketIn(s.netns.Fd(), uintptr(s.home), [3]uintptr{uintptr(domain), uintptr(kind), uintptr(protocol)})
 	giveUp(stuck)
+	if entering != 0 {
+		return -1, s.entering(entering)
+	}
 	if errno != 0 {
-		return -1, s.entering(errno)
+		return -1, errno
 	}
 	return int(fd), nil
 }
