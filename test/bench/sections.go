@@ -87,7 +87,10 @@ func crowded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, 
 	rows := [][]string{{"contender", "attachments present", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
 	var got [][]times
 	for _, present := range p.present {
-		at, err := alternateAt(ctx, c, all, present, p)
+		if err := fillAll(ctx, all, present, &c.maker); err != nil {
+			return nil, err
+		}
+		at, err := alternate(ctx, all, p.warmUp, p.crowd)
 		if err != nil {
 			return nil, err
 		}
@@ -101,14 +104,14 @@ func crowded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, 
 	return growth(p, got[0], got[len(got)-1]), printTable(out, fmt.Sprintf("On a host with attachments, alternately, %d rounds", p.crowd), rows)
 }
 
-// alternateAt is alternate with a number of attachments present.
-func alternateAt(ctx context.Context, c *contest, all []*contender, present int, p plan) ([]times, error) {
+// fillAll brings the host of each contender to a number of attachments.
+func fillAll(ctx context.Context, all []*contender, present int, m *maker) error {
 	for _, one := range all {
-		if err := one.fill(ctx, present, &c.maker); err != nil {
-			return nil, err
+		if err := one.fill(ctx, present, m); err != nil {
+			return err
 		}
 	}
-	return alternate(ctx, all, p.warmUp, p.crowd)
+	return nil
 }
 
 // growth compares ours, the reference and the kernel with few and with many attachments. What
