@@ -187,7 +187,7 @@ func hasResult(answer nettest.Answer) bool {
 
 // verbsOf are those that are killed. What a GC does for one attachment is what a DEL does.
 func verbsOf(f family.Family) []string {
-	if slices.Contains([]string{"single addresses", "chained", "addresses only"}, f.Name) {
+	if slices.Contains([]string{"single addresses", "shared directory", "chained", "addresses only"}, f.Name) {
 		return []string{"ADD", "DEL", "GC"}
 	}
 	return []string{"ADD", "DEL"}

@@ -44,6 +44,7 @@ func All() []Family {
 		{Name: "adopted bridge", conf: network(gateway, Conf{"bridge": "br0"}, pool("10.1.0.0/24", "fd00:1::/64")), host: adopted},
 		{Name: "single addresses", conf: network(gateway, singles())},
 		{Name: "sticky", conf: network(gateway, ipam(Conf{"sticky": true, "ranges": ranges("10.1.0.0/24")}))},
+		{Name: "shared directory", conf: network(gateway, ipam(Conf{"dataDir": "/var/lib/cni/networks", "ranges": ranges("10.1.0.0/24")}))},
 		{Name: "several networks", IfName: "eth1", conf: second(), container: first},
 		{Name: "chained", conf: network(pool("10.1.0.0/24", "fd00:1::/64")), container: cable},
 		{Name: "addresses only", conf: network(Conf{"type": "macvlan", "master": "eth0"}, pool("10.1.0.0/24", "fd00:1::/64"))},

@@ -181,7 +181,7 @@ func pictureOf(scene *family.Scene) string {
 // TestFaults gives every verb, at each of its calls, each fault that the call can have.
 func TestFaults(t *testing.T) {
 	nettest.Root(t)
-	for _, f := range family.Some(t, "single addresses", "sticky", "chained", "addresses only") {
+	for _, f := range family.Some(t, "single addresses", "sticky", "shared directory", "chained", "addresses only") {
 		for _, verb := range []string{"ADD", "DEL", "CHECK"} {
 			s := subject{f, verb}
 			t.Run(f.Name+"/"+verb, func(t *testing.T) {
