@@ -25,6 +25,11 @@ func TestMain(m *testing.M) {
 
 // child does one thing with the signals, says so, and ends.
 func child(todo string) {
+	if rest, ok := strings.CutPrefix(todo, "ignored "); ok {
+		ignore := action{handler: sigIgnore}
+		_ = exchange(syscall.SIGHUP, &ignore, nil)
+		todo = rest
+	}
 	ctx, stop := Catch()
 	if todo == "stop" {
 		stop()
@@ -41,6 +46,12 @@ func child(todo string) {
 		}
 	case "done":
 		<-ctx.Done()
+	case "wait":
+		time.Sleep(100 * time.Millisecond) // for a signal that does nothing there is no event
+		if ctx.Err() == nil {
+			fmt.Println("still here")
+		}
+		os.Exit(0)
 	case "err then done":
 		for ctx.Err() == nil {
 			runtime.Gosched()
@@ -94,6 +105,50 @@ func TestCaught(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestIgnoredStaysIgnored: a process that nohup started outlives its terminal, whether it waits or not.
+func TestIgnoredStaysIgnored(t *testing.T) {
+	t.Parallel()
+	for _, todo := range []string{"err", "done"} {
+		t.Run(todo, func(t *testing.T) {
+			t.Parallel()
+			said, ended := signalled(t, "ignored "+todo, syscall.SIGHUP, syscall.SIGHUP, syscall.SIGTERM)
+			if said != "context canceled true" || !ended.Success() {
+				t.Errorf("it says %q and ended with %s", said, ended)
+			}
+			said, ended = signalled(t, "ignored wait", syscall.SIGHUP)
+			if said != "still here" || !ended.Success() {
+				t.Errorf("after SIGHUP alone it says %q and ended with %s", said, ended)
+			}
+		})
+	}
+}
+
+// TestManyAtOnce: who waits and who asks may be different goroutines (run with -race).
+func TestManyAtOnce(t *testing.T) {
+	ctx, stop := Catch()
+	defer stop()
+	child, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	asked := make(chan error, 8)
+	for range cap(asked) {
+		go func() {
+			select {
+			case <-ctx.Done():
+			default:
+			}
+			asked <- errors.Join(ctx.Err(), child.Err())
+		}()
+	}
+	for range cap(asked) {
+		if err := <-asked; err != nil {
+			t.Error(err)
+		}
+	}
+	if _, has := ctx.Deadline(); has {
+		t.Error("it has a deadline")
 	}
 }
 

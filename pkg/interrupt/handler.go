@@ -1,6 +1,8 @@
+//go:build amd64 || arm64
+
 package interrupt
 
-// handlerAddress is where the signal handler begins; 0 where there is none.
+// handlerAddress is where the signal handler begins.
 func handlerAddress() uintptr
 
 // restorerAddress is what the handler returns to; 0 where the kernel brings that itself.
