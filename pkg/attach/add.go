@@ -23,8 +23,8 @@ type adding struct {
 	state   *store.Attachment
 	record  *store.Record
 	prefer  []netip.Addr   // what a dead attachment of this key had
-	bridge  *link.Bridge   // nil as long as there is none
-	on      []netip.Prefix // addresses of the bridge as it was found
+	bridge  *link.Bridge   // as seen last; nil as long as there is none
+	on      []netip.Prefix // addresses of the bridge as seen last
 	chained *chainLink     // nil unless another plugin made the interface
 	routes  []link.Route
 	undo    undo

@@ -38,10 +38,10 @@ func (a *adding) plug(context.Context) (err error) {
 	return nil
 }
 
+// ensureBridge looks at the bridge again: it may have changed while this ADD waited for a lock.
 func (a *adding) ensureBridge() (err error) {
-	found := a.bridge
-	a.bridge, err = a.host.EnsureBridge(found, link.BridgeSpec{Name: a.cfg.Bridge, MTU: a.cfg.MTU, Promisc: a.cfg.PromiscMode})
-	if err == nil && found == nil && a.cfg.IsGateway { // another ADD may have been faster, and given it addresses
+	a.bridge, err = a.host.EnsureBridge(link.BridgeSpec{Name: a.cfg.Bridge, MTU: a.cfg.MTU, Promisc: a.cfg.PromiscMode})
+	if err == nil && a.cfg.IsGateway {
 		a.on, err = a.host.Addresses(a.bridge.Index)
 	}
 	return err

@@ -5,10 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -44,17 +46,18 @@ func (h *Host) Bridge(name string) (*Bridge, error) {
 	return &Bridge{Link: *l, Ours: l.Alias == BridgeAlias}, nil
 }
 
-// EnsureBridge makes the bridge if found, what Bridge returned a moment ago, is nil, and sets it
-// up. It is idempotent and safe against any number of others who do the same: whoever comes
-// second finds the first one's.
-func (h *Host) EnsureBridge(found *Bridge, spec BridgeSpec) (*Bridge, error) {
-	b := found
-	if b == nil {
-		made, err := h.makeBridge(spec)
-		if err != nil {
-			return nil, err
-		}
-		b = made
+// EnsureBridge finds or makes the bridge and sets it up. It is idempotent and safe against any
+// number of others who do the same: whoever comes second finds the first one's.
+func (h *Host) EnsureBridge(spec BridgeSpec) (*Bridge, error) {
+	b, err := h.Bridge(spec.Name)
+	if errors.Is(err, ErrNotFound) {
+		b, err = h.makeBridge(spec)
+	}
+	if err == nil && !b.Up {
+		b, err = h.awaitMaker(b)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if !b.Up {
 		if err := h.setUp(b.Index); err != nil {
@@ -69,14 +72,35 @@ func (h *Host) EnsureBridge(found *Bridge, spec BridgeSpec) (*Bridge, error) {
 	return b, nil
 }
 
+// makerTimeout is how long a bridge that is down may be one that somebody is just making.
+const makerTimeout = 100 * time.Millisecond
+
+// awaitMaker gives whoever is making the bridge the time to finish: until then it is down, has no
+// mark, and not the MTU that it will have. At the deadline it is somebody's bridge that is down.
+func (h *Host) awaitMaker(b *Bridge) (*Bridge, error) {
+	err := h.await([]uint{unix.RTNLGRP_LINK}, makerTimeout, func(bool) (bool, error) {
+		again, err := h.Bridge(b.Name)
+		if err == nil {
+			b = again
+		}
+		return err == nil && again.Up, err
+	})
+	return b, err
+}
+
 // makeBridge makes a bridge with a MAC of its own. Without one it would take the lowest of
 // its ports and change it, under the feet of everybody's neighbour caches, as ports come and
-// go (flannel issue 1381, kubernetes issue 30783).
+// go (flannel issue 1381, kubernetes issue 30783). The bridge is born down, with an MTU that is
+// not the one it shall have: one message then gives it that, our mark, and sets it up, so that
+// nobody sees one of them alone. Linux takes an MTU for set by somebody only when it changes, and
+// one that nobody has set is always the lowest of the ports', and 1500 when the last one goes
+// (br_mtu_auto_adjust, Linux 4.17).
 func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
-	if spec.MTU == 0 {
-		spec.MTU = h.uplinkMTU()
+	mtu := spec.MTU
+	if mtu == 0 {
+		mtu = h.uplinkMTU()
 	}
-	err := h.addBridge(spec)
+	err := h.addBridge(spec.Name, anotherMTU(mtu))
 	if errors.Is(err, syscall.EEXIST) {
 		return h.Bridge(spec.Name) // somebody was faster
 	}
@@ -87,26 +111,34 @@ func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.change(linkHeader{index: b.Index}, nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(BridgeAlias))); err != nil {
-		return nil, fmt.Errorf("mark bridge %s as ours: %w", spec.Name, err)
-	}
-	b.Ours = true
-	if err := h.pinMTU(b); err != nil {
+	// A kernel without IPv6 has no such file, nor a bridge whose MTU is below 1280.
+	err = setSysctl(sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if hasIPv6() {
-		if err := setSysctl(sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0"); err != nil {
-			return nil, err
-		}
+	err = h.change(linkHeader{index: b.Index, set: unix.IFF_UP},
+		nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))),
+		nl.NewRtAttr(unix.IFLA_IFALIAS, nl.NonZeroTerminated(BridgeAlias)))
+	if err != nil {
+		return nil, fmt.Errorf("finish bridge %s: %w", spec.Name, err)
 	}
-	return b, nil
+	return h.Bridge(spec.Name)
 }
 
-func (h *Host) addBridge(spec BridgeSpec) error {
-	req := linkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, linkHeader{set: unix.IFF_UP})
-	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(spec.Name)))
+// anotherMTU is smaller where it can be: what is sent by it arrives.
+func anotherMTU(mtu int) int {
+	const least = 68 // ETH_MIN_MTU
+	if mtu > least {
+		return mtu - 1
+	}
+	return mtu + 1
+}
+
+func (h *Host) addBridge(name string, mtu int) error {
+	req := linkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, linkHeader{})
+	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
 	req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, randomMAC()))
-	req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(spec.MTU))))
+	req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
 	req.AddData(info)
@@ -166,13 +198,6 @@ func (h *Host) readMAC(b *Bridge) error {
 		b.MAC = now.MAC
 	}
 	return err
-}
-
-// pinMTU makes Linux believe that somebody has set the MTU of a new bridge. Without that it is
-// always the lowest of the ports, and 1500 when the last one goes (br_mtu_auto_adjust, Linux
-// 4.17); and it counts as set only when it changes.
-func (h *Host) pinMTU(b *Bridge) error {
-	return errors.Join(h.setMTU(b, b.MTU^1), h.setMTU(b, b.MTU))
 }
 
 // keepMTU gives an adopted bridge its MTU back if a port of ours, which has another, has

@@ -69,9 +69,11 @@ func (c *conn) dumper() (*netlink.Handle, error) {
 
 // byName is a keyed get. A link that is not there is ErrNotFound.
 func (c *conn) byName(name string) (*Link, error) {
+	if name == "" || len(name) >= unix.IFNAMSIZ { // no link can have that name
+		return nil, fmt.Errorf("interface %s: %w", name, ErrNotFound)
+	}
 	l, err := c.get(0, nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	if errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ERANGE) {
-		// The last two: a name that no link can have.
+	if errors.Is(err, syscall.ENODEV) {
 		return nil, fmt.Errorf("interface %s: %w", name, ErrNotFound)
 	}
 	if err != nil {

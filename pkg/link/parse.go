@@ -24,7 +24,7 @@ type Link struct {
 	Peer    int   // index, in the other namespace, of the other end of a veth; 0 for none
 	Port    *Port // nil if it is no port of a bridge
 
-	carrier bool // operational state up (RFC 2863)
+	state byte // operational, IF_OPER_* (RFC 2863)
 }
 
 // Port is what the bridge says of one of its ports.
@@ -51,6 +51,14 @@ func parseLink(body []byte) *Link {
 	return l
 }
 
+const (
+	operUnknown = 0 // IF_OPER_UNKNOWN, linux/if.h: of links that never tell, as lo and some taps
+	operUp      = 6 // IF_OPER_UP
+)
+
+// operational is what the kernel takes for it (netif_oper_up).
+func (l *Link) operational() bool { return l.state == operUp || l.state == operUnknown }
+
 func (l *Link) read(kind int, value []byte) {
 	switch kind {
 	case unix.IFLA_IFNAME:
@@ -68,8 +76,9 @@ func (l *Link) read(kind int, value []byte) {
 	case unix.IFLA_LINK:
 		l.Peer = number(value)
 	case unix.IFLA_OPERSTATE:
-		const up = 6 // IF_OPER_UP, linux/if.h
-		l.carrier = len(value) == 1 && value[0] == up
+		if len(value) == 1 {
+			l.state = value[0]
+		}
 	case unix.IFLA_LINKINFO:
 		l.readInfo(value)
 	}

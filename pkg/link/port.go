@@ -31,15 +31,18 @@ func (h *Host) portReady(name string, bridge *Bridge) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if l.Port == nil || !l.Port.Forwarding {
-		return l.Port == nil || !l.Port.Disabled, nil
+	if l.Port == nil || !l.Up { // nothing will come
+		return true, nil
 	}
-	if bridge.carrier { // already before the port came
+	if !l.Port.Forwarding {
+		return !l.Port.Disabled, nil
+	}
+	if bridge.state == operUp { // already before the port came
 		return true, nil
 	}
 	b, err := h.get(bridge.Index)
 	if err != nil {
 		return false, fmt.Errorf("look up bridge %s: %w", bridge.Name, err)
 	}
-	return b.carrier, nil
+	return b.state == operUp, nil
 }

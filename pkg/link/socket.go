@@ -50,7 +50,11 @@ func openSocket(to way, groups ...uint) (*socket, error) {
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	s := &socket{fd: fd, buffer: make([]byte, bufferSize)}
-	return s, s.waitAtMost(answerTimeout)
+	if err := s.waitAtMost(answerTimeout); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *socket) close() { unix.Close(s.fd) }
@@ -158,13 +162,17 @@ func (m message) verdict(interrupted bool) error {
 	return nil
 }
 
-// inWords adds what the kernel says of an error: attribute 1 behind the request that it repeats.
+// inWords adds what the kernel says of an error: attribute 1, behind the request that it repeats
+// unless a dump ends with it.
 func (m message) inWords(errno syscall.Errno) error {
 	const nlmFAckTLVs, errnoSize, attrMessage = 0x200, 4, 1 // linux/netlink.h
 	if m.flags&nlmFAckTLVs == 0 || len(m.body) < errnoSize+unix.NLMSG_HDRLEN {
 		return errno
 	}
-	repeated := align(int(binary.NativeEndian.Uint32(m.body[errnoSize:])))
+	repeated := 0
+	if m.kind == unix.NLMSG_ERROR {
+		repeated = align(int(binary.NativeEndian.Uint32(m.body[errnoSize:])))
+	}
 	if errnoSize+repeated > len(m.body) {
 		return errno
 	}

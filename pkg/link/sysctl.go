@@ -3,6 +3,7 @@ package link
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -16,17 +17,21 @@ func sysctl(parts ...string) string {
 	return filepath.Join(append([]string{"/proc/sys/net"}, parts...)...)
 }
 
-// setSysctl writes a value.
+// setSysctl writes a value. Errors wrap *fs.PathError.
 func setSysctl(path, want string) error {
 	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		_, err = unix.Write(fd, []byte(want))
-		unix.Close(fd)
-	}
 	if err != nil {
-		return fmt.Errorf("set %s to %s: %w", dotted(path), want, err)
+		return unset(path, want, err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, []byte(want)); err != nil {
+		return unset(path, want, err)
 	}
 	return nil
+}
+
+func unset(path, want string, err error) error {
+	return fmt.Errorf("set %s to %s: %w", dotted(path), want, &fs.PathError{Op: "write", Path: path, Err: err})
 }
 
 // getSysctl reads a value; "" where there is none.

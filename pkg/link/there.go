@@ -17,18 +17,23 @@ import (
 // goroutine away (cmd/compile, liveness.markUnsafePoints), and make only raw system calls, at
 // which it does not look for work either. They must stay free of calls to anything else.
 
-// socketIn opens a socket of the kind in another network namespace and comes back. The errnos are
-// those of going there, of the socket, and of coming back.
+// opened is what came of socketIn: the first three are in the order in which they happened.
+type opened struct {
+	entering, socket, returning unix.Errno
+	fd                          uintptr
+}
+
+// socketIn opens a socket of the kind in another network namespace and comes back.
 //
 //go:nosplit
 //go:norace
-func socketIn(netns, home uintptr, kind [3]uintptr) (fd uintptr, entering, errno, stuck unix.Errno) {
-	if _, _, entering = unix.RawSyscall(unix.SYS_SETNS, netns, unix.CLONE_NEWNET, 0); entering != 0 {
-		return 0, entering, 0, 0
+func socketIn(netns, home uintptr, kind [3]uintptr) (o opened) {
+	if _, _, o.entering = unix.RawSyscall(unix.SYS_SETNS, netns, unix.CLONE_NEWNET, 0); o.entering != 0 {
+		return o
 	}
-	fd, _, errno = unix.RawSyscall(unix.SYS_SOCKET, kind[0], kind[1], kind[2])
-	_, _, stuck = unix.RawSyscall(unix.SYS_SETNS, home, unix.CLONE_NEWNET, 0)
-	return fd, 0, errno, stuck
+	o.fd, _, o.socket = unix.RawSyscall(unix.SYS_SOCKET, kind[0], kind[1], kind[2])
+	_, _, o.returning = unix.RawSyscall(unix.SYS_SETNS, home, unix.CLONE_NEWNET, 0)
+	return o
 }
 
 // rawWrite is one file to be written, and how that went.
@@ -63,15 +68,15 @@ func writeIn(netns, home uintptr, files []rawWrite) (errno, stuck unix.Errno) {
 
 // socketThere opens a socket in the sandbox.
 func (s *Sandbox) socketThere(domain, kind, protocol int) (int, error) {
-	fd, entering, errno, stuck := socketIn(s.netns.Fd(), uintptr(s.home), [3]uintptr{uintptr(domain), uintptr(kind), uintptr(protocol)})
-	giveUp(stuck)
-	if entering != 0 {
-		return -1, s.entering(entering)
+	o := socketIn(s.netns.Fd(), uintptr(s.home), [3]uintptr{uintptr(domain), uintptr(kind), uintptr(protocol)})
+	giveUp(o.returning)
+	if o.entering != 0 {
+		return -1, s.entering(o.entering)
 	}
-	if errno != 0 {
-		return -1, errno
+	if o.socket != 0 {
+		return -1, o.socket
 	}
-	return int(fd), nil
+	return int(o.fd), nil
 }
 
 // setSysctlsThere writes sysctls of the sandbox, paths and values. If none of them is there at
@@ -92,7 +97,7 @@ func (s *Sandbox) setSysctlsThere(wanted [][2]string) error {
 			return nil
 		}
 		if f.errno != 0 {
-			return fmt.Errorf("set %s to %s: %w", dotted(wanted[i][0]), wanted[i][1], f.errno)
+			return unset(wanted[i][0], wanted[i][1], f.errno)
 		}
 	}
 	return nil
@@ -105,9 +110,10 @@ func (s *Sandbox) entering(errno unix.Errno) error {
 // giveUp ends the process if a thread could not return to the host: nobody knows which one it is,
 // and the next thing done to the host could be done to the container. What was begun is in the
 // record. The kernel has no reason to refuse what it has allowed before.
-func giveUp(stuck unix.Errno) {
-	if stuck != 0 {
-		fmt.Fprintln(os.Stderr, "patchbay: cannot return to the host's network namespace:", stuck)
+func giveUp(returning unix.Errno) {
+	if returning != 0 {
+		fmt.Fprintln(os.Stderr, "patchbay: cannot return to the host's network namespace:", returning)
+		fmt.Fprintln(os.Stdout, `{"cniVersion": "1.0.0", "code": 999, "msg": "cannot return to the host's network namespace", "details": "call DEL"}`)
 		os.Exit(1)
 	}
 }

@@ -21,11 +21,17 @@ const usableTimeout = 5 * time.Second
 
 // waitCarrier waits until the kernel has noticed that a link which was set up has carrier: only
 // then IPv6 begins to use it, and a multicast packet has a route. That too comes from a work
-// queue. At the deadline it returns as well, as WaitPort does.
+// queue.
 func (c *conn) waitCarrier(index int) error {
-	carrier := func(bool) (bool, error) {
+	carrier := func(late bool) (bool, error) {
 		l, err := c.get(index)
-		return err == nil && l.carrier, err
+		if err != nil {
+			return false, err
+		}
+		if late && !l.operational() {
+			return false, fmt.Errorf("interface %s has no carrier after %s", l.Name, portTimeout)
+		}
+		return l.operational(), nil
 	}
 	if has, err := carrier(false); has || err != nil {
 		return err
@@ -100,6 +106,14 @@ func (c *conn) await(groups []uint, timeout time.Duration, done func(late bool) 
 		if err := events.waitAtMost(max(left, time.Millisecond)); err != nil {
 			return fmt.Errorf("listen for events: %w", err)
 		}
-		_, _ = events.receive()
+		if _, err := events.receive(); err != nil && !mayPass(err) {
+			return fmt.Errorf("listen for events: %w", err)
+		}
 	}
+}
+
+// mayPass reports whether an error of listening only means that nothing came, or that events were
+// lost: then one looks again.
+func mayPass(err error) bool {
+	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EMSGSIZE)
 }

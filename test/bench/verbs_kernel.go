@@ -36,7 +36,7 @@ func bridge() link.BridgeSpec { return link.BridgeSpec{Name: "cni0"} }
 func gateway() netip.Prefix { return netip.MustParsePrefix("10.88.0.1/16") }
 
 func (k *kernel) makeBridge() error {
-	b, err := k.host.EnsureBridge(nil, bridge())
+	b, err := k.host.EnsureBridge(bridge())
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (k *kernel) add(_ context.Context, one container) error {
 		return err
 	}
 	defer sandbox.Close()
-	b, err := k.host.Bridge(bridge().Name)
+	b, err := k.host.EnsureBridge(bridge())
 	if err != nil {
 		return err
 	}
