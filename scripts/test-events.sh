@@ -6,7 +6,7 @@ set -uo pipefail
 
 failed=0
 as_root=(-exec "$ROOT/scripts/as-root.sh")
-raced='/pkg/(config|ipam|store)$'
+raced='/pkg/(config|interrupt|ipam|store)$'
 
 # packages MODULE GREP-ARG... lists the packages of a module that grep lets through.
 packages() { go -C "$ROOT/$1" list ./... | grep -E "${@:2}"; }

@@ -27,6 +27,7 @@ const bufferSize = 32 << 10
 type socket struct {
 	fd     int
 	seq    uint32
+	limit  time.Duration // of a read
 	buffer []byte
 }
 
@@ -65,14 +66,15 @@ func (s *socket) waitAtMost(d time.Duration) error {
 	if err := unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &limit); err != nil {
 		return fmt.Errorf("bound reads of netlink socket: %w", err)
 	}
+	s.limit = d
 	return nil
 }
 
 // receive reads one datagram into the buffer, where it stays until the next call.
 func (s *socket) receive() ([]byte, error) {
-	for {
+	for began := time.Now(); ; {
 		n, from, err := unix.Recvfrom(s.fd, s.buffer, unix.MSG_TRUNC)
-		if errors.Is(err, unix.EINTR) {
+		if errors.Is(err, unix.EINTR) && time.Since(began) < s.limit { // the kernel begins to count anew
 			continue
 		}
 		if err != nil {

@@ -64,7 +64,7 @@ func Run(p Program, watch func(Step) Act) (Ending, error) {
 		return Ending{}, fmt.Errorf("trace %s: %w", p.Path, err)
 	}
 	if p.Limit == 0 {
-		p.Limit = time.Minute
+		p.Limit = 3 * time.Minute // on a machine that chokes, a stepped program takes long
 	}
 	timer := time.AfterFunc(p.Limit, t.kill)
 	err = t.follow()
