@@ -16,7 +16,7 @@ type Program struct {
 	Args  []string // without the program's own name
 	Env   []string
 	Stdin []byte
-	Limit time.Duration // then it is killed; 0: a minute
+	Limit time.Duration // then it is killed; 0: three minutes
 }
 
 // Ending is how it ended.
