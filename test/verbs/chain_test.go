@@ -142,6 +142,23 @@ func TestChainGivesAddresses(t *testing.T) {
 	noLeaks(t, h)
 }
 
+// TestChainDelLeavesWhoIsAtThePathNow alone: another namespace, whose eth0 has the same address.
+func TestChainDelLeavesWhoIsAtThePathNow(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	a := chained(h, c, network(pool("10.1.0.0/24")), cable(t, h, c))
+	a.add(t)
+	h.Veth("other0", d.Netns, "eth0")
+	d.AddAddress("eth0", "10.1.0.2/24")
+	back := moved(t, h, c, d)
+	a.del(t)
+	back()
+	equal(t, "address at the path", addressesOf(t, d.Netns, "eth0"), []string{"10.1.0.2/24"})
+	ip(t, h.Netns, "link del other0")
+	ip(t, c.Netns, "addr del 10.1.0.2/24 dev eth0")
+}
+
 // TestChainGivesAddressesToTheGuest of a tap: they are reserved and in the result, for there is no interface to put them on.
 func TestChainGivesAddressesToTheGuest(t *testing.T) {
 	t.Parallel()

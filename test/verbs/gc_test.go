@@ -131,6 +131,17 @@ func TestGCLeavesOtherOwnersAlone(t *testing.T) {
 	all[0].check(t)
 }
 
+// TestGCLeavesNewerAlone: the runtime made its list before the ADD.
+func TestGCLeavesNewerAlone(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	all, _ := containers(t, h, 2, everything())
+	editRecord(t, all[0], `"created": "2`, `"created": "9`)
+	gc(t, h, everything(), valid(nil)).OK(t)
+	collected(t, all[1])
+	all[0].check(t)
+}
+
 // TestGCWithNamespacesGone is what it is for.
 func TestGCWithNamespacesGone(t *testing.T) {
 	t.Parallel()

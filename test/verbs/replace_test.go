@@ -114,6 +114,26 @@ func TestAddOfLivingContainerElsewhereIsAnError(t *testing.T) {
 	ping(t, c.Netns, "10.1.0.1")
 }
 
+// moved makes a path of a container lead to another one; what it returns makes it lead back.
+func moved(t *testing.T, h *nettest.Node, from, to *nettest.Container) (back func()) {
+	t.Helper()
+	h.Run(t, "mount", "--bind", to.Path(), from.Path())
+	return func() { h.Run(t, "umount", from.Path()) }
+}
+
+// TestAddAtAPathThatLeadsElsewhere: the path is that of the living one, the namespace is not.
+func TestAddAtAPathThatLeadsElsewhere(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	back := moved(t, h, c, d)
+	answer := on(h, c, a.conf).run(t, "ADD")
+	back()
+	equal(t, "code", answer.Error(t).Code, codeElsewhere)
+	a.check(t)
+}
+
 // TestAddThatFailsLeavesNothing: of a network that is there, and of one whose bridge is new.
 func TestAddThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
@@ -129,6 +149,20 @@ func TestAddThatFailsLeavesNothing(t *testing.T) {
 	equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
 	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 	equal(t, "address", files(t, h, addressDir(a))["10.1.0.2"], "")
+}
+
+// TestFailedFirstAddKeepsScaffolding: somebody else may be plugged in by now.
+func TestFailedFirstAddKeepsScaffolding(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a := on(h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")))
+	a.plugin = redirected(t, "/dev/full")
+	equal(t, "exit", a.run(t, "ADD").Exit, 1)
+	equal(t, "gateway", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
+	equal(t, "bridge is up", isUp(t, h.Netns, "cni0"), true)
+	equal(t, "forwarding", h.Sysctl("net/ipv4/ip_forward"), "1")
+	equal(t, "address files", files(t, h, addressDir(a)), map[string]string{"last_reserved_ip.0": "10.1.0.2", "lock": ""})
+	noLeaks(t, h)
 }
 
 // TestAddOfOtherHostsContainerIsAnError: nothing here can tell whether it lives; it keeps what it has.

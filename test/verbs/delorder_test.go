@@ -1,0 +1,39 @@
+package verbs
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// TestDelThatCannotUnplugFreesNothing: while the cable is there, the addresses are in use.
+func TestDelThatCannotUnplugFreesNothing(t *testing.T) {
+	t.Parallel()
+	nettest.Need(t, nettest.Tool("setpriv"))
+	h := nettest.Host(t)
+	a, _ := attach(t, h, h.Container("c"), everything())
+	before := files(t, h, addressDir(a))
+	a.plugin = nettest.Script(t, "exec setpriv --bounding-set=-net_admin --inh-caps=-all "+nettest.Patchbay(t))
+	contains(t, a.run(t, "DEL").Error(t).Msg, "delete veth")
+	a.plugin = ""
+	equal(t, "address files", files(t, h, addressDir(a)), before)
+	a.check(t)
+}
+
+// TestDelThatCannotFreeKeepsTheRecord: the next DEL finds in it what is left, and where.
+func TestDelThatCannotFreeKeepsTheRecord(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	a, _ := attach(t, h, h.Container("c"), few(outsideDir()))
+	record := func() string { return files(t, h, filepath.Dir(recordPath(a)))[filepath.Base(recordPath(a))] }
+	before := record()
+	h.Run(t, "mount", "-o", "bind,ro", networksDir, networksDir)
+	e := a.run(t, "DEL").Error(t)
+	h.Run(t, "umount", networksDir)
+	contains(t, e.Msg, "free address", "read-only file system")
+	equal(t, "record", record(), before)
+	a.del(t)
+	equal(t, "holders", holders(t, h, networksDir), map[string]string{})
+	noLeaks(t, h)
+}
