@@ -1,5 +1,5 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build demo test lint bench soak fuzz clean
+.PHONY: help build demo test lint bench soak fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
@@ -24,6 +24,9 @@ soak: ## attach and detach at random, for long, against a model (ROUNDS=200, SEE
 
 fuzz: ## run every fuzz test (FUZZTIME=20s each)
 	@scripts/fuzz.sh
+
+mutants: ## break each promise of the code in a copy, and see its test go red (MUTANTS=glob: only those patches)
+	@scripts/mutants.sh
 
 clean: ## remove bin and .cache
 	@scripts/clean.sh
