@@ -40,10 +40,13 @@ func socketIn(netns, home uintptr, kind [3]uintptr) (o opened) {
 type rawWrite struct {
 	path, value *byte // the path is absolute and ends with a zero byte
 	length      uintptr
+	before      [2]byte // what was there, if it is one digit
 	errno       unix.Errno
 }
 
 // writeIn writes files in another network namespace, up to the first that fails, and comes back.
+// A digit that is there already is not written: to write disable_ipv6, Linux tries for the RTNL
+// lock again and again (restart_syscall), and as long as others wait for it, it is theirs.
 //
 //go:nosplit
 //go:norace
@@ -53,9 +56,12 @@ func writeIn(netns, home uintptr, files []rawWrite) (errno, stuck unix.Errno) {
 	}
 	for i := range files {
 		f := &files[i]
-		fd, _, e := unix.RawSyscall6(unix.SYS_OPENAT, 0, uintptr(unsafe.Pointer(f.path)), unix.O_WRONLY|unix.O_CLOEXEC, 0, 0, 0)
+		fd, _, e := unix.RawSyscall6(unix.SYS_OPENAT, 0, uintptr(unsafe.Pointer(f.path)), unix.O_RDWR|unix.O_CLOEXEC, 0, 0, 0)
 		if e == 0 {
-			_, _, e = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(f.value)), f.length)
+			_, _, _ = unix.RawSyscall6(unix.SYS_PREAD64, fd, uintptr(unsafe.Pointer(&f.before)), 2, 0, 0, 0)
+			if f.length != 1 || f.before != [2]byte{*f.value, '\n'} {
+				_, _, e = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(f.value)), f.length)
+			}
 			_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
 		}
 		if f.errno = e; e != 0 {
