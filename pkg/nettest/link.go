@@ -104,7 +104,7 @@ func (n *Netns) await(what string, group uint32, so func() bool) {
 		n.t.Fatalf("await %s: %v", what, err)
 	}
 	defer events.close()
-	events.deadline(time.Now().Add(5 * time.Second))
+	events.deadline(time.Now().Add(30 * time.Second)) // the kernel does it in its own time where many wait for RTNL
 	buf := make([]byte, 64<<10)
 	for !so() {
 		// ENOBUFS says that events were lost: look again.
