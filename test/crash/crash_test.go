@@ -16,7 +16,7 @@ import (
 
 // atOnce is how many cases of one verb of one family run at a time. Most of a case is waiting for
 // the kernel to take links down, which it does for many as fast as for one.
-const atOnce = 12
+const atOnce = 6
 
 // point is where a verb is met: before its nth changing call, or behind it. What is outside the
 // process is the same behind a call as before the next one.

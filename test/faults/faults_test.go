@@ -14,7 +14,7 @@ import (
 )
 
 // atOnce is how many cases of one verb of one family run at a time; see package crash.
-const atOnce = 12
+const atOnce = 6
 
 // fault is what may happen to a call.
 type fault struct {
