@@ -232,10 +232,11 @@ func (c *checking) interfaceOf(name, sandbox string) *types100.Interface {
 	return nil
 }
 
-// details are all differences, for the details of the CNI error.
+// details are the other differences and the remedy, for the details of the CNI error.
 func (e *DriftError) details() string {
+	const fix = "the attachment is not as ADD left it: DEL and ADD it again"
 	if len(e.Found) == 1 {
-		return "the attachment is not as ADD left it: DEL and ADD it again"
+		return fix
 	}
-	return "also: " + strings.Join(e.Found[1:], "; ")
+	return "also: " + strings.Join(e.Found[1:], "; ") + "; " + fix
 }

@@ -53,7 +53,7 @@ func causes() []cause {
 		{link.ErrNotNetns, types.ErrInvalidEnvironmentVariables, "CNI_NETNS must be the path of a network namespace; after a reboot a pin in /run/netns can be left as a plain file"},
 		{link.ErrHostNetns, types.ErrInvalidNetNS, "give the container a network namespace of its own; for LXC, lxc.net.0.type = empty instead of none"},
 		{link.ErrNotBridge, types.ErrInvalidNetworkConfig, "set the key bridge to another name, or remove that interface"},
-		{link.ErrClash, CodeAddressClash, "use a bridge of its own for this network, or set forceAddress to replace the address"},
+		{link.ErrClash, CodeAddressClash, "use a bridge of its own for this network, or set forceAddress to replace the address; a bridge that nothing is plugged into any more can be removed (ip link del)"},
 		{link.ErrBridgeFull, CodeBridgeFull, "Linux gives a bridge 1023 ports; use a second bridge for further containers"},
 		{link.ErrForeign, CodeForeignLink, "remove or rename that interface; it does not carry the alias of this attachment"},
 		{link.ErrDADFailed, types.ErrTryAgainLater, "find the host that uses the address (ip neigh), or exclude the address in ipam.exclude"},

@@ -9,6 +9,8 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	"github.com/containernetworking/cni/pkg/version"
+
+	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
 
 const (
@@ -158,9 +160,21 @@ func (d *decoder) agree(c *Config) {
 	has6 := false
 	for _, set := range c.IPAM.Pool.Sets {
 		has6 = has6 || !set.Is4()
+		d.gatewaysWithin(c, set)
 	}
 	if has6 && c.MTU != 0 && c.MTU < minMTU6 {
 		d.fail(invalid("mtu", fmt.Sprintf("give at least %d, or no IPv6 ranges", minMTU6), "%d is too small for IPv6", c.MTU))
+	}
+}
+
+// gatewaysWithin refuses a gateway that the bridge would get with the length of a subnet it is not
+// in: no packet from the subnet would reach it. Where the host is no gateway, it may be a router on
+// the link; a single address has a route of its own.
+func (d *decoder) gatewaysWithin(c *Config, set ipam.Set) {
+	for _, r := range set {
+		if c.IsGateway && r.Gateway.IsValid() && !r.Subnet.IsSingleIP() && !r.Subnet.Contains(r.Gateway) {
+			d.fail(invalid("ipam", "give a gateway within the subnet, or leave isGateway and isDefaultGateway out", "gateway %s is not in subnet %s", r.Gateway, r.Subnet))
+		}
 	}
 }
 

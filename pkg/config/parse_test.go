@@ -159,7 +159,7 @@ func TestParseCase(t *testing.T) {
 	}
 	refuses(t, conf(`"IPMASQ": true`), "", &Error{
 		Kind: Unsupported, Msg: "ipMasq: true is not supported by this version",
-		Details: "leave the key out, or chain the reference plugin that does it",
+		Details: "leave the key out, or use the reference plugin that does it for this network",
 	})
 }
 
@@ -267,7 +267,7 @@ func TestParseNotYet(t *testing.T) {
 		}
 	}
 	unsupported := func(key, value string) *Error {
-		return &Error{Kind: Unsupported, Msg: key + ": " + value + " is not supported by this version", Details: "leave the key out, or chain the reference plugin that does it"}
+		return &Error{Kind: Unsupported, Msg: key + ": " + value + " is not supported by this version", Details: "leave the key out, or use the reference plugin that does it for this network"}
 	}
 	for key, value := range asks {
 		refuses(t, conf(`"`+key+`": `+value), "", unsupported(key, value))

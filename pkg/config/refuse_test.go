@@ -130,3 +130,19 @@ func TestParseFirstMistake(t *testing.T) {
 	refuses(t, conf(`"mtu": "x", "bridge": 5, "ipam": {"type": "patchbay"}`), "junk", &Error{Msg: "bridge: want a text, got 5", Details: "give a text, or leave the key out"})
 	refuses(t, conf(`"ipam": {"type": "patchbay"}`), "junk", &Error{Kind: Environment, Msg: `CNI_ARGS: invalid pair "junk"`, Details: "CNI_ARGS holds pairs KEY=VALUE with ; between them"})
 }
+
+// TestParseRefusesGatewayOutside: only where the bridge would get it, and it could not be reached.
+func TestParseRefusesGatewayOutside(t *testing.T) {
+	const outside = `"ipam": {"type": "patchbay", "subnet": "10.1.2.0/24", "gateway": "10.9.9.1"}`
+	refuses(t, conf(`"isGateway": true, `+outside), "", &Error{
+		Msg: "ipam: gateway 10.9.9.1 is not in subnet 10.1.2.0/24", Details: "give a gateway within the subnet, or leave isGateway and isDefaultGateway out",
+	})
+	for _, keys := range []string{
+		outside,
+		`"isGateway": true, "ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.2.5/32", "gateway": "10.9.9.1"}]]}`,
+	} {
+		if _, err := Parse([]byte(conf(keys)), ""); err != nil {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+}

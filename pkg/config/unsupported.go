@@ -35,7 +35,7 @@ func (d *decoder) refuseKey(s section, key string) {
 	}
 	d.fail(&Error{
 		Kind: Unsupported, Msg: s.path + key + ": " + brief(raw) + " is not supported by this version",
-		Details: "leave the key out, or chain the reference plugin that does it",
+		Details: "leave the key out, or use the reference plugin that does it for this network",
 	})
 }
 

@@ -37,6 +37,9 @@ func dispatch(args []string, out io.Writer) error {
 	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
 		return help(args[1:], out)
 	}
+	if args[0] == "-v" || args[0] == "--version" {
+		args = []string{"version"}
+	}
 	c, err := find(args[0])
 	if err != nil {
 		return err

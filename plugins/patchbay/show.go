@@ -28,9 +28,10 @@ func showCommand() command {
 	return command{
 		name: "show", short: "draw this host's bridges, cables and namespaces",
 		long: `Draws this host: its bridges with their sockets, the cables plugged into them, and the
-namespaces at their other ends, from the kernel and the records. Where the two differ the
-picture has a mark and a sentence below it. Nothing is changed. Without root the records and
-the inside of namespaces cannot be seen, and the command says so.`,
+namespaces at their other ends, from the kernel and the records. Where a cable, an address of
+a container or a record is not what it should be, the picture has a mark and a sentence below
+it; the verb CHECK also compares routes, gateways and forwarding. Nothing is changed. Without
+root the records and the inside of namespaces cannot be seen, and the command says so.`,
 		flags: f.register, run: f.run,
 	}
 }

@@ -46,6 +46,10 @@ func ipamValues() []row {
 		{name: "rangeEnd/outside", config: pool(`"subnet": "10.1.2.0/24", "rangeEnd": "10.1.3.1"`), code: invalid, msg: "ipam: invalid address range: rangeEnd 10.1.3.1 is not in subnet 10.1.2.0/24", details: rangeHelp},
 		{name: "rangeEnd/before rangeStart", config: pool(`"subnet": "10.1.2.0/24", "rangeStart": "10.1.2.9", "rangeEnd": "10.1.2.8"`), code: invalid, msg: "ipam: invalid address range: rangeEnd 10.1.2.8 comes before rangeStart 10.1.2.9", details: rangeHelp},
 		{name: "gateway/other family", config: pool(`"subnet": "10.1.2.0/24", "gateway": "2001:db8::1"`), code: invalid, msg: "ipam: invalid address range: gateway 2001:db8::1 is of another family than subnet 10.1.2.0/24", details: rangeHelp},
+		{
+			name: "gateway/conflict: isGateway", config: pool(`"subnet": "10.1.2.0/24", "gateway": "10.9.9.1"`, `"isGateway": true`), code: invalid,
+			msg: "ipam: gateway 10.9.9.1 is not in subnet 10.1.2.0/24", details: "give a gateway within the subnet",
+		},
 		{name: "ranges/two families in a set", config: pool(`"ranges": [[{"subnet": "10.1.2.0/24"}, {"subnet": "2001:db8::/126"}]]`), code: invalid, msg: "ipam.ranges: invalid address range: 10.1.2.1-10.1.2.254 and 2001:db8::1-2001:db8::3 of one set are of two families", details: "of one family"},
 		{name: "exclude/a range", config: subnet(`"exclude": ["10.1.2.4-10.1.2.9"]`), code: invalid, msg: `ipam.exclude: "10.1.2.4-10.1.2.9" is neither an IP address nor a CIDR`, details: "give addresses or CIDRs"},
 		{name: "resolvConf/relative", config: subnet(`"resolvConf": "resolv.conf"`), code: invalid, msg: `ipam.resolvConf: "resolv.conf" is not an absolute path`, details: path},
@@ -76,7 +80,7 @@ func ipamRoutes() []row {
 func TestKeysNotBuiltYet(t *testing.T) {
 	t.Parallel()
 	b := newTable(t)
-	const unsupported, chain = 2, "leave the key out, or chain the reference plugin that does it"
+	const unsupported, chain = 2, "leave the key out, or use the reference plugin that does it for this network"
 	var rows []row
 	for _, key := range []struct{ name, value string }{
 		{"ipMasq", `true`},
