@@ -86,7 +86,7 @@ func (u user) with(t *testing.T, h *nettest.Node, capabilities []string) string 
 	for _, c := range capabilities {
 		list += ",+" + strings.ToLower(strings.TrimPrefix(c, "CAP_"))
 	}
-	return script(t, h, "exec "+strings.ReplaceAll(u.setpriv, "CAPS", list)+" "+installed(t, h))
+	return nettest.Script(t, "exec "+strings.ReplaceAll(u.setpriv, "CAPS", list)+" "+installed(t, h))
 }
 
 // TestCapabilities: each verb passes with the capabilities of its row alone, and without any one

@@ -86,20 +86,7 @@ func installed(t testing.TB, h *nettest.Node) string {
 // wrapped is a program that does something and then becomes the plugin.
 func wrapped(t testing.TB, h *nettest.Node, format string, args ...any) string {
 	t.Helper()
-	return script(t, h, fmt.Sprintf(format, args...)+" "+nettest.Patchbay(t))
-}
-
-// script is a program of the shell's, for root. Another process writes it: a program that this
-// one has open for writing while a test beside forks is busy, and cannot be started.
-func script(t testing.TB, h *nettest.Node, command string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "patchbay")
-	write := h.Command("sh", "-c", `cat >"$0" && chmod 0700 "$0"`, path)
-	write.Stdin = strings.NewReader("#!/bin/sh\n" + command + "\n")
-	if out, err := write.CombinedOutput(); err != nil {
-		t.Fatalf("write a script: %v\n%s", err, out)
-	}
-	return path
+	return nettest.Script(t, fmt.Sprintf(format, args...)+" "+nettest.Patchbay(t))
 }
 
 // tree is everything below a directory of the host: type, mode, owner, and whatever is asked for.

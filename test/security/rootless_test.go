@@ -38,12 +38,12 @@ func TestRootlessCannot(t *testing.T) {
 	h := nettest.Host(t)
 	a := on(t, h, h.Container("web"), network())
 	plugin := installed(t, h)
-	a.call.Plugin = script(t, h, "exec setpriv "+strings.Join(unprivileged(plugin), " "))
+	a.call.Plugin = nettest.Script(t, "exec setpriv "+strings.Join(unprivileged(plugin), " "))
 	rootlessFails(t, a, types.Error{Code: 999, Msg: "open netlink socket: enter network namespace /run/netns/web: operation not permitted", Details: "a user namespace has them for its own network namespaces only"})
 
 	// A namespace of its own, but the host's /run.
 	own := "exec 9</proc/self/ns/net; exec unshare -n env CNI_NETNS=/proc/self/fd/9 " + plugin
-	a.call.Plugin = script(t, h, "exec setpriv "+strings.Join(unprivileged("sh", "-c", "'"+own+"'"), " "))
+	a.call.Plugin = nettest.Script(t, "exec setpriv "+strings.Join(unprivileged("sh", "-c", "'"+own+"'"), " "))
 	rootlessFails(t, a, types.Error{Code: 5, Msg: "make state directory: mkdir /run/patchbay: permission denied", Details: "a user namespace needs a /run of its own"})
 }
 
