@@ -248,7 +248,7 @@ func (a *adding) newRecord() *store.Record {
 		r.MAC = macText(a.cfg.MAC)
 	}
 	if a.chained != nil {
-		r.Role, r.HostLink, r.MAC = store.RoleChained, a.chained.host.Name, ""
+		r.Role, r.HostLink, r.HostIndex, r.MAC = store.RoleChained, a.chained.host.Name, a.chained.host.Index, ""
 	}
 	return r
 }

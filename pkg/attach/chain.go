@@ -60,7 +60,7 @@ func (a *adding) findChainLink() (*chainLink, error) {
 func (a *adding) chainAlive(r *store.Record) bool {
 	l, err1 := a.host.Link(r.HostLink)
 	b, err2 := a.host.Link(r.Bridge)
-	if err1 != nil || err2 != nil || l.Master != b.Index {
+	if err1 != nil || err2 != nil || l.Master != b.Index || r.HostIndex != 0 && l.Index != r.HostIndex {
 		return false
 	}
 	if r.NetnsCookie == a.sandbox.Cookie() {
@@ -76,7 +76,7 @@ func (a *adding) chainAlive(r *store.Record) bool {
 
 func (a *adding) plugChained() error {
 	// Before it is plugged in: it may be a port already when the rest of that fails.
-	a.undo.push(func() error { return a.host.ClearMaster(a.chained.host.Name, a.bridge.Name) })
+	a.undo.push(func() error { return a.host.ClearMaster(a.chained.host.Name, a.chained.host.Index, a.bridge.Name) })
 	return a.host.SetMaster(a.chained.host, a.bridge, a.cfg.HairpinMode)
 }
 

@@ -116,7 +116,7 @@ func (r *removal) unplug() error {
 	}
 	// A link of that name after a reboot is not the one that was plugged in before.
 	if record.Role == store.RoleChained && !newJudge(r.host).otherBoot(record) {
-		err = errors.Join(err, r.host.ClearMaster(record.HostLink, record.Bridge), flushChained(record))
+		err = errors.Join(err, r.host.ClearMaster(record.HostLink, record.HostIndex, record.Bridge), flushChained(record))
 	}
 	return err
 }

@@ -183,8 +183,9 @@ func (h *Host) setMaster(l *Link, master int) error {
 	return h.change(linkHeader{index: l.Index}, nl.NewRtAttr(unix.IFLA_MASTER, nl.Uint32Attr(uint32(master))))
 }
 
-// ClearMaster takes an interface out of the bridge, if it is a port of it.
-func (h *Host) ClearMaster(name, bridge string) error {
+// ClearMaster takes an interface out of the bridge, if it is a port of it and still the one of
+// that index: names are used again, indexes are not. Index 0 is any.
+func (h *Host) ClearMaster(name string, index int, bridge string) error {
 	l, err1 := h.byName(name)
 	b, err2 := h.byName(bridge)
 	if errors.Is(err1, ErrNotFound) || errors.Is(err2, ErrNotFound) {
@@ -193,7 +194,7 @@ func (h *Host) ClearMaster(name, bridge string) error {
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	if l.Master != b.Index {
+	if l.Master != b.Index || index != 0 && l.Index != index {
 		return nil
 	}
 	if err := h.setMaster(l, 0); err != nil {

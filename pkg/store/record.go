@@ -51,8 +51,9 @@ type Record struct {
 	NetnsCookie uint64       `json:"netnsCookie,omitempty"`
 	Bridge      string       `json:"bridge,omitempty"`
 	HostLink    string       `json:"hostLink,omitempty"`
-	Alias       string       `json:"alias,omitempty"` // of the host link, whole
-	MAC         string       `json:"mac,omitempty"`   // container end
+	HostIndex   int          `json:"hostIndex,omitempty"` // in a chain: another link may have the name later
+	Alias       string       `json:"alias,omitempty"`     // of the host link, whole
+	MAC         string       `json:"mac,omitempty"`       // container end
 	Addresses   []Address    `json:"addresses,omitempty"`
 	HostRoutes  []netip.Addr `json:"hostRoutes,omitempty"` // single addresses routed to the bridge
 	Routes      []Route      `json:"routes,omitempty"`     // in a chain: on an interface that stays

@@ -109,6 +109,26 @@ func TestChainDelAfterTheInterfaceIsGone(t *testing.T) {
 	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 }
 
+// TestChainDelLeavesAnotherOfTheName: the tap of a machine that ended is gone, the next machine has
+// one of the same name in the same bridge, and then comes the first one's DEL.
+func TestChainDelLeavesAnotherOfTheName(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	prev := tap(t, h)
+	first := chained(h, h.Container("first"), network(), prev)
+	first.add(t)
+	ip(t, h.Netns, "link del tap0")
+	ip(t, h.Netns, "tuntap add tap0 mode tap")
+	ip(t, h.Netns, "link set tap0 address 02:00:00:00:53:77 up")
+	second := chained(h, h.Container("second"), network(), prev)
+	second.add(t)
+	first.del(t)
+	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+	second.check(t)
+	second.del(t)
+	equal(t, "ports in the end", len(portsOf(t, h.Netns, "cni0")), 0)
+}
+
 // TestChainDelLeavesInterfaceInAnotherBridge, where somebody has moved it.
 func TestChainDelLeavesInterfaceInAnotherBridge(t *testing.T) {
 	t.Parallel()
