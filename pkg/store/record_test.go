@@ -27,6 +27,7 @@ const fullText = `{
   "netnsCookie": 9223372036854775808,
   "bridge": "br0",
   "hostLink": "veth0",
+  "hostIndex": 7,
   "alias": "patchbay:0 net/c1/eth0",
   "mac": "02:00:00:00:00:01",
   "addresses": [
