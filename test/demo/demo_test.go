@@ -3,6 +3,7 @@
 package demo
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,8 +22,9 @@ func demo(t *testing.T, prepare, script string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command("unshare", "--net", "--mount", "--propagation", "private",
-		"sh", "-c", prepare+" exec "+path).CombinedOutput()
+	cmd := exec.Command("unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", prepare+" exec "+path)
+	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8") // else the picture is what whoever runs this has a locale for
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", script, err, out)
 	}
