@@ -2,11 +2,11 @@
 // veth pairs, addresses, routes, forwarding, and the frames that announce a new container.
 // It never speaks nftables, reads or writes a state file, or knows what a CNI verb is.
 //
-//	host, err := link.OpenHost()                    // one socket pair in the host
+//	host, err := link.OpenHost()                    // one socket in the host
 //	sandbox, err := link.OpenSandbox(path, false)   // one in the container; the path is opened once
 //	bridge, err := host.EnsureBridge(spec)          // made or adopted
 //	err = host.Plug(sandbox, bridge, veth)          // the cable, its container end still down
-//	applied, err := sandbox.Up(setup)               // sysctls, addresses, up, routes
+//	applied, err := sandbox.Up(setup)               // sysctls, addresses, up, routes, and usable
 //	err = host.Unplug(name, alias)                  // and away again
 //
 // Be aware: nothing here undoes what it did; that is the caller's business, who knows what was
