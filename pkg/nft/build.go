@@ -1,0 +1,259 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Build makes what was missing when Publish said ErrNotBuilt, and publishes the entry: the chains of
+// its network, or the whole table anew, with what everybody has in it. The caller holds the lock
+// that all builders of this host take; everybody lists the entries of all attachments that are not
+// dead, and is asked only for a new table. ErrNewer and ErrForeign leave things as they are.
+func (r *Ruleset) Build(e Entry, everybody func() ([]Entry, error)) error {
+	err := r.Publish(e) // another builder may have had the lock before
+	if !errors.Is(err, ErrNotBuilt) {
+		return err
+	}
+	built, err := r.built()
+	if err != nil {
+		return err
+	}
+	if built == Schema() {
+		err = r.addChains(e)
+		if err == nil {
+			err = r.Publish(e)
+		}
+		if err == nil || !errors.Is(err, unix.ENOENT) && !errors.Is(err, ErrNotBuilt) {
+			return err
+		}
+	}
+	if built > Schema() {
+		return fmt.Errorf("table %s of nftables %w: it has version %d, this one knows versions up to %d", tableName, ErrNewer, built, Schema())
+	}
+	if err := r.Rebuild(everybody); err != nil {
+		return err
+	}
+	return r.Publish(e)
+}
+
+// Rebuild makes the table anew, whatever version it has, with what everybody has in it. Who was not
+// listed yet, and published while the table was built, is seen by a second look.
+func (r *Ruleset) Rebuild(everybody func() ([]Entry, error)) error {
+	if _, err := r.built(); err != nil {
+		return err
+	}
+	first, err := everybody()
+	if err != nil {
+		return err
+	}
+	if err := build(first); err != nil {
+		return err
+	}
+	second, err := everybody()
+	if err != nil {
+		return err
+	}
+	for _, e := range second {
+		if slices.ContainsFunc(first, func(f Entry) bool { return f.Owner == e.Owner }) {
+			continue
+		}
+		err = errors.Join(err, r.addChains(e), r.Publish(e))
+	}
+	return err
+}
+
+// built is the version of the table: 0 if there is none, ErrForeign if there is one without version.
+func (r *Ruleset) built() (int, error) {
+	chains, err := r.chains()
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range chains {
+		text, found := strings.CutPrefix(name, schemaChain)
+		if n, err := strconv.Atoi(text); found && err == nil && n > 0 {
+			return n, nil
+		}
+	}
+	has, err := r.HasTable()
+	if err == nil && has {
+		err = fmt.Errorf("table inet %s of nftables %w: it has no chain %sN", tableName, ErrForeign, schemaChain)
+	}
+	return 0, err
+}
+
+// HasTable reports whether there is a table of our name, whoever made it.
+func (r *Ruleset) HasTable() (bool, error) {
+	ae := netlink.NewAttributeEncoder()
+	ae.String(unix.NFTA_TABLE_NAME, tableName)
+	body, err := ae.Encode()
+	if err != nil {
+		return false, err
+	}
+	_, err = r.ask(unix.NFT_MSG_GETTABLE, 0, append(header(), body...))
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// chains are the names of those of the table.
+func (r *Ruleset) chains() ([]string, error) {
+	answers, err := r.ask(unix.NFT_MSG_GETCHAIN, netlink.Dump, header())
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list chains of nftables: %w", err)
+	}
+	var names []string
+	for _, answer := range answers {
+		var inTable, name string
+		err := eachAttribute(answer.Data[min(len(answer.Data), len(header())):], func(ad *netlink.AttributeDecoder) {
+			switch ad.Type() {
+			case unix.NFTA_CHAIN_TABLE:
+				inTable = ad.String()
+			case unix.NFTA_CHAIN_NAME:
+				name = ad.String()
+			}
+		})
+		if err != nil {
+			return nil, fmt.Errorf("read chains of nftables: %w", err)
+		}
+		if inTable == tableName {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (r *Ruleset) addChains(e Entry) error {
+	c, err := library()
+	if err != nil {
+		return err
+	}
+	defer closeLibrary(c)
+	networkChains(c, table(), e)
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("add chains of network %s to nftables: %w", e.Network, err)
+	}
+	return nil
+}
+
+// atOnce is how many elements go into one transaction: what the smallest send buffer holds.
+const atOnce = 400
+
+// chunks are the elements in pieces for one transaction each, every key once: of two owners of one
+// address, which only a host can have whose two networks share bridge and subnet, the first has it.
+func chunks(elements []element) iter.Seq2[int, []element] {
+	seen := map[string]bool{}
+	once := slices.DeleteFunc(elements, func(e element) bool {
+		key := e.set + string(e.key())
+		was := seen[key]
+		seen[key] = true
+		return was
+	})
+	return func(yield func(int, []element) bool) {
+		n := 0
+		for chunk := range slices.Chunk(once, atOnce) {
+			if !yield(n, chunk) {
+				return
+			}
+			n++
+		}
+	}
+}
+
+// fill adds elements to their maps, a hundred in a message: a list of more may not fit its length.
+func fill(c *nftables.Conn, t *nftables.Table, elements []element) error {
+	for _, name := range maps() {
+		var members []nftables.SetElement
+		for _, e := range elements {
+			if e.set == name {
+				members = append(members, nftables.SetElement{
+					Key: e.key(), Comment: e.comment,
+					VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: e.chain},
+				})
+			}
+		}
+		for hundred := range slices.Chunk(members, 100) {
+			if err := c.SetAddElements(&nftables.Set{Table: t, Name: name}, hundred); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// build replaces the table, if there is one, by a new one. It begins with an exclusive table: of two
+// builders one fails with EEXIST, and nothing is built twice. A table with more elements than one
+// transaction holds is filled by further ones.
+func build(entries []Entry) error {
+	c, err := library()
+	if err != nil {
+		return err
+	}
+	defer closeLibrary(c)
+	t := table()
+	c.AddTable(t)
+	c.DelTable(t)
+	c.CreateTable(t)
+	if err := skeleton(c, t, schemaChain+strconv.Itoa(Schema())); err != nil {
+		return fmt.Errorf("encode table of nftables: %w", err)
+	}
+	made := map[string]bool{}
+	var elements []element
+	for _, e := range entries {
+		if len(e.Addresses) > 0 && !made[e.masquerade()] {
+			networkChains(c, t, e)
+		}
+		made[e.masquerade()] = true
+		elements = append(elements, e.elements()...)
+	}
+	for i, chunk := range chunks(elements) {
+		if i > 0 {
+			if err := c.Flush(); err != nil {
+				return fmt.Errorf("build table %s of nftables: %w", tableName, lacking(err))
+			}
+		}
+		if err := fill(c, t, chunk); err != nil {
+			return fmt.Errorf("encode elements of nftables: %w", err)
+		}
+	}
+	if err := c.Flush(); err != nil {
+		return fmt.Errorf("build table %s of nftables: %w", tableName, lacking(err))
+	}
+	return nil
+}
+
+// lacking names what a kernel does not have that refuses a chain's type or an expression.
+func lacking(err error) error {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("%w with NAT (modules nf_tables, nft_chain_nat, nft_masq, nft_ct): %w", ErrUnsupported, err)
+	}
+	return err
+}
+
+func library() (*nftables.Conn, error) {
+	bound := func(c *netlink.Conn) error {
+		// The table of a large host; where more is not allowed, chunks go one by one.
+		_ = c.SetWriteBuffer(1 << 20)
+		return c.SetDeadline(time.Now().Add(answerTimeout))
+	}
+	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(bound))
+	if err != nil {
+		return nil, fmt.Errorf("open socket to nftables: %w", err)
+	}
+	return c, nil
+}
+
+func closeLibrary(c *nftables.Conn) { _ = c.CloseLasting() }

@@ -1,0 +1,95 @@
+package nft
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Entry is what one attachment has in the ruleset.
+type Entry struct {
+	Network     string         // name of the network, as CNI SPEC.md section 1 allows
+	Bridge      string         // interface that the container's packets come in by
+	Owner       string         // "patchbay:<hash> network/containerID/ifname"; what elements have as comment
+	Addresses   []netip.Prefix // masqueraded, each with the length of its subnet, which is not
+	Exclude     []netip.Prefix // destinations that see the container's own address
+	RandomFully bool           // choose the source port at random (masquerade fully-random)
+}
+
+// maxComment is what nft(8) gives the comment of an element.
+const maxComment = 128
+
+func (e Entry) comment() string { return e.Owner[:min(len(e.Owner), maxComment)] }
+
+// mark is the word of a comment that tells owners apart; what follows is for people.
+func mark(comment string) string {
+	word, _, _ := strings.Cut(comment, " ")
+	return word
+}
+
+// masquerade and invalid are the names of the two chains that an entry's elements lead to.
+func (e Entry) masquerade() string { return e.chain("masq_") }
+func (e Entry) invalid() string    { return e.chain("invalid_") }
+
+// chain is kind, the network's name as far as it fits (NFT_NAME_MAXLEN is 255), and a hash of all
+// that the chains depend on: of two networks, or two versions, that differ in it, each has its own.
+func (e Entry) chain(kind string) string {
+	const longest = 200
+	text := fmt.Sprint(Schema(), e.Network, e.exclusions(), e.RandomFully)
+	sum := sha256.Sum256([]byte(text))
+	return kind + e.Network[:min(len(e.Network), longest)] + "_" + hex.EncodeToString(sum[:4])
+}
+
+// exclusions are the destinations that are not masqueraded, in order, each said once: the subnets of
+// the addresses, what was excluded, and what is never routed to one place. Only those of the
+// families that the entry has addresses in.
+func (e Entry) exclusions() []netip.Prefix {
+	var all []netip.Prefix
+	for _, p := range slices.Concat(e.Addresses, e.Exclude, multicast()) {
+		if e.has(p.Addr().Is4()) {
+			all = append(all, p.Masked())
+		}
+	}
+	slices.SortFunc(all, comparePrefixes)
+	return slices.DeleteFunc(slices.Compact(all), func(p netip.Prefix) bool {
+		return slices.ContainsFunc(all, func(q netip.Prefix) bool { return q.Bits() < p.Bits() && q.Contains(p.Addr()) })
+	})
+}
+
+func (e Entry) has(is4 bool) bool {
+	return slices.ContainsFunc(e.Addresses, func(p netip.Prefix) bool { return p.Addr().Is4() == is4 })
+}
+
+func multicast() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("224.0.0.0/4"), netip.MustParsePrefix("ff00::/8")}
+}
+
+func comparePrefixes(a, b netip.Prefix) int {
+	if c := a.Addr().Compare(b.Addr()); c != 0 {
+		return c
+	}
+	return a.Bits() - b.Bits()
+}
+
+// elements are those of the entry: for each address one that masquerades, and one for packets that
+// belong to no connection.
+func (e Entry) elements() []element {
+	var all []element
+	for _, p := range e.Addresses {
+		addr := p.Addr()
+		for _, to := range []struct{ maps, chain string }{{"masq", e.masquerade()}, {"invalid", e.invalid()}} {
+			all = append(all, element{set: to.maps + family(addr.Is4()), bridge: e.Bridge, address: addr, chain: to.chain, comment: e.comment()})
+		}
+	}
+	return all
+}
+
+func family(is4 bool) string {
+	if is4 {
+		return "4"
+	}
+	return "6"
+}

@@ -1,0 +1,77 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// Missing says what an entry has lost, one sentence each; nothing if all is as Publish left it. It
+// changes nothing.
+func (r *Ruleset) Missing(e Entry) ([]string, error) {
+	built, err := r.built()
+	if errors.Is(err, ErrForeign) || errors.Is(err, ErrUnsupported) {
+		return []string{err.Error()}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if built == 0 {
+		return []string{fmt.Sprintf("table inet %s of nftables is gone, which masquerades %s", tableName, e.Addresses)}, nil
+	}
+	if built > Schema() {
+		return nil, nil // a newer patchbay's, whose form this one cannot judge
+	}
+	lost, err := r.missingElements(e)
+	if err != nil || len(lost) > 0 {
+		return lost, err
+	}
+	return r.missingRules(e)
+}
+
+func (r *Ruleset) missingElements(e Entry) ([]string, error) {
+	there, err := r.find(e.elements())
+	if err != nil {
+		return nil, err
+	}
+	var lost []string
+	for _, w := range e.elements() {
+		i := slices.IndexFunc(there, func(t element) bool { return t.set == w.set && t.address == w.address })
+		switch {
+		case i < 0:
+			lost = append(lost, fmt.Sprintf("map %s of nftables has lost %s . %s", w.set, w.bridge, w.address))
+		case mark(there[i].comment) != mark(w.comment):
+			lost = append(lost, fmt.Sprintf("map %s of nftables has %s . %s for %q", w.set, w.bridge, w.address, there[i].comment))
+		case there[i].chain != w.chain:
+			lost = append(lost, fmt.Sprintf("map %s of nftables sends %s . %s to chain %s, not %s", w.set, w.bridge, w.address, there[i].chain, w.chain))
+		}
+	}
+	return lost, nil
+}
+
+// missingRules counts the rules that the entry's packets meet.
+func (r *Ruleset) missingRules(e Entry) ([]string, error) {
+	c, err := library()
+	if err != nil {
+		return nil, err
+	}
+	defer closeLibrary(c)
+	own := len(e.exclusions()) + 1
+	var lost []string
+	for _, want := range []struct {
+		chain string
+		rules int
+	}{{"forward", 2}, {"postrouting", 2}, {e.masquerade(), own}, {e.invalid(), own}} {
+		rules, err := c.GetRules(table(), &nftables.Chain{Name: want.chain})
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return nil, fmt.Errorf("list chain %s of nftables: %w", want.chain, err)
+		}
+		if len(rules) != want.rules {
+			lost = append(lost, fmt.Sprintf("chain %s of nftables has %d rules, not %d", want.chain, len(rules), want.rules))
+		}
+	}
+	return lost, nil
+}

@@ -1,0 +1,131 @@
+package nft_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
+)
+
+// entry is an attachment's, its owner marked by the name's bytes.
+func entry(network, bridge, name string, addresses ...string) nft.Entry {
+	e := nft.Entry{Network: network, Bridge: bridge, Owner: fmt.Sprintf("patchbay:%012x %s/%s/eth0", name, network, name)}
+	for _, a := range addresses {
+		e.Addresses = append(e.Addresses, netip.MustParsePrefix(a))
+	}
+	return e
+}
+
+func only(entries ...nft.Entry) func() ([]nft.Entry, error) {
+	return func() ([]nft.Entry, error) { return entries, nil }
+}
+
+// host is a host whose table the test may leave: what it holds is what the test looks at.
+func host(t *testing.T) *nettest.Node {
+	h := nettest.Host(t)
+	nettest.Need(t, nettest.Tool("nft"))
+	h.Allow("nft ")
+	return h
+}
+
+// in opens the ruleset of a host.
+func in(t *testing.T, h *nettest.Node) *nft.Ruleset {
+	t.Helper()
+	var r *nft.Ruleset
+	var err error
+	h.Do(func() { r, err = nft.Open() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	return r
+}
+
+// inHost runs what opens sockets of its own.
+func inHost(h *nettest.Node, run func() error) (err error) {
+	h.Do(func() { err = run() })
+	return err
+}
+
+func list(t *testing.T, h *nettest.Node) string { return h.Run(t, "nft", "list", "ruleset") }
+
+func TestPublishNeedsBuild(t *testing.T) {
+	h := host(t)
+	r := in(t, h)
+	e := entry("net", "cni0", "a", "10.1.2.3/24", "2001:db8::3/64")
+	if err := r.Publish(e); !errors.Is(err, nft.ErrNotBuilt) {
+		t.Fatalf("without a table: got %v, want ErrNotBuilt", err)
+	}
+	if got := list(t, h); got != "" {
+		t.Fatalf("a refused Publish left:\n%s", got)
+	}
+	if err := inHost(h, func() error { return r.Build(e, only(e)) }); err != nil {
+		t.Fatal(err)
+	}
+	before := list(t, h)
+	for _, line := range []string{
+		`"cni0" . 10.1.2.3 comment "patchbay:` + fmt.Sprintf("%012x", "a") + ` net/a/eth0" : jump masq_net_`,
+		`"cni0" . 2001:db8::3 comment`, "ip daddr 10.1.2.0/24 return", "ip6 daddr 2001:db8::/64 return", "ip daddr 224.0.0.0/4 return",
+		"chain schema_1 {",
+	} {
+		if !strings.Contains(before, line) {
+			t.Errorf("%q is not in\n%s", line, before)
+		}
+	}
+	other := entry("net", "cni0", "b", "10.1.2.4/24", "2001:db8::4/64")
+	if err := r.Publish(other); err != nil {
+		t.Fatalf("Publish where all is built: %v", err)
+	}
+	if list(t, h) == before {
+		t.Error("Publish changed nothing")
+	}
+	if err := r.Withdraw(other); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, h); got != before {
+		t.Errorf("after Withdraw\n%s\nbefore\n%s", got, before)
+	}
+	t.Log(before)
+}
+
+func TestMissing(t *testing.T) {
+	h := host(t)
+	r := in(t, h)
+	e := entry("net", "cni0", "a", "10.1.2.3/24")
+	if err := inHost(h, func() error { return r.Build(e, only(e)) }); err != nil {
+		t.Fatal(err)
+	}
+	missing := func() (lost []string) {
+		t.Helper()
+		err := inHost(h, func() (err error) { lost, err = r.Missing(e); return err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return lost
+	}
+	if got := missing(); len(got) > 0 {
+		t.Fatalf("nothing is missing, got %q", got)
+	}
+	for _, tc := range []struct{ break_, want string }{
+		{"flush map inet patchbay masq4", "map masq4 of nftables has lost cni0 . 10.1.2.3"},
+		{"flush chain inet patchbay postrouting", "chain postrouting of nftables has 0 rules, not 2"},
+		{"delete table inet patchbay", "table inet patchbay of nftables is gone"},
+	} {
+		h.Run(t, "nft", tc.break_)
+		got := missing()
+		if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, tc.want) }) {
+			t.Errorf("after nft %s: got %q, want %q", tc.break_, got, tc.want)
+		}
+		if err := inHost(h, func() error { return r.Rebuild(only(e)) }); err != nil {
+			t.Fatalf("rebuild after nft %s: %v", tc.break_, err)
+		}
+		if got := missing(); len(got) > 0 {
+			t.Errorf("after Rebuild: %q", got)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Withdraw removes an entry's elements, those that are there and carry the mark of its owner. The
+// chains stay. A missing element, table or nf_tables is no error: nothing is left of the entry.
+func (r *Ruleset) Withdraw(e Entry) error {
+	return r.remove(func() ([]element, error) { return r.find(e.elements()) }, e.Owner)
+}
+
+// WithdrawOwner is Withdraw for when nothing but the owner's mark is known: it looks through all
+// elements. Owner is a comment, or its first word.
+func (r *Ruleset) WithdrawOwner(owner string) error {
+	return r.remove(r.list, owner)
+}
+
+// remove asks again when an element went away between the look and the transaction: one missing
+// element makes the kernel refuse all of it, and DESTROYSETELEM, which does not mind, is as young
+// as Linux 6.3.
+func (r *Ruleset) remove(look func() ([]element, error), owner string) error {
+	const tries = 5
+	var err error
+	for range tries {
+		var there []element
+		if there, err = look(); errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+			return nil // without nf_tables nobody has an element
+		}
+		if err != nil {
+			return err
+		}
+		there = slices.DeleteFunc(there, func(e element) bool { return mark(e.comment) != mark(owner) })
+		if err = r.delete(there); !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	return err
+}
+
+func (r *Ruleset) delete(elements []element) error {
+	messages, err := deletions(elements)
+	if err != nil || len(messages) == 0 {
+		return err
+	}
+	if err := r.commit(messages); err != nil {
+		return fmt.Errorf("remove elements of nftables: %w", err)
+	}
+	return nil
+}
+
+func deletions(elements []element) ([]netlink.Message, error) {
+	messages := make([]netlink.Message, 0, len(elements))
+	for _, e := range elements {
+		body, err := e.message(false)
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, message(unix.NFT_MSG_DELSETELEM, netlink.Acknowledge, body))
+	}
+	return messages, nil
+}
+
+// list returns every element of the table's maps.
+func (r *Ruleset) list() ([]element, error) {
+	if has, err := r.HasTable(); err != nil || !has {
+		return nil, err
+	}
+	var all []element
+	for _, set := range maps() {
+		ae := netlink.NewAttributeEncoder()
+		ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
+		ae.String(unix.NFTA_SET_ELEM_LIST_SET, set)
+		body, err := ae.Encode()
+		if err != nil {
+			return nil, err
+		}
+		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, netlink.Dump, append(header(), body...))
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list map %s of nftables: %w", set, err)
+		}
+		for _, answer := range answers {
+			found, err := decodeElements(answer.Data)
+			if err != nil {
+				return nil, fmt.Errorf("read map %s of nftables: %w", set, err)
+			}
+			for i := range found {
+				found[i].set = set
+			}
+			all = append(all, found...)
+		}
+	}
+	return all, nil
+}
