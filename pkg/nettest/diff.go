@@ -13,7 +13,8 @@ type Mode string
 
 // The oracle's two modes. Attachment lets scaffolding stay: new bridges with
 // all that is theirs, new addresses and routes of old ones, forwarding switched
-// on, state directories, lock and cursor files, the sticky memory. CleanHost
+// on, state directories, lock and cursor files, the sticky memory, the table of
+// nftables without its elements. CleanHost
 // lets nothing differ.
 const (
 	Attachment Mode = "attachment"
@@ -135,6 +136,8 @@ func (d differ) permitted(c change) bool {
 		return c.after.value == "1" && (base == "forwarding" || base == "ip_forward")
 	case "file":
 		return permittedFile(name, c)
+	case "nft":
+		return c.came() && permittedRule(name)
 	}
 	return false
 }
@@ -155,6 +158,11 @@ func (d differ) isBridge(link string) bool {
 	return d.after.facts["link "+link].value == "bridge"
 }
 
+// permittedRule permits our table, its chains with their rules, and its maps; not their elements.
+func permittedRule(object string) bool {
+	return strings.Contains(object, `"table":"patchbay"`) || object == `{"table":{"family":"inet","name":"patchbay"}}`
+}
+
 // permittedFile permits new directories, a new life, locks, cursors and sticky memory.
 func permittedFile(path string, c change) bool {
 	base := filepath.Base(path)
@@ -163,7 +171,7 @@ func permittedFile(path string, c change) bool {
 		return true
 	case base == "lock", strings.HasPrefix(base, "last_reserved_ip."):
 		return true
-	case base == ".life": // of a state directory: made once
+	case base == ".life", base == ".ruleset", filepath.Base(filepath.Dir(path)) == ".elsewhere": // made once
 		return c.came()
 	}
 	return strings.HasPrefix(path, "/var/lib/patchbay/sticky/")

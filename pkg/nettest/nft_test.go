@@ -1,6 +1,9 @@
 package nettest
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestOracleNoticesRules needs the nft program, without which the oracle does
 // not look at rules.
@@ -13,4 +16,20 @@ func TestOracleNoticesRules(t *testing.T) {
 		h.Run(t, "nft", "add", "table", "inet", "leak")
 	})
 	checkSaid(t, r, `+ nft {"table":{"family":"inet","name":"leak"}}: 1`)
+}
+
+// An attachment may leave our table, but no element in it.
+func TestOracleNoticesElements(t *testing.T) {
+	t.Parallel()
+	Need(t, Tool("nft"), NFTables)
+	r := record(t, func(t testing.TB) {
+		h := Host(t)
+		h.oracle.wait = 0
+		h.Run(t, "nft", "add table inet patchbay; add chain inet patchbay c; add map inet patchbay m { type ipv4_addr : verdict; }; "+
+			"add element inet patchbay m { 10.1.2.3 comment \"lost\" : jump c }")
+	})
+	checkSaid(t, r, `+ nft element patchbay m `)
+	if strings.Contains(r.said(), `"chain"`) {
+		t.Errorf("the oracle complains of what may stay: %s", r.said())
+	}
 }

@@ -47,17 +47,43 @@ func rulesetFacts(out []byte) (map[string]fact, error) {
 		if _, ok := object["metainfo"]; ok {
 			continue
 		}
-		text, err := json.Marshal(stable(object))
-		if err != nil {
-			return nil, fmt.Errorf("read ruleset: %w", err)
+		for _, part := range parts(object) {
+			text, err := json.Marshal(stable(part.value))
+			if err != nil {
+				return nil, fmt.Errorf("read ruleset: %w", err)
+			}
+			times[part.of+string(text)]++
 		}
-		times["nft "+string(text)]++
 	}
 	facts := make(map[string]fact, len(times))
 	for text, n := range times {
 		facts[text] = fact{value: strconv.Itoa(n)}
 	}
 	return facts, nil
+}
+
+// part is what is stated of an object by itself.
+type part struct {
+	of    string // "nft " or "nft element <table> <set> "
+	value any
+}
+
+// parts are an object without its elements, and each of the elements: an attachment leaves the one
+// and takes the others away.
+func parts(object map[string]any) []part {
+	all := []part{{"nft ", object}}
+	for _, kind := range []string{"set", "map"} {
+		set, ok := object[kind].(map[string]any)
+		if !ok {
+			continue
+		}
+		elements, _ := set["elem"].([]any)
+		delete(set, "elem")
+		for _, e := range elements {
+			all = append(all, part{fmt.Sprintf("nft element %v %v ", set["table"], set["name"]), e})
+		}
+	}
+	return all
 }
 
 // stable drops what changes without anyone changing a rule.
