@@ -10,6 +10,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -26,6 +27,7 @@ type adding struct {
 	bridge  *link.Bridge   // as seen last; nil as long as there is none
 	on      []netip.Prefix // addresses of the bridge as seen last
 	chained *chainLink     // nil unless another plugin made the interface
+	rules   *nft.Ruleset   // nil unless the network needs it
 	routes  []link.Route
 	undo    undo
 }
@@ -47,7 +49,7 @@ func Add(ctx context.Context, req Request, out io.Writer) (err error) {
 	a := &adding{req: req, cfg: cfg, names: namesOf(req.key(cfg.Name))}
 	defer a.close()
 	defer a.undo.onError(&err)
-	return inTurn(ctx, a.look, a.reserve, a.plug, a.up, func(context.Context) error { return a.print(out) })
+	return inTurn(ctx, a.look, a.reserve, a.plug, a.publish, a.up, func(context.Context) error { return a.print(out) })
 }
 
 func (a *adding) close() {
@@ -56,6 +58,9 @@ func (a *adding) close() {
 	}
 	if a.sandbox != nil {
 		a.sandbox.Close()
+	}
+	if a.rules != nil {
+		a.rules.Close()
 	}
 	if a.host != nil {
 		a.host.Close()
@@ -75,6 +80,9 @@ func (a *adding) look(ctx context.Context) (err error) {
 		return err
 	}
 	if err := a.lookForName(); err != nil {
+		return err
+	}
+	if err := a.openRules(); err != nil {
 		return err
 	}
 	if a.cfg.PrevResult != nil {
@@ -196,6 +204,7 @@ func (a *adding) alive() error {
 func (a *adding) reserve(ctx context.Context) error {
 	a.record = a.newRecord()
 	a.undo.push(func() error { return a.forget(ctx) })
+	a.undo.push(a.withdraw)
 	if a.cfg.IPAM == nil {
 		return a.state.Save(a.record)
 	}
@@ -224,7 +233,8 @@ func (a *adding) routeGateways() error {
 			a.record.HostRoutes = append(a.record.HostRoutes, address.Address.Addr())
 		}
 	}
-	if len(a.record.HostRoutes) == 0 && len(a.cfg.IPAM.Gateways) == 0 {
+	a.planMasquerade()
+	if len(a.record.HostRoutes) == 0 && len(a.cfg.IPAM.Gateways) == 0 && a.record.Masquerade == nil {
 		return nil
 	}
 	return a.state.Save(a.record)
@@ -239,10 +249,19 @@ func (a *adding) forget(ctx context.Context) error {
 	return a.state.Forget()
 }
 
+// withdraw is undone after the cable is gone: who builds the ruleset anew lists the living.
+func (a *adding) withdraw() error {
+	if a.record.Masquerade == nil {
+		return nil
+	}
+	return withdraw(a.record)
+}
+
 func (a *adding) newRecord() *store.Record {
 	r := newRecord(a.req, a.cfg, store.RolePort)
 	r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie()
 	r.Bridge, r.HostLink, r.Alias = a.cfg.Bridge, a.names.hostLink, a.names.alias
+	r.Hairpin, r.Gateway = a.cfg.HairpinMode, a.cfg.IsGateway
 	r.MAC = macText(a.names.mac)
 	if a.cfg.MAC != nil {
 		r.MAC = macText(a.cfg.MAC)

@@ -17,7 +17,8 @@ import (
 
 // DriftError is what CHECK found: how the kernel differs from what it should be.
 type DriftError struct {
-	Found []string // each a sentence; at least one
+	Found      []string // each a sentence; at least one
+	Reloadable bool     // `patchbay reload` mends some of it, and touches no container
 }
 
 // Error is the first difference.
@@ -31,6 +32,8 @@ type checking struct {
 	sandbox *link.Sandbox
 	record  *store.Record
 	found   []string
+
+	reloadable bool // patchbay reload mends some of it
 }
 
 func (c *checking) differ(format string, args ...any) {
@@ -62,7 +65,7 @@ func Check(ctx context.Context, req Request) error {
 	if err != nil || len(c.found) == 0 {
 		return err
 	}
-	return &DriftError{Found: c.found}
+	return &DriftError{Found: c.found, Reloadable: c.reloadable}
 }
 
 // state looks at what is on disk.
@@ -117,7 +120,7 @@ func (c *checking) kernel() (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.cable(bridge), c.forwarding())
+	return errors.Join(c.cable(bridge), c.forwarding(), c.ruleset())
 }
 
 // bridge looks at the bridge and its gateway addresses; nil if there is none.
@@ -234,7 +237,10 @@ func (c *checking) interfaceOf(name, sandbox string) *types100.Interface {
 
 // details are the other differences and the remedy, for the details of the CNI error.
 func (e *DriftError) details() string {
-	const fix = "the attachment is not as ADD left it: DEL and ADD it again"
+	fix := "the attachment is not as ADD left it: DEL and ADD it again"
+	if e.Reloadable {
+		fix = "the attachment is not as ADD left it: run patchbay reload on this host, or DEL and ADD it again"
+	}
 	if len(e.Found) == 1 {
 		return fix
 	}

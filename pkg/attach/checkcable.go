@@ -63,6 +63,7 @@ func onePair(a, b *link.Link) bool { return a.Peer == b.Index && b.Peer == a.Ind
 
 func (c *checking) port(b *link.Bridge, l *link.Link) {
 	if l.Master != b.Index {
+		c.reloadable = true
 		c.differ("host link %s is not plugged into bridge %s", l.Name, b.Name)
 		return
 	}

@@ -65,7 +65,7 @@ func (r *removal) run(ctx context.Context) error {
 	if r.state.Broken != nil {
 		warn("record %s: %v; removing what is found without it", r.state.Path(), r.state.Broken)
 	}
-	if err := r.unplug(); err != nil {
+	if err := r.clear(ctx); err != nil {
 		return err
 	}
 	if err := r.release(ctx); err != nil {

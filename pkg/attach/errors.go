@@ -10,6 +10,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -21,6 +22,8 @@ const (
 	CodeForeignLink    = 104 // an interface of the derived name belongs to somebody else
 	CodeAddressClash   = 105 // the bridge has other addresses than the network's gateway
 	CodeDrift          = 106 // CHECK: the kernel is not what it should be
+	CodeAddressTaken   = 107 // another living attachment has the address on the same bridge
+	CodeRuleset        = 108 // nftables is not there, or its table patchbay is not one that can be used
 )
 
 var (
@@ -59,6 +62,11 @@ func causes() []cause {
 		{link.ErrDADFailed, types.ErrTryAgainLater, "find the host that uses the address (ip neigh), or exclude the address in ipam.exclude"},
 		{link.ErrRouteExists, types.ErrInvalidNetworkConfig, "give the route another priority: the container has one through another network"},
 		{link.ErrExists, types.ErrInvalidEnvironmentVariables, "use another CNI_IFNAME, or remove the interface from the namespace"},
+		{nft.ErrTaken, CodeAddressTaken, "give each of the two networks a subnet of its own, or a bridge of its own; patchbay show tells who is attached"},
+		{nft.ErrNewer, CodeRuleset, "install the newer patchbay again, or let this one build the table anew: patchbay reload"},
+		{nft.ErrForeign, CodeRuleset, "rename or remove that table (nft delete table inet patchbay), if nobody needs it"},
+		{nft.ErrUnsupported, CodeRuleset, "load the modules as root of the host (modprobe nf_tables nft_chain_nat nft_masq nft_ct), or set ipMasq to false"},
+		{nft.ErrNotBuilt, CodeRuleset, "another program removes the table; see who does (nft monitor), then patchbay reload"},
 		{store.ErrBusy, types.ErrTryAgainLater, "wait for the other process to end, then call again"},
 		{store.ErrExhausted, types.ErrTryAgainLater, "delete containers that are not needed, or add a range to ipam.ranges"},
 		{store.ErrRequested, types.ErrInvalidNetworkConfig, "ask for a free address within ipam.ranges, or for none"},

@@ -50,6 +50,7 @@ type Config struct {
 	MAC                       net.HardwareAddr // container end; nil: derived
 	DNS                       types.DNS        // replaces IPAM's when not empty
 	IPAM                      *IPAM            // nil: a network of layer 2 only
+	Masq                      *Masq            // nil: containers keep their addresses
 	Args                      Args
 	PrevResult                *types100.Result // nil unless the runtime passed one
 }

@@ -134,6 +134,7 @@ func (d *decoder) bridge(top section, c *Config) {
 	c.EnableDAD = d.flag(top, "enabledad")
 	c.DisableContainerInterface = d.flag(top, "disableContainerInterface")
 	c.MTU = d.number(top, "mtu", minMTU, maxMTU)
+	c.Masq = d.masq(top)
 	if c.Bridge == "" {
 		c.Bridge = DefaultBridge
 	}

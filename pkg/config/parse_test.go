@@ -157,8 +157,8 @@ func TestParseCase(t *testing.T) {
 		several.MTU = 1401
 		accepts(t, conf(`"mTU": 1403, "MTU": 1401, "Mtu": 1402`), "", several)
 	}
-	refuses(t, conf(`"IPMASQ": true`), "", &Error{
-		Kind: Unsupported, Msg: "ipMasq: true is not supported by this version",
+	refuses(t, conf(`"PORTISOLATION": true`), "", &Error{
+		Kind: Unsupported, Msg: "portIsolation: true is not supported by this version",
 		Details: "leave the key out, or use the reference plugin that does it for this network",
 	})
 }
@@ -255,7 +255,6 @@ func TestParseDNS(t *testing.T) {
 // What is not done yet is refused with any value that asks for it, and passes with its zero.
 func TestParseNotYet(t *testing.T) {
 	asks := map[string]string{
-		"ipMasq": `true`, "ipMasqBackend": `"nftables"`, "masqExclude": `["10.0.0.0/8"]`, "randomFully": `true`,
 		"vlan": `100`, "vlanTrunk": `[{"id":5}]`, "preserveDefaultVlan": `true`, "macspoofchk": `true`, "portIsolation": `true`,
 		"sysctl": `{"net.ipv4.conf.IFNAME.arp_filter":"1"}`, "mac": `"02:00:00:00:00:01"`, "promisc": `true`, "allmulti": `true`, "txQLen": `1000`,
 		"ingressPolicy": `"same-bridge"`, "firewall": `"auto"`, "snat": `true`, "masqAll": `true`, "markMasqBit": `13`, "hostLocalhost": `true`, "backend": `"iptables"`,

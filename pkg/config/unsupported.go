@@ -9,7 +9,6 @@ import (
 // zero value they ask for nothing and pass.
 func notYet() []string {
 	return []string{
-		"ipMasq", "ipMasqBackend", "masqExclude", "randomFully",
 		"vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk", "portIsolation",
 		"sysctl", "mac", "promisc", "allmulti", "txQLen",
 		"ingressPolicy", "firewall", "snat", "masqAll", "markMasqBit", "hostLocalhost", "backend",

@@ -20,10 +20,12 @@ var ErrBusy = errors.New("in use by another process")
 
 // lock takes an exclusive flock, or closes the file. It ends with ErrBusy after LockTimeout
 // and with ctx's error when that is done first.
-func lock(ctx context.Context, f *os.File) error {
-	err := flock(f, unix.LOCK_EX|unix.LOCK_NB)
+func lock(ctx context.Context, f *os.File) error { return lockAs(ctx, f, unix.LOCK_EX) }
+
+func lockAs(ctx context.Context, f *os.File, how int) error {
+	err := flock(f, how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) && ctx.Err() == nil {
-		return wait(ctx, f)
+		return wait(ctx, f, how)
 	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ctx.Err()
@@ -37,12 +39,12 @@ func lock(ctx context.Context, f *os.File) error {
 // wait is for a lock that somebody has. flock(2) knows no deadline, so a goroutine waits; if it
 // never returns it ends with the process, and if it gets what nobody wants any more, it closes
 // the file: not before, because the number would be another file's while flock still uses it.
-func wait(ctx context.Context, f *os.File) error {
+func wait(ctx context.Context, f *os.File, how int) error {
 	locked := make(chan error)
 	given := make(chan struct{})
 	defer close(given)
 	go func() {
-		err := flock(f, unix.LOCK_EX)
+		err := flock(f, how)
 		select {
 		case locked <- err:
 		case <-given:

@@ -58,6 +58,9 @@ type Record struct {
 	HostRoutes  []netip.Addr `json:"hostRoutes,omitempty"` // single addresses routed to the bridge
 	Routes      []Route      `json:"routes,omitempty"`     // in a chain: on an interface that stays
 	DataDir     string       `json:"dataDir,omitempty"`    // of the address files; empty without IPAM
+	Masquerade  *Masquerade  `json:"masquerade,omitempty"` // nil: nothing of it is in the ruleset
+	Hairpin     bool         `json:"hairpin,omitempty"`    // of the bridge port
+	Gateway     bool         `json:"gateway,omitempty"`    // the bridge has the gateways of Addresses
 	Pod         *Pod         `json:"pod,omitempty"`
 }
 
@@ -67,6 +70,13 @@ type Route struct {
 	GW       netip.Addr   `json:"gw,omitzero"`
 	Priority int          `json:"priority,omitempty"`
 	Table    int          `json:"table,omitempty"`
+}
+
+// Masquerade is what the ruleset does with what comes from an attachment.
+type Masquerade struct {
+	Addresses   []netip.Prefix `json:"addresses"`         // that leave with the host's address, with the length of their subnets
+	Exclude     []netip.Prefix `json:"exclude,omitempty"` // destinations that see the container's own
+	RandomFully bool           `json:"randomFully,omitempty"`
 }
 
 // Pod is what Kubernetes says in CNI_ARGS.

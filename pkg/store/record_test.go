@@ -54,6 +54,17 @@ const fullText = `{
     }
   ],
   "dataDir": "/data",
+  "masquerade": {
+    "addresses": [
+      "10.1.2.3/24"
+    ],
+    "exclude": [
+      "10.0.0.0/8"
+    ],
+    "randomFully": true
+  },
+  "hairpin": true,
+  "gateway": true,
   "pod": {
     "namespace": "default",
     "name": "web",

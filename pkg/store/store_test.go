@@ -216,6 +216,11 @@ func fullRecord() *Record {
 		Addresses:  []Address{{Address: prefix("10.1.2.3/24"), Gateway: addr("10.1.2.1")}, {Address: prefix("2001:db8::3/128")}},
 		HostRoutes: []netip.Addr{addr("2001:db8::3")},
 		Routes:     []Route{{Dst: prefix("0.0.0.0/0"), GW: addr("10.1.2.1"), Priority: 100, Table: 7}, {Dst: prefix("::/0")}},
-		DataDir:    "/data", Pod: &Pod{Namespace: "default", Name: "web", UID: "u"},
+		DataDir:    "/data",
+		Masquerade: &Masquerade{
+			Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/24")},
+			Exclude:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, RandomFully: true,
+		},
+		Hairpin: true, Gateway: true, Pod: &Pod{Namespace: "default", Name: "web", UID: "u"},
 	}
 }

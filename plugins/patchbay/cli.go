@@ -18,7 +18,7 @@ type command struct {
 	run               func(out io.Writer) error
 }
 
-func commands() []command { return []command{showCommand(), versionCommand()} }
+func commands() []command { return []command{showCommand(), reloadCommand(), versionCommand()} }
 
 // runCommand runs the command for people that args name; it returns the exit code.
 func runCommand(args []string) int {

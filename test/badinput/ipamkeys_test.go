@@ -83,8 +83,6 @@ func TestKeysNotBuiltYet(t *testing.T) {
 	const unsupported, chain = 2, "leave the key out, or use the reference plugin that does it for this network"
 	var rows []row
 	for _, key := range []struct{ name, value string }{
-		{"ipMasq", `true`},
-		{"ipMasqBackend", `"nftables"`},
 		{"vlan", `100`},
 		{"vlanTrunk", `[{"id":5}]`},
 		{"macspoofchk", `true`},

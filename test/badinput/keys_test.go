@@ -39,6 +39,11 @@ func wrongTypes() []row {
 		{name: "hairpinMode/wrong type", config: network(`"hairpinMode": "yes"`), code: invalid, msg: `hairpinMode: want true or false, got "yes"`, details: flag},
 		{name: "promiscMode/wrong type", config: network(`"promiscMode": 0`), code: invalid, msg: `promiscMode: want true or false, got 0`, details: flag},
 		{name: "enabledad/wrong type", config: network(`"enabledad": {}`), code: invalid, msg: `enabledad: want true or false, got {}`, details: flag},
+		{name: "ipMasq/wrong type", config: network(`"ipMasq": "yes"`), code: invalid, msg: `ipMasq: want true or false, got "yes"`, details: flag},
+		{name: "ipMasqBackend/wrong type", config: network(`"ipMasqBackend": true`), code: invalid, msg: `ipMasqBackend: want a text, got true`, details: text},
+		{name: "masqExclude/wrong type", config: network(`"masqExclude": "10.0.0.0/8"`), code: invalid, msg: `masqExclude: want a list of texts, got "10.0.0.0/8"`, details: texts},
+		{name: "masqFamilies/wrong type", config: network(`"masqFamilies": "ipv4"`), code: invalid, msg: `masqFamilies: want a list of texts, got "ipv4"`, details: texts},
+		{name: "randomFully/wrong type", config: network(`"randomFully": 1`), code: invalid, msg: `randomFully: want true or false, got 1`, details: flag},
 		{
 			name: "disableContainerInterface/wrong type", config: network(`"disableContainerInterface": "no"`),
 			code: invalid, msg: `disableContainerInterface: want true or false, got "no"`, details: flag,
@@ -114,6 +119,11 @@ func outOfRange() []row {
 			name: "mtu/out of range: beyond integers", config: network(`"mtu": 18446744073709551616`),
 			code: invalid, msg: `mtu: want a whole number, got 18446744073709551616`, details: "give a whole number",
 		},
+		{name: "masqExclude/out of range: text", config: network(`"ipMasq": true, "masqExclude": ["10.0.0.0/8", "lan"]`), code: invalid, msg: `masqExclude: "lan" is neither an IP address nor a CIDR`, details: "give addresses or CIDRs"},
+		{name: "masqExclude/out of range: length", config: network(`"masqExclude": ["10.0.0.0/33"]`), code: invalid, msg: `masqExclude: "10.0.0.0/33" is neither an IP address nor a CIDR`, details: "give addresses or CIDRs"},
+		{name: "masqExclude/out of range: zone", config: network(`"masqExclude": ["fe80::1%eth0"]`), code: invalid, msg: `masqExclude: "fe80::1%eth0" is neither an IP address nor a CIDR`, details: "give addresses or CIDRs"},
+		{name: "masqFamilies/out of range", config: network(`"masqFamilies": ["ipv4", "ipx"]`), code: invalid, msg: `masqFamilies: "ipx" is no family`, details: `give a list of "ipv4" and "ipv6"`},
+		{name: "ipMasqBackend/out of range", config: network(`"ipMasqBackend": "ebtables"`), code: invalid, msg: `ipMasqBackend: "ebtables" is not known`, details: `give "nftables" or "iptables"`},
 		{
 			name: "dns.nameservers/out of range", config: network(`"dns": {"nameservers": ["192.0.2.53", "dns.example.org"]}`),
 			code: invalid, msg: `dns.nameservers: "dns.example.org" is not an IP address`, details: "give IP addresses",

@@ -1,0 +1,205 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// openRules opens the way to the ruleset if the network needs one, and sees that the kernel has
+// nf_tables before anything is made.
+func (a *adding) openRules() (err error) {
+	if a.cfg.Masq == nil || a.cfg.IPAM == nil {
+		return nil
+	}
+	if a.rules, err = nft.Open(); err != nil {
+		return err
+	}
+	return a.rules.Supported()
+}
+
+// planMasquerade puts into the record what publish will do with the addresses.
+func (a *adding) planMasquerade() {
+	masq := a.cfg.Masq
+	if masq == nil {
+		return
+	}
+	m := &store.Masquerade{Exclude: masq.Exclude, RandomFully: masq.RandomFully}
+	for _, address := range a.record.Addresses {
+		if is4 := address.Address.Addr().Is4(); is4 && masq.IPv4 || !is4 && masq.IPv6 {
+			m.Addresses = append(m.Addresses, address.Address)
+		}
+	}
+	if len(m.Addresses) > 0 {
+		a.record.Masquerade = m
+	}
+}
+
+// publish puts into the ruleset what this attachment has there: one transaction of elements. Chains
+// and table are made by the first who misses them.
+func (a *adding) publish(ctx context.Context) error {
+	if a.record.Masquerade == nil {
+		return nil
+	}
+	if err := store.NoteStateDir(config.DefaultStateDir, a.cfg.StateDir); err != nil {
+		warn("%v; patchbay reload must be told of it with -state-dir", err)
+	}
+	entry := entryOf(a.record)
+	err := a.rules.Publish(entry)
+	if errors.Is(err, nft.ErrNotBuilt) {
+		err = a.build(ctx, entry)
+	}
+	var taken *nft.TakenError
+	if errors.As(err, &taken) && a.isGone(taken.Owner) {
+		err = a.rules.Replace(entry, taken.Owner)
+	}
+	return err
+}
+
+func (a *adding) build(ctx context.Context, entry nft.Entry) error {
+	lock, err := lockRules(ctx, a.cfg.StateDir, false)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	return a.rules.Build(entry, func() ([]nft.Entry, error) { return entries(a.host, a.cfg.StateDir) })
+}
+
+// lockRules locks the host's ruleset, whatever state directory a network has. Where the one that
+// everybody knows cannot be written, the network's own has to do.
+func lockRules(ctx context.Context, stateDir string, shared bool) (*store.HostLock, error) {
+	lock, err := store.LockHost(ctx, config.DefaultStateDir, shared)
+	if err == nil || errors.Is(err, store.ErrBusy) || ctx.Err() != nil || stateDir == config.DefaultStateDir {
+		return lock, err
+	}
+	return store.LockHost(ctx, stateDir, shared)
+}
+
+// records are those of all attachments of this host that may be in the ruleset: the living.
+func records(host *link.Host, stateDir string) ([]*store.Record, error) {
+	dirs := store.StateDirs(config.DefaultStateDir)
+	if err := store.NoteStateDir(config.DefaultStateDir, stateDir); err != nil {
+		dirs = append(dirs, stateDir)
+	}
+	j := newJudge(host)
+	var living []*store.Record
+	for _, dir := range dirs {
+		listed, err := store.List(dir)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range listed {
+			if e.Record != nil && e.Record.HostLink != "" && !j.unseen(e.Record) && !j.dead(e.Record) {
+				living = append(living, e.Record)
+			}
+		}
+	}
+	return living, nil
+}
+
+func entries(host *link.Host, stateDir string) ([]nft.Entry, error) {
+	living, err := records(host, stateDir)
+	var all []nft.Entry
+	for _, r := range living {
+		if r.Masquerade != nil {
+			all = append(all, entryOf(r))
+		}
+	}
+	return all, err
+}
+
+// entryOf is what a record says of the ruleset.
+func entryOf(r *store.Record) nft.Entry {
+	return nft.Entry{
+		Network: r.Network, Bridge: r.Bridge, Owner: r.Alias,
+		Addresses: r.Masquerade.Addresses, Exclude: r.Masquerade.Exclude, RandomFully: r.Masquerade.RandomFully,
+	}
+}
+
+// isGone reports whether the attachment that an element is marked with is certainly not there: it
+// has neither a link nor a record that could tell of one.
+func (a *adding) isGone(owner string) bool {
+	mark, text, _ := strings.Cut(owner, " ")
+	parts := strings.Split(text, "/")
+	if len(parts) != 3 {
+		return false
+	}
+	key := store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}
+	n := namesOf(key)
+	if n.mark != mark {
+		return false // cut, or of another machine-id
+	}
+	if _, err := a.host.Link(n.hostLink); !errors.Is(err, link.ErrNotFound) {
+		return false
+	}
+	for _, dir := range store.StateDirs(config.DefaultStateDir) {
+		state, err := store.TryOpen(store.Dirs{State: dir, Data: a.cfg.DataDir}, key)
+		if err != nil {
+			if errors.Is(err, store.ErrBusy) {
+				return false
+			}
+			continue
+		}
+		gone := state.Record == nil || newJudge(a.host).dead(state.Record)
+		closeState(state)
+		if !gone {
+			return false
+		}
+	}
+	return true
+}
+
+// withdraw takes out of the ruleset what an attachment has there.
+func withdraw(record *store.Record) error {
+	rules, err := nft.Open()
+	if errors.Is(err, nft.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer rules.Close()
+	return rules.Withdraw(entryOf(record))
+}
+
+// withdrawMark is withdraw for when there is no record to tell the addresses.
+func withdrawMark(mark string) error {
+	rules, err := nft.Open()
+	if errors.Is(err, nft.ErrUnsupported) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer rules.Close()
+	return rules.WithdrawOwner(mark)
+}
+
+// clear takes cable and elements away, both at once: each is a wait for the kernel. The builders'
+// lock is held until both are gone, because who lists the living while only the elements are would
+// put them back. Where that lock cannot be made, nobody builds.
+func (r *removal) clear(ctx context.Context) error {
+	record := r.state.Record
+	if record == nil {
+		return errors.Join(r.unplug(), withdrawMark(r.names.mark))
+	}
+	if record.Masquerade == nil {
+		return r.unplug()
+	}
+	lock, err := lockRules(ctx, r.state.Dirs().State, true)
+	if errors.Is(err, store.ErrBusy) || ctx.Err() != nil {
+		return err
+	}
+	if err == nil {
+		defer lock.Unlock()
+	}
+	withdrawn := make(chan error, 1)
+	go func() { withdrawn <- withdraw(record) }()
+	err = r.unplug()
+	return errors.Join(err, <-withdrawn)
+}

@@ -1,0 +1,117 @@
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// Reload makes the host what the records say: the table of nftables is built anew with what every
+// living attachment has in it, and a cable that is in no bridge any more is plugged into its own
+// again, which is made if it is missing. No container is touched, nor a cable that somebody has
+// plugged into another bridge. It returns what it did, a sentence each; it goes on past errors.
+func Reload(ctx context.Context, stateDir string) (done []string, err error) {
+	host, err := link.OpenHost()
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	living, err := records(host, stateDir)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range living {
+		did, failed := replug(host, r)
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", r.Key(), failed))
+		}
+		done = append(done, did...)
+	}
+	did, failed := reloadRules(ctx, host, stateDir)
+	return append(done, did...), errors.Join(err, failed)
+}
+
+// reloadRules leaves a host alone where nothing is masqueraded and nothing ever was.
+func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]string, error) {
+	rules, err := nft.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer rules.Close()
+	lock, err := lockRules(ctx, stateDir, false)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	wanted, err := entries(host, stateDir)
+	if err != nil {
+		return nil, err
+	}
+	if has, err := rules.HasTable(); len(wanted) == 0 && (err != nil || !has) {
+		return nil, nil // also where there is no nf_tables
+	}
+	if err := rules.Rebuild(func() ([]nft.Entry, error) { return entries(host, stateDir) }); err != nil {
+		return nil, err
+	}
+	return []string{fmt.Sprintf("table inet patchbay of nftables built anew: it masquerades %d", len(wanted))}, nil
+}
+
+// replug plugs a host link into the bridge of its record.
+func replug(host *link.Host, r *store.Record) ([]string, error) {
+	l, err := host.Link(r.HostLink)
+	if err != nil || l.Master != 0 || r.Role == store.RoleChained && r.HostIndex != l.Index {
+		return nil, ignore(err, link.ErrNotFound)
+	}
+	bridge, done, err := rebridge(host, r, l.MTU)
+	if err != nil {
+		return nil, err
+	}
+	if err := host.SetMaster(l, bridge, r.Hairpin); err != nil {
+		return done, err
+	}
+	for _, addr := range r.HostRoutes {
+		if err := host.AddHostRoute(bridge, addr); err != nil {
+			return done, err
+		}
+	}
+	return append(done, fmt.Sprintf("%s plugged into bridge %s again, for %s", l.Name, bridge.Name, r.Key())), nil
+}
+
+// rebridge finds the bridge of a record or makes it, with the gateways that its containers use.
+func rebridge(host *link.Host, r *store.Record, mtu int) (*link.Bridge, []string, error) {
+	bridge, err := host.Bridge(r.Bridge)
+	var done []string
+	if errors.Is(err, link.ErrNotFound) {
+		bridge, err = host.EnsureBridge(link.BridgeSpec{Name: r.Bridge, MTU: mtu})
+		done = append(done, fmt.Sprintf("bridge %s made again", r.Bridge))
+	}
+	if err != nil || !r.Gateway {
+		return bridge, done, err
+	}
+	has, err := host.Addresses(bridge.Index)
+	if err != nil {
+		return nil, done, err
+	}
+	lost := slices.DeleteFunc(gatewaysOf(r.Addresses), func(p netip.Prefix) bool { return slices.Contains(has, p) })
+	if len(lost) == 0 {
+		return bridge, done, nil
+	}
+	plan, err := link.PlanAddresses(has, gatewaysOf(r.Addresses), false)
+	if err == nil {
+		err = host.SetAddresses(bridge, plan)
+	}
+	return bridge, append(done, fmt.Sprintf("bridge %s has %v again", bridge.Name, lost)), err
+}
+
+func ignore(err, known error) error {
+	if errors.Is(err, known) {
+		return nil
+	}
+	return err
+}
