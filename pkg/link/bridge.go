@@ -24,8 +24,9 @@ const BridgeAlias = "patchbay:bridge"
 // BridgeSpec is the bridge that a network wants.
 type BridgeSpec struct {
 	Name    string
-	MTU     int  // bytes, of a bridge that has to be made; 0: that of the default route's interface
-	Promisc bool // set IFF_PROMISC; never taken away
+	MTU     int              // bytes, of a bridge that has to be made; 0: that of the default route's interface
+	MAC     net.HardwareAddr // of a bridge that has to be made; nil: one of its own
+	Promisc bool             // set IFF_PROMISC; never taken away
 }
 
 // Bridge is a bridge as it was found or made.
@@ -100,7 +101,11 @@ func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
 	if mtu == 0 {
 		mtu = h.uplinkMTU()
 	}
-	err := h.addBridge(spec.Name, anotherMTU(mtu))
+	mac := spec.MAC
+	if mac == nil {
+		mac = randomMAC()
+	}
+	err := h.addBridge(spec.Name, mac, anotherMTU(mtu))
 	if errors.Is(err, syscall.EEXIST) {
 		return h.Bridge(spec.Name) // somebody was faster
 	}
@@ -111,10 +116,14 @@ func (h *Host) makeBridge(spec BridgeSpec) (*Bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A kernel without IPv6 has no such file, nor a bridge whose MTU is below 1280.
-	err = setSysctl(sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+	// A kernel without IPv6 has no such files, nor a bridge whose MTU is below 1280. While its own
+	// link-local address is being looked for on the link, one second and more, a bridge asks for no
+	// neighbour, and what comes for a container waits.
+	for _, setting := range []string{"accept_ra", "accept_dad"} {
+		err := setSysctl(sysctl("ipv6", "conf", spec.Name, setting), "0")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
 	}
 	err = h.change(linkHeader{index: b.Index, set: unix.IFF_UP},
 		nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))),
@@ -134,10 +143,10 @@ func anotherMTU(mtu int) int {
 	return mtu + 1
 }
 
-func (h *Host) addBridge(name string, mtu int) error {
+func (h *Host) addBridge(name string, mac net.HardwareAddr, mtu int) error {
 	req := linkRequest(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK, linkHeader{})
 	req.AddData(nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
-	req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, randomMAC()))
+	req.AddData(nl.NewRtAttr(unix.IFLA_ADDRESS, mac))
 	req.AddData(nl.NewRtAttr(unix.IFLA_MTU, nl.Uint32Attr(uint32(mtu))))
 	info := nl.NewRtAttr(unix.IFLA_LINKINFO, nil)
 	info.AddRtAttr(nl.IFLA_INFO_KIND, nl.NonZeroTerminated("bridge"))
@@ -188,6 +197,14 @@ func (h *Host) keepMAC(before *Bridge, port net.HardwareAddr) error {
 	}
 	if err := h.change(linkHeader{index: now.Index}, nl.NewRtAttr(unix.IFLA_ADDRESS, before.MAC)); err != nil {
 		return fmt.Errorf("give bridge %s its MAC %s back: %w", before.Name, before.MAC, err)
+	}
+	return nil
+}
+
+// RestoreMAC gives a bridge that Patchbay made the MAC that its containers know it by.
+func (h *Host) RestoreMAC(b *Bridge, mac net.HardwareAddr) error {
+	if err := h.change(linkHeader{index: b.Index}, nl.NewRtAttr(unix.IFLA_ADDRESS, mac)); err != nil {
+		return fmt.Errorf("give bridge %s its MAC %s back: %w", b.Name, mac, err)
 	}
 	return nil
 }
