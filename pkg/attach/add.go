@@ -261,6 +261,7 @@ func (a *adding) newRecord() *store.Record {
 	r := newRecord(a.req, a.cfg, store.RolePort)
 	r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie()
 	r.Bridge, r.HostLink, r.Alias = a.cfg.Bridge, a.names.hostLink, a.names.alias
+	r.BridgeMAC = bridgeMAC(a.bridge)
 	r.Hairpin, r.Gateway = a.cfg.HairpinMode, a.cfg.IsGateway
 	r.MAC = macText(a.names.mac)
 	if a.cfg.MAC != nil {
@@ -270,6 +271,14 @@ func (a *adding) newRecord() *store.Record {
 		r.Role, r.HostLink, r.HostIndex, r.MAC = store.RoleChained, a.chained.host.Name, a.chained.host.Index, ""
 	}
 	return r
+}
+
+// bridgeMAC is that of a bridge of ours, "" of another's, whose MAC is its owner's business.
+func bridgeMAC(b *link.Bridge) string {
+	if b == nil || !b.Ours {
+		return ""
+	}
+	return macText(b.MAC)
 }
 
 func newRecord(req Request, cfg *config.Config, role string) *store.Record {

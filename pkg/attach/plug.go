@@ -18,6 +18,9 @@ func (a *adding) plug(context.Context) (err error) {
 	if err := a.ensureBridge(); err != nil {
 		return err
 	}
+	if err := a.noteBridge(); err != nil {
+		return err
+	}
 	if err := a.beGateway(); err != nil {
 		return err
 	}
@@ -45,6 +48,17 @@ func (a *adding) ensureBridge() (err error) {
 		a.on, err = a.host.Addresses(a.bridge.Index)
 	}
 	return err
+}
+
+// noteBridge puts the MAC of a bridge that was only just made into the record, from which it can
+// be made again.
+func (a *adding) noteBridge() error {
+	mac := bridgeMAC(a.bridge)
+	if mac == a.record.BridgeMAC {
+		return nil
+	}
+	a.record.BridgeMAC = mac
+	return a.state.Save(a.record)
 }
 
 func (a *adding) plugVeth() error {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
@@ -44,11 +46,6 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]strin
 		return nil, err
 	}
 	defer rules.Close()
-	lock, err := lockRules(ctx, stateDir, false)
-	if err != nil {
-		return nil, err
-	}
-	defer lock.Unlock()
 	wanted, err := entries(host, stateDir)
 	if err != nil {
 		return nil, err
@@ -56,7 +53,16 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]strin
 	if has, err := rules.HasTable(); len(wanted) == 0 && (err != nil || !has) {
 		return nil, nil // also where there is no nf_tables
 	}
-	if err := rules.Rebuild(func() ([]nft.Entry, error) { return entries(host, stateDir) }); err != nil {
+	lock, err := lockRules(ctx, stateDir, false)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	err = rules.Rebuild(func() ([]nft.Entry, error) {
+		wanted, err = entries(host, stateDir)
+		return wanted, err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return []string{fmt.Sprintf("table inet patchbay of nftables built anew: it masquerades %d", len(wanted))}, nil
@@ -65,12 +71,15 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]strin
 // replug plugs a host link into the bridge of its record.
 func replug(host *link.Host, r *store.Record) ([]string, error) {
 	l, err := host.Link(r.HostLink)
-	if err != nil || l.Master != 0 || r.Role == store.RoleChained && r.HostIndex != l.Index {
+	if err != nil || r.Role == store.RoleChained && r.HostIndex != l.Index {
 		return nil, ignore(err, link.ErrNotFound)
 	}
-	bridge, done, err := rebridge(host, r, l.MTU)
-	if err != nil {
+	if elsewhere, err := isElsewhere(host, l, r.Bridge); err != nil || elsewhere {
 		return nil, err
+	}
+	bridge, done, err := rebridge(host, r, l.MTU)
+	if err != nil || l.Master != 0 {
+		return done, err
 	}
 	if err := host.SetMaster(l, bridge, r.Hairpin); err != nil {
 		return done, err
@@ -83,30 +92,54 @@ func replug(host *link.Host, r *store.Record) ([]string, error) {
 	return append(done, fmt.Sprintf("%s plugged into bridge %s again, for %s", l.Name, bridge.Name, r.Key())), nil
 }
 
-// rebridge finds the bridge of a record or makes it, with the gateways that its containers use.
+// rebridge finds the bridge of a record or makes it, with the MAC and the gateways that its
+// containers know.
 func rebridge(host *link.Host, r *store.Record, mtu int) (*link.Bridge, []string, error) {
+	mac, _ := net.ParseMAC(r.BridgeMAC)
 	bridge, err := host.Bridge(r.Bridge)
 	var done []string
 	if errors.Is(err, link.ErrNotFound) {
-		bridge, err = host.EnsureBridge(link.BridgeSpec{Name: r.Bridge, MTU: mtu})
+		bridge, err = host.EnsureBridge(link.BridgeSpec{Name: r.Bridge, MTU: mtu, MAC: mac})
 		done = append(done, fmt.Sprintf("bridge %s made again", r.Bridge))
+	}
+	if err == nil && bridge.Ours && mac != nil && bridge.MAC.String() != r.BridgeMAC {
+		err = host.RestoreMAC(bridge, mac)
+		done = append(done, fmt.Sprintf("bridge %s has MAC %s again", r.Bridge, mac))
 	}
 	if err != nil || !r.Gateway {
 		return bridge, done, err
 	}
+	given, err := regate(host, bridge, gatewaysOf(r.Addresses))
+	return bridge, append(done, given...), err
+}
+
+// regate gives a bridge the gateways that it has lost.
+func regate(host *link.Host, bridge *link.Bridge, gateways []netip.Prefix) ([]string, error) {
 	has, err := host.Addresses(bridge.Index)
 	if err != nil {
-		return nil, done, err
+		return nil, err
 	}
-	lost := slices.DeleteFunc(gatewaysOf(r.Addresses), func(p netip.Prefix) bool { return slices.Contains(has, p) })
+	lost := slices.DeleteFunc(slices.Clone(gateways), func(p netip.Prefix) bool { return slices.Contains(has, p) })
 	if len(lost) == 0 {
-		return bridge, done, nil
+		return nil, nil
 	}
-	plan, err := link.PlanAddresses(has, gatewaysOf(r.Addresses), false)
+	plan, err := link.PlanAddresses(has, gateways, false)
 	if err == nil {
 		err = host.SetAddresses(bridge, plan)
 	}
-	return bridge, append(done, fmt.Sprintf("bridge %s has %v again", bridge.Name, lost)), err
+	return []string{fmt.Sprintf("bridge %s has %s again", bridge.Name, strings.Trim(fmt.Sprint(lost), "[]"))}, err
+}
+
+// isElsewhere reports whether somebody has plugged a link into another bridge: that is for a person.
+func isElsewhere(host *link.Host, l *link.Link, bridge string) (bool, error) {
+	if l.Master == 0 {
+		return false, nil
+	}
+	b, err := host.Link(bridge)
+	if errors.Is(err, link.ErrNotFound) {
+		return true, nil
+	}
+	return err == nil && b.Index != l.Master, err
 }
 
 func ignore(err, known error) error {

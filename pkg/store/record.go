@@ -50,6 +50,7 @@ type Record struct {
 	Netns       string       `json:"netns,omitempty"` // path as the runtime gave it
 	NetnsCookie uint64       `json:"netnsCookie,omitempty"`
 	Bridge      string       `json:"bridge,omitempty"`
+	BridgeMAC   string       `json:"bridgeMAC,omitempty"` // of a bridge that Patchbay made: containers remember it
 	HostLink    string       `json:"hostLink,omitempty"`
 	HostIndex   int          `json:"hostIndex,omitempty"` // in a chain: another link may have the name later
 	Alias       string       `json:"alias,omitempty"`     // of the host link, whole

@@ -26,6 +26,7 @@ const fullText = `{
   "netns": "/run/netns/a",
   "netnsCookie": 9223372036854775808,
   "bridge": "br0",
+  "bridgeMAC": "02:00:00:00:00:09",
   "hostLink": "veth0",
   "hostIndex": 7,
   "alias": "patchbay:0 net/c1/eth0",

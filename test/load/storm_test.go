@@ -2,6 +2,7 @@ package load
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -31,6 +32,29 @@ func TestStorm(t *testing.T) {
 		t.Logf("patchbay:  %s", r)
 		t.Logf("reference: %s", reference[i])
 	}
+}
+
+// TestStormOnNoRuleset: everybody finds no table, and one builds it, once, with everybody's elements in it.
+func TestStormOnNoRuleset(t *testing.T) {
+	h := nettest.Host(t)
+	nettest.Need(t, nettest.Tool("nft"))
+	c := gather(t, h, storm, network("net", "cni0", defaultGateway, `"ipMasq": true`, pool("10.1.0.0/23", "2001:db8::/64")))
+	add := c.all(t, "ADD")
+	add.allOK(t)
+	rules := h.Run(t, "nft", "list", "table", "inet", "patchbay")
+	for text, want := range map[string]int{
+		"chain schema_": 1, "chain masq_": 1, "chain invalid_": 1, "vmap @masq4": 1, "vmap @invalid6": 1, "masquerade\n": 1,
+		": jump masq_": 2 * storm, ": jump invalid_": 2 * storm,
+	} {
+		if got := strings.Count(rules, text); got != want {
+			t.Errorf("%q is %d times in the table, not %d", text, got, want)
+		}
+	}
+	c.all(t, "CHECK").allOK(t)
+	del := c.all(t, "DEL")
+	del.allOK(t)
+	h.NoLeaks(t)
+	t.Logf("patchbay:  %s\npatchbay:  %s", add, del)
 }
 
 // judge compares the host with the results of those that succeeded; nobody may have another's address.
