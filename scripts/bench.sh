@@ -4,6 +4,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 need_root
+need_tools iptables nft
 say "build"
 build_patchbay
 build_reference

@@ -106,6 +106,7 @@ package_of() {
 		tcpdump) echo tcpdump ;;
 		strace) echo strace ;;
 		nft) echo nftables ;;
+		iptables | ip6tables) echo iptables ;;
 		ethtool) echo ethtool ;;
 		jq) echo jq ;;
 		nsenter | unshare | setpriv | mount) echo util-linux ;;

@@ -17,6 +17,9 @@ type contest struct {
 	kernel                 *contender // what ours asks of the kernel, without a program
 	ourExec, referenceExec *contender // a program that asks nothing of the kernel
 	nothing                *contender // a program, called by libcni, that does nothing at all
+
+	// With masquerade: ours, the reference on iptables, the reference on nftables.
+	masq, dual []*contender
 }
 
 func newContest() (*contest, error) {
@@ -25,14 +28,35 @@ func newContest() (*contest, error) {
 		return nil, err
 	}
 	c := &contest{programs: p}
-	var errs [6]error
-	c.ours, errs[0] = c.enter("patchbay", p.byLibcni("patchbay", "patchbay"))
-	c.reference, errs[1] = c.enter("reference bridge + host-local", p.byLibcni("bridge", "host-local"))
+	var errs [8]error
+	c.ours, errs[0] = c.enter("patchbay", p.byLibcni(ours("", "")))
+	c.reference, errs[1] = c.enter("reference bridge + host-local", p.byLibcni(reference("", "")))
 	c.kernel, errs[2] = c.enter("kernel's part of patchbay, one warm process", byKernel)
 	c.ourExec, errs[3] = c.enter("exec of patchbay, VERSION only", p.byExec("patchbay"))
 	c.referenceExec, errs[4] = c.enter("exec of reference bridge, VERSION only", p.byExec("bridge"))
-	c.nothing, errs[5] = c.enter("a plugin in Go that does nothing", p.byLibcni("nothing", "nothing"))
+	c.nothing, errs[5] = c.enter("a plugin in Go that does nothing", p.byLibcni(network{plugin: "nothing", ipam: "nothing"}))
+	c.masq, errs[6] = c.enterMasquerade("")
+	c.dual, errs[7] = c.enterMasquerade(`, [{"subnet": "fd00:88::/64"}]`)
 	return c, errors.Join(errs[:]...)
+}
+
+// enterMasquerade enters those who translate addresses, with more ranges.
+func (c *contest) enterMasquerade(ranges string) ([]*contender, error) {
+	const masq, backend = `"ipMasq": true,`, `"ipMasq": true, "ipMasqBackend": %q,`
+	var all []*contender
+	var failed error
+	for _, one := range []struct {
+		name string
+		network
+	}{
+		{"patchbay", ours(masq, ranges)},
+		{"reference, iptables", reference(fmt.Sprintf(backend, "iptables"), ranges)},
+		{"reference, nftables", reference(fmt.Sprintf(backend, "nftables"), ranges)},
+	} {
+		entered, err := c.enter(one.name, c.programs.byLibcni(one.network))
+		all, failed = append(all, entered), errors.Join(failed, err)
+	}
+	return all, failed
 }
 
 // enter gives a contender a host of its own: all have a bridge of the same name there, and nobody

@@ -57,9 +57,13 @@ func TestLimitsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]limit{
-		"add_reference_over_ours":       {true, 3},
-		"crowded_add_growth_over_floor": {false, 1.2},
-		"crowded_del_growth_over_floor": {false, 1.2},
+		"add_reference_over_ours":          {true, 3},
+		"masq_iptables_add_over_ours":      {true, 8},
+		"masq_nftables_add_over_ours":      {true, 8},
+		"masq_dual_iptables_add_over_ours": {true, 8},
+		"masq_dual_nftables_add_over_ours": {true, 8},
+		"crowded_add_growth_over_floor":    {false, 1.2},
+		"crowded_del_growth_over_floor":    {false, 1.2},
 	}
 	if diff := cmp.Diff(want, limits, cmp.AllowUnexported(limit{})); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)

@@ -39,6 +39,48 @@ func oneByOne(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric,
 	}, printTable(out, fmt.Sprintf("One at a time, alternately, %d rounds", p.rounds), rows)
 }
 
+// masqueraded compares one ADD and one DEL of a network that translates addresses: of IPv4, and of
+// both families, as containerd's default configuration has it.
+func masqueraded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
+	found, err := translated(ctx, c, p, out, masquerade{"masq", "IPv4", c.masq})
+	if err != nil {
+		return nil, err
+	}
+	more, err := translated(ctx, c, p, out, masquerade{"masq_dual", "IPv4 and IPv6", c.dual})
+	return append(found, more...), err
+}
+
+// masquerade is a comparison of three: ours, and the reference's two.
+type masquerade struct {
+	metric, families string
+	all              []*contender
+}
+
+func translated(ctx context.Context, c *contest, p plan, out io.Writer, m masquerade) ([]metric, error) {
+	for _, one := range m.all {
+		if err := one.need(20, &c.maker); err != nil {
+			return nil, err
+		}
+	}
+	got, err := alternate(ctx, m.all, p.warmUp, p.crowd)
+	if err != nil {
+		return nil, err
+	}
+	rows := [][]string{{"contender", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
+	var found []metric
+	for i, one := range m.all {
+		rows = append(rows, []string{one.name, ms(got[i].adds.median()), ms(got[i].adds.quantile(0.95)), ms(got[i].dels.median()), ms(got[i].dels.quantile(0.95))})
+		if i == 0 {
+			continue
+		}
+		name, text := m.metric+"_"+[]string{"", "iptables", "nftables"}[i], "masquerade of "+m.families+", "+one.name+" / ours, "
+		found = append(found,
+			metric{name + "_add_over_ours", text + "ADD", ratio(got[i].adds.median(), got[0].adds.median())},
+			metric{name + "_del_over_ours", text + "DEL", ratio(got[i].dels.median(), got[0].dels.median())})
+	}
+	return found, printTable(out, fmt.Sprintf("Bridge, gateway and masquerade of %s, alternately, %d rounds", m.families, p.crowd), rows)
+}
+
 // together compares how many attachments are made and taken away in a second, several at a time.
 func together(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	rows := [][]string{{"contender", "at a time", "attachments", "ADD per second", "DEL per second"}}
