@@ -204,7 +204,7 @@ func (a *adding) alive() error {
 func (a *adding) reserve(ctx context.Context) error {
 	a.record = a.newRecord()
 	a.undo.push(func() error { return a.forget(ctx) })
-	a.undo.push(a.withdraw)
+	a.undo.push(func() error { return a.withdraw(context.WithoutCancel(ctx)) })
 	if a.cfg.IPAM == nil {
 		return a.state.Save(a.record)
 	}
@@ -249,11 +249,17 @@ func (a *adding) forget(ctx context.Context) error {
 	return a.state.Forget()
 }
 
-// withdraw is undone after the cable is gone: who builds the ruleset anew lists the living.
-func (a *adding) withdraw() error {
+// withdraw comes after the cable is gone: who builds the ruleset anew lists the living, and if it
+// did before, has built by the time that this gets the lock.
+func (a *adding) withdraw(ctx context.Context) error {
 	if a.record.Masquerade == nil {
 		return nil
 	}
+	unlock, err := holdRules(ctx, a.cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return withdraw(a.record)
 }
 

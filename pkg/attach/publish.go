@@ -80,6 +80,18 @@ func lockRules(ctx context.Context, stateDir string, shared bool) (*store.HostLo
 	return store.LockHost(ctx, stateDir, shared)
 }
 
+// holdRules keeps builders away until unlock. Where the lock cannot be made, nobody can build.
+func holdRules(ctx context.Context, stateDir string) (unlock func(), err error) {
+	lock, err := lockRules(ctx, stateDir, true)
+	if errors.Is(err, store.ErrBusy) || ctx.Err() != nil {
+		return nil, err
+	}
+	if err != nil {
+		return func() {}, nil
+	}
+	return lock.Unlock, nil
+}
+
 // records are those of all attachments of this host that may be in the ruleset: the living.
 func records(host *link.Host, stateDir string) ([]*store.Record, error) {
 	dirs := store.StateDirs(config.DefaultStateDir)
@@ -182,7 +194,7 @@ func withdrawMark(mark string) error {
 
 // clear takes cable and elements away, both at once: each is a wait for the kernel. The builders'
 // lock is held until both are gone, because who lists the living while only the elements are would
-// put them back. Where that lock cannot be made, nobody builds.
+// put them back.
 func (r *removal) clear(ctx context.Context) error {
 	record := r.state.Record
 	if record == nil {
@@ -191,13 +203,11 @@ func (r *removal) clear(ctx context.Context) error {
 	if record.Masquerade == nil {
 		return r.unplug()
 	}
-	lock, err := lockRules(ctx, r.state.Dirs().State, true)
-	if errors.Is(err, store.ErrBusy) || ctx.Err() != nil {
+	unlock, err := holdRules(ctx, r.state.Dirs().State)
+	if err != nil {
 		return err
 	}
-	if err == nil {
-		defer lock.Unlock()
-	}
+	defer unlock()
 	withdrawn := make(chan error, 1)
 	go func() { withdrawn <- withdraw(record) }()
 	err = r.unplug()

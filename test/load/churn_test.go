@@ -33,7 +33,8 @@ type churn struct {
 }
 
 // TestChurn: workers that know nothing of each other attach, detach and check at random. Every answer must be one that the model
-// allows, and after every round kernel and files must be what the answers say. Between rounds a container may lose its namespace.
+// allows, and after every round kernel, ruleset and files must be what the answers say. All the while somebody builds the ruleset
+// anew, again and again. Between rounds a container may lose its namespace, or the host its ruleset.
 func TestChurn(t *testing.T) {
 	seed := setting(t, "PATCHBAY_LOAD_SEED", uint64(time.Now().UnixNano()))
 	rounds := setting(t, "PATCHBAY_LOAD_ROUNDS", 12)
@@ -41,7 +42,9 @@ func TestChurn(t *testing.T) {
 	c := newChurn(t, seed)
 	tally := map[string]int{}
 	for round := range rounds {
+		stop := c.reload(t)
 		calls := c.round(t)
+		stop()
 		c.judge(t, calls)
 		if t.Failed() {
 			t.Fatalf("round %d of seed %d", round, seed)
@@ -107,6 +110,26 @@ func (c *churn) round(t *testing.T) []done {
 	}
 	slices.SortFunc(calls, func(a, b done) int { return a.from.Compare(b.from) })
 	return calls
+}
+
+// reload calls the command for people until stop.
+func (c *churn) reload(t *testing.T) (stop func()) {
+	enough, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			out, err := c.h.Command(nettest.Patchbay(t), "reload").CombinedOutput()
+			if err != nil {
+				t.Errorf("reload: %v: %s", err, out)
+			}
+			select {
+			case <-enough:
+				return
+			default:
+			}
+		}
+	}()
+	return func() { close(enough); <-ended }
 }
 
 // present are the attachments of all books.
@@ -182,6 +205,8 @@ func addressesIn(result []byte) []string {
 func (c *churn) accident(t *testing.T) {
 	t.Helper()
 	if c.planner.random.IntN(3) == 0 {
+		c.h.Run(t, "nft", "flush", "ruleset")
+		c.h.Run(t, nettest.Patchbay(t), "reload")
 		return
 	}
 	id := c.planner.crash()

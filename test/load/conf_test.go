@@ -32,6 +32,7 @@ func ranges(subnets ...string) string {
 const (
 	gateway        = `"isGateway": true`
 	defaultGateway = `"isDefaultGateway": true`
+	masquerade     = `"ipMasq": true`
 )
 
 // with is a configuration with one key more.

@@ -9,19 +9,19 @@ import (
 // family is a network of the churn.
 type family struct {
 	name, bridge, config string
-	sticky               bool
+	sticky, masquerades  bool
 	size                 int // addresses in its pool; 0 where there is always one more
 }
 
-// families are all kinds of networks: without addresses, IPv4, both, two on one bridge, one that remembers, one that is too small.
+// families are all kinds of networks: without addresses, IPv4, both, two on one bridge, of which one masquerades, one that remembers, one that is too small.
 func families() []family {
 	return []family{
 		{name: "layer2", bridge: "br0", config: network("layer2", "br0")},
 		{name: "v4", bridge: "br1", config: network("v4", "br1", gateway, pool("10.1.0.0/23"))},
-		{name: "dual", bridge: "br2", config: network("dual", "br2", defaultGateway, pool("10.2.0.0/23", "fd00:2::/64"))},
-		{name: "left", bridge: "br3", config: network("left", "br3", defaultGateway, pool("10.3.0.0/24"))},
+		{name: "dual", bridge: "br2", config: network("dual", "br2", defaultGateway, masquerade, pool("10.2.0.0/23", "fd00:2::/64")), masquerades: true},
+		{name: "left", bridge: "br3", config: network("left", "br3", defaultGateway, masquerade, pool("10.3.0.0/24")), masquerades: true},
 		{name: "right", bridge: "br3", config: network("right", "br3", gateway, pool("fd00:3::/64"))},
-		{name: "kept", bridge: "br4", config: network("kept", "br4", gateway, sticky("10.4.0.0/24", "fd00:4::/64")), sticky: true},
+		{name: "kept", bridge: "br4", config: network("kept", "br4", gateway, masquerade, sticky("10.4.0.0/24", "fd00:4::/64")), sticky: true, masquerades: true},
 		{name: "small", bridge: "br5", config: network("small", "br5", gateway, pool("10.5.0.0/29")), size: 5},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,10 +31,11 @@ type state struct {
 	Ends    map[string][]string       // "container ID/interface", and its addresses as "10.1.0.2/24"
 	Records map[key][]string          // the addresses that the record has
 	Files   map[string]map[string]key // of each network: the addresses that have a file, and whose they are
+	Rules   map[key][]string          // the addresses that the ruleset masquerades
 }
 
 func newState() state {
-	return state{Links: map[key]string{}, Ends: map[string][]string{}, Records: map[key][]string{}, Files: map[string]map[string]key{}}
+	return state{Links: map[key]string{}, Ends: map[string][]string{}, Records: map[key][]string{}, Files: map[string]map[string]key{}, Rules: map[key][]string{}}
 }
 
 // add says that an attachment is there with everything it has.
@@ -66,6 +68,7 @@ func look(t *testing.T, h *nettest.Node, containers []*nettest.Container) state 
 	t.Helper()
 	s := newState()
 	s.lookAtLinks(t, h)
+	s.lookAtRules(t, h)
 	for _, c := range containers {
 		s.lookInto(t, c)
 	}
@@ -97,6 +100,17 @@ func (s state) lookAtLinks(t *testing.T, h *nettest.Node) {
 			continue
 		}
 		s.Links[key{IfName: l.Attrs().Name}] = "a veth with the alias " + l.Attrs().Alias
+	}
+}
+
+// lookAtRules asks nft what is masqueraded, and for whom.
+func (s state) lookAtRules(t *testing.T, h *nettest.Node) {
+	t.Helper()
+	text := h.Run(t, "nft", "list", "ruleset")
+	element := regexp.MustCompile(`"\S+" \. (\S+) comment "patchbay:\S+ (\S+)/(\S+)/(\S+)" : jump masq_`)
+	for _, m := range element.FindAllStringSubmatch(text, -1) {
+		k := key{m[2], m[3], m[4]}
+		s.Rules[k] = sorted(append(s.Rules[k], m[1]))
 	}
 }
 
