@@ -82,10 +82,11 @@ func (c *conn) byName(name string) (*Link, error) {
 	return l, nil
 }
 
+const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS, linux/rtnetlink.h, Linux 4.4
+
 // get asks for one link, by index or by an attribute. The statistics are left out: to add them
 // up over all CPUs takes longer than all the rest.
 func (c *conn) get(index int, key ...*nl.RtAttr) (*Link, error) {
-	const skipStatistics = 1 << 3 // RTEXT_FILTER_SKIP_STATS, linux/rtnetlink.h, Linux 4.4
 	req := linkRequest(unix.RTM_GETLINK, 0, linkHeader{index: index})
 	for _, attr := range key {
 		req.AddData(attr)

@@ -24,7 +24,8 @@ type Link struct {
 	Peer    int   // index, in the other namespace, of the other end of a veth; 0 for none
 	Port    *Port // nil if it is no port of a bridge
 
-	state byte // operational, IF_OPER_* (RFC 2863)
+	state byte   // operational, IF_OPER_* (RFC 2863)
+	group uint32 // 0 unless somebody has put it into another
 }
 
 // Port is what the bridge says of one of its ports.
@@ -79,6 +80,8 @@ func (l *Link) read(kind int, value []byte) {
 		if len(value) == 1 {
 			l.state = value[0]
 		}
+	case unix.IFLA_GROUP:
+		l.group = uint32(number(value))
 	case unix.IFLA_LINKINFO:
 		l.readInfo(value)
 	}

@@ -67,6 +67,19 @@ func (h *Host) Forwarding(is4 bool) bool {
 	return getSysctl(forwardingPath(is4)) == "1"
 }
 
+// MayForward says why EnableForwarding could not turn forwarding on, changing nothing; nil if it is
+// on or could be turned on.
+func (h *Host) MayForward(is4 bool) error {
+	path := forwardingPath(is4)
+	if getSysctl(path) == "1" {
+		return nil
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS); err != nil {
+		return fmt.Errorf("%s: %w", dotted(path), err)
+	}
+	return nil
+}
+
 // EnableForwarding makes the host a router for one family, if it is not one yet. A host that
 // forwards IPv6 forgets default routes it has by router advertisement, unless the interface
 // has accept_ra 2 (Documentation/networking/ip-sysctl.rst): interfaces that have such a route
