@@ -46,6 +46,7 @@ type Config struct {
 	PromiscMode               bool
 	EnableDAD                 bool
 	DisableContainerInterface bool
+	WarnOnFull                bool             // STATUS of a full pool: a line on stderr, no error
 	MTU                       int              // bytes; 0: the bridge's
 	MAC                       net.HardwareAddr // container end; nil: derived
 	DNS                       types.DNS        // replaces IPAM's when not empty

@@ -11,10 +11,45 @@ type Attachment struct {
 	IfName      string `json:"ifname"`
 }
 
+// GC is what a GC is told.
+type GC struct {
+	Ident
+	Bridge  string       // "" if the configuration is another main plugin's
+	Valid   []Attachment // what to keep
+	Present bool         // false: nothing was said of what is valid, and nothing may be collected
+}
+
+// ParseGC reads a configuration for GC. It is strict in what says which attachments are collected
+// and where they are: read wrong, it would be those of somebody else. Of the rest, which may have
+// become invalid since, it reads nothing. Every error is an *Error.
+func ParseGC(data []byte) (*GC, error) {
+	top, bad := object(data)
+	if bad != nil {
+		return nil, bad
+	}
+	d := &decoder{}
+	c := &Config{Ident: ident(d, top)}
+	d.network(c)
+	_ = d.inner(top, "ipam")
+	if !c.Delegated() {
+		d.bridgeName(top, c)
+	}
+	if d.err != nil {
+		return nil, d.err
+	}
+	valid, present, err := ValidAttachments(data)
+	if err != nil {
+		return nil, err
+	}
+	return &GC{Ident: c.Ident, Bridge: c.Bridge, Valid: valid, Present: present}, nil
+}
+
 // ValidAttachments reads what GC is told to keep. present is false when the key is absent:
 // the runtime then said nothing and nothing may be collected. null and [] say that nothing is
 // valid. libcni up to v1.2.3 writes the key as cni.dev/attachments (containernetworking/cni
-// issue 1101). A list of the wrong shape is an error of kind Invalid.
+// issue 1101), later ones write the same list under both: should they differ, the specification's
+// key counts, and the other one is not even read. A list of the wrong shape is an error of kind
+// Invalid.
 func ValidAttachments(data []byte) (valid []Attachment, present bool, err error) {
 	top, bad := object(data)
 	if bad != nil {

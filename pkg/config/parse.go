@@ -33,6 +33,7 @@ func Parse(data []byte, args string) (*Config, error) {
 		d.bridge(top, c)
 		d.refuse(top)
 	}
+	c.WarnOnFull = d.warnOnFull(top)
 	c.Args = d.args(args)
 	c.IPAM = d.ipam(top, c)
 	if !c.Delegated() { // these are the main plugin's business
@@ -124,7 +125,7 @@ func (d *decoder) absolute(key, path string) {
 func isPath(path string) bool { return filepath.IsAbs(path) && !strings.ContainsRune(path, 0) }
 
 func (d *decoder) bridge(top section, c *Config) {
-	c.Bridge = d.text(top, "bridge")
+	d.bridgeName(top, c)
 	c.IsGateway = d.flag(top, "isGateway")
 	c.IsDefaultGateway = d.flag(top, "isDefaultGateway")
 	c.IsGateway = c.IsGateway || c.IsDefaultGateway
@@ -135,12 +136,25 @@ func (d *decoder) bridge(top section, c *Config) {
 	c.DisableContainerInterface = d.flag(top, "disableContainerInterface")
 	c.MTU = d.number(top, "mtu", minMTU, maxMTU)
 	c.Masq = d.masq(top)
+}
+
+func (d *decoder) bridgeName(top section, c *Config) {
+	c.Bridge = d.text(top, "bridge")
 	if c.Bridge == "" {
 		c.Bridge = DefaultBridge
 	}
 	if err := ValidateInterfaceName(c.Bridge); err != nil {
 		d.fail(invalid("bridge", "give the name of a bridge: 1 to 15 bytes without /, :, % and white space", "%q cannot name an interface: %v", c.Bridge, err))
 	}
+}
+
+// warnOnFull reads statusOnFull, whoever is the main plugin: the pool is ours.
+func (d *decoder) warnOnFull(top section) bool {
+	answer := d.text(top, "statusOnFull")
+	if answer != "" && answer != "error" && answer != "warn" {
+		d.fail(invalid("statusOnFull", `give "error" or "warn"`, "%q is no answer to a full pool", answer))
+	}
+	return answer == "warn"
 }
 
 // agree checks the keys against each other.

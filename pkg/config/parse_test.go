@@ -258,7 +258,7 @@ func TestParseNotYet(t *testing.T) {
 		"vlan": `100`, "vlanTrunk": `[{"id":5}]`, "preserveDefaultVlan": `true`, "macspoofchk": `true`, "portIsolation": `true`,
 		"sysctl": `{"net.ipv4.conf.IFNAME.arp_filter":"1"}`, "mac": `"02:00:00:00:00:01"`, "promisc": `true`, "allmulti": `true`, "txQLen": `1000`,
 		"ingressPolicy": `"same-bridge"`, "firewall": `"auto"`, "snat": `true`, "masqAll": `true`, "markMasqBit": `13`, "hostLocalhost": `true`, "backend": `"iptables"`,
-		"ingressRate": `1000`, "ingressBurst": `1000`, "egressRate": `1000`, "egressBurst": `1000`, "statusOnFull": `"warn"`,
+		"ingressRate": `1000`, "ingressBurst": `1000`, "egressRate": `1000`, "egressBurst": `1000`,
 	}
 	for _, key := range notYet() {
 		if asks[key] == "" {

@@ -12,7 +12,7 @@ func notYet() []string {
 		"vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk", "portIsolation",
 		"sysctl", "mac", "promisc", "allmulti", "txQLen",
 		"ingressPolicy", "firewall", "snat", "masqAll", "markMasqBit", "hostLocalhost", "backend",
-		"ingressRate", "ingressBurst", "egressRate", "egressBurst", "statusOnFull",
+		"ingressRate", "ingressBurst", "egressRate", "egressBurst",
 	}
 }
 
