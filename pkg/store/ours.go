@@ -112,3 +112,38 @@ func lookAtDirs(root, path string) error {
 	}
 	return nil
 }
+
+// Place is a directory of state that is there or will be made.
+type Place struct {
+	Path string
+	root string // what may be reached by symbolic links
+}
+
+// Places are those that an ADD to a network writes to: for records, and if it has any for addresses
+// and for who had them.
+func (d Dirs) Places(networkName string, addresses, sticky bool) []Place {
+	places := []Place{{filepath.Join(d.State, networkName), d.State}}
+	if addresses {
+		places = append(places, Place{filepath.Join(d.Data, networkName), d.rootOfData()})
+	}
+	if sticky {
+		places = append(places, Place{filepath.Join(StickyDir, networkName), filepath.Dir(StickyDir)})
+	}
+	return places
+}
+
+// InTheWay says what stands where the directory would be made; nil if nothing does. It changes
+// nothing. Errors wrap ErrIrregular, or are the file system's.
+func (p Place) InTheWay() error {
+	err := lookAtDirs(p.root, p.Path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info, err := os.Lstat(p.Path); err == nil && !info.IsDir() {
+		return irregular(p.Path, "a file")
+	}
+	return nil
+}

@@ -24,8 +24,12 @@ const (
 	RoleIPAM    = "ipam"    // addresses only; the link is another plugin's
 )
 
-// OwnerCNI is the owner of an attachment that a runtime made through the CNI verbs.
-const OwnerCNI = "cni"
+// Owners of an attachment: who made it, and so who may take it away unasked.
+const (
+	OwnerCNI = "cni" // a runtime, through the CNI verbs; GC is about these
+	OwnerCLI = "cli" // a person, through our own commands
+	OwnerLXC = "lxc" // LXC, through our hook
+)
 
 // Key identifies an attachment: CNI SPEC.md section 2 (name, CNI_CONTAINERID, CNI_IFNAME).
 type Key struct {
@@ -149,15 +153,20 @@ type Entry struct {
 // that cannot be read is an entry with Err; an empty one (a verb that is just beginning or
 // was killed there) is left out. A state directory that does not exist has no records.
 func List(stateDir string) ([]Entry, error) {
-	entries, err := list(stateDir, "*")
+	entries, err := list(stateDir, "*", nil)
 	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Record == nil && e.Err == nil }), err
 }
 
 // ListNetwork is List for one network, with the empty ones.
-func ListNetwork(stateDir, network string) ([]Entry, error) { return list(stateDir, network) }
+func ListNetwork(stateDir, network string) ([]Entry, error) { return list(stateDir, network, nil) }
+
+// ListNetworkBut is ListNetwork without the records that are passed over, which are not read.
+func ListNetworkBut(stateDir, network string, pass func(Key) bool) ([]Entry, error) {
+	return list(stateDir, network, pass)
+}
 
 // list takes a pattern for the network's name; no name can hold what a pattern gives a meaning.
-func list(stateDir, network string) ([]Entry, error) {
+func list(stateDir, network string, pass func(Key) bool) ([]Entry, error) {
 	if _, err := os.ReadDir(stateDir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read state directory: %w", err)
 	}
@@ -170,6 +179,9 @@ func list(stateDir, network string) ([]Entry, error) {
 	for _, name := range names {
 		path := filepath.Join(stateDir, name)
 		e := Entry{Path: path, Key: keyOf(path)}
+		if pass != nil && pass(e.Key) {
+			continue
+		}
 		if errors.Is(lookAtDirs(stateDir, filepath.Dir(path)), ErrIrregular) {
 			continue // whatever is there, no verb takes it for a record
 		}

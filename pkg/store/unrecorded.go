@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// TryOpenToRemove is TryOpen that makes the lock where there is no record: until Close, no ADD of
+// this attachment begins. ErrBusy if one is under way.
+func TryOpenToRemove(dirs Dirs, key Key) (*Attachment, error) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	a := &Attachment{Key: key, dirs: dirs}
+	err := a.lockAnew(now)
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%w: %s", ErrBusy, key)
+	}
+	return a.orBroken(err)
+}
+
+// fileClock is how much the time of a file may be behind that of the process which wrote it: the
+// kernel stamps files by its tick, of 10 ms at most.
+const fileClock = 10 * time.Millisecond
+
+// Owners are the attachments that have addresses of a network, and these, by the address files
+// alone, whoever wrote them; of a data directory that is shared, host-local's too. A file that has
+// changed since is left out, and so is one that does not name a container and an interface as
+// host-local and we do. It changes nothing.
+func Owners(dirs Dirs, networkName string, since time.Time) (map[Key][]netip.Addr, error) {
+	n := &network{dir: filepath.Join(dirs.Data, networkName)}
+	if err := lookAtDirs(dirs.rootOfData(), n.dir); err != nil {
+		if isAbsent(err) || errors.Is(err, ErrIrregular) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("look for addresses: %w", err)
+	}
+	all, err := n.all()
+	if isAbsent(err) {
+		return nil, nil
+	}
+	owners := map[Key][]netip.Addr{}
+	for addr := range all {
+		if key, ok := n.ownerBefore(addr, since); ok {
+			owners[key] = append(owners[key], addr)
+		}
+	}
+	return owners, err
+}
+
+// ownerBefore is who an address file names that has not changed since.
+func (n *network) ownerBefore(addr netip.Addr, since time.Time) (Key, bool) {
+	info, err := os.Lstat(n.path(addr))
+	if err != nil || !info.ModTime().Before(since.Add(-fileClock)) {
+		return Key{}, false
+	}
+	text, err := n.holder(addr)
+	id, ifname, found := strings.Cut(text, "\n")
+	id = strings.TrimSuffix(id, "\r")
+	key := Key{filepath.Base(n.dir), id, ifname}
+	return key, err == nil && found && owned(text, key)
+}
+
+// ReleaseUnrecorded frees addresses that Owners found, of an attachment without a record. One that
+// is somebody else's by now, or has been taken anew since, stays.
+func (a *Attachment) ReleaseUnrecorded(ctx context.Context, addrs []netip.Addr, since time.Time) error {
+	n, err := openExistingNetwork(ctx, a.dirs, a.Key.Network)
+	if isAbsent(err) || errors.Is(err, ErrIrregular) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	if !a.dirs.within() {
+		n.marks = &origin{}
+	}
+	for _, addr := range addrs {
+		if key, ok := n.ownerBefore(addr, since); ok && key == a.Key {
+			err = errors.Join(err, n.remove(addr))
+		}
+	}
+	return err
+}
