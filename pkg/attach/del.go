@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
@@ -57,7 +58,13 @@ type removal struct {
 
 	unasked bool   // nobody called DEL: an address that may not be ours any more stays
 	bridge  string // by the configuration, for when there is no record; "" for unknown
+
+	since time.Time    // of a GC that found no record: what has changed since is somebody's
+	found []netip.Addr // and the addresses that it found
 }
+
+// cable is the link that is the attachment's own.
+func (r *removal) cable() link.Cable { return link.Cable{Name: r.names.hostLink, Mark: r.names.mark} }
 
 // run goes on past errors. An address whose cable could not be removed is not freed: somebody
 // else would get it while it is in use.
@@ -84,7 +91,7 @@ func (r *removal) release(ctx context.Context) error {
 	if r.state.Record != nil {
 		return r.state.Release(ctx)
 	}
-	held, err := r.state.Held()
+	held, err := r.held()
 	if err != nil || len(held) == 0 {
 		return err
 	}
@@ -98,7 +105,18 @@ func (r *removal) release(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !r.since.IsZero() {
+		return r.state.ReleaseUnrecorded(ctx, held, r.since)
+	}
 	return r.state.Release(ctx)
+}
+
+// held are the addresses of an attachment without a record.
+func (r *removal) held() ([]netip.Addr, error) {
+	if !r.since.IsZero() {
+		return r.found, nil
+	}
+	return r.state.Held()
 }
 
 func (r *removal) unplug() error {

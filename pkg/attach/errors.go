@@ -44,8 +44,9 @@ type cause struct {
 // causes is the one place where an error becomes a CNI error. The first row that fits counts.
 func causes() []cause {
 	return []cause{
-		// What STATUS wraps says why, and has a code of its own that is ADD's.
-		{errNotReady, types.ErrPluginNotAvailable, "mend what is named; running containers are not concerned"},
+		// What only STATUS says has no code here: its answer has one (notReadyError).
+		{errNoAddress, 0, "delete containers that are not needed, or add a range to ipam.ranges; with statusOnFull \"warn\" this is no error"},
+		{errNoRouter, 0, "set it to 1 on the host (sysctl -w), or let the plugin write below /proc/sys; a network without isGateway and isDefaultGateway needs no forwarding"},
 		{errInterrupted, types.ErrTryAgainLater, "nothing was left behind; call ADD again"},
 		{errOutput, types.ErrIOFailure, "nothing was left behind; keep the plugin's stdout open until it exits"},
 		{errAttached, CodeAttached, "call DEL first, or use another container ID or interface name"},
@@ -91,16 +92,28 @@ func CNIError(err error) *types.Error {
 	if errors.As(err, &drift) {
 		return types.NewError(CodeDrift, drift.Error(), drift.details())
 	}
+	c := causeOf(err)
+	var notReady *notReadyError
+	switch {
+	case errors.As(err, &notReady) && notReady.limited:
+		c.code = types.ErrLimitedConnectivity
+	case errors.As(err, &notReady):
+		c.code = types.ErrPluginNotAvailable
+	}
+	return types.NewError(c.code, sentence(err), c.fix)
+}
+
+func causeOf(err error) cause {
 	for _, c := range causes() {
 		if errors.Is(err, c.is) {
-			return types.NewError(c.code, sentence(err), c.fix)
+			return c
 		}
 	}
 	var file *fs.PathError
 	if errors.As(err, &file) {
-		return types.NewError(types.ErrIOFailure, sentence(err), "look at the file that is named")
+		return cause{err, types.ErrIOFailure, "look at the file that is named"}
 	}
-	return types.NewError(types.ErrInternal, sentence(err), "the kernel refused what is named; try again, and look at dmesg if it stays so")
+	return cause{err, types.ErrInternal, "the kernel refused what is named; try again, and look at dmesg if it stays so"}
 }
 
 // sentence keeps an error of several lines (errors.Join) on one.

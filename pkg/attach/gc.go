@@ -13,20 +13,17 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
+// gcAtOnce is how many attachments are taken away together. Their locks are held meanwhile, and
+// the kernel, while it deletes their links, does nothing else.
+const gcAtOnce = 64
+
 // GC takes away what the runtime does not list as valid: CNI SPEC.md section 4, GC. Only
 // attachments that a runtime made are concerned; one that another process works on, or that
-// is newer than this call, is in flight and left alone. It goes on past errors.
+// is newer than this call, is in flight and left alone. It goes on past errors and returns all.
 func GC(ctx context.Context, req Request) error {
-	valid, present, err := config.ValidAttachments(req.Config)
-	if err != nil {
-		return err
-	}
-	id := config.ParseLenient(req.Config)
-	if !present || id.Name == "" {
-		return nil // nothing was said to be valid or invalid
-	}
-	entries, err := store.ListNetwork(id.StateDir, id.Name)
-	if err != nil {
+	started := time.Now()
+	cfg, err := config.ParseGC(req.Config)
+	if err != nil || !cfg.Present {
 		return err
 	}
 	host, err := link.OpenHost()
@@ -34,13 +31,10 @@ func GC(ctx context.Context, req Request) error {
 		return err
 	}
 	defer host.Close()
-	c := &collection{host: host, dirs: dirs(id), bridge: config.BridgeLenient(req.Config), started: time.Now()}
-	var failed error
-	for _, e := range entries {
-		if slices.Contains(valid, config.Attachment{ContainerID: e.Key.ContainerID, IfName: e.Key.IfName}) {
-			continue
-		}
-		failed = errors.Join(failed, c.take(ctx, e.Key))
+	c := &collection{host: host, cfg: cfg, dirs: dirs(cfg.Ident), started: started}
+	suspects, failed := c.suspects()
+	for some := range slices.Chunk(suspects, gcAtOnce) {
+		failed = errors.Join(failed, c.take(ctx, some))
 	}
 	return failed
 }
@@ -48,35 +42,80 @@ func GC(ctx context.Context, req Request) error {
 // collection is one GC on its way.
 type collection struct {
 	host    *link.Host
+	cfg     *config.GC
 	dirs    store.Dirs
-	bridge  string
 	started time.Time
 }
 
-// take collects one attachment that is not valid. It is judged when its record is locked: the
-// one that was listed may have ended meanwhile, and a new one begun.
-func (c *collection) take(ctx context.Context, key store.Key) error {
-	state, err := store.TryOpen(c.dirs, key)
-	if errors.Is(err, store.ErrBusy) || errors.Is(err, os.ErrNotExist) {
-		return nil
+// take collects those of the suspects that it may. Their cables go together, and then each goes
+// as by a DEL.
+func (c *collection) take(ctx context.Context, some []*suspect) (failed error) {
+	var removals []*removal
+	var cables []link.Cable
+	for _, s := range some {
+		r, err := c.hold(s)
+		failed = errors.Join(failed, err)
+		if r != nil {
+			defer closeState(r.state) // the last one first: the first has made their directory
+			removals, cables = append(removals, r), append(cables, r.cable())
+		}
 	}
-	if err != nil {
-		return err
+	if err := c.host.UnplugTogether(cables); err != nil {
+		warn("%s; deleting them one by one", sentence(err))
 	}
-	defer closeState(state)
-	if !c.collectable(state.Record) {
-		return nil
+	for _, r := range removals {
+		if err := r.run(ctx); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("collect %s: %w", r.key, err))
+		}
 	}
-	r := &removal{key: key, names: namesOf(key), host: c.host, state: state, forget: true, bridge: c.bridge}
-	if err := r.run(ctx); err != nil {
-		return fmt.Errorf("collect %s: %w", key, err)
-	}
-	return nil
+	return failed
 }
 
-// collectable reports whether a record is one that a runtime made before this GC. One that
-// cannot be read is too, and so is the empty one of a verb that was killed: nobody else takes
-// them away.
-func (c *collection) collectable(r *store.Record) bool {
-	return r == nil || r.Owner == store.OwnerCNI && r.Created.Before(c.started)
+// hold locks a suspect and judges it; nil if it stays. It is judged when it is locked: the one that
+// was found may have ended meanwhile, and a new one begun.
+func (c *collection) hold(s *suspect) (*removal, error) {
+	open := store.TryOpenToRemove
+	if s.recorded {
+		open = store.TryOpen
+	}
+	state, err := open(c.dirs, s.key)
+	if errors.Is(err, store.ErrBusy) || errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("collect %s: %w", s.key, err)
+	}
+	r := &removal{key: s.key, names: namesOf(s.key), host: c.host, state: state, forget: true, bridge: c.cfg.Bridge}
+	if !s.recorded {
+		r.found, r.since = s.addrs, c.started
+	}
+	ours, err := c.collectable(r)
+	if err != nil || !ours {
+		closeState(state)
+		return nil, err
+	}
+	return r, nil
+}
+
+// collectable reports whether an attachment is one that a runtime made before this GC. Of one
+// without a readable record, among them the empty one of a verb that was killed, the cable tells
+// who made it; where there is none, nobody else takes away what is left.
+func (c *collection) collectable(r *removal) (bool, error) {
+	if record := r.state.Record; record != nil {
+		return record.Owner == store.OwnerCNI && record.Created.Before(c.started), nil
+	}
+	l, err := c.host.Link(r.names.hostLink)
+	switch {
+	case errors.Is(err, link.ErrNotFound) && errors.Is(r.state.Broken, store.ErrNewer):
+		warn("record %s: %v; leaving it", r.state.Path(), r.state.Broken)
+		return false, nil
+	case errors.Is(err, link.ErrNotFound):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("collect %s: %w", r.key, err)
+	case l.Alias != "" && l.Alias != r.names.alias:
+		warn("%s has no readable record, and the alias of %s is %q: no runtime has made it; leaving it", r.key, l.Name, l.Alias)
+		return false, nil
+	}
+	return true, nil
 }

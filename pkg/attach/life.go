@@ -18,6 +18,7 @@ import (
 type judge struct {
 	host *link.Host
 	boot string
+	pass func(store.Key) bool // whose record need not be read; nil for none
 }
 
 func newJudge(host *link.Host) judge { return judge{host: host, boot: store.BootID()} }
@@ -54,7 +55,7 @@ func (j judge) dead(r *store.Record) bool {
 
 // graves are the dead attachments of a network, with addresses in one data directory.
 func (j judge) graves(dirs store.Dirs, network string) ([]*store.Record, error) {
-	entries, err := store.ListNetwork(dirs.State, network)
+	entries, err := store.ListNetworkBut(dirs.State, network, j.pass)
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +108,25 @@ func (j judge) bury(ctx context.Context, dirs store.Dirs, key store.Key) (bool, 
 	return true, r.run(ctx)
 }
 
-// reclaimable are the addresses that reclaim would free. It changes nothing.
+// reclaimable are the addresses that reclaim would free. It changes nothing. A runtime asks for it
+// every few seconds as long as a pool is full: all cables are looked at in one go, and only what
+// has none of its own is looked up by its record.
 func reclaimable(host *link.Host, dirs store.Dirs, network string) ([]netip.Addr, error) {
-	dead, err := newJudge(host).graves(dirs, network)
+	veths, err := host.Veths()
+	if err != nil {
+		return nil, err
+	}
+	cables := make(map[string]*link.Link, len(veths))
+	for _, l := range veths {
+		cables[l.Name] = l
+	}
+	j, machine := newJudge(host), machineID()
+	j.pass = func(key store.Key) bool {
+		n := namesOn(machine, key)
+		l := cables[n.hostLink]
+		return l != nil && l.IsOurs(n.mark)
+	}
+	dead, err := j.graves(dirs, network)
 	if err != nil {
 		return nil, err
 	}

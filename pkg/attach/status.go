@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -12,75 +15,188 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// errNotReady is wrapped by what STATUS answers: CNI code 50.
-var errNotReady = errors.New("no container can be attached")
+// notReadyError is what STATUS answers where no ADD could pass: CNI code 50, or 51 where
+// containers that run already are hurt by the same.
+type notReadyError struct {
+	why     error
+	limited bool
+}
+
+func (e *notReadyError) Error() string { return "no container can be attached: " + e.why.Error() }
+func (e *notReadyError) Unwrap() error { return e.why }
+
+var (
+	errNoAddress = errors.New("no IP address is left")
+	errNoRouter  = errors.New("the host does not forward, and cannot be told to")
+)
 
 // Status says whether an ADD could pass: CNI SPEC.md section 4, STATUS. It changes nothing.
-// Errors are about the configuration, or say why every ADD would fail.
+// Errors are about the configuration, or say why every ADD would fail. A pool that is full is no
+// error if the configuration says so: it is told on stderr.
 func Status(_ context.Context, req Request) error {
 	cfg, err := config.Parse(req.Config, req.Args)
 	if err != nil {
 		return err
 	}
-	if err := writable(cfg.StateDir); err != nil {
-		return fmt.Errorf("%w: %w", errNotReady, err)
+	host, err := link.OpenHost()
+	if err != nil {
+		return &notReadyError{why: err}
 	}
-	if err := bridgeUsable(cfg); err != nil {
-		return fmt.Errorf("%w: %w", errNotReady, err)
+	defer host.Close()
+	r := &readiness{cfg: cfg, host: host}
+	looks := []func() error{r.state, r.addresses}
+	if !cfg.Delegated() {
+		looks = []func() error{r.privileges, r.state, r.bridge, r.forwarding, r.addresses}
 	}
-	if cfg.IPAM == nil {
-		return nil
-	}
-	if err := addressLeft(cfg); err != nil {
-		return fmt.Errorf("%w: %w", errNotReady, err)
+	for _, look := range looks {
+		if err := look(); err != nil {
+			return &notReadyError{why: err, limited: r.hurts(err)}
+		}
 	}
 	return nil
 }
 
-// addressLeft looks, when a pool is full, for what an ADD would reclaim.
-func addressLeft(cfg *config.Config) error {
-	d := dirs(cfg.Ident)
-	free, err := store.Free(d, cfg.Name, cfg.IPAM.Pool, 1)
-	if err != nil || free > 0 {
-		return err
-	}
-	host, err := link.OpenHost()
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	dead, err := reclaimable(host, d, cfg.Name)
-	if err != nil {
-		return err
-	}
-	left, err := store.FreeWithout(d, cfg.Name, cfg.IPAM.Pool, dead)
-	if err == nil && !left {
-		err = fmt.Errorf("no IP address is left in the ranges of network %s", cfg.Name)
-	}
-	return err
+// readiness looks at all that an ADD needs.
+type readiness struct {
+	cfg  *config.Config
+	host *link.Host
 }
 
-// writable asks without writing; a directory that is missing will be made.
+// hurts reports whether the reason why no ADD can pass cuts off the containers of the network too,
+// and there are some.
+func (r *readiness) hurts(why error) bool {
+	if !errors.Is(why, errNoRouter) && !errors.Is(why, link.ErrNotBridge) {
+		return false
+	}
+	entries, _ := store.ListNetwork(r.cfg.StateDir, r.cfg.Name)
+	return len(entries) > 0
+}
+
+// privileges are those that README lists for an ADD, in the user namespace of the process.
+func (r *readiness) privileges() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var has [2]unix.CapUserData
+	if err := unix.Capget(&header, &has[0]); err != nil {
+		return fmt.Errorf("look up capabilities: %w", err)
+	}
+	needs := []struct {
+		bit  uint
+		name string
+		when bool
+	}{
+		{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", true},
+		{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN", true},
+		{unix.CAP_NET_RAW, "CAP_NET_RAW", r.serves(false) && !r.cfg.DisableContainerInterface},
+	}
+	for _, n := range needs {
+		if n.when && has[0].Effective&(1<<n.bit) == 0 {
+			return fmt.Errorf("%s is missing: %w", n.name, unix.EPERM)
+		}
+	}
+	return nil
+}
+
+// serves reports whether the network gives addresses of a family.
+func (r *readiness) serves(is4 bool) bool {
+	if r.cfg.IPAM == nil {
+		return false
+	}
+	for _, set := range r.cfg.IPAM.Pool.Sets {
+		if set.Is4() == is4 {
+			return true
+		}
+	}
+	return false
+}
+
+// state is where records and addresses are, or will be made.
+func (r *readiness) state() error {
+	addresses := r.cfg.IPAM != nil
+	for _, place := range dirs(r.cfg.Ident).Places(r.cfg.Name, addresses, addresses && r.cfg.IPAM.Sticky) {
+		if err := place.InTheWay(); err != nil {
+			return err
+		}
+		if err := writable(place.Path); err != nil {
+			return fmt.Errorf("state directory %s: %w", place.Path, err)
+		}
+	}
+	return nil
+}
+
+// writable asks without writing. What is missing will be made in what is there.
 func writable(dir string) error {
-	err := unix.Access(dir, unix.W_OK)
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("state directory %s: %w", dir, err)
-	}
-	return nil
-}
-
-func bridgeUsable(cfg *config.Config) error {
-	if cfg.Delegated() {
-		return nil
-	}
-	host, err := link.OpenHost()
-	if err != nil {
+	for {
+		info, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir {
+			if _, leadsNowhere := os.Lstat(dir); leadsNowhere == nil {
+				return err
+			}
+			dir = filepath.Dir(dir)
+			continue
+		}
+		if err == nil && !info.IsDir() {
+			err = unix.ENOTDIR
+		}
+		if err == nil {
+			err = unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+		}
+		if err != nil {
+			err = &fs.PathError{Op: "write to", Path: dir, Err: err}
+		}
 		return err
 	}
-	defer host.Close()
-	_, err = host.Bridge(cfg.Bridge)
+}
+
+// bridge is one that has room for a port, or a name that is free.
+func (r *readiness) bridge() error {
+	b, err := r.host.Bridge(r.cfg.Bridge)
 	if errors.Is(err, link.ErrNotFound) {
 		return nil
 	}
+	if err != nil {
+		return err
+	}
+	return r.host.Room(b)
+}
+
+func (r *readiness) forwarding() error {
+	for _, is4 := range []bool{true, false} {
+		if !r.cfg.IsGateway || !r.serves(is4) {
+			continue
+		}
+		if err := r.host.MayForward(is4); err != nil {
+			return fmt.Errorf("%w: %w", errNoRouter, err)
+		}
+	}
+	return nil
+}
+
+// addresses are left, or an ADD would reclaim one.
+func (r *readiness) addresses() error {
+	if r.cfg.IPAM == nil {
+		return nil
+	}
+	left, err := r.addressLeft()
+	if err != nil || left {
+		return err
+	}
+	err = fmt.Errorf("%w in the ranges of network %s", errNoAddress, r.cfg.Name)
+	if r.cfg.WarnOnFull {
+		warn("%v; ready all the same, as statusOnFull says", err)
+		return nil
+	}
 	return err
+}
+
+func (r *readiness) addressLeft() (bool, error) {
+	d := dirs(r.cfg.Ident)
+	free, err := store.Free(d, r.cfg.Name, r.cfg.IPAM.Pool, 1)
+	if err != nil || free > 0 {
+		return err == nil, err
+	}
+	dead, err := reclaimable(r.host, d, r.cfg.Name)
+	if err != nil || len(dead) == 0 {
+		return false, err
+	}
+	return store.FreeWithout(d, r.cfg.Name, r.cfg.IPAM.Pool, dead)
 }
