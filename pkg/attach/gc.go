@@ -21,7 +21,7 @@ const gcAtOnce = 64
 // attachments that a runtime made are concerned; one that another process works on, or that
 // is newer than this call, is in flight and left alone. It goes on past errors and returns all.
 func GC(ctx context.Context, req Request) error {
-	started := time.Now()
+	started, clock := time.Now(), store.FileClock()
 	cfg, err := config.ParseGC(req.Config)
 	if err != nil || !cfg.Present {
 		return err
@@ -31,7 +31,7 @@ func GC(ctx context.Context, req Request) error {
 		return err
 	}
 	defer host.Close()
-	c := &collection{host: host, cfg: cfg, dirs: dirs(cfg.Ident), started: started}
+	c := &collection{host: host, cfg: cfg, dirs: dirs(cfg.Ident), started: started, clock: clock}
 	suspects, failed := c.suspects()
 	for some := range slices.Chunk(suspects, gcAtOnce) {
 		failed = errors.Join(failed, c.take(ctx, some))
@@ -45,6 +45,7 @@ type collection struct {
 	cfg     *config.GC
 	dirs    store.Dirs
 	started time.Time
+	clock   time.Time // the same by the clock of files
 }
 
 // take collects those of the suspects that it may. Their cables go together, and then each goes
@@ -87,7 +88,7 @@ func (c *collection) hold(s *suspect) (*removal, error) {
 	}
 	r := &removal{key: s.key, names: namesOf(s.key), host: c.host, state: state, forget: true, bridge: c.cfg.Bridge}
 	if !s.recorded {
-		r.found, r.since = s.addrs, c.started
+		r.found, r.since = s.addrs, c.clock
 	}
 	ours, err := c.collectable(r)
 	if err != nil || !ours {

@@ -123,7 +123,7 @@ func (s *search) keyOfCable(l *link.Link, words string) (store.Key, bool) {
 
 // byAddress looks for addresses without a record.
 func (s *search) byAddress() error {
-	owners, err := store.Owners(s.dirs, s.cfg.Name, s.started)
+	owners, err := store.Owners(s.dirs, s.cfg.Name, s.clock)
 	if err != nil {
 		err = fmt.Errorf("look for addresses of network %s: %w", s.cfg.Name, err)
 	}

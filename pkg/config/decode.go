@@ -128,6 +128,12 @@ func object(data []byte) (section, *Error) {
 	return section{fields: fields}, nil
 }
 
+// IsObject reports whether data is a JSON object, whole and alone.
+func IsObject(data []byte) bool {
+	_, err := object(data)
+	return err == nil
+}
+
 func undecodable(data []byte, err error) *Error {
 	e := &Error{
 		Kind: Undecodable, Msg: "network configuration is not a JSON object: " + err.Error(),

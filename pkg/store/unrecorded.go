@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TryOpenToRemove is TryOpen that makes the lock where there is no record: until Close, no ADD of
@@ -24,14 +26,19 @@ func TryOpenToRemove(dirs Dirs, key Key) (*Attachment, error) {
 	return a.orBroken(err)
 }
 
-// fileClock is how much the time of a file may be behind that of the process which wrote it: the
-// kernel stamps files by its tick, of 10 ms at most.
-const fileClock = 10 * time.Millisecond
+// FileClock is the time now by the clock that stamps files, which is some milliseconds behind.
+func FileClock() time.Time {
+	var now unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now) != nil {
+		return time.Time{} // nothing is older
+	}
+	return time.Unix(now.Unix())
+}
 
 // Owners are the attachments that have addresses of a network, and these, by the address files
 // alone, whoever wrote them; of a data directory that is shared, host-local's too. A file that has
 // changed since is left out, and so is one that does not name a container and an interface as
-// host-local and we do. It changes nothing.
+// host-local and we do. The time is one of FileClock. It changes nothing.
 func Owners(dirs Dirs, networkName string, since time.Time) (map[Key][]netip.Addr, error) {
 	n := &network{dir: filepath.Join(dirs.Data, networkName)}
 	if err := lookAtDirs(dirs.rootOfData(), n.dir); err != nil {
@@ -56,7 +63,7 @@ func Owners(dirs Dirs, networkName string, since time.Time) (map[Key][]netip.Add
 // ownerBefore is who an address file names that has not changed since.
 func (n *network) ownerBefore(addr netip.Addr, since time.Time) (Key, bool) {
 	info, err := os.Lstat(n.path(addr))
-	if err != nil || !info.ModTime().Before(since.Add(-fileClock)) {
+	if err != nil || !info.ModTime().Before(since) {
 		return Key{}, false
 	}
 	text, err := n.holder(addr)

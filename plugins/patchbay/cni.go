@@ -123,8 +123,8 @@ func allowed(command string, v verb, stdin []byte) *types.Error {
 		return nil
 	}
 	asked := config.ParseLenient(stdin).CNIVersion
-	if !slices.Contains(cniversion.All.SupportedVersions(), asked) {
-		return nil
+	if !slices.Contains(cniversion.All.SupportedVersions(), asked) || !config.IsObject(stdin) {
+		return nil // the verb says what is wrong with it
 	}
 	if ok, err := cniversion.GreaterThanOrEqualTo(asked, v.since); err != nil || !ok {
 		return types.NewError(types.ErrIncompatibleCNIVersion, "config version does not allow "+command, fmt.Sprintf("cniVersion is %s, %s came with %s", asked, command, v.since))

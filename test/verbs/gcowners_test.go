@@ -1,0 +1,115 @@
+package verbs
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// TestGCOfNullSparesOwnersAndAddsUnderWay: CRI-O calls GC with null when it starts. What a person has plugged in lives, what
+// LXC has, and an ADD of another runtime that is under way; what runtimes have left goes.
+func TestGCOfNullSparesOwnersAndAddsUnderWay(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	all, _ := containers(t, h, 5, slow())
+	cli, lxc, dead := all[0], all[1], all[2:]
+	editRecord(t, cli, `"owner": "cni"`, `"owner": "cli"`)
+	editRecord(t, lxc, `"owner": "cni"`, `"owner": "lxc"`)
+	c := h.Container("under-way")
+	a := on(h, c, slow())
+	running := midway(t, a, c)
+	gc(t, h, slow(), valid(nil)).OK(t)
+	collected(t, dead...)
+	cli.check(t)
+	lxc.check(t)
+	a.prev = running.Wait(t).OK(t).Stdout
+	a.check(t)
+	a.del(t)
+}
+
+// TestGCSparesAnAddThatWaits for the addresses of the network: it has an empty record, that it holds, and an address file of
+// its own would look as if nobody had it.
+func TestGCSparesAnAddThatWaits(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	first, _ := attach(t, h, h.Container("first"), everything())
+	a := on(h, c, everything())
+	answer := whileWaiting(t, h, a, func() {
+		writeFile(t, h, addressDir(a)+"/10.1.0.77", a.id+"\r\neth0")
+		age(t, h, addressDir(a)+"/10.1.0.77", -time.Minute)
+		gc(t, h, everything(), valid(listed(first))).OK(t)
+		equal(t, "address", files(t, h, addressDir(a))["10.1.0.77"], a.id+"\r\neth0")
+	})
+	a.prev = answer.OK(t).Stdout
+	a.check(t)
+	a.del(t)
+	gc(t, h, everything(), valid(listed(first))).OK(t)
+	equal(t, "address that nobody has", files(t, h, addressDir(a))["10.1.0.77"], "")
+	first.check(t)
+}
+
+// TestGCSparesOtherOwnersWithoutRecord: the alias of the cable tells that no runtime has made it, and so its address is in use.
+func TestGCSparesOtherOwnersWithoutRecord(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*testing.T, *attachment){
+		"without a record": func(t *testing.T, a *attachment) { removeAll(t, a.h, recordPath(a)) },
+		"a torn record":    func(t *testing.T, a *attachment) { writeFile(t, a.h, recordPath(a), `{"vers`) },
+		"an empty record":  func(t *testing.T, a *attachment) { writeFile(t, a.h, recordPath(a), "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			all, results := containers(t, h, 2, everything())
+			mine, host := all[0], hostEnd(t, results[0])
+			alias := linkOf(t, h.Netns, host).Attrs().Alias
+			h.Run(t, "ip", "link", "set", host, "alias", strings.Replace(alias, " net/", " cli:net/", 1))
+			spoil(t, mine)
+			answer := gc(t, h, everything(), valid(nil)).OK(t)
+			contains(t, string(answer.Stderr), "no runtime has made it; leaving it")
+			collected(t, all[1])
+			equal(t, "cable", hasLink(t, h.Netns, host), true)
+			equal(t, "address", files(t, h, addressDir(mine))["10.1.0.2"], mine.id+"\r\neth0")
+		})
+	}
+}
+
+// TestGCSparesRecordsOfTheFuture: who made the attachment cannot be read. If its cable tells that a runtime did, it goes.
+func TestGCSparesRecordsOfTheFuture(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c, d := h.Container("c"), h.Container("d")
+	gone, _ := attach(t, h, c, everything())
+	stale, _ := attach(t, h, d, everything())
+	for _, a := range []*attachment{gone, stale} {
+		editRecord(t, a, `"version": 1`, `"version": 99`)
+	}
+	host := hostEnd(t, gone.result(t))
+	c.Delete()
+	linkGone(t, h.Netns, host)
+	answer := gc(t, h, everything(), valid(nil)).OK(t)
+	contains(t, string(answer.Stderr), recordPath(gone), "written by a newer patchbay", "leaving it")
+	equal(t, "record", exists(h, recordPath(gone)), true)
+	collected(t, stale)
+	gone.del(t)
+}
+
+// TestGCSparesWhatCameAfterTheList: an ADD of the same container, and one of another, between a runtime's list and its GC are
+// the runtime's to list; one that comes when GC has looked is newer than GC.
+func TestGCSparesWhatCameAfterTheList(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	all, _ := containers(t, h, 2, everything())
+	list := valid(listed(all[0], all[1]))
+	all[1].del(t)
+	all[1].prev = nil
+	all[1].add(t)
+	late, _ := attach(t, h, h.Container("late"), everything())
+	editRecord(t, late, `"created": "2`, `"created": "9`)
+	gc(t, h, everything(), list).OK(t)
+	for _, a := range append(all, late) {
+		a.check(t)
+	}
+}
