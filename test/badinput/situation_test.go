@@ -52,6 +52,11 @@ func TestBridgeFull(t *testing.T) {
 	b.Baseline()
 	b.Allow("file /run/patchbay/ipam/net/last_reserved_ip.0") // the cursor went on; it is no reservation
 	b.try(t, []row{{name: "1024th port", config: subnet(), code: 103, msg: "bridge br0 has no port left: exchange full", details: "1023 ports; use a second bridge"}})
+	full := subnetWith(`"cniVersion": "1.1.0"`)
+	b.try(t, []row{{name: "STATUS of 1023 ports", config: full, env: []string{"CNI_COMMAND=STATUS"}, code: 50, msg: "no container can be attached: bridge br0 has no port left", details: "1023 ports; use a second bridge", version: "1.1.0"}})
+	b.Run(t, "ip", "link", "del", "p500")
+	call := nettest.Call{Command: "STATUS", Config: []byte(full)}
+	b.CNI(t, call).OK(t)
 	b.NoOracle("the ports go with the host")
 }
 

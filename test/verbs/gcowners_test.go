@@ -13,7 +13,7 @@ import (
 func TestGCOfNullSparesOwnersAndAddsUnderWay(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	all, _ := containers(t, h, 5, slow())
+	all, _ := containers(t, h, 5, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
 	cli, lxc, dead := all[0], all[1], all[2:]
 	editRecord(t, cli, `"owner": "cni"`, `"owner": "cli"`)
 	editRecord(t, lxc, `"owner": "cni"`, `"owner": "lxc"`)
