@@ -90,7 +90,7 @@ func (r *readiness) privileges() error {
 	}
 	for _, n := range needs {
 		if n.when && has[0].Effective&(1<<n.bit) == 0 {
-			return fmt.Errorf("%s is missing: %w", n.name, unix.EPERM)
+			return fmt.Errorf("missing: %s: %w", n.name, unix.EPERM)
 		}
 	}
 	return nil

@@ -26,9 +26,11 @@ type need struct {
 // needs are the smallest sets: of each the whole is enough, and each one less is not.
 func needs() []need {
 	const enter = "enter network namespace /run/netns/web: operation not permitted"
+	const lacks = "no container can be attached: missing: "
 	return []need{
 		{verb: "VERSION"},
-		{verb: "STATUS"},
+		{verb: "STATUS", words: map[string]string{netAdmin: lacks + netAdmin, sysAdmin: lacks + sysAdmin}},
+		{verb: "STATUS", six: true, words: map[string]string{netAdmin: lacks + netAdmin, sysAdmin: lacks + sysAdmin, netRaw: lacks + netRaw}},
 		{verb: "ADD", words: map[string]string{netAdmin: "create veth ", sysAdmin: enter}},
 		{verb: "ADD", six: true, words: map[string]string{netAdmin: "create veth ", sysAdmin: enter, netRaw: "announce IPv6 addresses of eth0: open raw socket: operation not permitted"}},
 		{verb: "CHECK", six: true, words: map[string]string{sysAdmin: enter}},
@@ -48,8 +50,8 @@ func (n need) capabilities() []string {
 }
 
 func (n need) name() string {
-	if n.verb == "ADD" && n.six {
-		return "ADD with IPv6"
+	if n.six && (n.verb == "ADD" || n.verb == "STATUS") {
+		return n.verb + " with IPv6"
 	}
 	return n.verb
 }
@@ -63,7 +65,7 @@ func TestReadmeTellsTheCapabilities(t *testing.T) {
 		if all == "" {
 			all = "none"
 		}
-		contains(t, string(readme), fmt.Sprintf("\n%-15s %s\n", n.name(), all))
+		contains(t, string(readme), fmt.Sprintf("\n%-17s %s\n", n.name(), all))
 	}
 }
 
