@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +32,7 @@ func TryOpenToRemove(dirs Dirs, key Key) (*Attachment, error) {
 func FileClock() time.Time {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now) != nil {
-		return time.Time{} // nothing is older
+		return time.Unix(0, 0) // nothing is older
 	}
 	return time.Unix(now.Unix())
 }
@@ -52,25 +54,29 @@ func Owners(dirs Dirs, networkName string, since time.Time) (map[Key][]netip.Add
 		return nil, nil
 	}
 	owners := map[Key][]netip.Addr{}
-	for addr := range all {
-		if key, ok := n.ownerBefore(addr, since); ok {
+	for _, addr := range slices.SortedFunc(maps.Keys(all), netip.Addr.Compare) {
+		key, ok, failed := n.ownerBefore(addr, since)
+		if ok {
 			owners[key] = append(owners[key], addr)
 		}
+		err = errors.Join(err, failed)
 	}
 	return owners, err
 }
 
-// ownerBefore is who an address file names that has not changed since.
-func (n *network) ownerBefore(addr netip.Addr, since time.Time) (Key, bool) {
+// ownerBefore is who an address file names that has not changed since; ok is false if that is nobody.
+func (n *network) ownerBefore(addr netip.Addr, since time.Time) (key Key, ok bool, err error) {
 	info, err := os.Lstat(n.path(addr))
 	if err != nil || !info.ModTime().Before(since) {
-		return Key{}, false
+		return key, false, nil // freed meanwhile, or taken
 	}
 	text, err := n.holder(addr)
+	if errors.Is(err, ErrIrregular) {
+		return key, false, nil
+	}
 	id, ifname, found := strings.Cut(text, "\n")
-	id = strings.TrimSuffix(id, "\r")
-	key := Key{filepath.Base(n.dir), id, ifname}
-	return key, err == nil && found && owned(text, key)
+	key = Key{filepath.Base(n.dir), strings.TrimSuffix(id, "\r"), ifname}
+	return key, err == nil && found && owned(text, key), err
 }
 
 // ReleaseUnrecorded frees addresses that Owners found, of an attachment without a record. One that
@@ -88,9 +94,11 @@ func (a *Attachment) ReleaseUnrecorded(ctx context.Context, addrs []netip.Addr, 
 		n.marks = &origin{}
 	}
 	for _, addr := range addrs {
-		if key, ok := n.ownerBefore(addr, since); ok && key == a.Key {
-			err = errors.Join(err, n.remove(addr))
+		key, ok, failed := n.ownerBefore(addr, since)
+		if ok && key == a.Key {
+			failed = n.remove(addr)
 		}
+		err = errors.Join(err, failed)
 	}
 	return err
 }

@@ -31,6 +31,8 @@ type Family struct {
 	// container makes what a container has before, and returns what its configuration has
 	// beyond the network's; nil for nothing.
 	container func(*Scene, *nettest.Container) Conf
+	mates     []string // names of further containers of the network, for a GC of many
+	lost      bool     // the records are gone, with the containers still attached
 }
 
 // All are the families. The names are those of the golden list and of the table.
@@ -48,6 +50,15 @@ func All() []Family {
 		{Name: "several networks", IfName: "eth1", conf: second(), container: first},
 		{Name: "chained", conf: network(pool("10.1.0.0/24", "fd00:1::/64")), container: cable},
 		{Name: "addresses only", conf: network(Conf{"type": "macvlan", "master": "eth0"}, pool("10.1.0.0/24", "fd00:1::/64"))},
+	}
+}
+
+// Crowds are families of several containers, for what a GC does with many at once.
+func Crowds() []Family {
+	conf, mates := network(Conf{"isDefaultGateway": true}, pool("10.1.0.0/24", "fd00:1::/64")), []string{"two", "three"}
+	return []Family{
+		{Name: "three at once", conf: conf, mates: mates},
+		{Name: "three without records", conf: conf, mates: mates, lost: true},
 	}
 }
 
@@ -118,12 +129,13 @@ func (c Conf) bytes() []byte {
 func Some(t testing.TB, names ...string) []Family {
 	t.Helper()
 	var out []Family
+	all := slices.Concat(All(), Crowds())
 	for _, name := range names {
-		i := slices.IndexFunc(All(), func(f Family) bool { return f.Name == name })
+		i := slices.IndexFunc(all, func(f Family) bool { return f.Name == name })
 		if i < 0 {
 			t.Fatalf("there is no family %q", name)
 		}
-		out = append(out, All()[i])
+		out = append(out, all[i])
 	}
 	return out
 }

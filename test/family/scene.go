@@ -15,8 +15,9 @@ import (
 type Scene struct {
 	*nettest.Node
 	Family
-	One  *Attachment
-	Next *Attachment // nil unless NewWithNext made the scene
+	One   *Attachment
+	Mates []*Attachment // of a family of several, the others
+	Next  *Attachment   // nil unless NewWithNext made the scene
 
 	t testing.TB
 }
@@ -33,7 +34,7 @@ type Attachment struct {
 func New(t testing.TB, f Family) *Scene {
 	t.Helper()
 	s := begin(t, f)
-	s.One = s.attachment("one")
+	s.populate()
 	s.Baseline()
 	return s
 }
@@ -42,9 +43,39 @@ func New(t testing.TB, f Family) *Scene {
 func NewWithNext(t testing.TB, f Family) *Scene {
 	t.Helper()
 	s := begin(t, f)
-	s.One, s.Next = s.attachment("one"), s.attachment("next")
+	s.populate()
+	s.Next = s.attachment("next")
 	s.Baseline()
 	return s
+}
+
+func (s *Scene) populate() {
+	s.One = s.attachment("one")
+	for _, name := range s.Family.mates {
+		s.Mates = append(s.Mates, s.attachment(name))
+	}
+}
+
+// Attach makes the ADD of every container but Next, and takes the records away where the family has
+// lost them. What the ADDs wrote is then older than whatever comes after.
+func (s *Scene) Attach(t testing.TB) {
+	t.Helper()
+	for _, a := range append([]*Attachment{s.One}, s.Mates...) {
+		a.Do(t, a.Call("ADD")).OK(t)
+	}
+	if s.lost {
+		s.Run(t, "rm", "-r", "/run/patchbay/net")
+		s.Run(t, "sh", "-c", "touch -d '1 minute ago' /run/patchbay/ipam/net/*")
+	}
+}
+
+// Detach makes the DEL of every container but Next, One's by a call of the test's own.
+func (s *Scene) Detach(t testing.TB, one nettest.Call) {
+	t.Helper()
+	s.One.Do(t, one).OK(t)
+	for _, a := range s.Mates {
+		a.Do(t, a.Call("DEL")).OK(t)
+	}
 }
 
 // begin makes a scene without containers.
@@ -153,7 +184,9 @@ func hostRoute() *regexp.Regexp {
 
 // Stable is the text of a call without what differs between runs.
 func (s *Scene) Stable(text string) string {
-	text = strings.ReplaceAll(text, s.One.c.ID(), "ONE")
+	for _, a := range append([]*Attachment{s.One}, s.Mates...) {
+		text = strings.ReplaceAll(text, a.c.ID(), strings.ToUpper(a.c.Name()))
+	}
 	if strings.HasPrefix(text, "symlink ") { // a mark leads nowhere: where to says which file it is about, and when it was made
 		text, _, _ = strings.Cut(text, " to ")
 	}

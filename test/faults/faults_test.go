@@ -67,7 +67,7 @@ func (s subject) arrive(t testing.TB) *family.Scene {
 	t.Helper()
 	scene := family.New(t, s.family)
 	if s.verb != "ADD" {
-		scene.One.Do(t, scene.One.Call("ADD")).OK(t)
+		scene.Attach(t)
 	}
 	return scene
 }
@@ -90,7 +90,7 @@ func (s subject) record(t testing.TB) (cases []family.Case) {
 			})
 		}
 	}
-	scene.One.Do(t, scene.One.Call("DEL")).OK(t)
+	scene.Detach(t, scene.One.Call("DEL"))
 	return cases
 }
 
@@ -120,6 +120,8 @@ func (s subject) run(t testing.TB, at place, f fault) {
 		afterDEL(t, scene, answer)
 	case "CHECK":
 		afterCHECK(t, scene, ending, before)
+	case "GC":
+		afterGC(t, scene, answer)
 	}
 }
 
@@ -157,6 +159,18 @@ func afterDEL(t testing.TB, scene *family.Scene, answer nettest.Answer) {
 	}
 }
 
+// afterGC: it passed, or it failed, and the next one passes; either way nothing is left.
+func afterGC(t testing.TB, scene *family.Scene, answer nettest.Answer) {
+	t.Helper()
+	if answer.Exit != 0 {
+		scene.One.Do(t, scene.One.Call("GC")).OK(t)
+	}
+	scene.Clean(t)
+	if t.Failed() {
+		t.Logf("the answer was %s", answer)
+	}
+}
+
 // afterCHECK: whatever it said, nothing has changed.
 func afterCHECK(t testing.TB, scene *family.Scene, ending stepper.Ending, before string) {
 	t.Helper()
@@ -183,13 +197,19 @@ func TestFaults(t *testing.T) {
 	nettest.Root(t)
 	for _, f := range family.Some(t, "single addresses", "sticky", "shared directory", "chained", "addresses only") {
 		for _, verb := range []string{"ADD", "DEL", "CHECK"} {
-			s := subject{f, verb}
-			t.Run(f.Name+"/"+verb, func(t *testing.T) {
-				t.Parallel()
-				cases := s.record(t)
-				failed := family.RunCases(t, cases, atOnce)
-				t.Logf("%d faults, %d failures", len(cases), failed)
-			})
+			subject{f, verb}.try(t)
 		}
 	}
+	for _, f := range family.Crowds() {
+		subject{f, "GC"}.try(t)
+	}
+}
+
+func (s subject) try(t *testing.T) {
+	t.Run(s.family.Name+"/"+s.verb, func(t *testing.T) {
+		t.Parallel()
+		cases := s.record(t)
+		failed := family.RunCases(t, cases, atOnce)
+		t.Logf("%d faults, %d failures", len(cases), failed)
+	})
 }
