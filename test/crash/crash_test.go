@@ -57,7 +57,7 @@ type subject struct {
 func (s *subject) arrive(t testing.TB, scene *family.Scene) *family.Scene {
 	t.Helper()
 	if s.verb != "ADD" {
-		scene.One.Do(t, scene.One.Call("ADD")).OK(t)
+		scene.Attach(t)
 	}
 	return scene
 }
@@ -104,7 +104,7 @@ func TestCrash(t *testing.T) {
 	nettest.Root(t)
 	var b book
 	t.Run("all", func(t *testing.T) {
-		for _, f := range family.All() {
+		for _, f := range families() {
 			for _, verb := range verbsOf(f) {
 				s := &subject{family: f, verb: verb}
 				t.Run(f.Name+"/"+verb, func(t *testing.T) {
@@ -185,8 +185,13 @@ func hasResult(answer nettest.Answer) bool {
 	return err == nil
 }
 
+func families() []family.Family { return slices.Concat(family.All(), family.Crowds()) }
+
 // verbsOf are those that are killed. What a GC does for one attachment is what a DEL does.
 func verbsOf(f family.Family) []string {
+	if slices.ContainsFunc(family.Crowds(), func(crowd family.Family) bool { return crowd.Name == f.Name }) {
+		return []string{"GC"}
+	}
 	if slices.Contains([]string{"single addresses", "shared directory", "chained", "addresses only"}, f.Name) {
 		return []string{"ADD", "DEL", "GC"}
 	}
@@ -195,7 +200,7 @@ func verbsOf(f family.Family) []string {
 
 // subjects is how many rows the table has.
 func subjects() (n int) {
-	for _, f := range family.All() {
+	for _, f := range families() {
 		n += len(verbsOf(f))
 	}
 	return n

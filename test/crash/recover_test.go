@@ -16,10 +16,10 @@ type recovery struct {
 func recoveries() []recovery {
 	return []recovery{
 		{"DEL with everything", family.New, func(t testing.TB, _ *subject, scene *family.Scene) {
-			scene.One.Do(t, scene.One.Call("DEL")).OK(t)
+			scene.Detach(t, scene.One.Call("DEL"))
 		}},
 		{"DEL with nothing but the name", family.New, func(t testing.TB, _ *subject, scene *family.Scene) {
-			scene.One.Do(t, scene.One.CallByName()).OK(t)
+			scene.Detach(t, scene.One.CallByName())
 		}},
 		{"the verb again", family.New, again},
 		{"the next container's ADD", family.NewWithNext, nextOne},
@@ -41,7 +41,7 @@ func again(t testing.TB, s *subject, scene *family.Scene) {
 		scene.One.Do(t, scene.One.Call("GC")).OK(t)
 		scene.Clean(t)
 	}
-	scene.One.Do(t, scene.One.Call("DEL")).OK(t)
+	scene.Detach(t, scene.One.Call("DEL"))
 }
 
 func addAgain(t testing.TB, scene *family.Scene) {
@@ -59,7 +59,7 @@ func addAgain(t testing.TB, scene *family.Scene) {
 func nextOne(t testing.TB, _ *subject, scene *family.Scene) {
 	scene.Next.Do(t, scene.Next.Call("ADD")).OK(t)
 	scene.Next.Do(t, scene.Next.Call("CHECK")).OK(t)
-	scene.One.Do(t, scene.One.Call("DEL")).OK(t)
+	scene.Detach(t, scene.One.Call("DEL"))
 	scene.Next.Do(t, scene.Next.Call("CHECK")).OK(t)
 	scene.Next.Do(t, scene.Next.Call("DEL")).OK(t)
 }
