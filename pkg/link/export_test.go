@@ -19,3 +19,6 @@ func (h *Host) UnplugTogetherBut(cables []Cable, pick func() uint32, full func(n
 	}
 	return g.delete()
 }
+
+// PortsOf is the number of ports that Room judges.
+func (h *Host) PortsOf(b *Bridge) (int, error) { return h.ports(b) }

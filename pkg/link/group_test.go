@@ -191,3 +191,37 @@ func TestVeths(t *testing.T) {
 		}
 	})
 }
+
+// TestRoom counts ports, as few as there are, and Names has every link.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	c := newCabled(t, 3)
+	c.Bridge("br0")
+	for _, cable := range c.cables[:2] {
+		c.Plug(cable.Name, "br0")
+	}
+	c.Do(func() {
+		h, err := link.OpenHost()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		b, err := h.Bridge("br0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports, err1 := h.PortsOf(b)
+		dumped, err2 := h.PortsOf(&link.Bridge{Link: link.Link{Index: b.Index, Name: "lo"}})
+		if ports != 2 || dumped != 2 || err1 != nil || err2 != nil {
+			t.Errorf("%d ports, %v; without the call %d, %v", ports, err1, dumped, err2)
+		}
+		if err := h.Room(b); err != nil {
+			t.Error(err)
+		}
+		names, err := h.Names()
+		want := map[string]bool{"lo": true, "admins": true, "br0": true, "veth0": true, "veth1": true, "veth2": true}
+		if diff := cmp.Diff(want, names); diff != "" || err != nil {
+			t.Errorf("names: %v (-want +got):\n%s", err, diff)
+		}
+	})
+}

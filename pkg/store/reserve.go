@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
 
@@ -261,8 +263,8 @@ func count(candidates iter.Seq[netip.Addr], most int, free func(netip.Addr) bool
 
 // isTorn opens only a file that is too short to name a container.
 func isTorn(n *network, addr netip.Addr) bool {
-	info, err := os.Lstat(n.path(addr))
-	if err != nil || info.Size() > int64(len("\r\n")) {
+	var info unix.Stat_t
+	if err := unix.Lstat(n.path(addr), &info); err != nil || info.Size > int64(len("\r\n")) {
 		return false
 	}
 	text, err := n.holder(addr)
