@@ -68,3 +68,33 @@ func TestValidAttachmentsRefuses(t *testing.T) {
 		Details: `reading stopped at byte 31 of 31, after "\"cni.dev/valid-attachments\": [": mend it there`,
 	}, err)
 }
+
+// ParseGC needs what says which attachments, and where; of the rest nothing.
+func TestParseGC(t *testing.T) {
+	const list = `"cni.dev/valid-attachments": [{"containerID": "a", "ifname": "eth0"}]`
+	got, err := ParseGC([]byte(conf(`"bridge": "br0", "mtu": "big", "vlan": 5, "ipam": {"type": "patchbay", "ranges": 5, "dataDir": "/d"}, ` + list)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &GC{Bridge: "br0", Valid: []Attachment{{ContainerID: "a", IfName: "eth0"}}, Present: true, Ident: bare().Ident}
+	want.IPAMType, want.DataDir = "patchbay", "/d"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	got, err = ParseGC([]byte(`{"cniVersion": "1.1.0", "name": "net", "type": "macvlan", "bridge": 5, "ipam": {"type": "patchbay"}}`))
+	if err != nil || got.Present || got.Bridge != "" {
+		t.Errorf("of another plugin: %+v, %v", got, err)
+	}
+	for _, tc := range []struct{ data, msg, details string }{
+		{conf(`"bridge": 5`), `bridge: want a text, got 5`, "give a text, or leave the key out"},
+		{conf(`"stateDir": "run"`), `stateDir: "run" is not an absolute path`, "give a path that begins with /"},
+		{conf(`"ipam": "patchbay"`), `ipam: want an object, got "patchbay"`, "give an object, or leave the key out"},
+		{`{"cniVersion": "1.1.0", "type": "patchbay"}`, `name: missing network name`, `give the network a "name"`},
+	} {
+		got, err := ParseGC([]byte(tc.data))
+		if got != nil {
+			t.Errorf("ParseGC(%s) returned something beside its error", tc.data)
+		}
+		sameError(t, &Error{Kind: Invalid, Msg: tc.msg, Details: tc.details}, err)
+	}
+}

@@ -107,8 +107,8 @@ func TestStatusIsLimitedWhereContainersSuffer(t *testing.T) {
 	t.Parallel()
 	n := network(gateway(), pool("10.1.0.0/24"))
 	for name, tc := range map[string]struct {
-		come, go_ func(*testing.T, *nettest.Node)
-		msg       string
+		come, leave func(*testing.T, *nettest.Node)
+		msg         string
 	}{
 		"forwarding was turned off": {shut, func(t *testing.T, h *nettest.Node) {
 			h.Run(t, "umount", "/proc/sys")
@@ -129,7 +129,7 @@ func TestStatusIsLimitedWhereContainersSuffer(t *testing.T) {
 			equal(t, "code", e.Code, codeLimited)
 			contains(t, e.Msg, tc.msg)
 			equal(t, "code of a network without containers", status(t, h, n.with(conf{"name": "other"})).Error(t).Code, codeNotReady)
-			tc.go_(t, h)
+			tc.leave(t, h)
 			a.del(t)
 		})
 	}
