@@ -47,9 +47,9 @@ func (s *Sandbox) announce4(l *Link, addresses []netip.Prefix) error {
 }
 
 // arpNotify is the sysctl arp_notify of a link with these addresses, as attributes of a message
-// about it.
+// about it. It is for later too: who has IPv6 addresses only may be given others by hand.
 func arpNotify(addresses []netip.Prefix) []*nl.RtAttr {
-	if !has4(addresses) {
+	if len(addresses) == 0 {
 		return nil
 	}
 	const inetConf, arpNotify = 1, 22 // IFLA_INET_CONF, linux/if_link.h; IPV4_DEVCONF_ARP_NOTIFY, linux/ip.h

@@ -64,9 +64,14 @@ func (s *Sandbox) addAddresses(l *Link, set Setup) error {
 }
 
 // ipv6Sysctls are paths and values, written before the interface is up. Router advertisements and
-// autoconfiguration are for interfaces that nobody gives an IPv6 address. Neither a kernel without
-// IPv6 has these sysctls, nor a link whose MTU is below 1280.
+// autoconfiguration are for interfaces that nobody gives an IPv6 address, and an interface that
+// gets no address at all is left alone: looking for duplicates of what it finds itself is the
+// container's business. Neither a kernel without IPv6 has these sysctls, nor a link whose MTU is
+// below 1280.
 func ipv6Sysctls(set Setup) [][2]string {
+	if len(set.Addresses) == 0 {
+		return nil
+	}
 	of := func(key string) string { return sysctl("ipv6", "conf", set.IfName, key) }
 	wanted := [][2]string{{of("accept_dad"), "0"}}
 	if set.DAD {

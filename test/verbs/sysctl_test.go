@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"strings"
 	"encoding/binary"
 	"net"
 	"testing"
@@ -60,6 +61,28 @@ func TestIPv6StaysOffWithoutAddresses(t *testing.T) {
 	c.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
 	attach(t, h, c, network(pool("10.1.0.0/24")))
 	equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "1")
+}
+
+// TestLayer2LeavesSysctlsAlone: whether what a container finds itself is somebody else's is its own business.
+func TestLayer2LeavesSysctlsAlone(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	attach(t, h, c, network())
+	for _, key := range []string{"ipv6/conf/eth0/accept_dad", "ipv6/conf/eth0/enhanced_dad", "ipv4/conf/eth0/arp_notify"} {
+		equal(t, key, c.Sysctl("net/"+key), c.Sysctl("net/"+strings.Replace(key, "eth0", "default", 1)))
+	}
+}
+
+// TestARPNotify is set with any address, as the reference does: an IPv4 address may come by hand.
+func TestARPNotify(t *testing.T) {
+	t.Parallel()
+	for _, subnet := range []string{"10.1.0.0/24", "fd00:1::/64"} {
+		h := nettest.Host(t)
+		c := h.Container("c")
+		attach(t, h, c, network(pool(subnet)))
+		equal(t, "arp_notify with "+subnet, c.Sysctl("net/ipv4/conf/eth0/arp_notify"), "1")
+	}
 }
 
 // TestForwardingOnlyWhereAGatewayNeedsIt, for each family by itself.
