@@ -158,8 +158,16 @@ func (c *checking) containerRoutes(l *link.Link) error {
 	if err != nil {
 		return err
 	}
+	old := c.oldPrevResult()
 	for _, want := range c.wantedRoutes() {
-		if !slices.ContainsFunc(has, func(r link.Route) bool { return isRoute(r, want) }) {
+		same := func(r link.Route) bool {
+			asked := want
+			if old && asked.Priority == 0 {
+				asked.Priority = r.Priority // ADD may have given it one
+			}
+			return isRoute(r, asked)
+		}
+		if !slices.ContainsFunc(has, same) {
 			c.differ("%s in the container has lost the route %s", l.Name, want)
 		}
 	}
@@ -177,14 +185,29 @@ func (c *checking) wantedRoutes() []link.Route {
 	}
 	for _, p := range c.cfg.PrevResult.Routes {
 		r := routeOfResult(p)
+		told := r // scope link, which has no gateway, may be lost
 		if !r.GW.IsValid() && !onLink(p.Scope) {
 			r.GW = firstGateway(addresses, r.Dst.Addr().Is4())
 		}
-		if !slices.Contains(wanted, r) {
+		if !slices.ContainsFunc(wanted, func(w link.Route) bool { return tells(r, w) || tells(told, w) }) {
 			wanted = append(wanted, r)
 		}
 	}
 	return wanted
+}
+
+// tells reports whether a route of prevResult is that route: the same, or what a library of the
+// caller before CNI 1.1 (libcni 1.2) leaves of it.
+func tells(prev, r link.Route) bool {
+	left := func(now, was int) bool { return now == was || now == 0 }
+	return prev.Dst == r.Dst && prev.GW == r.GW && left(prev.MTU, r.MTU) && left(prev.AdvMSS, r.AdvMSS) &&
+		left(prev.Priority, r.Priority) && left(prev.Table, r.Table) && left(prev.Scope, r.Scope)
+}
+
+// oldPrevResult reports whether the caller's library does not know the fields of CNI 1.1 and has
+// dropped them: our results always tell the mtu of interfaces.
+func (c *checking) oldPrevResult() bool {
+	return !slices.ContainsFunc(c.cfg.PrevResult.Interfaces, func(i *types100.Interface) bool { return i.Mtu != 0 })
 }
 
 // asApplied gives a route of the configuration the metric that ADD had to give it.

@@ -1,6 +1,7 @@
 package verbs
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -371,4 +372,52 @@ func TestCheckOfAnotherInterface(t *testing.T) {
 	a.ifname = "eth1"
 	contains(t, a.drift(t), "there is no record of container "+a.id+" with eth1")
 	a.ifname = "eth0"
+}
+
+// TestCheckByAnOlderCaller: the libcni of containerd 1.6 and Podman 4 drops the fields of CNI 1.1 from the result that it keeps. The
+// configuration still has them, but for the metric of a second default route.
+func TestCheckByAnOlderCaller(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	fields := ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "routes": []conf{
+		{"dst": "198.51.100.0/24", "mtu": 1400, "advmss": 1360, "priority": 7, "table": 100}, {"dst": "203.0.113.0/24", "scope": 253},
+	}})
+	first, _ := attach(t, h, c, network(defaultGateway(), fields))
+	_, network := pair()
+	second := on(h, c, network)
+	second.ifname = "eth1"
+	second.add(t)
+	for _, a := range []*attachment{first, second} {
+		a.prev = withoutFieldsOf11(t, a.prev)
+		a.check(t)
+	}
+	c.Run(t, "ip", "route", "change", "198.51.100.0/24", "via", "10.1.0.1", "metric", "7", "table", "100", "mtu", "1300")
+	contains(t, first.drift(t), "eth0 in the container has lost the route 198.51.100.0/24")
+	c.Run(t, "ip", "-6", "route", "del", "default", "dev", "eth1")
+	contains(t, second.drift(t), "eth1 in the container has lost the route ::/0")
+}
+
+// withoutFieldsOf11 is a result as cni v1.1.2 decodes and encodes it.
+func withoutFieldsOf11(t *testing.T, result []byte) []byte {
+	t.Helper()
+	var tree map[string]any
+	if err := json.Unmarshal(result, &tree); err != nil {
+		t.Fatal(err)
+	}
+	for list, fields := range map[string][]string{"interfaces": {"mtu", "socketPath", "pciID"}, "routes": {"mtu", "advmss", "priority", "table", "scope"}} {
+		entries, _ := tree[list].([]any)
+		for _, entry := range entries {
+			for _, field := range fields {
+				e, _ := entry.(map[string]any)
+				delete(e, field)
+			}
+		}
+	}
+	tree["cniVersion"] = "1.0.0"
+	text, err := json.Marshal(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
