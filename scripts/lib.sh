@@ -158,11 +158,12 @@ build_patchbay() {
 	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version)" -o "$PATCHBAY_BIN" ./plugins/patchbay
 }
 
-# build_reference builds cnitool and the reference plugins: the tool lines of test/go.mod.
+# build_reference builds cnitool and the reference plugins: the tool lines of test/go.mod; and the cnitool of an old caller.
 build_reference() {
 	find_go
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
 	go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" tool
+	go_static -C "$ROOT/test/cnitool112" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/cnitool-1.1.2" tool
 }
 
 # build_cnitool builds the one program of them that the demo needs.

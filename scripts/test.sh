@@ -11,7 +11,7 @@ failed=0
 prepare() {
 	find_go
 	need_root
-	need_tools ip bridge ping tcpdump strace nft setpriv unshare nsenter
+	need_tools ip bridge ping tcpdump strace nft iptables setpriv unshare nsenter
 	say "build bin/patchbay, the reference plugins and cnitool"
 	build_patchbay
 	build_reference
