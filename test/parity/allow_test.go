@@ -39,6 +39,7 @@ func allowances() []allowance {
 		{"no IPv6 address of a port", "a bridge port needs none", after + `address ` + endOf + ` fe80:: of its MAC`, anything, nothing, "", false},
 		{"IPv6 of a port", "is switched off by its address generation mode; the reference writes accept_ra", `host sysctl ipv6/conf/` + endOf + `/(accept_ra|addr_gen_mode)`, `0|`, `1|`, "", false},
 		{"accept_ra of an adopted bridge", "is its owner's", `host sysctl ipv6/conf/cni0/accept_ra`, `0`, nothing, `bridge .* that is there.*|.*, a bridge .*|bridge that is there.*|forceAddress.*`, false},
+		{"accept_dad of a bridge we make", "is 0: its link-local address is of a MAC that nobody else has", `host sysctl ipv6/conf/(cni0|br1|nerdctl0)/accept_dad`, nothing, `0`, "", false},
 		{"address of a bridge without carrier", "comes with the carrier; the reference's is of a MAC that it has no more", after + `address cni0 fe80:: of its MAC`, anything, nothing, `disableContainerInterface`, false},
 		{"one queue", "what Linux uses of a veth anyway", `.*link .* queues`, `2 sending, 2 receiving`, `1 sending, 1 receiving`, "", false},
 		{"txqueuelen", "of the host end is Linux's own; the reference's message says 0", after + `link ` + endOf + ` txqueuelen`, `0`, `1000`, "", false},

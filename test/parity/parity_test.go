@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	chosen := false
 	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
 	if !chosen {
-		_ = flag.Set("test.parallel", "12") // a flag that testing always has
+		_ = flag.Set("test.parallel", "24") // a flag that testing always has
 	}
 	os.Exit(m.Run())
 }

@@ -1,6 +1,7 @@
 package parity
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func (s *side) seen(t *testing.T, from *nettest.Container, at *nettest.Netns, li
 	ping := from.Ping(to, nettest.PingOptions{Count: 2})
 	request := func(f nettest.Frame) bool { return f.Kind == nettest.EchoRequest && f.Dst == to }
 	if err := capture.Wait(1, 2*time.Second, request); err != nil {
-		return "nothing arrives"
+		t.Errorf("nothing arrives at %s, by ours %t: %v", to, s.ours, err)
 	}
 	var sources []string
 	for _, f := range capture.Stop(t).Where(request) {
@@ -83,8 +84,9 @@ func (s *side) seen(t *testing.T, from *nettest.Container, at *nettest.Netns, li
 	return answer
 }
 
-// addRules states which rules and elements name a container, or one of its addresses, after its DEL.
-func (s *side) addRules(t *testing.T) {
+// addRules states which rules and elements name a container, or one of its addresses: whether there is one, and after the DELs
+// which are left.
+func (s *side) addRules(t *testing.T, attached bool) {
 	t.Helper()
 	names := []string{s.both[0].ID(), s.both[1].ID()}
 	for fact := range s.facts {
@@ -92,11 +94,15 @@ func (s *side) addRules(t *testing.T) {
 			names = append(names, address) // last_reserved_ip.0 is in no rule
 		}
 	}
-	var left []string
+	var found []string
 	for line := range strings.Lines(s.Run(t, "nft", "list", "ruleset")) {
 		if slices.ContainsFunc(names, func(name string) bool { return strings.Contains(line, name) }) {
-			left = append(left, strings.TrimSpace(line))
+			found = append(found, strings.TrimSpace(line))
 		}
 	}
-	s.facts["rules of the containers after both DELs"] = strings.Join(left, "\n")
+	if attached {
+		s.facts["with both: a rule is about them"] = fmt.Sprint(len(found) > 0)
+		return
+	}
+	s.facts["after both DELs: rules about them"] = strings.Join(found, "\n")
 }

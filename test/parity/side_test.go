@@ -22,16 +22,16 @@ type facts map[string]string
 // side is a host that runs a row with one of the two sets of plugins.
 type side struct {
 	*nettest.Node
-	row   row
-	ours  bool
-	lan   *nettest.LAN
-	cni   *libcni.CNIConfig
+	row  row
+	ours bool
+	lan  *nettest.LAN
+	cni  *libcni.CNIConfig
 
 	bridge string
-	both  []*nettest.Container
-	ends  map[string]string // host ends by the name of their container
-	first string            // MAC of the bridge before, or after the first ADD
-	facts facts
+	both   []*nettest.Container
+	ends   map[string]string // host ends by the name of their container
+	first  string            // MAC of the bridge before, or after the first ADD
+	facts  facts
 }
 
 // run is the life of two containers on a new host: what both ADDs and CHECKs answer, what host and containers are in between, and
@@ -48,17 +48,16 @@ func run(t *testing.T, r row, ours bool) facts {
 		s.Allow(allowed)
 	}
 	s.cni = libcni.NewCNIConfigWithCacheDir([]string{binDir(t)}, "/run/cni-cache", nil)
-	before := s.sysctls(s.Netns)
-	for _, name := range []string{"one", "two"} {
-		c := s.Container(name)
-		fresh := s.sysctls(c.Netns)
-		s.both = append(s.both, c)
+	s.both = []*nettest.Container{s.Container("one"), s.Container("two")}
+	before, fresh := s.sysctls(s.Netns), s.sysctls(s.both[0].Netns)
+	for _, c := range s.both {
 		s.add(t, c)
-		s.addSysctls(c.Netns, name+" sysctl ", fresh)
+		s.addSysctls(c.Netns, c.Name()+" sysctl ", fresh)
 	}
 	s.addSysctls(s.Netns, "host sysctl ", before)
 	s.addFiles(t, "with both: ")
 	s.addPings(t)
+	s.addRules(t, true)
 	for _, c := range s.both {
 		s.facts["CHECK "+c.Name()] = answer(s.do(t, c, s.cni.CheckNetworkList))
 	}
@@ -66,14 +65,13 @@ func run(t *testing.T, r row, ours bool) facts {
 		s.del(t, c)
 	}
 	s.addFiles(t, "after both DELs: ")
-	s.addRules(t)
+	s.addRules(t, false)
 	return s.facts
 }
 
-// prepare makes what is there before. Duplicate address detection on the host would only cost time: its addresses are not the row's.
+// prepare makes what is there before.
 func (s *side) prepare(t *testing.T) {
 	t.Helper()
-	s.SetSysctl("net/ipv6/conf/default/accept_dad", "0")
 	if s.row.outside {
 		s.lan = s.LAN(t)
 	}

@@ -1,9 +1,9 @@
 package verbs
 
 import (
-	"strings"
 	"encoding/binary"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/vishvananda/netlink"
