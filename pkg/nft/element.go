@@ -106,10 +106,24 @@ func (e *element) decode(ad *netlink.AttributeDecoder) error {
 		case unix.NFTA_SET_ELEM_DATA:
 			ad.Nested(e.decodeVerdict)
 		case unix.NFTA_SET_ELEM_USERDATA:
-			e.comment, _ = userdata.GetString(ad.Bytes(), userdata.NFTNL_UDATA_SET_ELEM_COMMENT)
+			e.comment = commentOf(ad.Bytes())
 		}
 	}
 	return ad.Err()
+}
+
+// commentOf finds the comment in an element's user data: type, length and value, one behind the
+// other. The kernel keeps what it was given, by whomever, and so the lengths may be wrong; the
+// library's reading (userdata.GetString) trusts them.
+func commentOf(data []byte) string {
+	for len(data) >= 2 && len(data)-2 >= int(data[1]) {
+		value := data[2 : 2+int(data[1])]
+		if data[0] == byte(userdata.NFTNL_UDATA_SET_ELEM_COMMENT) {
+			return strings.TrimSuffix(string(value), "\x00")
+		}
+		data = data[2+len(value):]
+	}
+	return ""
 }
 
 func (e *element) decodeKey(ad *netlink.AttributeDecoder) error {
