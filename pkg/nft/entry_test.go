@@ -60,8 +60,7 @@ func TestChainNames(t *testing.T) {
 func TestChainNamesOfAnotherSchema(t *testing.T) {
 	e := Entry{Network: "net", Addresses: prefixes("10.1.2.3/24")}
 	before := e.masquerade()
-	newer = "x"
-	t.Cleanup(func() { newer = "" })
+	MakeNewer(t)
 	if Schema() != version+1 || e.masquerade() == before {
 		t.Errorf("schema %d has the chain %s of schema %d", Schema(), before, version)
 	}

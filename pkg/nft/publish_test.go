@@ -1,12 +1,16 @@
 package nft_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
@@ -128,4 +132,38 @@ func TestMissing(t *testing.T) {
 			t.Errorf("after Rebuild: %q", got)
 		}
 	}
+}
+
+// generation is how many transactions the host's ruleset has seen.
+func generation(t *testing.T, h *nettest.Node) (n uint32) {
+	t.Helper()
+	err := inHost(h, func() error {
+		c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		answers, err := c.Execute(netlink.Message{
+			Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETGEN, Flags: netlink.Request},
+			Data:   []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0},
+		})
+		if err != nil {
+			return err
+		}
+		ad, err := netlink.NewAttributeDecoder(answers[0].Data[4:])
+		if err != nil {
+			return err
+		}
+		ad.ByteOrder = binary.BigEndian
+		for ad.Next() {
+			if ad.Type() == unix.NFTA_GEN_ID {
+				n = ad.Uint32()
+			}
+		}
+		return ad.Err()
+	})
+	if err != nil || n == 0 {
+		t.Fatalf("generation %d: %v", n, err)
+	}
+	return n
 }
