@@ -38,11 +38,24 @@ func (r *Ruleset) Close() { _ = r.conn.Close() }
 
 // Supported asks the kernel whether it has nf_tables, and changes nothing. ErrUnsupported, or nil.
 func (r *Ruleset) Supported() error {
-	_, err := r.ask(unix.NFT_MSG_GETGEN, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0})
+	_, err := r.generation()
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	return err
+}
+
+// generation is the number of the ruleset, which every transaction makes higher.
+func (r *Ruleset) generation() (n uint32, err error) {
+	answers, err := r.ask(unix.NFT_MSG_GETGEN, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0})
+	for _, answer := range answers {
+		err = errors.Join(err, eachAttribute(answer.Data[min(len(answer.Data), len(header())):], func(ad *netlink.AttributeDecoder) {
+			if ad.Type() == unix.NFTA_GEN_ID {
+				n = ad.Uint32()
+			}
+		}))
+	}
+	return n, err
 }
 
 func message(kind uint16, flags netlink.HeaderFlags, body []byte) netlink.Message {

@@ -3,6 +3,7 @@ package nft
 import (
 	"errors"
 	"fmt"
+	stdmaps "maps"
 	"slices"
 
 	"github.com/mdlayher/netlink"
@@ -18,7 +19,7 @@ func (r *Ruleset) Withdraw(e Entry) error {
 // WithdrawOwner is Withdraw for when nothing but the owner's mark is known: it looks through all
 // elements. Owner is a comment, or its first word.
 func (r *Ruleset) WithdrawOwner(owner string) error {
-	return r.remove(r.list, owner)
+	return r.remove(r.listWhole, owner)
 }
 
 // remove asks again when an element went away between the look and the transaction: one missing
@@ -64,6 +65,31 @@ func deletions(elements []element) ([]netlink.Message, error) {
 		messages = append(messages, message(unix.NFT_MSG_DELSETELEM, netlink.Acknowledge, body))
 	}
 	return messages, nil
+}
+
+// listWhole is list until nobody has changed the ruleset meanwhile: the kernel tells a long list in
+// pieces and counts what it has told, so that one that is removed before the next piece hides
+// another. Where there is always somebody, it is all that was seen in several looks.
+func (r *Ruleset) listWhole() ([]element, error) {
+	const looks = 10
+	seen := map[string]element{}
+	for range looks {
+		before, err := r.generation()
+		if err != nil {
+			return nil, err
+		}
+		now, err := r.list()
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range now {
+			seen[e.set+string(e.key())] = e
+		}
+		if after, err := r.generation(); err != nil || after == before {
+			return now, err
+		}
+	}
+	return slices.Collect(stdmaps.Values(seen)), nil
 }
 
 // list returns every element of the table's maps.
