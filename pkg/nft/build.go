@@ -49,14 +49,19 @@ func (r *Ruleset) Build(e Entry, everybody func() ([]Entry, error)) error {
 // Rebuild makes the table anew, whatever version it has, with what everybody has in it. Who was not
 // listed yet, and published while the table was built, is seen by a second look.
 func (r *Ruleset) Rebuild(everybody func() ([]Entry, error)) error {
-	if _, err := r.built(); err != nil {
+	was, err := r.built()
+	if err != nil {
 		return err
 	}
 	first, err := everybody()
 	if err != nil {
 		return err
 	}
-	if err := build(first); err != nil {
+	err = build(first, was == 0)
+	if was == 0 && errors.Is(err, unix.EEXIST) {
+		first, err = nil, nil // built meanwhile by one who has another lock; ours go into that
+	}
+	if err != nil {
 		return err
 	}
 	second, err := everybody()
@@ -73,7 +78,20 @@ func (r *Ruleset) Rebuild(everybody func() ([]Entry, error)) error {
 }
 
 // built is the version of the table: 0 if there is none, ErrForeign if there is one without version.
+// Our own version is asked for by its name: the list of chains, which tells another, is told by the
+// kernel in pieces, and misses one if somebody removes a chain of theirs meanwhile.
 func (r *Ruleset) built() (int, error) {
+	has, err := r.HasTable()
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return 0, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if err != nil || !has {
+		return 0, err
+	}
+	has, err = r.has(unix.NFT_MSG_GETCHAIN, map[uint16]string{unix.NFTA_CHAIN_TABLE: tableName, unix.NFTA_CHAIN_NAME: schemaChain + strconv.Itoa(Schema())})
+	if err != nil || has {
+		return Schema(), err
+	}
 	chains, err := r.chains()
 	if err != nil {
 		return 0, err
@@ -84,8 +102,7 @@ func (r *Ruleset) built() (int, error) {
 			return n, nil
 		}
 	}
-	has, err := r.HasTable()
-	if err == nil && has {
+	if has, err = r.HasTable(); err == nil && has {
 		err = fmt.Errorf("table inet %s of nftables %w: it has no chain %sN", tableName, ErrForeign, schemaChain)
 	}
 	return 0, err
@@ -93,13 +110,20 @@ func (r *Ruleset) built() (int, error) {
 
 // HasTable reports whether there is a table of our name, whoever made it.
 func (r *Ruleset) HasTable() (bool, error) {
+	return r.has(unix.NFT_MSG_GETTABLE, map[uint16]string{unix.NFTA_TABLE_NAME: tableName})
+}
+
+// has asks for one thing by its names.
+func (r *Ruleset) has(kind uint16, names map[uint16]string) (bool, error) {
 	ae := netlink.NewAttributeEncoder()
-	ae.String(unix.NFTA_TABLE_NAME, tableName)
+	for attribute, name := range names {
+		ae.String(attribute, name)
+	}
 	body, err := ae.Encode()
 	if err != nil {
 		return false, err
 	}
-	_, err = r.ask(unix.NFT_MSG_GETTABLE, 0, append(header(), body...))
+	_, err = r.ask(kind, 0, append(header(), body...))
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
@@ -109,9 +133,6 @@ func (r *Ruleset) HasTable() (bool, error) {
 // chains are the names of those of the table.
 func (r *Ruleset) chains() ([]string, error) {
 	answers, err := r.ask(unix.NFT_MSG_GETCHAIN, netlink.Dump, header())
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("list chains of nftables: %w", err)
 	}
@@ -151,6 +172,11 @@ func (r *Ruleset) addChains(e Entry) error {
 
 // atOnce is how many elements go into one transaction: what the smallest send buffer holds.
 const atOnce = 400
+
+// mostMessages is how many messages go into one transaction that has the buffers of library: each
+// is answered, an answer takes 768 bytes of the receive buffer (Linux 6.18), and where it is full
+// the kernel makes the changes and the answers are lost (ENOBUFS).
+const mostMessages = 2000
 
 // chunks are the elements in pieces for one transaction each, every key once: of two owners of one
 // address, which only a host can have whose two networks share bridge and subnet, the first has it.
@@ -194,41 +220,68 @@ func fill(c *nftables.Conn, t *nftables.Table, elements []element) error {
 	return nil
 }
 
-// build replaces the table, if there is one, by a new one. It begins with an exclusive table: of two
-// builders one fails with EEXIST, and nothing is built twice. A table with more elements than one
-// transaction holds is filled by further ones.
-func build(entries []Entry) error {
+// build makes the table: in the place of the one that is there, or as the first. The first is
+// exclusive: of two builders without a common lock one fails with EEXIST, and nobody's elements are
+// lost; in a replacement they would be, which is what the lock is for. A table with more elements
+// or chains than one transaction holds is filled by further ones.
+func build(entries []Entry, isFirst bool) error {
 	c, err := library()
 	if err != nil {
 		return err
 	}
 	defer closeLibrary(c)
 	t := table()
-	c.AddTable(t)
-	c.DelTable(t)
+	if !isFirst {
+		c.AddTable(t) // so that one that went away meanwhile is no error
+		c.DelTable(t)
+	}
 	c.CreateTable(t)
 	if err := skeleton(c, t, schemaChain+strconv.Itoa(Schema())); err != nil {
 		return fmt.Errorf("encode table of nftables: %w", err)
 	}
-	made := map[string]bool{}
+	if err := allChains(c, t, entries); err != nil {
+		return err
+	}
 	var elements []element
 	for _, e := range entries {
-		if len(e.Addresses) > 0 && !made[e.masquerade()] {
-			networkChains(c, t, e)
-		}
-		made[e.masquerade()] = true
 		elements = append(elements, e.elements()...)
 	}
 	for i, chunk := range chunks(elements) {
 		if i > 0 {
-			if err := c.Flush(); err != nil {
-				return fmt.Errorf("build table %s of nftables: %w", tableName, lacking(err))
+			if err := flush(c); err != nil {
+				return err
 			}
 		}
 		if err := fill(c, t, chunk); err != nil {
 			return fmt.Errorf("encode elements of nftables: %w", err)
 		}
 	}
+	return flush(c)
+}
+
+// allChains adds each network's chains once.
+func allChains(c *nftables.Conn, t *nftables.Table, entries []Entry) error {
+	made := map[string]bool{}
+	queued := 0
+	for _, e := range entries {
+		if len(e.Addresses) == 0 || made[e.masquerade()] {
+			continue
+		}
+		made[e.masquerade()] = true
+		networkChains(c, t, e)
+		queued += 2 * (len(e.exclusions()) + 3)
+		if queued < mostMessages {
+			continue
+		}
+		queued = 0
+		if err := flush(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func flush(c *nftables.Conn) error {
 	if err := c.Flush(); err != nil {
 		return fmt.Errorf("build table %s of nftables: %w", tableName, lacking(err))
 	}
@@ -245,8 +298,10 @@ func lacking(err error) error {
 
 func library() (*nftables.Conn, error) {
 	bound := func(c *netlink.Conn) error {
-		// The table of a large host; where more is not allowed, chunks go one by one.
+		// The table of a large host, and an answer to each of its messages. Root of a user namespace
+		// gets what net.core allows, which is enough for some dozens of networks.
 		_ = c.SetWriteBuffer(1 << 20)
+		_ = c.SetReadBuffer(2 << 20)
 		return c.SetDeadline(time.Now().Add(answerTimeout))
 	}
 	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(bound))
