@@ -19,10 +19,15 @@ import (
 // entry is an attachment's, its owner marked by the name's bytes.
 func entry(network, bridge, name string, addresses ...string) nft.Entry {
 	e := nft.Entry{Network: network, Bridge: bridge, Owner: fmt.Sprintf("patchbay:%012x %s/%s/eth0", name, network, name)}
-	for _, a := range addresses {
-		e.Addresses = append(e.Addresses, netip.MustParsePrefix(a))
-	}
+	e.Addresses = prefixes(addresses...)
 	return e
+}
+
+func prefixes(texts ...string) (all []netip.Prefix) {
+	for _, text := range texts {
+		all = append(all, netip.MustParsePrefix(text))
+	}
+	return all
 }
 
 func only(entries ...nft.Entry) func() ([]nft.Entry, error) {
