@@ -94,8 +94,9 @@ func holdRules(ctx context.Context, stateDir string) (unlock func(), err error) 
 
 // records are those of all attachments of this host that may be in the ruleset: the living.
 func records(host *link.Host, stateDir string) ([]*store.Record, error) {
+	unknown := store.NoteStateDir(config.DefaultStateDir, stateDir) != nil
 	dirs := store.StateDirs(config.DefaultStateDir)
-	if err := store.NoteStateDir(config.DefaultStateDir, stateDir); err != nil {
+	if unknown {
 		dirs = append(dirs, stateDir)
 	}
 	j := newJudge(host)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
@@ -16,15 +17,22 @@ func reloadCommand() command {
 	return command{
 		name: "reload", short: "build the ruleset anew, and plug in what lost its bridge",
 		long: `Makes this host what the records say: the table "inet patchbay" of nftables is built anew
-with what every living container has in it, and a cable that is in no bridge any more is
-plugged into its own again, which is made if it is missing. No container is touched, and
-nothing of anybody else. It prints what it did; where all is well that is one line about
-the table, or nothing.`,
+with what every living container has in it, whatever version of patchbay built the one that
+is there, and a cable that is in no bridge any more is plugged into its own again, which is
+made if it is missing, with the gateway addresses that its containers use. No container is
+touched, and nothing of anybody else: neither a cable that is plugged into another bridge,
+nor a table of that name that patchbay did not make, which is an error. It prints what it
+did; where all is well that is one line about the table, or nothing where nothing was ever
+masqueraded. It goes on past errors, and ends with status 1 if there was one.`,
 		flags: func(flags *flag.FlagSet) {
-			flags.StringVar(&stateDir, "state-dir", config.DefaultStateDir, "where the records are, if no network there was ever masqueraded")
+			flags.StringVar(&stateDir, "state-dir", config.DefaultStateDir, "where the records are; those where a network has masqueraded are known")
 		},
 		run: func(out io.Writer) error {
-			done, err := attach.Reload(context.Background(), stateDir)
+			dir, err := filepath.Abs(stateDir) // it is remembered
+			if err != nil {
+				return err
+			}
+			done, err := attach.Reload(context.Background(), dir)
 			for _, sentence := range done {
 				fmt.Fprintln(out, sentence)
 			}
