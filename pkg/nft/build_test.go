@@ -189,6 +189,27 @@ func TestRebuildLooksTwice(t *testing.T) {
 	listed(t, h, first, late)
 }
 
+// The first table is exclusive: who finds that another has built it meanwhile, without a common
+// lock and without knowing of each other, goes into it.
+func TestBuildMeetsAnotherBuilder(t *testing.T) {
+	one := entry("net", "cni0", "one", "10.1.2.3/24", "2001:db8::3/64")
+	two := entry("other", "cni1", "two", "10.2.0.3/16", "2001:db8:2::3/64")
+	h := host(t)
+	r, other := in(t, h), in(t, h)
+	met := false
+	everybody := func() ([]nft.Entry, error) {
+		if met {
+			return []nft.Entry{one}, nil
+		}
+		met = true
+		return []nft.Entry{one}, other.Build(two, only(two))
+	}
+	if err := inHost(h, func() error { return r.Build(one, everybody) }); err != nil {
+		t.Fatal(err)
+	}
+	listed(t, h, one, two)
+}
+
 // Where everybody cannot be told, nothing is built without them.
 func TestRebuildWithoutEverybody(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24")

@@ -134,7 +134,7 @@ func wholeBytes(rule string) string {
 }
 
 // Names of networks and bridges, as odd as CNI allows, can be listed, and the list can be loaded.
-func TestListingLoads(t *testing.T) {
+func TestNamesListAndLoad(t *testing.T) {
 	h := host(t)
 	r := in(t, h)
 	var all []nft.Entry

@@ -154,7 +154,7 @@ func TestInvalidPacketsDoNotLeave(t *testing.T) {
 }
 
 // masqExclude and masqFamilies: what is left out sees the container itself.
-func TestExclusions(t *testing.T) {
+func TestWhatIsExcludedSeesTheContainer(t *testing.T) {
 	for name, tc := range map[string]struct {
 		keys         string
 		host4, host6 bool // the outside sees the host
