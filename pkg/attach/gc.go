@@ -10,6 +10,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -36,7 +37,26 @@ func GC(ctx context.Context, req Request) error {
 	for some := range slices.Chunk(suspects, gcAtOnce) {
 		failed = errors.Join(failed, c.take(ctx, some))
 	}
-	return failed
+	return errors.Join(failed, c.sweep(ctx))
+}
+
+// sweep removes the network's chains that nothing leads to any more, because its settings have
+// changed. Where somebody is building just now, the next GC will.
+func (c *collection) sweep(ctx context.Context) error {
+	rules, err := nft.Open()
+	if err != nil {
+		return ignore(err, nft.ErrUnsupported)
+	}
+	defer rules.Close()
+	if has, err := rules.HasTable(); err != nil || !has {
+		return nil
+	}
+	lock, err := lockRules(ctx, c.cfg.StateDir, false)
+	if err != nil {
+		return ignore(err, store.ErrBusy)
+	}
+	defer lock.Unlock()
+	return rules.Sweep(c.cfg.Name)
 }
 
 // collection is one GC on its way.

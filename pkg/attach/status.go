@@ -12,6 +12,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -46,7 +47,7 @@ func Status(_ context.Context, req Request) error {
 	r := &readiness{cfg: cfg, host: host}
 	looks := []func() error{r.state, r.addresses}
 	if !cfg.Delegated() {
-		looks = []func() error{r.privileges, r.state, r.bridge, r.forwarding, r.addresses}
+		looks = []func() error{r.privileges, r.state, r.bridge, r.forwarding, r.ruleset, r.addresses}
 	}
 	for _, look := range looks {
 		if err := look(); err != nil {
@@ -65,7 +66,7 @@ type readiness struct {
 // hurts reports whether the reason why no ADD can pass cuts off the containers of the network too,
 // and there are some.
 func (r *readiness) hurts(why error) bool {
-	if !errors.Is(why, errNoRouter) && !errors.Is(why, link.ErrNotBridge) {
+	if !errors.Is(why, errNoRouter) && !errors.Is(why, link.ErrNotBridge) && !errors.Is(why, nft.ErrUnsupported) {
 		return false
 	}
 	entries, _ := store.ListNetwork(r.cfg.StateDir, r.cfg.Name)
@@ -169,6 +170,19 @@ func (r *readiness) forwarding() error {
 		}
 	}
 	return nil
+}
+
+// ruleset is there for who needs it, in a form that this patchbay can add to.
+func (r *readiness) ruleset() error {
+	if r.cfg.Masq == nil || r.cfg.IPAM == nil {
+		return nil
+	}
+	rules, err := nft.Open()
+	if err != nil {
+		return err
+	}
+	defer rules.Close()
+	return rules.Usable()
 }
 
 // addresses are left, or an ADD would reclaim one.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -20,7 +21,7 @@ type suspect struct {
 	addrs    []netip.Addr // of one without: what the address files say that it has
 }
 
-// search is for suspects, in this order: by record, by cable, by address.
+// search is for suspects, in this order: by record, by cable, by element of the ruleset, by address.
 type search struct {
 	*collection
 	machine string
@@ -41,7 +42,7 @@ func (c *collection) suspects() ([]*suspect, error) {
 		s.valid[key] = true
 		s.known[namesOn(s.machine, key).mark] = true
 	}
-	err := errors.Join(s.byRecord(), s.byCable(), s.byAddress())
+	err := errors.Join(s.byRecord(), s.byCable(), s.byElement(), s.byAddress())
 	all := make([]*suspect, 0, len(s.found))
 	for _, one := range s.found {
 		all = append(all, one)
@@ -112,13 +113,45 @@ func ofNetwork(words, network string) bool {
 // keyOfCable reads the key back from the words of an alias; it is exact if all names follow from
 // it again.
 func (s *search) keyOfCable(l *link.Link, words string) (store.Key, bool) {
+	key, exact := s.keyOf(words)
+	n := namesOn(s.machine, key)
+	return key, exact && n.alias == l.Alias && n.hostLink == l.Name
+}
+
+// keyOf reads the key back from the words behind a mark. That they were not cut, the mark tells.
+func (s *search) keyOf(words string) (store.Key, bool) {
 	parts := strings.Split(words, "/")
 	if len(parts) != 3 {
 		return store.Key{}, false
 	}
 	key := store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}
-	n := namesOn(s.machine, key)
-	return key, possible(key) && n.alias == l.Alias && n.hostLink == l.Name
+	return key, possible(key)
+}
+
+// byElement looks for what is masqueraded of an attachment that has neither record nor cable.
+func (s *search) byElement() error {
+	if s.cfg.Delegated() {
+		return nil
+	}
+	rules, err := nft.Open()
+	if err != nil {
+		return ignore(err, nft.ErrUnsupported)
+	}
+	defer rules.Close()
+	owners, err := rules.Owners()
+	for _, owner := range owners {
+		mark, words, _ := strings.Cut(owner, " ")
+		if s.known[mark] || !ofNetwork(words, s.cfg.Name) {
+			continue
+		}
+		key, exact := s.keyOf(words)
+		if !exact || namesOn(s.machine, key).mark != mark {
+			warn("an element of nftables is marked %q, which does not tell whose it is; leaving it", owner)
+			continue
+		}
+		s.add(key)
+	}
+	return err
 }
 
 // byAddress looks for addresses without a record.

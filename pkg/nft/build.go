@@ -38,7 +38,7 @@ func (r *Ruleset) Build(e Entry, everybody func() ([]Entry, error)) error {
 		}
 	}
 	if built > Schema() {
-		return fmt.Errorf("table %s of nftables %w: it has version %d, this one knows versions up to %d", tableName, ErrNewer, built, Schema())
+		return tooNew(built)
 	}
 	if err := r.Rebuild(everybody); err != nil {
 		return err
@@ -115,19 +115,25 @@ func (r *Ruleset) HasTable() (bool, error) {
 
 // has asks for one thing by its names.
 func (r *Ruleset) has(kind uint16, names map[uint16]string) (bool, error) {
+	body, err := named(names)
+	if err != nil {
+		return false, err
+	}
+	_, err = r.ask(kind, 0, body)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// named is the body of a message about one thing.
+func named(names map[uint16]string) ([]byte, error) {
 	ae := netlink.NewAttributeEncoder()
 	for attribute, name := range names {
 		ae.String(attribute, name)
 	}
 	body, err := ae.Encode()
-	if err != nil {
-		return false, err
-	}
-	_, err = r.ask(kind, 0, append(header(), body...))
-	if errors.Is(err, unix.ENOENT) {
-		return false, nil
-	}
-	return err == nil, err
+	return append(header(), body...), err
 }
 
 // chains are the names of those of the table.

@@ -34,13 +34,15 @@ func mark(comment string) string {
 func (e Entry) masquerade() string { return e.chain("masq_") }
 func (e Entry) invalid() string    { return e.chain("invalid_") }
 
+// longestInName is what of a network's name is in that of a chain.
+const longestInName = 200
+
 // chain is kind, the network's name as far as it fits (NFT_NAME_MAXLEN is 255), and a hash of all
 // that the chains depend on: of two networks, or two versions, that differ in it, each has its own.
 func (e Entry) chain(kind string) string {
-	const longest = 200
 	text := fmt.Sprint(Schema(), e.Network, e.exclusions(), e.RandomFully)
 	sum := sha256.Sum256([]byte(text))
-	return kind + e.Network[:min(len(e.Network), longest)] + "_" + hex.EncodeToString(sum[:4])
+	return kind + e.Network[:min(len(e.Network), longestInName)] + "_" + hex.EncodeToString(sum[:4])
 }
 
 // exclusions are the destinations that are not masqueraded, in order, each said once: the subnets of

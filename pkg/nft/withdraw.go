@@ -99,14 +99,11 @@ func (r *Ruleset) list() ([]element, error) {
 	}
 	var all []element
 	for _, set := range maps() {
-		ae := netlink.NewAttributeEncoder()
-		ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
-		ae.String(unix.NFTA_SET_ELEM_LIST_SET, set)
-		body, err := ae.Encode()
+		body, err := named(map[uint16]string{unix.NFTA_SET_ELEM_LIST_TABLE: tableName, unix.NFTA_SET_ELEM_LIST_SET: set})
 		if err != nil {
 			return nil, err
 		}
-		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, netlink.Dump, append(header(), body...))
+		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, netlink.Dump, body)
 		if errors.Is(err, unix.ENOENT) {
 			continue
 		}

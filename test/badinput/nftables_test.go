@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -95,7 +96,16 @@ func TestNFTablesGoAway(t *testing.T) {
 	call.Config = config
 	b.CNI(t, call).OK(t)
 	b.Run(t, "nft", "flush", "ruleset") // nor is there anything in a kernel that has none
-	call.Command, call.Plugin = "DEL", bare(t)
+	call.Plugin = bare(t)
+	status := call
+	status.Command, status.Config = "STATUS", []byte(strings.Replace(string(config), `"1.0.0"`, `"1.1.0"`, 1))
+	if e := b.CNI(t, status).Error(t); e.Code != 51 || !strings.Contains(e.Msg, "this kernel has no nf_tables") {
+		t.Errorf("STATUS with a container that is cut off says %+v", e)
+	}
+	call.Command = "DEL"
 	b.CNI(t, call).OK(t)
+	if e := b.CNI(t, status).Error(t); e.Code != 50 {
+		t.Errorf("STATUS says %+v", e)
+	}
 	b.NoLeaks(t)
 }

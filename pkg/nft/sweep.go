@@ -1,0 +1,82 @@
+package nft
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Usable says, without changing anything, why no Publish could pass: ErrUnsupported, ErrNewer,
+// ErrForeign, or nil.
+func (r *Ruleset) Usable() error {
+	if err := r.Supported(); err != nil {
+		return err
+	}
+	built, err := r.built()
+	if err == nil && built > Schema() {
+		err = tooNew(built)
+	}
+	return err
+}
+
+func tooNew(built int) error {
+	return fmt.Errorf("table %s of nftables %w: it has version %d, this one knows versions up to %d", tableName, ErrNewer, built, Schema())
+}
+
+// Owners are the comments of all elements, each once: mark and key of who has something here.
+func (r *Ruleset) Owners() ([]string, error) {
+	all, err := r.listWhole()
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil, nil // without nf_tables nobody has an element
+	}
+	var owners []string
+	for _, e := range all {
+		owners = append(owners, e.comment)
+	}
+	slices.Sort(owners)
+	return slices.Compact(owners), err
+}
+
+// Sweep removes the chains of a network that no element leads to: those of settings that it had
+// once. The caller holds the lock that builders take; a chain that somebody publishes into
+// meanwhile is busy, and stays.
+func (r *Ruleset) Sweep(network string) error {
+	idle, err := r.idleChains(network)
+	if err != nil {
+		return err
+	}
+	for _, name := range idle {
+		body, err := named(map[uint16]string{unix.NFTA_CHAIN_TABLE: tableName, unix.NFTA_CHAIN_NAME: name})
+		if err != nil {
+			return err
+		}
+		err = r.commit([]netlink.Message{message(unix.NFT_MSG_DELCHAIN, netlink.Acknowledge, body)})
+		if err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("remove chain %s of nftables: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// idleChains are those that are named as a network's, less those that elements lead to.
+func (r *Ruleset) idleChains(network string) ([]string, error) {
+	if has, err := r.HasTable(); err != nil || !has {
+		return nil, err
+	}
+	names, err := r.chains()
+	if err != nil {
+		return nil, err
+	}
+	elements, err := r.listWhole()
+	if err != nil {
+		return nil, err
+	}
+	its := regexp.MustCompile(`^(masq|invalid)_` + regexp.QuoteMeta(network[:min(len(network), longestInName)]) + `_[0-9a-f]{8}$`)
+	return slices.DeleteFunc(names, func(name string) bool {
+		return !its.MatchString(name) || slices.ContainsFunc(elements, func(e element) bool { return e.chain == name })
+	}), nil
+}
