@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"syscall"
 	"strings"
+	"syscall"
 	"testing"
 	"unsafe"
 

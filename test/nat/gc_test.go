@@ -50,7 +50,9 @@ func TestGCSweepsChains(t *testing.T) {
 	add(t, h, b, after)
 	add(t, h, c, neighbour)
 	del(t, h, c, neighbour)
-	chains := func() int { return strings.Count(h.Run(t, "nft", "list", "table", "inet", "patchbay"), "chain masq_nat_") }
+	chains := func() int {
+		return strings.Count(h.Run(t, "nft", "list", "table", "inet", "patchbay"), "chain masq_nat_")
+	}
 	keep := fmt.Sprintf(`[{"containerID": %q, "ifname": "eth0"}, {"containerID": %q, "ifname": "eth0"}]`, a.ID(), b.ID())
 	gc(t, h, after, keep)
 	if n := chains(); n != 3 {
