@@ -102,6 +102,20 @@ func TestCrowdComesAndGoes(t *testing.T) {
 	same(t, h, before, "after all have gone")
 }
 
+// A runtime that calls DEL several times at once gets no error from any of them.
+func TestCrowdWithdrawsTheSame(t *testing.T) {
+	stays, goes := numbered("net", "cni0", 1), numbered("net", "cni0", 2)
+	h, r := built(t, stays)
+	before := list(t, h)
+	for range 5 {
+		if err := r.Publish(goes); err != nil {
+			t.Fatal(err)
+		}
+		crowd(t, h, func(_ int, r *nft.Ruleset) error { return r.Withdraw(goes) })
+		same(t, h, before, "after all have withdrawn the same")
+	}
+}
+
 // Who knows nothing but marks takes their own out while others come and go.
 func TestCrowdGoesByItsMarks(t *testing.T) {
 	var all []nft.Entry

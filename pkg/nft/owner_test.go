@@ -101,8 +101,12 @@ func TestPublishAgain(t *testing.T) {
 		if tc.first != "" {
 			h.Run(t, "nft", tc.first)
 		}
+		was := generation(t, h)
 		if err := r.Publish(e); err != nil {
 			t.Errorf("%s: %v", tc.name, err)
+		}
+		if changed := generation(t, h) != was; changed != (tc.first != "") {
+			t.Errorf("%s: a transaction was made: %v", tc.name, changed)
 		}
 		if tc.name == "one leads to another chain" {
 			h.Run(t, "nft", "delete chain inet patchbay x") // refused while an element leads to it

@@ -126,8 +126,8 @@ func wholeBytes(rule string) string {
 		ones += bits.OnesCount64(n)
 	}
 	words := strings.Fields(m[3])
-	if ones%8 != 0 || ones == 0 {
-		return rule
+	if ones%8 != 0 || ones == 0 || ones == 32*len(words) {
+		return rule // of a single address nothing is masked
 	}
 	short := "payload load " + strconv.Itoa(ones/8) + "b " + m[1] + "\n  [ cmp eq reg 1 " + strings.Join(words[:(ones+31)/32], " ") + " ]"
 	return strings.Replace(rule, m[0], short, 1)
