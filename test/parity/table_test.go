@@ -123,7 +123,7 @@ func (l line) verbs() string {
 		var out []string
 		for _, verb := range []string{"ADD", "CHECK", "DEL"} {
 			answer := strings.SplitN(l.ours[verb+" "+container], ":", 2)[0]
-			if strings.Contains(l.ours[verb+" "+container], "does not support CHECK") {
+			if strings.Contains(l.ours[verb+" "+container], "does not support the CHECK command") {
 				answer = "-" // libcni asks nobody
 			}
 			out = append(out, answer)
