@@ -19,8 +19,9 @@ func rooms() map[string][]string {
 		"pkg/config":       {"pkg/ipam"},
 		"pkg/store":        {"pkg/ipam"},
 		"pkg/topo":         {"pkg/link", "pkg/store"},
-		"pkg/attach":       {"pkg/config", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
+		"pkg/attach":       {"pkg/config", "pkg/delegate", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
 		"pkg/interrupt":    {},
+		"pkg/delegate":     {},
 		"pkg/nettest":      {},
 		"plugins/patchbay": {"pkg/attach", "pkg/config", "pkg/interrupt", "pkg/ipam", "pkg/link", "pkg/store", "pkg/topo"},
 	}
@@ -130,7 +131,7 @@ func TestForbiddenImportsFinds(t *testing.T) {
 		},
 		{
 			"nettest is for tests", file("pkg/attach/b.go", module+"/pkg/nettest"),
-			[]string{"pkg/attach/b.go:2 imports " + module + "/pkg/nettest: this room imports only pkg/config, pkg/ipam, pkg/link, pkg/nft, pkg/store"},
+			[]string{"pkg/attach/b.go:2 imports " + module + "/pkg/nettest: this room imports only pkg/config, pkg/delegate, pkg/ipam, pkg/link, pkg/nft, pkg/store"},
 		},
 		{
 			"nobody imports attach", file("pkg/topo/a.go", module+"/pkg/attach"),
