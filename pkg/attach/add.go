@@ -28,6 +28,7 @@ type adding struct {
 	on      []netip.Prefix // addresses of the bridge as seen last
 	chained *chainLink     // nil unless another plugin made the interface
 	rules   *nft.Ruleset   // nil unless the network needs it
+	ipam    foreign        // of no plugin, if IPAM is the built-in one or there is none
 	routes  []link.Route
 	undo    undo
 }
@@ -36,7 +37,7 @@ type adding struct {
 // the configuration's cniVersion. On an error, ctx's end among them, everything of this
 // attachment is away again; the bridge and what else serves all attachments stays.
 func Add(ctx context.Context, req Request, out io.Writer) (err error) {
-	cfg, err := config.Parse(req.Config, req.Args)
+	cfg, plugin, err := req.parse()
 	if err != nil {
 		return err
 	}
@@ -46,10 +47,10 @@ func Add(ctx context.Context, req Request, out io.Writer) (err error) {
 	if cfg.Delegated() {
 		return addAddresses(ctx, req, cfg, out)
 	}
-	a := &adding{req: req, cfg: cfg, names: namesOf(req.key(cfg.Name))}
+	a := &adding{req: req, cfg: cfg, names: namesOf(req.key(cfg.Name)), ipam: foreign{plugin: plugin}}
 	defer a.close()
 	defer a.undo.onError(&err)
-	return inTurn(ctx, a.look, a.reserve, a.plug, a.publish, a.up, func(context.Context) error { return a.print(out) })
+	return inTurn(ctx, a.look, a.reserve, a.plug, a.ask, a.publish, a.up, func(context.Context) error { return a.print(out) })
 }
 
 func (a *adding) close() {
@@ -146,7 +147,7 @@ func (a *adding) replaceDead(ctx context.Context) error {
 	if l != nil && !l.IsOurs(a.names.mark) {
 		return fmt.Errorf("interface %s, the name derived for this attachment, %w: its alias is %q", l.Name, link.ErrForeign, l.Alias)
 	}
-	if l != nil && l.Alias != "" {
+	if l != nil && l.Alias != "" && !a.unanswered() {
 		return a.alive()
 	}
 	if errors.Is(a.state.Broken, store.ErrNewer) {
@@ -159,7 +160,7 @@ func (a *adding) replaceDead(ctx context.Context) error {
 		return a.alive()
 	}
 	a.prefer = addressesOf(a.state.Record)
-	return (&removal{key: a.state.Key, names: a.names, host: a.host, state: a.state, bridge: a.cfg.Bridge}).run(ctx)
+	return (&removal{key: a.state.Key, names: a.names, host: a.host, state: a.state, bridge: a.cfg.Bridge, asked: &a.req}).run(ctx)
 }
 
 // lives reports whether a record's attachment may be in use, though the link that would be its
@@ -205,7 +206,7 @@ func (a *adding) reserve(ctx context.Context) error {
 	a.record = a.newRecord()
 	a.undo.push(func() error { return a.forget(ctx) })
 	a.undo.push(func() error { return a.withdraw(context.WithoutCancel(ctx)) })
-	if a.cfg.IPAM == nil {
+	if a.cfg.IPAM == nil { // or another plugin is asked, when the cable is there
 		return a.state.Save(a.record)
 	}
 	if err := a.addresses(ctx); err != nil {
@@ -243,6 +244,9 @@ func (a *adding) routeGateways() error {
 // forget frees the addresses and then the record, as the last steps of undoing. The signal
 // that may have ended the ADD does not end this.
 func (a *adding) forget(ctx context.Context) error {
+	if err := a.giveBack(ctx); err != nil {
+		return err
+	}
 	if err := a.state.Release(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -272,6 +276,9 @@ func (a *adding) newRecord() *store.Record {
 	r.MAC = macText(a.names.mac)
 	if a.cfg.MAC != nil {
 		r.MAC = macText(a.cfg.MAC)
+	}
+	if a.ipam.plugin != nil {
+		r.IPAMType, r.IPAM = a.cfg.IPAMType, store.IPAMPending
 	}
 	if a.chained != nil {
 		r.Role, r.HostLink, r.HostIndex, r.MAC = store.RoleChained, a.chained.host.Name, a.chained.host.Index, ""

@@ -43,7 +43,7 @@ func (c *checking) differ(format string, args ...any) {
 // Check compares record, prevResult and configuration with the kernel: CNI SPEC.md section 4,
 // CHECK. It changes nothing. What differs is a *DriftError.
 func Check(ctx context.Context, req Request) error {
-	cfg, err := config.Parse(req.Config, req.Args)
+	cfg, plugin, err := req.parse()
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func Check(ctx context.Context, req Request) error {
 	}
 	defer closeState(state)
 	c := &checking{req: req, cfg: cfg, record: state.Record}
-	if err := c.state(state); err != nil {
+	if err := errors.Join(c.state(state), c.checkForeign(ctx, plugin)); err != nil {
 		return err
 	}
 	if !cfg.Delegated() {
@@ -95,6 +95,8 @@ func (c *checking) reservations() {
 	}
 	was, is := c.record.DataDir, c.cfg.DataDir
 	switch {
+	case c.record.IPAMType != "" || c.cfg.Foreign():
+		c.sameForeign()
 	case was != "" && c.cfg.IPAM == nil:
 		c.differ("the attachment has addresses, the configuration has no ipam any more")
 	case was == "" && c.cfg.IPAM != nil:

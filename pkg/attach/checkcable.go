@@ -136,7 +136,7 @@ func (c *checking) containerAddresses(l *link.Link) error {
 
 // configured compares an address with the ranges as they are now.
 func (c *checking) configured(address store.Address) {
-	if c.cfg.IPAM == nil {
+	if c.cfg.IPAM == nil || c.cfg.Foreign() {
 		return
 	}
 	set := c.cfg.IPAM.Pool.SetOf(address.Address.Addr())

@@ -15,7 +15,7 @@ import (
 // namespace nor prevResult nor a valid configuration, and what is gone already is no error. It
 // fails only if something of this attachment still exists and another try could remove it.
 func Del(ctx context.Context, req Request) error {
-	id := config.ParseLenient(req.Config)
+	id := req.identify()
 	if id.Name == "" {
 		id.Name = networkOf(req, id.StateDir)
 	}
@@ -33,7 +33,7 @@ func Del(ctx context.Context, req Request) error {
 		return err
 	}
 	defer host.Close()
-	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config)}
+	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config), asked: &req}
 	return r.run(ctx)
 }
 
@@ -56,8 +56,9 @@ type removal struct {
 	state  *store.Attachment
 	forget bool // the record too; otherwise a new one will take its place
 
-	unasked bool   // nobody called DEL: an address that may not be ours any more stays
-	bridge  string // by the configuration, for when there is no record; "" for unknown
+	unasked bool     // nobody called DEL: an address that may not be ours any more stays
+	asked   *Request // what another IPAM plugin is told; nil for none, if unasked
+	bridge  string   // by the configuration, for when there is no record; "" for unknown
 
 	since time.Time    // of a GC that found no record: what has changed since is somebody's
 	found []netip.Addr // and the addresses that it found
@@ -87,6 +88,9 @@ func (r *removal) run(ctx context.Context) error {
 func (r *removal) release(ctx context.Context) error {
 	if r.unasked {
 		return r.state.Reclaim(ctx)
+	}
+	if err := r.releaseForeign(ctx); err != nil {
+		return err
 	}
 	if r.state.Record != nil {
 		return r.state.Release(ctx)
@@ -142,7 +146,7 @@ func (r *removal) unplug() error {
 // unroute takes the host's route to a single address away, unless it is that of who has the
 // address now.
 func (r *removal) unroute(bridge string, addr netip.Addr) error {
-	ours, err := r.state.Owns(addr)
+	ours, err := r.owns(addr)
 	if err != nil || !ours {
 		return err
 	}

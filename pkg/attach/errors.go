@@ -9,6 +9,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/delegate"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
@@ -24,6 +25,7 @@ const (
 	CodeDrift          = 106 // CHECK: the kernel is not what it should be
 	CodeAddressTaken   = 107 // another living attachment has the address on the same bridge
 	CodeRuleset        = 108 // nftables is not there, or its table patchbay is not one that can be used
+	CodeIPAM           = 110 // the IPAM plugin cannot be run, or what it answers cannot be used
 )
 
 var (
@@ -31,6 +33,8 @@ var (
 	errAliveElsewhere = errors.New("this container ID is in use")
 	errInterrupted    = errors.New("interrupted by a signal")
 	errOutput         = errors.New("the runtime does not read it")
+	errStillReserved  = errors.New("the addresses of this attachment are not freed")
+	errUnusable       = errors.New("gave what cannot be used")
 	errNoPrevResult   = errors.New("prevResult: missing")
 )
 
@@ -52,6 +56,8 @@ func causes() []cause {
 		{errAttached, CodeAttached, "call DEL first, or use another container ID or interface name"},
 		{errAliveElsewhere, CodeAliveElsewhere, "call DEL with this container ID and interface name if the other one is no longer wanted"},
 		{errNoPrevResult, types.ErrInvalidNetworkConfig, "CHECK needs the result of ADD as prevResult"},
+		{errStillReserved, CodeIPAM, "install the IPAM plugin again, as it was in CNI_PATH, then call DEL again"},
+		{errUnusable, CodeIPAM, "mend the configuration of the IPAM plugin, the section ipam or its server's"},
 		{errNoHostInterface, types.ErrInvalidNetworkConfig, "put a plugin before this one that makes a host-side interface, or put this one first"},
 		{link.ErrNoNetns, types.ErrInvalidEnvironmentVariables, "CNI_NETNS must be the path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net"},
 		{link.ErrNotNetns, types.ErrInvalidEnvironmentVariables, "CNI_NETNS must be the path of a network namespace; after a reboot a pin in /run/netns can be left as a plain file"},
@@ -92,6 +98,10 @@ func CNIError(err error) *types.Error {
 	if errors.As(err, &drift) {
 		return types.NewError(CodeDrift, drift.Error(), drift.details())
 	}
+	var plugin *delegate.Error
+	if errors.As(err, &plugin) && plugin.Code != 0 {
+		return types.NewError(plugin.Code, sentence(err), plugin.Details)
+	}
 	c := causeOf(err)
 	var notReady *notReadyError
 	switch {
@@ -108,6 +118,10 @@ func causeOf(err error) cause {
 		if errors.Is(err, c.is) {
 			return c
 		}
+	}
+	var plugin *delegate.Error
+	if errors.As(err, &plugin) {
+		return ipamCause(plugin)
 	}
 	var file *fs.PathError
 	if errors.As(err, &file) {

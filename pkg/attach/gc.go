@@ -23,7 +23,7 @@ const gcAtOnce = 64
 // is newer than this call, is in flight and left alone. It goes on past errors and returns all.
 func GC(ctx context.Context, req Request) error {
 	started, clock := time.Now(), store.FileClock()
-	cfg, err := config.ParseGC(req.Config)
+	cfg, err := req.parseGC()
 	if err != nil || !cfg.Present {
 		return err
 	}
@@ -32,12 +32,12 @@ func GC(ctx context.Context, req Request) error {
 		return err
 	}
 	defer host.Close()
-	c := &collection{host: host, cfg: cfg, dirs: dirs(cfg.Ident), started: started, clock: clock}
+	c := &collection{host: host, cfg: cfg, dirs: dirs(cfg.Ident), started: started, clock: clock, asked: &req}
 	suspects, failed := c.suspects()
 	for some := range slices.Chunk(suspects, gcAtOnce) {
 		failed = errors.Join(failed, c.take(ctx, some))
 	}
-	return errors.Join(failed, c.sweep(ctx))
+	return errors.Join(failed, c.sweep(ctx), req.collectForeign(ctx, cfg.Ident))
 }
 
 // sweep removes the network's chains that nothing leads to any more, because its settings have
@@ -66,6 +66,7 @@ type collection struct {
 	dirs    store.Dirs
 	started time.Time
 	clock   time.Time // the same by the clock of files
+	asked   *Request
 }
 
 // take collects those of the suspects that it may. Their cables go together, and then each goes
@@ -106,7 +107,7 @@ func (c *collection) hold(s *suspect) (*removal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("collect %s: %w", s.key, err)
 	}
-	r := &removal{key: s.key, names: namesOf(s.key), host: c.host, state: state, forget: true, bridge: c.cfg.Bridge}
+	r := &removal{key: s.key, names: namesOf(s.key), host: c.host, state: state, forget: true, bridge: c.cfg.Bridge, asked: c.asked}
 	if !s.recorded {
 		r.found, r.since = s.addrs, c.clock
 	}

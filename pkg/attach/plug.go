@@ -32,6 +32,11 @@ func (a *adding) plug(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	return a.routeHosts()
+}
+
+// routeHosts leads the host to single addresses, which are in no subnet of the bridge.
+func (a *adding) routeHosts() error {
 	for _, addr := range a.record.HostRoutes {
 		a.undo.push(func() error { return a.host.RemoveHostRoute(a.bridge.Name, addr) })
 		if err := a.host.AddHostRoute(a.bridge, addr); err != nil {

@@ -14,7 +14,7 @@ import (
 // openRules opens the way to the ruleset if the network needs one, and sees that the kernel has
 // nf_tables before anything is made.
 func (a *adding) openRules() (err error) {
-	if a.cfg.Masq == nil || a.cfg.IPAM == nil {
+	if a.cfg.Masq == nil || a.cfg.IPAMType == "" {
 		return nil
 	}
 	if a.rules, err = nft.Open(); err != nil {

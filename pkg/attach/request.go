@@ -16,6 +16,8 @@ type Request struct {
 	Args             string // CNI_ARGS
 	HostNetnsAllowed bool   // CNI_NETNS_OVERRIDE
 	Config           []byte // stdin
+	Path             string // CNI_PATH
+	Program          string // name that this program was called by, without directory
 }
 
 func (r *Request) key(network string) store.Key {

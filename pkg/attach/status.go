@@ -34,10 +34,10 @@ var (
 // Status says whether an ADD could pass: CNI SPEC.md section 4, STATUS. It changes nothing.
 // Errors are about the configuration, or say why every ADD would fail. A pool that is full is no
 // error if the configuration says so: it is told on stderr.
-func Status(_ context.Context, req Request) error {
-	cfg, err := config.Parse(req.Config, req.Args)
+func Status(ctx context.Context, req Request) error {
+	cfg, plugin, err := req.parse()
 	if err != nil {
-		return err
+		return notReadyWithout(err)
 	}
 	host, err := link.OpenHost()
 	if err != nil {
@@ -54,7 +54,7 @@ func Status(_ context.Context, req Request) error {
 			return &notReadyError{why: err, limited: r.hurts(err)}
 		}
 	}
-	return nil
+	return statusForeign(ctx, plugin, req)
 }
 
 // readiness looks at all that an ADD needs.

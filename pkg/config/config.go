@@ -17,6 +17,8 @@ const TypeName = "patchbay"
 const (
 	DefaultBridge   = "cni0"          // as the reference bridge
 	DefaultStateDir = "/run/patchbay" // records; usually a tmpfs, so that a reboot forgets what it destroyed
+
+	DefaultSharedDir = "/var/lib/cni/networks" // addresses, where the built-in IPAM goes by the name of host-local
 )
 
 // Ident is what every verb needs and even a broken configuration usually still tells.
@@ -26,12 +28,27 @@ type Ident struct {
 	Type       string // plugin type
 	IPAMType   string // "" for a network without addresses
 	StateDir   string // absolute; DefaultStateDir unless set
-	DataDir    string // absolute; <StateDir>/ipam unless set
+	DataDir    string // absolute; <StateDir>/ipam unless set, or DefaultSharedDir for an IPAMType of another name
+	Called     Called
 }
+
+// Called says which other ipam.type is this program too; with the zero Called there is none.
+type Called struct {
+	Alias  string // an ipam.type whose program is a link to this one, such as host-local
+	AsIPAM bool   // this process was called by that name: the main plugin is another one
+}
+
+// BuiltIn reports whether addresses come from the built-in IPAM, by whatever name.
+func (i *Ident) BuiltIn() bool {
+	return i.IPAMType == TypeName || i.Called.Alias != "" && i.IPAMType == i.Called.Alias
+}
+
+// Foreign reports whether addresses come from another plugin. Its section is its own business.
+func (i *Ident) Foreign() bool { return i.IPAMType != "" && !i.BuiltIn() }
 
 // Delegated reports whether another main plugin called us as its IPAM plugin.
 func (i *Ident) Delegated() bool {
-	return i.Type != TypeName && i.IPAMType == TypeName
+	return i.BuiltIn() && (i.Called.AsIPAM || i.Type != TypeName && i.IPAMType == TypeName)
 }
 
 // Config is a configuration in which everything has been checked that can be checked
@@ -50,7 +67,7 @@ type Config struct {
 	MTU                       int              // bytes; 0: the bridge's
 	MAC                       net.HardwareAddr // container end; nil: derived
 	DNS                       types.DNS        // replaces IPAM's when not empty
-	IPAM                      *IPAM            // nil: a network of layer 2 only
+	IPAM                      *IPAM            // nil: a network of layer 2 only, or a Foreign IPAM's
 	Masq                      *Masq            // nil: containers keep their addresses
 	Args                      Args
 	PrevResult                *types100.Result // nil unless the runtime passed one

@@ -100,19 +100,77 @@ func TestErrorText(t *testing.T) {
 }
 
 func TestDelegated(t *testing.T) {
+	asHostLocal := Called{Alias: "host-local", AsIPAM: true}
 	for _, tc := range []struct {
-		plugin, ipam string
-		want         bool
+		plugin, ipam       string
+		called             Called
+		delegated, foreign bool
 	}{
-		{"patchbay", "patchbay", false},
-		{"patchbay", "", false},
-		{"macvlan", "patchbay", true},
-		{"macvlan", "host-local", false},
-		{"macvlan", "", false},
+		{"patchbay", "patchbay", Called{}, false, false},
+		{"patchbay", "", Called{}, false, false},
+		{"macvlan", "patchbay", Called{}, true, false},
+		{"macvlan", "host-local", Called{}, false, true},
+		{"macvlan", "", Called{}, false, false},
+		{"patchbay", "host-local", Called{}, false, true},
+		{"patchbay", "host-local", Called{Alias: "host-local"}, false, false},
+		{"patchbay", "static", Called{Alias: "host-local"}, false, true},
+		{"patchbay", "host-local", asHostLocal, true, false},
+		{"ptp", "host-local", asHostLocal, true, false},
+		{"ptp", "patchbay", asHostLocal, true, false},
+		{"ptp", "", asHostLocal, false, false},
 	} {
-		id := Ident{Type: tc.plugin, IPAMType: tc.ipam}
-		if got := id.Delegated(); got != tc.want {
-			t.Errorf("type %q, ipam.type %q: got %t, want %t", tc.plugin, tc.ipam, got, tc.want)
+		id := Ident{Type: tc.plugin, IPAMType: tc.ipam, Called: tc.called}
+		if got := id.Delegated(); got != tc.delegated {
+			t.Errorf("type %q, ipam.type %q, called %v: delegated %t, want %t", tc.plugin, tc.ipam, tc.called, got, tc.delegated)
+		}
+		if got := id.Foreign(); got != tc.foreign {
+			t.Errorf("type %q, ipam.type %q, called %v: foreign %t, want %t", tc.plugin, tc.ipam, tc.called, got, tc.foreign)
+		}
+	}
+}
+
+// TestForeign: the keys of another IPAM's section are not looked at, by any reading; by its other name the built-in one reads them.
+func TestForeign(t *testing.T) {
+	const text = `{"cniVersion": "0.2.0", "name": "net", "type": "patchbay", "ipam": {"type": "host-local", "dataDir": "/x", "subnet": "10.1.2.0/24"}}`
+	c, err := Parse([]byte(text), "")
+	if err != nil || c.IPAM != nil || !c.Foreign() || c.DataDir != "/run/patchbay/ipam" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	if id := ParseLenient([]byte(text)); id.DataDir != "/run/patchbay/ipam" || !id.Foreign() {
+		t.Errorf("leniently: %+v", id)
+	}
+	if _, err := Parse([]byte(`{"cniVersion": "1.0.0", "name": "net", "type": "patchbay", "ipam": {"type": "x", "dataDir": 7, "ranges": 8}}`), ""); err != nil {
+		t.Error(err)
+	}
+	for _, tc := range []struct{ keys, dataDir string }{{``, DefaultSharedDir}, {`, "dataDir": "/x"`, "/x"}} {
+		text := []byte(`{"cniVersion": "1.0.0", "name": "net", "type": "patchbay", "ipam": {"type": "host-local", "subnet": "10.1.2.0/24"` + tc.keys + `}}`)
+		called := Called{Alias: "host-local"}
+		c, err := called.Parse(text, "")
+		if err != nil || c.IPAM == nil || c.DataDir != tc.dataDir {
+			t.Errorf("by its name: %+v, %v", c, err)
+		}
+		if id := called.ParseLenient(text); id.DataDir != tc.dataDir {
+			t.Errorf("leniently, by its name: %+v", id)
+		}
+	}
+}
+
+// TestDecodeResult: of the version that it says, else of the configuration's.
+func TestDecodeResult(t *testing.T) {
+	for result, fails := range map[string]bool{
+		`{"cniVersion": "0.2.0", "ip4": {"ip": "10.1.0.2/24"}}`: false,
+		`{"ips": [{"address": "10.1.0.2/24"}]}`:                 false,
+		`{"cniVersion": "9.0.0"}`:                               true,
+		`{"ips": [null]}`:                                       true,
+		`[]`:                                                    true,
+		``:                                                      true,
+	} {
+		r, err := DecodeResult([]byte(result), "1.0.0")
+		if fails != (err != nil) {
+			t.Errorf("%s: %v", result, err)
+		}
+		if err == nil && (len(r.IPs) != 1 || r.IPs[0].Address.String() != "10.1.0.2/24") {
+			t.Errorf("%s: %v", result, r)
 		}
 	}
 }

@@ -22,13 +22,16 @@ type GC struct {
 // ParseGC reads a configuration for GC. It is strict in what says which attachments are collected
 // and where they are: read wrong, it would be those of somebody else. Of the rest, which may have
 // become invalid since, it reads nothing. Every error is an *Error.
-func ParseGC(data []byte) (*GC, error) {
+func ParseGC(data []byte) (*GC, error) { return Called{}.ParseGC(data) }
+
+// ParseGC is the function ParseGC for a program that has another name too.
+func (called Called) ParseGC(data []byte) (*GC, error) {
 	top, bad := object(data)
 	if bad != nil {
 		return nil, bad
 	}
 	d := &decoder{}
-	c := &Config{Ident: ident(d, top)}
+	c := &Config{Ident: ident(d, top, called)}
 	d.network(c)
 	_ = d.inner(top, "ipam")
 	if !c.Delegated() {

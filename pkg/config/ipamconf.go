@@ -9,18 +9,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
 
-// ipam reads the section "ipam"; nil for a network without addresses.
+// ipam reads the section "ipam"; nil for a network without addresses, and for another plugin's.
 func (d *decoder) ipam(top section, c *Config) *IPAM {
 	if d.err != nil || c.IPAMType == "" {
 		d.ipamWithoutType(top)
 		return nil
 	}
-	if c.IPAMType != TypeName {
-		d.fail(&Error{
-			Kind: Unsupported, Msg: `ipam.type: "` + c.IPAMType + `" is not supported by this version`,
-			Details: `set ipam.type to "` + TypeName + `", the built-in IPAM with the keys of host-local`,
-		})
-		return nil
+	if c.Foreign() {
+		return nil // its keys are its own business
 	}
 	s, runtime := d.inner(top, "ipam"), d.inner(top, "runtimeConfig")
 	out := &IPAM{

@@ -226,8 +226,4 @@ func TestParseRefusesIPAM(t *testing.T) {
 		&Error{Msg: `runtimeConfig.ipRanges: subnet: "x" is not a CIDR`, Details: cidrHelp})
 	refuses(t, conf(`"runtimeConfig": {"ipRanges": 1}, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`), "",
 		&Error{Msg: `runtimeConfig.ipRanges: want a list of lists of ranges, got 1`, Details: listHelp})
-	refuses(t, conf(`"ipam": {"type": "host-local", "subnet": "10.1.2.0/24"}`), "", &Error{
-		Kind: Unsupported, Msg: `ipam.type: "host-local" is not supported by this version`,
-		Details: `set ipam.type to "patchbay", the built-in IPAM with the keys of host-local`,
-	})
 }

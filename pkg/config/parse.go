@@ -22,12 +22,17 @@ const (
 // Parse reads a network configuration and the value of CNI_ARGS. Every error is an *Error;
 // when there is none, nothing in the configuration contradicts anything else in it.
 func Parse(data []byte, args string) (*Config, error) {
+	return Called{}.Parse(data, args)
+}
+
+// Parse is the function Parse for a program that has another name too.
+func (called Called) Parse(data []byte, args string) (*Config, error) {
 	top, bad := object(data)
 	if bad != nil {
 		return nil, bad
 	}
 	d := &decoder{}
-	c := &Config{Ident: ident(d, top)}
+	c := &Config{Ident: ident(d, top, called)}
 	d.network(c)
 	if d.err == nil && !c.Delegated() {
 		d.bridge(top, c)
@@ -50,13 +55,16 @@ func Parse(data []byte, args string) (*Config, error) {
 
 // ParseLenient reads what can be read and never fails: DEL and GC must do their work with a
 // configuration that has become invalid or was cut off (design principle 5).
-func ParseLenient(data []byte) Ident {
-	id := ident(&decoder{}, objectLenient(data))
+func ParseLenient(data []byte) Ident { return Called{}.ParseLenient(data) }
+
+// ParseLenient is the function ParseLenient for a program that has another name too.
+func (called Called) ParseLenient(data []byte) Ident {
+	id := ident(&decoder{}, objectLenient(data), called)
 	if !isPath(id.StateDir) {
 		id.StateDir = DefaultStateDir
 	}
 	if !isPath(id.DataDir) {
-		id.DataDir = filepath.Join(id.StateDir, "ipam")
+		id.DataDir = id.defaultDataDir()
 	}
 	if !ValidName(id.Name) {
 		id.Name = ""
@@ -64,8 +72,9 @@ func ParseLenient(data []byte) Ident {
 	return id
 }
 
-func ident(d *decoder, top section) Ident {
+func ident(d *decoder, top section, called Called) Ident {
 	id := Ident{
+		Called:     called,
 		CNIVersion: d.text(top, "cniVersion"),
 		Name:       d.text(top, "name"),
 		Type:       d.text(top, "type"),
@@ -76,7 +85,9 @@ func ident(d *decoder, top section) Ident {
 		ipam := objectLenient(raw) // its shape is checked where its keys are read
 		ipam.path = "ipam."
 		id.IPAMType = d.text(ipam, "type")
-		id.DataDir = d.text(ipam, "dataDir")
+		if !id.Foreign() {
+			id.DataDir = d.text(ipam, "dataDir")
+		}
 	}
 	if id.CNIVersion == "" {
 		id.CNIVersion = "0.1.0"
@@ -85,9 +96,16 @@ func ident(d *decoder, top section) Ident {
 		id.StateDir = DefaultStateDir
 	}
 	if id.DataDir == "" {
-		id.DataDir = filepath.Join(id.StateDir, "ipam")
+		id.DataDir = id.defaultDataDir()
 	}
 	return id
+}
+
+func (i *Ident) defaultDataDir() string {
+	if i.BuiltIn() && i.IPAMType != TypeName {
+		return DefaultSharedDir // where host-local, whose name it has, would look
+	}
+	return filepath.Join(i.StateDir, "ipam")
 }
 
 // network checks what identifies the network.
@@ -165,12 +183,12 @@ func (d *decoder) agree(c *Config) {
 	if c.HairpinMode && c.PromiscMode {
 		d.fail(invalid("hairpinMode", "set one of the two to false", "cannot be true together with promiscMode"))
 	}
-	if c.DisableContainerInterface && c.IPAM != nil {
+	if c.DisableContainerInterface && c.IPAMType != "" {
 		d.fail(invalid("disableContainerInterface", `leave "ipam" out, or set the key to false`, "cannot be true together with ipam"))
 	}
 	if c.IPAM == nil {
 		d.addressless(c)
-		return
+		return // what a foreign IPAM gives is only known when it has
 	}
 	has6 := false
 	for _, set := range c.IPAM.Pool.Sets {
@@ -196,7 +214,7 @@ func (d *decoder) gatewaysWithin(c *Config, set ipam.Set) {
 // addressless refuses what would fail when the result is printed, after all the work: results
 // before 0.3.0 must hold an address (CNI SPEC 0.2.0, result).
 func (d *decoder) addressless(c *Config) {
-	if beforeLists(c.CNIVersion) && c.PrevResult == nil {
+	if beforeLists(c.CNIVersion) && c.PrevResult == nil && !c.Foreign() {
 		d.fail(invalid("cniVersion", `use 0.3.0 or later, or give addresses with "ipam"`, "a result of %s cannot be without addresses", c.CNIVersion))
 	}
 }

@@ -29,6 +29,16 @@ func (d *decoder) prevResult(top section, cniVersion string) *types100.Result {
 	return result
 }
 
+// DecodeResult reads the result of an IPAM plugin, which is of the version that it says; one that says none is of the
+// configuration's (CNI SPEC.md section 5).
+func DecodeResult(raw []byte, cniVersion string) (*types100.Result, error) {
+	d := &decoder{}
+	if own := d.text(section{fields: objectLenient(raw).fields}, "cniVersion"); own != "" {
+		cniVersion = own
+	}
+	return decodeResult(cniVersion, raw)
+}
+
 func decodeResult(cniVersion string, raw []byte) (*types100.Result, error) {
 	raw, err := completeResult(cniVersion, raw)
 	if err != nil {
@@ -74,7 +84,7 @@ func holdsNull(value json.RawMessage) bool {
 // the host's last reboot.
 func PrevResultLenient(data []byte) *types100.Result {
 	top := objectLenient(data)
-	return (&decoder{}).prevResult(top, ident(&decoder{}, top).CNIVersion)
+	return (&decoder{}).prevResult(top, ident(&decoder{}, top, Called{}).CNIVersion)
 }
 
 // BridgeLenient is the bridge of a configuration whatever else is wrong with it.

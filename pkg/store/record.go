@@ -24,6 +24,12 @@ const (
 	RoleIPAM    = "ipam"    // addresses only; the link is another plugin's
 )
 
+// What came of another IPAM plugin.
+const (
+	IPAMPending = "pending" // it has been called, or is just about to be
+	IPAMDone    = "done"    // Addresses are what it gave
+)
+
 // Owners of an attachment: who made it, and so who may take it away unasked.
 const (
 	OwnerCNI = "cni" // a runtime, through the CNI verbs; GC is about these
@@ -62,7 +68,9 @@ type Record struct {
 	Addresses   []Address    `json:"addresses,omitempty"`
 	HostRoutes  []netip.Addr `json:"hostRoutes,omitempty"` // single addresses routed to the bridge
 	Routes      []Route      `json:"routes,omitempty"`     // in a chain: on an interface that stays
-	DataDir     string       `json:"dataDir,omitempty"`    // of the address files; empty without IPAM
+	DataDir     string       `json:"dataDir,omitempty"`    // of the address files; empty without them
+	IPAMType    string       `json:"ipamType,omitempty"`   // the other IPAM plugin that gives addresses; empty without one
+	IPAM        string       `json:"ipam,omitempty"`       // what came of it: pending, done
 	Masquerade  *Masquerade  `json:"masquerade,omitempty"` // nil: nothing of it is in the ruleset
 	Hairpin     bool         `json:"hairpin,omitempty"`    // of the bridge port
 	Gateway     bool         `json:"gateway,omitempty"`    // the bridge has the gateways of Addresses

@@ -55,6 +55,8 @@ const fullText = `{
     }
   ],
   "dataDir": "/data",
+  "ipamType": "dhcp",
+  "ipam": "done",
   "masquerade": {
     "addresses": [
       "10.1.2.3/24"

@@ -217,6 +217,7 @@ func fullRecord() *Record {
 		HostRoutes: []netip.Addr{addr("2001:db8::3")},
 		Routes:     []Route{{Dst: prefix("0.0.0.0/0"), GW: addr("10.1.2.1"), Priority: 100, Table: 7}, {Dst: prefix("::/0")}},
 		DataDir:    "/data",
+		IPAMType:   "dhcp", IPAM: IPAMDone,
 		Masquerade: &Masquerade{
 			Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/24")},
 			Exclude:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, RandomFully: true,

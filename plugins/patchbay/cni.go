@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -140,6 +141,8 @@ func request(v verb, stdin []byte) (attach.Request, *types.Error) {
 		IfName:      os.Getenv("CNI_IFNAME"),
 		Args:        os.Getenv("CNI_ARGS"),
 		Config:      stdin,
+		Path:        os.Getenv("CNI_PATH"),
+		Program:     filepath.Base(os.Args[0]),
 	}
 	override := os.Getenv("CNI_NETNS_OVERRIDE")
 	req.HostNetnsAllowed = override == "1" || strings.EqualFold(override, "true")

@@ -18,7 +18,10 @@ func ipamTypes() []row {
 	return []row{
 		{name: "type/missing", config: network(`"ipam": {"subnet": "10.1.2.0/24"}`), code: invalid, msg: "ipam.type: missing", details: `set it to "patchbay"`},
 		{name: "type/wrong type", config: network(`"ipam": {"type": 5}`), code: invalid, msg: "ipam.type: want a text, got 5", details: text},
-		{name: "type/another plugin's", config: network(`"ipam": {"type": "host-local"}`), code: 2, msg: `ipam.type: "host-local" is not supported by this version`, details: `set ipam.type to "patchbay"`},
+		{name: "type/missing program", config: network(`"ipam": {"type": "host-local"}`), env: []string{"CNI_PATH=/nowhere:/"}, code: 110, msg: `IPAM plugin host-local is in no directory of CNI_PATH "/nowhere:/"`, details: `set ipam.type to "patchbay"`},
+		{name: "type/missing program, no CNI_PATH", config: network(`"ipam": {"type": "host-local"}`), unset: []string{"CNI_PATH"}, code: 110, msg: `IPAM plugin host-local is in no directory of CNI_PATH ""`, details: `set ipam.type to "patchbay"`},
+		{name: "type/not executable", config: network(`"ipam": {"type": "passwd"}`), env: []string{"CNI_PATH=/etc"}, code: 110, msg: `IPAM plugin passwd (/etc/passwd) is not executable`, details: `install it for this machine`},
+		{name: "type/a path", config: network(`"ipam": {"type": "../bin/true"}`), code: invalid, msg: `ipam.type "../bin/true" is not the name of a plugin`, details: "without a path"},
 		{name: "ranges/wrong type", config: pool(`"ranges": [{"subnet": "10.1.2.0/24"}]`), code: invalid, msg: `ipam.ranges: want a list of lists of ranges, got [{"subnet":"10.1.2.0/24"}]`, details: lists},
 		{name: "subnet/wrong type", config: pool(`"subnet": 10`), code: invalid, msg: "ipam.subnet: want a text, got 10", details: text},
 		{name: "rangeStart/wrong type", config: pool(`"subnet": "10.1.2.0/24", "rangeStart": 1`), code: invalid, msg: "ipam.rangeStart: want a text, got 1", details: text},
