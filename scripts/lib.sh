@@ -4,6 +4,7 @@
 #   as_tester CMD...    the same, but as_root still works inside CMD
 #   as_root CMD...      run CMD as root, with only the environment it needs
 #   need_tools NAME...  install the plain tools that are missing, after saying so
+#   unpack_program PROGRAM PACKAGE   put a program of a Debian package into .cache, without installing it
 #   build_patchbay, build_reference, build_test NAME, build_tool NAME   put a program in bin/ or .cache/bin/
 #
 # shellcheck shell=bash
@@ -139,6 +140,40 @@ confirm() {
 	local answer
 	read -r -p "$1 [Y/n] " answer </dev/tty
 	[[ -z $answer || $answer == [yY]* ]]
+}
+
+# unpack_program PROGRAM PACKAGE puts a program whose package may bring more than it into .cache: nothing is installed. The
+# libraries that this machine lacks come with it; .cache/bin/PROGRAM is a script that finds them.
+unpack_program() {
+	local dir=$ROOT/.cache/pkg/$1 program packages
+	[[ -x $PATCHBAY_CACHE_BIN/$1 ]] && return
+	if ! command -v apt-get dpkg >/dev/null; then
+		say "there is no apt-get here to fetch $1 with: put it into ${PATCHBAY_CACHE_BIN#"$ROOT"/} yourself, or do without the tests that need it"
+		return
+	fi
+	apt-cache show "$2" >/dev/null 2>&1 || { need_root && as_root apt-get update -qq; }
+	mapfile -t packages < <(echo "$2"; libraries_of "$2")
+	say "unpack under .cache, install nothing: ${packages[*]}"
+	as_builder rm -rf "$dir"
+	as_builder mkdir -p "$dir/deb" "$PATCHBAY_CACHE_BIN"
+	(cd "$dir/deb" && as_builder apt-get download -qq "${packages[@]}" >&2) || { say "$1 cannot be fetched: tests that need it are skipped, or fail where CI is set"; return; }
+	for package in "$dir"/deb/*.deb; do as_builder dpkg -x "$package" "$dir"; done
+	program=$(find "$dir" -type f -path "*bin/$1" | head -1)
+	[[ -n $program ]] || die "the package $2 has no program $1"
+	as_builder tee "$PATCHBAY_CACHE_BIN/$1" >/dev/null <<-SH
+		#!/bin/sh
+		LD_LIBRARY_PATH=$(find "$dir" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd :) exec $program "\$@"
+	SH
+	as_builder chmod 0755 "$PATCHBAY_CACHE_BIN/$1"
+}
+
+# libraries_of PACKAGE prints the libraries that it needs and that are not there.
+libraries_of() {
+	local package
+	apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances "$1" |
+		grep '^lib' | sort -u | while read -r package; do
+		[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "${package%%:*}"
+	done
 }
 
 # version prints a semantic version: $VERSION, else the last tag as git describes it, else the first release.

@@ -15,6 +15,7 @@ prepare() {
 	say "build bin/patchbay, the reference plugins and cnitool"
 	build_patchbay
 	build_reference
+	unpack_program dnsmasq dnsmasq-base
 	build_test claims
 	build_tool gotestsum
 	as_builder mkdir -p "${events%/*}"
