@@ -29,13 +29,18 @@ func files(t *testing.T) []string {
 	return paths
 }
 
-// host is what a file needs to find: br0 with a LAN behind it, or, for macvlan, an uplink that
+// host is what a file needs to find: br0 with a LAN behind it, which has a DHCP server if need be, or, for macvlan, an uplink that
 // is no bridge port.
 func host(t *testing.T, list *libcni.NetworkConfigList) *nettest.Node {
 	t.Helper()
 	h := nettest.Host(t)
 	if list.Plugins[0].Network.Type != "macvlan" {
-		h.LAN(t)
+		lan := h.LAN(t)
+		if list.Plugins[0].Network.IPAM.Type == "dhcp" {
+			lan.DHCPServer(t)
+			h.DHCPDaemon(t, "/run/cni/dhcp.sock", "-timeout 5s")
+			h.Baseline()
+		}
 		return h
 	}
 	h.Veth("eth0", h.Container("lan").Netns, "host")
@@ -48,7 +53,7 @@ func binDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, path := range map[string]string{
-		"patchbay": nettest.Patchbay(t), "macvlan": nettest.Program(t, "macvlan"),
+		"patchbay": nettest.Patchbay(t), "macvlan": nettest.Program(t, "macvlan"), "dhcp": nettest.Program(t, "dhcp"),
 	} {
 		if err := os.Symlink(path, filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
@@ -139,8 +144,8 @@ func TestConfFilesAreExplained(t *testing.T) {
 	}
 }
 
-// TestAddStartsNoProcess follows an ADD, and a DEL, with strace: for every file whose plugin
-// is patchbay there is one execve, the one that started it, and threads, but no process.
+// TestAddStartsNoProcess follows an ADD, and a DEL, with strace: for every file whose plugins
+// are patchbay there is one execve, the one that started it, and threads, but no process.
 func TestAddStartsNoProcess(t *testing.T) {
 	nettest.Need(t, nettest.Tool("strace"))
 	for _, path := range files(t) {
@@ -148,7 +153,7 @@ func TestAddStartsNoProcess(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if list.Plugins[0].Network.Type != "patchbay" {
+		if p := list.Plugins[0].Network; p.Type != "patchbay" || p.IPAM.Type != "" && p.IPAM.Type != "patchbay" {
 			continue
 		}
 		t.Run(list.Name, func(t *testing.T) {

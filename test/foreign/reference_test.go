@@ -1,0 +1,221 @@
+package foreign
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+const sharedDir = "/var/lib/cni/networks/net"
+
+// hostLocal is the section of the reference host-local, for both families, with its state where the oracle sees it.
+func hostLocal() conf {
+	return conf{"type": "host-local", "ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}}}
+}
+
+func static(addresses ...conf) conf { return conf{"type": "static", "addresses": addresses} }
+
+// TestHostLocal of v1.9.1 gives addresses: they are in the result, in the kernel and in the record, and DEL gives them back.
+func TestHostLocal(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	s := on(t, h, h.Container("c"), network(hostLocal(), conf{"isDefaultGateway": true}))
+	s.ok("STATUS")
+	r := s.add()
+	equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	equal(t, "in the container", addressesOf(s.c.Netns), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	for _, ip := range r.IPs {
+		if ip.Interface == nil || *ip.Interface != 2 || len(r.Interfaces) != 3 || r.Interfaces[2].Sandbox != s.c.Path() {
+			t.Errorf("%v is not the container's, of %v", ip, r.Interfaces)
+		}
+	}
+	equal(t, "routes", len(r.Routes), 2)
+	ping(t, s.c.Netns, "10.1.0.1")
+	ping(t, s.c.Netns, "fd00:1::1")
+	contains(t, s.record(), `"ipamType": "host-local"`, `"ipam": "done"`, `"10.1.0.2/24"`)
+	equal(t, "address files", len(s.glob(sharedDir+"/*:*"))+len(s.glob(sharedDir+"/10.*")), 2)
+	s.ok("CHECK")
+	s.ok("DEL")
+	s.ok("DEL")
+	equal(t, "address files", len(s.glob(sharedDir+"/*:*"))+len(s.glob(sharedDir+"/10.*")), 0)
+	s.nothingLeft()
+}
+
+// TestEveryVersion: configuration and plugin speak the same one, from the first to the last.
+func TestEveryVersion(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			h := nettest.Host(t)
+			s := on(t, h, h.Container("c"), network(hostLocal(), conf{"cniVersion": version, "isGateway": true}))
+			equal(t, "addresses", ips(s.add()), []string{"10.1.0.2/24", "fd00:1::2/64"})
+			s.ok("DEL")
+			s.nothingLeft()
+		})
+	}
+}
+
+// TestStatic of v1.9.1: its routes reach the kernel, its DNS the result; the key dns replaces that.
+func TestStatic(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	ipam := static(conf{"address": "10.1.0.9/24", "gateway": "10.1.0.254"}, conf{"address": "10.1.1.9/24"})
+	ipam["routes"] = []conf{{"dst": "10.9.0.0/16"}, {"dst": "10.8.0.0/16", "gw": "10.1.0.3", "priority": 7}}
+	ipam["dns"] = conf{"nameservers": []string{"192.0.2.53"}}
+	s := on(t, h, h.Container("c"), network(ipam))
+	r := s.add()
+	equal(t, "addresses", ips(r), []string{"10.1.0.9/24", "10.1.1.9/24"})
+	equal(t, "nameservers", r.DNS.Nameservers, []string{"192.0.2.53"})
+	routes := s.c.Run(t, "ip", "-4", "route")
+	contains(t, routes, "10.9.0.0/16 via 10.1.0.254 dev eth0", "10.8.0.0/16 via 10.1.0.3 dev eth0 metric 7")
+	s.ok("CHECK")
+	s.ok("DEL")
+	s.conf = network(ipam, conf{"dns": conf{"nameservers": []string{"192.0.2.99"}}})
+	equal(t, "nameservers", s.add().DNS.Nameservers, []string{"192.0.2.99"})
+	s.ok("DEL")
+	s.nothingLeft()
+}
+
+// TestGatewayOfAnotherIPAM: the one it names, or the first address of the subnet, is on the bridge; one elsewhere is refused.
+func TestGatewayOfAnotherIPAM(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	s := on(t, h, h.Container("c"), network(static(conf{"address": "10.1.0.9/24"}), conf{"isDefaultGateway": true}))
+	equal(t, "gateway", s.add().IPs[0].Gateway.String(), "10.1.0.1")
+	ping(t, s.c.Netns, "10.1.0.1")
+	contains(t, s.c.Run(t, "ip", "route"), "default via 10.1.0.1 dev eth0")
+	s.ok("CHECK")
+	s.ok("DEL")
+	for address, why := range map[string]string{
+		`{"address": "10.1.0.9/24", "gateway": "10.2.0.1"}`: "gateway 10.2.0.1, which is not in subnet 10.1.0.0/24",
+		`{"address": "10.1.0.1/24"}`:                        "10.1.0.1/24, which is the gateway's own address",
+		`{"address": "10.1.0.9/32"}`:                        "10.1.0.9/32 without a gateway",
+	} {
+		s.conf = network(conf{"type": "static", "addresses": rawJSON("[" + address + "]")}, conf{"isGateway": true})
+		s.fails("ADD", codeIPAM, "IPAM plugin static ("+s.bin+"/static) gave what cannot be used: "+why)
+		s.nothingLeft()
+	}
+}
+
+// rawJSON is JSON as it stands.
+type rawJSON string
+
+// MarshalJSON returns it.
+func (r rawJSON) MarshalJSON() ([]byte, error) { return []byte(r), nil }
+
+// TestSingleAddress of another IPAM, with the host as its gateway: the host gets a route to it, and loses it.
+func TestSingleAddress(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	s := on(t, h, h.Container("c"), network(static(conf{"address": "10.1.0.9/32", "gateway": "10.7.0.1"}), conf{"isDefaultGateway": true}))
+	s.add()
+	ping(t, h.Netns, "10.1.0.9")
+	contains(t, h.Run(t, "ip", "route"), "10.1.0.9 dev cni0")
+	s.ok("CHECK")
+	s.ok("DEL")
+	if routes := h.Run(t, "ip", "route"); strings.Contains(routes, "10.1.0.9") {
+		t.Errorf("the route is still there:\n%s", routes)
+	}
+	s.nothingLeft()
+}
+
+// TestMasqueradeOfAnotherIPAM's addresses: they are in the ruleset between ADD and DEL.
+func TestMasqueradeOfAnotherIPAM(t *testing.T) {
+	t.Parallel()
+	nettest.Need(t, nettest.NFTables, nettest.Tool("nft"))
+	h := nettest.Host(t)
+	s := on(t, h, h.Container("c"), network(hostLocal(), conf{"isDefaultGateway": true, "ipMasq": true}))
+	s.add()
+	contains(t, h.Run(t, "nft", "list", "ruleset"), "10.1.0.2")
+	s.ok("CHECK")
+	s.ok("DEL")
+	if rules := h.Run(t, "nft", "list", "ruleset"); strings.Contains(rules, "10.1.0.2") {
+		t.Errorf("it is still there:\n%s", rules)
+	}
+	s.nothingLeft()
+}
+
+// TestBehindAnotherPlugin: in a chain the interface of another plugin gets the addresses.
+func TestBehindAnotherPlugin(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	c := h.Container("c")
+	h.Veth("other0", c.Netns, "eth0")
+	h.Baseline()
+	s := on(t, h, c, network(hostLocal(), conf{"isGateway": true}))
+	s.conf["prevResult"] = conf{"cniVersion": "1.1.0", "interfaces": []conf{{"name": "other0"}, {"name": "eth0", "sandbox": c.Path()}}}
+	r := s.add()
+	equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	equal(t, "interface", *r.IPs[0].Interface, 1)
+	ping(t, c.Netns, "10.1.0.1")
+	s.ok("CHECK")
+	s.ok("DEL")
+	equal(t, "in the container", addressesOf(c.Netns), nil)
+	s.nothingLeft()
+}
+
+// TestHostLocalIsThisProgram: where host-local is a link to patchbay it is answered in the same process, from host-local's files.
+func TestHostLocalIsThisProgram(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	s := on(t, h, h.Container("c"), network(hostLocal(), conf{"isGateway": true}))
+	s.link("host-local", nettest.Patchbay(t))
+	equal(t, "addresses", ips(s.add()), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	contains(t, s.record(), `"dataDir": "/var/lib/cni/networks"`)
+	equal(t, "files", len(s.glob(sharedDir+"/10.1.0.2")), 1)
+	s.ok("CHECK")
+	s.ok("DEL")
+	s.nothingLeft()
+	s.add()
+	h.Do(func() { _ = os.RemoveAll("/run/patchbay/net") })
+	s.ok("DEL")
+	equal(t, "files without a record", len(s.glob(sharedDir+"/10.1.0.*")), 0)
+	s.nothingLeft()
+}
+
+// TestHostLocalIsReplaced: what the reference host-local gave is freed by the link to patchbay that took its place.
+func TestHostLocalIsReplaced(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	s := on(t, h, h.Container("c"), network(hostLocal()))
+	s.add()
+	s.link("host-local", nettest.Patchbay(t))
+	s.ok("DEL")
+	equal(t, "files", len(s.glob(sharedDir+"/10.1.0.*"))+len(s.glob(sharedDir+"/fd00*")), 0)
+	s.nothingLeft()
+}
+
+// TestCalledHostLocal: another main plugin that calls patchbay by that name gets addresses, and nothing else.
+func TestCalledHostLocal(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	s := on(t, h, h.Container("c"), network(hostLocal()))
+	s.link("host-local", nettest.Patchbay(t))
+	call := func(verb, plugin string) nettest.Answer {
+		c := s.call(verb)
+		c.Plugin = filepath.Join(s.bin, plugin)
+		return h.CNI(t, c)
+	}
+	for _, main := range []string{"ptp", "patchbay"} { // also a patchbay that is another file
+		s.conf["type"], s.prev = main, nil
+		r := call("ADD", "host-local").Result(t)
+		equal(t, "interfaces", len(r.Interfaces), 0)
+		equal(t, "addresses", len(r.IPs), 2)
+		equal(t, "files", len(s.glob(sharedDir+"/10.1.0.*")), 1)
+		call("CHECK", "host-local").OK(t)
+		call("DEL", "host-local").OK(t)
+		s.nothingLeft()
+	}
+	s.link("ptp", nettest.Program(t, "ptp"))
+	s.conf["type"] = "ptp"
+	answer := call("ADD", "ptp")
+	equal(t, "addresses", len(answer.Result(t).IPs), 2)
+	s.prev = answer.Stdout
+	call("CHECK", "ptp").OK(t)
+	call("DEL", "ptp").OK(t)
+	s.nothingLeft()
+}

@@ -1,0 +1,213 @@
+package foreign
+
+import (
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// codeIPAM is the error code for an IPAM plugin that cannot be run or gives no usable answer.
+const codeIPAM = 110
+
+// conf is a configuration or a section of one.
+type conf map[string]any
+
+// network is the configuration of network "net" on bridge cni0 with this section ipam, and keys added or replaced.
+func network(ipam conf, more ...conf) conf {
+	c := conf{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "bridge": "cni0", "ipam": ipam}
+	for _, m := range more {
+		maps.Copy(c, m)
+	}
+	return c
+}
+
+// scene is a container on a host, the network it is attached to, and a directory of IPAM plugins.
+type scene struct {
+	t    *testing.T
+	h    *nettest.Node
+	c    *nettest.Container
+	conf conf
+	bin  string          // CNI_PATH
+	env  []string        // more of the environment
+	prev json.RawMessage // what ADD printed
+}
+
+// on makes a scene with the reference IPAM plugins on CNI_PATH.
+func on(t *testing.T, h *nettest.Node, c *nettest.Container, network conf) *scene {
+	t.Helper()
+	s := &scene{t: t, h: h, c: c, conf: network, bin: t.TempDir()}
+	for _, name := range []string{"host-local", "static", "dhcp"} {
+		s.link(name, nettest.Program(t, name))
+	}
+	return s
+}
+
+// link puts a program on CNI_PATH by a name.
+func (s *scene) link(name, program string) {
+	s.t.Helper()
+	path := filepath.Join(s.bin, name)
+	_ = os.Remove(path)
+	if err := os.Symlink(program, path); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// script puts an IPAM plugin "fake" on CNI_PATH. $CNI_COMMAND tells it the verb; it logs every call to $LOG.
+func (s *scene) script(commands string) {
+	s.t.Helper()
+	s.link("fake", nettest.Script(s.t, `echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME" >>`+s.log()+"\n"+commands))
+}
+
+func (s *scene) log() string { return filepath.Join(s.bin, "log") }
+
+// calls are the verbs that the fake was called for since the last look.
+func (s *scene) calls() []string {
+	s.t.Helper()
+	text, err := os.ReadFile(s.log())
+	if err != nil && !os.IsNotExist(err) {
+		s.t.Fatal(err)
+	}
+	_ = os.Remove(s.log())
+	var verbs []string
+	for line := range strings.Lines(string(text)) {
+		verb, _, _ := strings.Cut(line, " ")
+		verbs = append(verbs, verb)
+	}
+	return verbs
+}
+
+func (s *scene) call(verb string) nettest.Call {
+	s.t.Helper()
+	network := s.conf
+	if s.prev != nil && verb != "ADD" {
+		network = maps.Clone(network)
+		network["prevResult"] = s.prev
+	}
+	text, err := json.Marshal(network)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	call := nettest.Call{Command: verb, ContainerID: s.c.ID(), Netns: s.c.Path(), IfName: "eth0", Path: s.bin, Config: text, Env: s.env}
+	if verb == "GC" || verb == "STATUS" {
+		call.ContainerID, call.Netns, call.IfName = "", "", ""
+	}
+	return call
+}
+
+func (s *scene) run(verb string) nettest.Answer {
+	s.t.Helper()
+	return s.h.CNI(s.t, s.call(verb))
+}
+
+func (s *scene) add() *types100.Result {
+	s.t.Helper()
+	answer := s.run("ADD")
+	result := answer.Result(s.t)
+	s.prev = answer.Stdout
+	return result
+}
+
+func (s *scene) ok(verb string) {
+	s.t.Helper()
+	s.run(verb).OK(s.t)
+}
+
+// fails must be the answer; every error is one line.
+func (s *scene) fails(verb string, code uint, msg ...string) *types.Error {
+	s.t.Helper()
+	e := s.run(verb).Error(s.t)
+	if e.Code != code || strings.Contains(e.Msg, "\n") {
+		s.t.Errorf("%s: code %d, want %d, on one line: %v", verb, e.Code, code, e)
+	}
+	contains(s.t, e.Msg, msg...)
+	return e
+}
+
+func (s *scene) records() []string {
+	s.t.Helper()
+	return s.glob("/run/patchbay/net/*")
+}
+
+func (s *scene) glob(pattern string) (paths []string) {
+	s.t.Helper()
+	s.h.Do(func() { paths, _ = filepath.Glob(pattern) })
+	return paths
+}
+
+// record is the text of the one record there is.
+func (s *scene) record() string {
+	s.t.Helper()
+	paths := s.records()
+	if len(paths) != 1 {
+		s.t.Fatalf("records: %v", paths)
+	}
+	var text []byte
+	s.h.Do(func() { text, _ = os.ReadFile(paths[0]) })
+	return string(text)
+}
+
+// nothingLeft wants neither link, address, file nor record: as before the ADD.
+func (s *scene) nothingLeft() {
+	s.t.Helper()
+	s.h.NoLeaks(s.t)
+	equal(s.t, "records", len(s.records()), 0)
+}
+
+func ips(r *types100.Result) []string {
+	var out []string
+	for _, ip := range r.IPs {
+		out = append(out, ip.Address.String())
+	}
+	return out
+}
+
+func addressesOf(n *nettest.Netns) []string {
+	var out []string
+	for _, a := range n.Addresses("eth0") {
+		if text := a.String(); !strings.HasPrefix(text, "fe80:") {
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func ping(t *testing.T, n *nettest.Netns, dst string) {
+	t.Helper()
+	if err := n.PingOnce(netip.MustParseAddr(dst)); err != nil {
+		t.Errorf("%s pings %s: %v", n.Name(), dst, err)
+	}
+}
+
+func equal[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func contains(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not in: %s", part, text)
+		}
+	}
+}
+
+// result is what ADD printed, once more.
+func (s *scene) result() *types100.Result {
+	s.t.Helper()
+	return nettest.Answer{Stdout: s.prev}.Result(s.t)
+}
