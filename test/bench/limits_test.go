@@ -64,6 +64,8 @@ func TestLimitsFile(t *testing.T) {
 		"masq_dual_nftables_add_over_ours": {true, 8},
 		"crowded_add_growth_over_floor":    {false, 1.2},
 		"crowded_del_growth_over_floor":    {false, 1.2},
+		"status_over_version":              {false, 3},
+		"status_full_over_version":         {false, 10},
 	}
 	if diff := cmp.Diff(want, limits, cmp.AllowUnexported(limit{})); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
