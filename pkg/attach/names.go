@@ -23,6 +23,13 @@ type names struct {
 	hostMAC  net.HardwareAddr
 }
 
+// What names are made of.
+const (
+	markPrefix   = "patchbay:"
+	hexDigits    = "0123456789abcdef"
+	base32Digits = "abcdefghijklmnopqrstuvwxyz234567"
+)
+
 // maxAlias is IFALIASZ of Linux less the terminating zero.
 const maxAlias = 255
 
@@ -32,7 +39,7 @@ func namesOf(key store.Key) names { return namesOn(machineID(), key) }
 func namesOn(machine string, key store.Key) names {
 	sum := sha256.Sum256([]byte(strings.Join([]string{machine, key.Network, key.ContainerID, key.IfName}, "\x00")))
 	digits := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:7]))
-	mark := "patchbay:" + hex.EncodeToString(sum[:6])
+	mark := markPrefix + hex.EncodeToString(sum[:6])
 	tail := sum[:5]
 	if machine == "" {
 		tail = make([]byte, 5)

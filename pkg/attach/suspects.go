@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -101,7 +100,13 @@ func (s *search) byCable() error {
 
 // ourForm reports whether name and mark are of the form that names has.
 func ourForm(l *link.Link, mark string) bool {
-	return regexp.MustCompile(`^veth[a-z2-7]{11} patchbay:[0-9a-f]{12}$`).MatchString(l.Name + " " + mark)
+	return formed(l.Name, "veth", base32Digits, 11) && formed(mark, markPrefix, hexDigits, 12)
+}
+
+// formed reports whether a text is a prefix and so many of some digits.
+func formed(text, prefix, digits string, count int) bool {
+	rest, found := strings.CutPrefix(text, prefix)
+	return found && len(rest) == count && strings.Trim(rest, digits) == ""
 }
 
 // ofNetwork reports whether the words of an alias are those of an attachment that a runtime made

@@ -3,8 +3,8 @@ package nft
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -75,8 +75,14 @@ func (r *Ruleset) idleChains(network string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	its := regexp.MustCompile(`^(masq|invalid)_` + regexp.QuoteMeta(network[:min(len(network), longestInName)]) + `_[0-9a-f]{8}$`)
 	return slices.DeleteFunc(names, func(name string) bool {
-		return !its.MatchString(name) || slices.ContainsFunc(elements, func(e element) bool { return e.chain == name })
+		return !isChainOf(name, network) || slices.ContainsFunc(elements, func(e element) bool { return e.chain == name })
 	}), nil
+}
+
+// isChainOf reports whether a name is one that Entry.chain makes for a network.
+func isChainOf(name, network string) bool {
+	kind, rest, _ := strings.Cut(name, "_")
+	hash, found := strings.CutPrefix(rest, network[:min(len(network), longestInName)]+"_")
+	return found && (kind == "masq" || kind == "invalid") && len(hash) == 8 && strings.Trim(hash, "0123456789abcdef") == ""
 }

@@ -38,6 +38,7 @@ func doors() []door {
 	return []door{
 		{"github.com/vishvananda/netlink", []string{"pkg/link", "pkg/nettest"}, "only pkg/link speaks rtnetlink"},
 		{"github.com/google/nftables", []string{"pkg/nft", "pkg/nettest"}, "only pkg/nft speaks nftables"},
+		{"regexp", []string{"pkg/nettest"}, "a quarter of a megabyte in every start, for a prefix and some digits"},
 		{"os/exec", []string{"pkg/nettest"}, "one exec: a foreign IPAM plugin is started in one place, by os.StartProcess"},
 		{"github.com/stretchr/testify", nil, "tests are written with the standard library and go-cmp"},
 		{"github.com/onsi", nil, "tests are written with the standard library and go-cmp"},
