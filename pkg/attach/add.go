@@ -47,7 +47,7 @@ func Add(ctx context.Context, req Request, out io.Writer) (err error) {
 	if cfg.Delegated() {
 		return addAddresses(ctx, req, cfg, out)
 	}
-	a := &adding{req: req, cfg: cfg, names: namesOf(req.key(cfg.Name)), ipam: foreign{plugin: plugin}}
+	a := &adding{req: req, cfg: cfg, names: namesOf(req.key(cfg.Name)).by(req.owner()), ipam: foreign{plugin: plugin}}
 	defer a.close()
 	defer a.undo.onError(&err)
 	return inTurn(ctx, a.look, a.reserve, a.plug, a.ask, a.publish, a.up, func(context.Context) error { return a.print(out) })
@@ -297,7 +297,7 @@ func bridgeMAC(b *link.Bridge) string {
 func newRecord(req Request, cfg *config.Config, role string) *store.Record {
 	r := &store.Record{
 		Version: store.RecordVersion, Network: cfg.Name, ContainerID: req.ContainerID, IfName: req.IfName,
-		Owner: store.OwnerCNI, Role: role, Created: time.Now().UTC(), BootID: store.BootID(), Netns: req.Netns,
+		Owner: req.owner(), Role: role, Created: time.Now().UTC(), BootID: store.BootID(), Netns: req.Netns,
 	}
 	if cfg.Args.PodName != "" {
 		r.Pod = &store.Pod{Namespace: cfg.Args.PodNamespace, Name: cfg.Args.PodName, UID: cfg.Args.PodUID}

@@ -56,6 +56,15 @@ func namesOn(machine string, key store.Key) names {
 	}
 }
 
+// by are the names of an attachment that is not a runtime's: behind the mark the alias tells whose
+// it is, in a form that is no key's, so that a runtime's GC leaves it alone even without its record.
+func (n names) by(owner string) names {
+	if owner != store.OwnerCNI {
+		n.alias = cut(n.mark+" "+owner+":"+strings.TrimPrefix(n.alias, n.mark+" "), maxAlias)
+	}
+	return n
+}
+
 // machineID is that of machine-id(5), "" where there is none.
 func machineID() string {
 	text, _ := os.ReadFile("/etc/machine-id")

@@ -138,6 +138,9 @@ func entryOf(r *store.Record) nft.Entry {
 // has neither a link nor a record that could tell of one.
 func (a *adding) isGone(owner string) bool {
 	mark, text, _ := strings.Cut(owner, " ")
+	if _, key, found := strings.Cut(text, ":"); found { // of a person, or of LXC
+		text = key
+	}
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 {
 		return false

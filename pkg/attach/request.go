@@ -16,6 +16,7 @@ type Request struct {
 	Args             string // CNI_ARGS
 	HostNetnsAllowed bool   // CNI_NETNS_OVERRIDE
 	Config           []byte // stdin
+	Owner            string // store.OwnerCNI if ""; who made it, and whose GC it is for
 	Path             string // CNI_PATH
 	Program          string // name that this program was called by, without directory
 }
@@ -33,3 +34,10 @@ func dirs(id config.Ident) store.Dirs {
 }
 
 func macText(mac net.HardwareAddr) string { return mac.String() }
+
+func (r *Request) owner() string {
+	if r.Owner == "" {
+		return store.OwnerCNI
+	}
+	return r.Owner
+}

@@ -23,7 +23,8 @@ func rooms() map[string][]string {
 		"pkg/interrupt":    {},
 		"pkg/delegate":     {},
 		"pkg/nettest":      {},
-		"plugins/patchbay": {"pkg/attach", "pkg/config", "pkg/interrupt", "pkg/ipam", "pkg/link", "pkg/store", "pkg/topo"},
+		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/link", "pkg/store"},
+		"plugins/patchbay": {"pkg/attach", "pkg/cli", "pkg/config", "pkg/interrupt", "pkg/ipam", "pkg/link", "pkg/store", "pkg/topo"},
 	}
 }
 
