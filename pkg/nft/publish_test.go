@@ -120,22 +120,32 @@ func TestMissing(t *testing.T) {
 	if got := missing(); len(got) > 0 {
 		t.Fatalf("nothing is missing, got %q", got)
 	}
-	for _, tc := range []struct{ break_, want string }{
+	for _, tc := range []struct{ command, want string }{
 		{"flush map inet patchbay masq4", "map masq4 of nftables has lost cni0 . 10.1.2.3"},
 		{"flush chain inet patchbay postrouting", "chain postrouting of nftables has 0 rules, not 2"},
+		{`delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "patchbay:9 net/other/eth0" : accept }`, `map masq4 of nftables has cni0 . 10.1.2.3 for "patchbay:9 net/other/eth0"`},
+		{`add chain inet patchbay x; delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "` + e.Owner + `" : jump x }`, "map masq4 of nftables sends cni0 . 10.1.2.3 to chain x, not masq_net_"},
+		{"add chain inet patchbay y; delete chain inet patchbay schema_1", "table inet patchbay of nftables is not one that patchbay made"},
 		{"delete table inet patchbay", "table inet patchbay of nftables is gone"},
 	} {
-		h.Run(t, "nft", tc.break_)
+		h.Run(t, "nft", tc.command)
 		got := missing()
 		if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, tc.want) }) {
-			t.Errorf("after nft %s: got %q, want %q", tc.break_, got, tc.want)
+			t.Errorf("after nft %s: got %q, want %q", tc.command, got, tc.want)
+		}
+		if strings.Contains(tc.command, "schema_1") {
+			h.Run(t, "nft", "delete table inet patchbay") // else nobody may build it
 		}
 		if err := inHost(h, func() error { return r.Rebuild(only(e)) }); err != nil {
-			t.Fatalf("rebuild after nft %s: %v", tc.break_, err)
+			t.Fatalf("rebuild after nft %s: %v", tc.command, err)
 		}
 		if got := missing(); len(got) > 0 {
 			t.Errorf("after Rebuild: %q", got)
 		}
+	}
+	h.Run(t, "nft", "flush map inet patchbay masq4; delete chain inet patchbay schema_1; add chain inet patchbay schema_2")
+	if got := missing(); len(got) > 0 {
+		t.Errorf("of a newer patchbay's table, whose form this one does not know: %q", got)
 	}
 }
 
