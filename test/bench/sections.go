@@ -42,11 +42,11 @@ func oneByOne(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric,
 // masqueraded compares one ADD and one DEL of a network that translates addresses: of IPv4, and of
 // both families, as containerd's default configuration has it.
 func masqueraded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
-	found, err := translated(ctx, c, p, out, masquerade{"masq", "IPv4", c.masq})
+	found, err := masquerade{"masq", "IPv4", c.masq}.compare(ctx, c, p, out)
 	if err != nil {
 		return nil, err
 	}
-	more, err := translated(ctx, c, p, out, masquerade{"masq_dual", "IPv4 and IPv6", c.dual})
+	more, err := masquerade{"masq_dual", "IPv4 and IPv6", c.dual}.compare(ctx, c, p, out)
 	return append(found, more...), err
 }
 
@@ -56,7 +56,7 @@ type masquerade struct {
 	all              []*contender
 }
 
-func translated(ctx context.Context, c *contest, p plan, out io.Writer, m masquerade) ([]metric, error) {
+func (m masquerade) compare(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	for _, one := range m.all {
 		if err := one.need(20, &c.maker); err != nil {
 			return nil, err
