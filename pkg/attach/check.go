@@ -70,7 +70,10 @@ func Check(ctx context.Context, req Request) error {
 
 // state looks at what is on disk.
 func (c *checking) state(state *store.Attachment) error {
-	if state.Broken != nil {
+	switch {
+	case state.Broken != nil && state.Record != nil:
+		c.differ("the record was %v; only what this one knows of it was checked", state.Broken)
+	case state.Broken != nil:
 		c.differ("the record cannot be read: %v", state.Broken)
 	}
 	if state.Record == nil && state.Broken == nil {

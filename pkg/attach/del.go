@@ -70,7 +70,10 @@ func (r *removal) cable() link.Cable { return link.Cable{Name: r.names.hostLink,
 // run goes on past errors. An address whose cable could not be removed is not freed: somebody
 // else would get it while it is in use.
 func (r *removal) run(ctx context.Context) error {
-	if r.state.Broken != nil {
+	switch {
+	case r.state.Broken != nil && r.state.Record != nil:
+		warn("record %s: %v; removing what is known of it, and what is found without it", r.state.Path(), r.state.Broken)
+	case r.state.Broken != nil:
 		warn("record %s: %v; removing what is found without it", r.state.Path(), r.state.Broken)
 	}
 	if err := r.clear(ctx); err != nil {
@@ -92,11 +95,11 @@ func (r *removal) release(ctx context.Context) error {
 	if err := r.releaseForeign(ctx); err != nil {
 		return err
 	}
-	if r.state.Record != nil {
+	if r.state.Record != nil && r.state.Broken == nil {
 		return r.state.Release(ctx)
 	}
 	held, err := r.held()
-	if err != nil || len(held) == 0 {
+	if err != nil || len(held) == 0 && r.state.Record == nil {
 		return err
 	}
 	// Which of them are single addresses, with a route of the host to the bridge, only the

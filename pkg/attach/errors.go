@@ -77,7 +77,7 @@ func causes() []cause {
 		{store.ErrBusy, types.ErrTryAgainLater, "wait for the other process to end, then call again"},
 		{store.ErrExhausted, types.ErrTryAgainLater, "delete containers that are not needed, or add a range to ipam.ranges"},
 		{store.ErrRequested, types.ErrInvalidNetworkConfig, "ask for a free address within ipam.ranges, or for none"},
-		{store.ErrNewer, types.ErrPluginNotAvailable, "install the newer patchbay again, or remove the record"},
+		{store.ErrNewer, types.ErrPluginNotAvailable, "install the newer patchbay again, or DEL that attachment, which this one can"},
 		{store.ErrIrregular, types.ErrIOFailure, "remove it; only stateDir, ipam.dataDir and /var/lib/patchbay themselves may be symbolic links"},
 		{syscall.ENOSPC, types.ErrIOFailure, "make room in the state directory (df -h, df -i)"},
 		{syscall.EROFS, types.ErrIOFailure, "set stateDir, and ipam.dataDir, to a directory that can be written"},

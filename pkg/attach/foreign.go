@@ -164,7 +164,7 @@ func (r *removal) foreignType() (name string, reserved bool) {
 	if r.asked == nil {
 		return "", false
 	}
-	if record := r.state.Record; record != nil {
+	if record := r.state.Record; record != nil && (r.state.Broken == nil || record.IPAMType != "") { // a newer form may tell it elsewhere
 		return record.IPAMType, record.IPAM == store.IPAMDone
 	}
 	if id := r.asked.identify(); id.Foreign() {

@@ -64,7 +64,7 @@ func (j judge) graves(dirs store.Dirs, network string) ([]*store.Record, error) 
 		if e.Err != nil {
 			warn("record %s: %v; only its DEL or GC frees what it holds", e.Path, e.Err)
 		}
-		if e.Record != nil && e.Record.DataDir == dirs.Data && j.dead(e.Record) {
+		if e.Err == nil && e.Record != nil && e.Record.DataDir == dirs.Data && j.dead(e.Record) {
 			dead = append(dead, e.Record)
 		}
 	}
@@ -101,7 +101,7 @@ func (j judge) bury(ctx context.Context, dirs store.Dirs, key store.Key) (bool, 
 		return false, err
 	}
 	defer closeState(state)
-	if state.Record == nil || !j.dead(state.Record) {
+	if state.Record == nil || state.Broken != nil || !j.dead(state.Record) {
 		return false, nil
 	}
 	r := &removal{key: key, names: namesOf(key), host: j.host, state: state, forget: true, unasked: true}

@@ -3,6 +3,8 @@ package attach
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
@@ -67,7 +69,7 @@ func (a *adding) build(ctx context.Context, entry nft.Entry) error {
 		return err
 	}
 	defer lock.Unlock()
-	return a.rules.Build(entry, func() ([]nft.Entry, error) { return entries(a.host, a.cfg.StateDir) })
+	return a.rules.Build(entry, func() ([]nft.Entry, error) { return entries(a.host, a.rules, a.cfg.StateDir) })
 }
 
 // lockRules locks the host's ruleset, whatever state directory a network has. Where the one that
@@ -92,38 +94,79 @@ func holdRules(ctx context.Context, stateDir string) (unlock func(), err error) 
 	return lock.Unlock, nil
 }
 
-// records are those of all attachments of this host that may be in the ruleset: the living.
-func records(host *link.Host, stateDir string) ([]*store.Record, error) {
+// listed are the records of all attachments of this host.
+func listed(stateDir string) ([]store.Entry, error) {
 	unknown := store.NoteStateDir(config.DefaultStateDir, stateDir) != nil
 	dirs := store.StateDirs(config.DefaultStateDir)
 	if unknown {
 		dirs = append(dirs, stateDir)
 	}
-	j := newJudge(host)
-	var living []*store.Record
+	var all []store.Entry
 	for _, dir := range dirs {
-		listed, err := store.List(dir)
+		of, err := store.List(dir)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range listed {
-			if e.Record != nil && e.Record.HostLink != "" && !j.unseen(e.Record) && !j.dead(e.Record) {
-				living = append(living, e.Record)
-			}
-		}
+		all = append(all, of...)
 	}
-	return living, nil
+	return all, nil
 }
 
-func entries(host *link.Host, stateDir string) ([]nft.Entry, error) {
-	living, err := records(host, stateDir)
-	var all []nft.Entry
-	for _, r := range living {
-		if r.Masquerade != nil {
-			all = append(all, entryOf(r))
+// living are the records of those that may be in the ruleset.
+func living(host *link.Host, all []store.Entry) []*store.Record {
+	j := newJudge(host)
+	var living []*store.Record
+	for _, e := range all {
+		if e.Record != nil && e.Record.HostLink != "" && !j.unseen(e.Record) && !j.dead(e.Record) {
+			living = append(living, e.Record)
 		}
 	}
-	return all, err
+	return living
+}
+
+// entries are what belongs into a table that is going to be built anew. Not even the elements of a
+// newer patchbay's attachments may be lost by it.
+func entries(host *link.Host, rules *nft.Ruleset, stateDir string) ([]nft.Entry, error) {
+	all, err := listed(stateDir)
+	if err == nil {
+		err = understood(rules, all)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var wanted []nft.Entry
+	for _, r := range living(host, all) {
+		if r.Masquerade != nil {
+			wanted = append(wanted, entryOf(r))
+		}
+	}
+	return wanted, nil
+}
+
+// elementsKnown reports whether a record says all that its elements are made of.
+func elementsKnown(r *store.Record) bool {
+	return r.Masquerade != nil && r.HostLink != "" && r.Bridge != "" && r.Alias != ""
+}
+
+// understood is an error if an attachment has elements and a record of a newer form that does not
+// tell, in words known here, of which.
+func understood(rules *nft.Ruleset, all []store.Entry) error {
+	mute := slices.DeleteFunc(slices.Clone(all), func(e store.Entry) bool {
+		return !errors.Is(e.Err, store.ErrNewer) || e.Record != nil && elementsKnown(e.Record)
+	})
+	if len(mute) == 0 {
+		return nil
+	}
+	marks, err := rules.Marks()
+	if err != nil {
+		return err
+	}
+	for _, e := range mute {
+		if marks[namesOf(e.Key).mark] {
+			return fmt.Errorf("table inet patchbay of nftables stays as it is: it masquerades %s, whose record was %w", e.Key, e.Err)
+		}
+	}
+	return nil
 }
 
 // entryOf is what a record says of the ruleset.
@@ -161,7 +204,7 @@ func (a *adding) isGone(owner string) bool {
 			}
 			continue
 		}
-		gone := state.Record == nil || newJudge(a.host).dead(state.Record)
+		gone := state.Broken == nil && state.Record == nil || state.Record != nil && newJudge(a.host).dead(state.Record)
 		closeState(state)
 		if !gone {
 			return false
@@ -200,11 +243,11 @@ func withdrawMark(mark string) error {
 // lock is held until both are gone, because who lists the living while only the elements are would
 // put them back.
 func (r *removal) clear(ctx context.Context) error {
-	record := r.state.Record
-	if record == nil {
+	record, newer := r.state.Record, errors.Is(r.state.Broken, store.ErrNewer)
+	if record == nil && !newer {
 		return errors.Join(r.unplug(), withdrawMark(r.names.mark))
 	}
-	if record.Masquerade == nil {
+	if !newer && record.Masquerade == nil {
 		return r.unplug()
 	}
 	unlock, err := holdRules(ctx, r.state.Dirs().State)
@@ -213,7 +256,19 @@ func (r *removal) clear(ctx context.Context) error {
 	}
 	defer unlock()
 	withdrawn := make(chan error, 1)
-	go func() { withdrawn <- withdraw(record) }()
+	go func() { withdrawn <- r.withdraw() }()
 	err = r.unplug()
 	return errors.Join(err, <-withdrawn)
+}
+
+// withdraw goes by the record and, where that does not tell all, by the mark.
+func (r *removal) withdraw() (err error) {
+	record := r.state.Record
+	if record != nil && record.Masquerade != nil {
+		err = withdraw(record)
+	}
+	if r.state.Broken != nil {
+		err = errors.Join(err, withdrawMark(r.names.mark))
+	}
+	return err
 }

@@ -24,11 +24,11 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 		return nil, err
 	}
 	defer host.Close()
-	living, err := records(host, stateDir)
+	all, err := listed(stateDir)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range living {
+	for _, r := range living(host, all) {
 		did, failed := replug(host, r)
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", r.Key(), failed))
@@ -46,7 +46,7 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]strin
 		return nil, err
 	}
 	defer rules.Close()
-	wanted, err := entries(host, stateDir)
+	wanted, err := entries(host, rules, stateDir)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]strin
 	}
 	defer lock.Unlock()
 	err = rules.Rebuild(func() ([]nft.Entry, error) {
-		wanted, err = entries(host, stateDir)
+		wanted, err = entries(host, rules, stateDir)
 		return wanted, err
 	})
 	if err != nil {

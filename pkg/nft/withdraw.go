@@ -92,6 +92,16 @@ func (r *Ruleset) listWhole() ([]element, error) {
 	return slices.Collect(stdmaps.Values(seen)), nil
 }
 
+// Marks are the first words of the comments of all elements: whose there is anything of.
+func (r *Ruleset) Marks() (map[string]bool, error) {
+	all, err := r.listWhole()
+	marks := map[string]bool{}
+	for _, e := range all {
+		marks[mark(e.comment)] = true
+	}
+	return marks, err
+}
+
 // list returns every element of the table's maps.
 func (r *Ruleset) list() ([]element, error) {
 	if has, err := r.HasTable(); err != nil || !has {

@@ -22,8 +22,8 @@ type Dirs struct {
 // attachment gets further than Open.
 type Attachment struct {
 	Key    Key
-	Record *Record // as found or as last saved; nil if there is none
-	Broken error   // why the record that is there could not be read; wraps ErrUnreadable
+	Record *Record // as found or as last saved; nil if there is none that can be read
+	Broken error   // wraps ErrUnreadable: why it cannot be read; or ErrNewer alone: Record is what is known of it
 
 	dirs     Dirs
 	file     *os.File // the locked record; nil where none can be

@@ -46,7 +46,7 @@ func TestRemovalLeavesDirectoriesOfOthers(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	record := &Record{Version: RecordVersion, Network: "net", ContainerID: "c2", IfName: "eth0"}
+	record := &Record{Version: RecordVersion(), Network: "net", ContainerID: "c2", IfName: "eth0"}
 	if err := other.Save(record); err != nil {
 		t.Errorf("the other one's record: %v", err)
 	}
@@ -74,7 +74,7 @@ func TestFirstAddSurvivesRemovals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Save(&Record{Version: RecordVersion, Network: "net", ContainerID: "c1", IfName: "eth0"}); err != nil {
+		if err := a.Save(&Record{Version: RecordVersion(), Network: "net", ContainerID: "c1", IfName: "eth0"}); err != nil {
 			t.Fatal(err)
 		}
 		a.Close()

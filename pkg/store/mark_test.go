@@ -267,7 +267,7 @@ func TestReclaimableLooksAtTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Record{Version: RecordVersion, Network: "net", ContainerID: "c", IfName: "eth0", DataDir: dirs.Data}
+	r := &Record{Version: RecordVersion(), Network: "net", ContainerID: "c", IfName: "eth0", DataDir: dirs.Data}
 	addr := netip.MustParseAddr("10.1.0.2")
 	r.Addresses = []Address{{Address: netip.PrefixFrom(addr, 24)}}
 	n, err := openNetwork(t.Context(), dirs, "net")

@@ -13,9 +13,15 @@ import (
 	"time"
 )
 
-// RecordVersion is the version of the record's form. A record with a larger one was written
-// by a newer patchbay.
-const RecordVersion = 1
+const recordVersion = 1
+
+// newer makes the version of the record's form one higher for each of its characters. The linker sets
+// it (-X) for test/versions, where two versions of patchbay take turns; it is empty everywhere else.
+var newer string
+
+// RecordVersion is the version of the record's form that this patchbay writes. A record with a larger
+// one was written by a newer patchbay.
+func RecordVersion() int { return recordVersion + len(newer) }
 
 // Roles of a record.
 const (
@@ -109,13 +115,15 @@ type Address struct {
 func (r *Record) Key() Key { return Key{r.Network, r.ContainerID, r.IfName} }
 
 // ErrUnreadable is wrapped by errors about a record that is torn, or of a form that this
-// version does not know; ErrNewer by those about a form of the future.
+// version does not know; ErrNewer by those about a form of the future. A record of which only the
+// latter is said has been read as far as this version knows it: enough to remove what it names.
 var (
 	ErrUnreadable = errors.New("unreadable record")
 	ErrNewer      = errors.New("written by a newer patchbay")
 )
 
-// decodeRecord reads a record; nil without error for an empty file.
+// decodeRecord reads a record; nil without error for an empty file. One of a newer form comes with
+// ErrNewer, if what is known of it has the known shape.
 func decodeRecord(data []byte) (*Record, error) {
 	if len(data) == 0 {
 		return nil, nil
@@ -127,14 +135,19 @@ func decodeRecord(data []byte) (*Record, error) {
 	if err := json.Unmarshal(data, &form); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	if form.Version > RecordVersion {
-		return nil, fmt.Errorf("%w: %w: it has version %d, this one knows versions up to %d", ErrUnreadable, ErrNewer, form.Version, RecordVersion)
-	}
 	if form.Version < 1 {
 		return nil, fmt.Errorf("%w: it has no version", ErrUnreadable)
 	}
 	r := &Record{}
-	if err := json.Unmarshal(data, r); err != nil {
+	err := json.Unmarshal(data, r)
+	if form.Version > RecordVersion() {
+		future := fmt.Errorf("%w: it has version %d, this one knows versions up to %d", ErrNewer, form.Version, RecordVersion())
+		if err != nil || r.Key() == (Key{}) {
+			return nil, fmt.Errorf("%w: %w", ErrUnreadable, future)
+		}
+		return r, future
+	}
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
 	return r, nil
@@ -153,7 +166,7 @@ func decodeRecordOf(key Key, data []byte) (*Record, error) {
 type Entry struct {
 	Path   string
 	Key    Key
-	Record *Record // nil if Err is set, and for an empty file
+	Record *Record // nil for an empty file, and if Err is set but for one that is no more than ErrNewer
 	Err    error
 }
 

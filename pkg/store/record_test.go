@@ -134,6 +134,27 @@ func TestDecodeRecord(t *testing.T) {
 	}
 }
 
+// A record of a newer form that says what it is of is read as far as it is known; only ErrNewer is said of it.
+func TestDecodeNewerRecord(t *testing.T) {
+	text := strings.Replace(fullText, `"version": 1,`, `"version": 2, "ports": [{"host": 80}],`, 1)
+	r, err := decodeRecordOf(keyFor("c1"), []byte(text))
+	if !errors.Is(err, ErrNewer) || errors.Is(err, ErrUnreadable) || errorText(err) != "written by a newer patchbay: it has version 2, this one knows versions up to 1" {
+		t.Errorf("got the error %v", err)
+	}
+	want, failed := decodeRecord([]byte(fullText))
+	if failed != nil {
+		t.Fatal(failed)
+	}
+	want.Version = 2
+	if diff := cmp.Diff(want, r, netips()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	r, err = decodeRecordOf(keyFor("c2"), []byte(text))
+	if r != nil || !errors.Is(err, ErrUnreadable) {
+		t.Errorf("in the place of another's: got %v, %v", r, err)
+	}
+}
+
 func errorText(err error) string {
 	if err == nil {
 		return ""

@@ -87,8 +87,8 @@ func (a *Attachment) write(n *network, memory *memory, chosen []netip.Addr) erro
 	return err
 }
 
-// Release frees the addresses of the record; without a record those whose files name this
-// attachment. The files are looked for where the record says, else in the Dirs given to Open.
+// Release frees the addresses of the record; without a record, or with one of a newer form, those
+// whose files name this attachment. The files are looked for where the record says, else in the Dirs given to Open.
 // What is not there is no error.
 func (a *Attachment) Release(ctx context.Context) error {
 	return a.release(ctx, (*network).give)
@@ -123,12 +123,15 @@ func (a *Attachment) release(ctx context.Context, give func(*network, netip.Addr
 	for _, address := range a.Record.Addresses {
 		err = errors.Join(err, give(n, address.Address.Addr(), a.Key))
 	}
+	if a.Broken != nil { // a newer form may name some where this version does not look
+		err = errors.Join(err, n.giveAll(a.Key))
+	}
 	return err
 }
 
 // dataDirs are the Dirs with the data directory that the record knows, "" without addresses.
 func (a *Attachment) dataDirs() Dirs {
-	if a.Record == nil {
+	if a.Record == nil || a.Broken != nil && a.Record.DataDir == "" {
 		return a.dirs
 	}
 	return Dirs{State: a.dirs.State, Data: a.Record.DataDir}
@@ -137,8 +140,9 @@ func (a *Attachment) dataDirs() Dirs {
 // Held are the addresses whose files name this attachment, found by reading all of them: what
 // is left to know them by without a record.
 func (a *Attachment) Held() ([]netip.Addr, error) {
-	n := &network{dir: filepath.Join(a.dirs.Data, a.Key.Network)}
-	err := lookAtDirs(a.dirs.rootOfData(), n.dir)
+	dirs := a.dataDirs()
+	n := &network{dir: filepath.Join(dirs.Data, a.Key.Network)}
+	err := lookAtDirs(dirs.rootOfData(), n.dir)
 	if isAbsent(err) || errors.Is(err, ErrIrregular) {
 		return nil, nil
 	}

@@ -37,7 +37,7 @@ func keyFor(id string) Key { return Key{Network: "net", ContainerID: id, IfName:
 
 // newRecord is a record with no more than it needs.
 func newRecord(key Key) *Record {
-	return &Record{Version: RecordVersion, Network: key.Network, ContainerID: key.ContainerID, IfName: key.IfName, Owner: OwnerCNI, Role: RolePort}
+	return &Record{Version: RecordVersion(), Network: key.Network, ContainerID: key.ContainerID, IfName: key.IfName, Owner: OwnerCNI, Role: RolePort}
 }
 
 func open(t *testing.T, dirs Dirs, key Key) *Attachment {

@@ -23,7 +23,13 @@ made if it is missing, with the gateway addresses that its containers use. No co
 touched, and nothing of anybody else: neither a cable that is plugged into another bridge,
 nor a table of that name that patchbay did not make, which is an error. It prints what it
 did; where all is well that is one line about the table, or nothing where nothing was ever
-masqueraded. It goes on past errors, and ends with status 1 if there was one.`,
+masqueraded. It goes on past errors, and ends with status 1 if there was one.
+
+A table of another version of patchbay becomes one of this version: that is the way back after
+a downgrade. Containers that a newer one attached are masqueraded on by what this one knows of
+their records; if such a record does not tell what its container has in the table, nothing of
+the table is changed, and an error names both versions: reload with the newer patchbay, or
+delete that container first.`,
 		flags: func(flags *flag.FlagSet) {
 			flags.StringVar(&stateDir, "state-dir", config.DefaultStateDir, "where the records are; those where a network has masqueraded are known")
 		},

@@ -76,23 +76,31 @@ func TestGCSparesOtherOwnersWithoutRecord(t *testing.T) {
 	}
 }
 
-// TestGCSparesRecordsOfTheFuture: who made the attachment cannot be read. If its cable tells that a runtime did, it goes.
+// TestGCSparesRecordsOfTheFuture, of which it cannot be read who made the attachment. If its cable tells that a runtime did, or the
+// record does, it goes.
 func TestGCSparesRecordsOfTheFuture(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	c, d := h.Container("c"), h.Container("d")
+	c, d, e := h.Container("c"), h.Container("d"), h.Container("e")
 	gone, _ := attach(t, h, c, everything())
 	stale, _ := attach(t, h, d, everything())
-	for _, a := range []*attachment{gone, stale} {
+	told, _ := attach(t, h, e, everything())
+	for _, a := range []*attachment{gone, stale, told} {
 		editRecord(t, a, `"version": 1`, `"version": 99`)
 	}
-	host := hostEnd(t, gone.result(t))
-	c.Delete()
-	linkGone(t, h.Netns, host)
+	for _, a := range []*attachment{gone, stale} {
+		editRecord(t, a, `"owner": "cni"`, `"owner": 7`)
+	}
+	for c, a := range map[*nettest.Container]*attachment{c: gone, e: told} {
+		host := hostEnd(t, a.result(t))
+		c.Delete()
+		linkGone(t, h.Netns, host)
+	}
 	answer := gc(t, h, everything(), valid(nil)).OK(t)
 	contains(t, string(answer.Stderr), recordPath(gone), "written by a newer patchbay", "leaving it")
 	equal(t, "record", exists(h, recordPath(gone)), true)
 	collected(t, stale)
+	collected(t, told)
 	gone.del(t)
 }
 
