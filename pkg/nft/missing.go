@@ -25,14 +25,15 @@ func (r *Ruleset) Missing(e Entry) ([]string, error) {
 	if built > Schema() {
 		return nil, nil // a newer patchbay's, whose form this one cannot judge
 	}
-	lost, err := r.missingElements(e)
-	if err != nil || len(lost) > 0 {
-		return lost, err
+	lost, err := r.missingElements(e, built == Schema())
+	if err != nil || len(lost) > 0 || built < Schema() {
+		return lost, err // the rules of an older one serve until the next ADD builds ours
 	}
 	return r.missingRules(e)
 }
 
-func (r *Ruleset) missingElements(e Entry) ([]string, error) {
+// missingElements compares the chains that they lead to only where those have our names.
+func (r *Ruleset) missingElements(e Entry, chains bool) ([]string, error) {
 	there, err := r.find(e.elements())
 	if err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func (r *Ruleset) missingElements(e Entry) ([]string, error) {
 			lost = append(lost, fmt.Sprintf("map %s of nftables has lost %s . %s", w.set, w.bridge, w.address))
 		case mark(there[i].comment) != mark(w.comment):
 			lost = append(lost, fmt.Sprintf("map %s of nftables has %s . %s for %q", w.set, w.bridge, w.address, there[i].comment))
-		case there[i].chain != w.chain:
+		case chains && there[i].chain != w.chain:
 			lost = append(lost, fmt.Sprintf("map %s of nftables sends %s . %s to chain %s, not %s", w.set, w.bridge, w.address, there[i].chain, w.chain))
 		}
 	}
