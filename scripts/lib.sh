@@ -5,7 +5,7 @@
 #   as_root CMD...      run CMD as root, with only the environment it needs
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack_program PROGRAM PACKAGE   put a program of a Debian package into .cache, without installing it
-#   build_patchbay, build_reference, build_test NAME, build_tool NAME   put a program in bin/ or .cache/bin/
+#   build_patchbay, build_next, build_reference, build_test NAME, build_tool NAME   put a program in bin/ or .cache/bin/
 #
 # shellcheck shell=bash
 
@@ -191,6 +191,15 @@ go_static() { as_builder env CGO_ENABLED=0 go "$@"; }
 build_patchbay() {
 	find_go
 	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version)" -o "$PATCHBAY_BIN" ./plugins/patchbay
+}
+
+# build_next builds a patchbay whose schema of nftables and form of records are one version higher: for tests alone.
+build_next() {
+	find_go
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	local rooms=github.com/patchbay-cni/patchbay/pkg
+	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X $rooms/nft.newer=+ -X $rooms/store.newer=+" \
+		-o "$PATCHBAY_CACHE_BIN/patchbay-next" ./plugins/patchbay
 }
 
 # build_reference builds cnitool and the reference plugins: the tool lines of test/go.mod; and the cnitool of an old caller.

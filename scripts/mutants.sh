@@ -30,6 +30,7 @@ apply() { (cd "$ROOT" && as_builder env GIT_CEILING_DIRECTORIES="$work" git appl
 build() {
 	local module=$ROOT package=./$1
 	if [[ $1 == test/* ]]; then module=$ROOT/test package=./${1#test/}; fi
+	[[ $1 != test/versions ]] || build_next || return
 	build_patchbay && go_static -C "$module" test -c -o "$work/${1//\//-}.test" "$package"
 }
 
@@ -96,7 +97,9 @@ try() {
 
 find_go
 need_root
-need_tools ip strace setpriv
+need_tools ip strace setpriv nft nsenter
+# That of a mutant is nobody else's; `make test` builds it anew each time.
+trap 'as_builder rm -f "$PATCHBAY_CACHE_BIN/patchbay-next"' EXIT
 runs=${RUNS:-3}
 build_reference
 copy_tree

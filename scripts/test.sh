@@ -14,6 +14,7 @@ prepare() {
 	need_tools ip bridge ping tcpdump strace nft iptables setpriv unshare nsenter
 	say "build bin/patchbay, the reference plugins and cnitool"
 	build_patchbay
+	build_next
 	build_reference
 	unpack_program dnsmasq dnsmasq-base
 	build_test claims
