@@ -188,7 +188,9 @@ func (r *removal) environment() []string {
 
 // takeOver lets the built-in IPAM free what the plugin gave whose place it has taken since: the files are the same.
 func (r *removal) takeOver() error {
-	r.state.Record.DataDir = r.asked.identify().DataDir
+	if r.state.Record != nil {
+		r.state.Record.DataDir = r.asked.identify().DataDir
+	}
 	return nil
 }
 
