@@ -2,6 +2,7 @@ package attach
 
 import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
 // ruleset looks whether what leaves the container still gets the host's address.
@@ -18,12 +19,7 @@ func (c *checking) ruleset() error {
 	if c.cfg.Masq == nil {
 		c.differ("the attachment masquerades, the configuration does not any more (ipMasq)")
 	}
-	rules, err := nft.Open()
-	if err != nil {
-		return err
-	}
-	defer rules.Close()
-	lost, err := rules.Missing(entryOf(c.record))
+	lost, err := LostRules(c.record)
 	for _, sentence := range lost {
 		c.reloadable = true
 		c.differ("%s", sentence)
@@ -40,4 +36,18 @@ func (c *checking) wantsMasquerade() bool {
 		}
 	}
 	return false
+}
+
+// LostRules says what of a record's masquerade is not in the ruleset any more, a sentence each, for
+// who draws the host. It changes nothing.
+func LostRules(r *store.Record) ([]string, error) {
+	if r.Masquerade == nil {
+		return nil, nil
+	}
+	rules, err := nft.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer rules.Close()
+	return rules.Missing(entryOf(r))
 }

@@ -139,13 +139,16 @@ func (m *moment) at(path string) *seen {
 	return m.namespaces[i]
 }
 
-// parseAlias reads "patchbay:<12 hex> network/containerID/ifname" (design section 5). What is
-// for people in it may have been cut short.
+// parseAlias reads "patchbay:<12 hex> network/containerID/ifname" (design section 5), before which
+// the owner is said where that is no runtime. What is for people in it may have been cut short.
 func parseAlias(alias string) (store.Key, bool) {
 	rest, ok := strings.CutPrefix(alias, "patchbay:")
 	mark, name, spaced := strings.Cut(rest, " ")
 	if !ok || !spaced || len(mark) != 12 {
 		return store.Key{}, false
+	}
+	if _, key, found := strings.Cut(name, ":"); found {
+		name = key
 	}
 	parts := append(strings.SplitN(name, "/", 3), "", "")
 	return store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}, true

@@ -142,12 +142,17 @@ func interfaceLines(l *link.SurveyLink, width int, t tone) []boxLine {
 	return lines
 }
 
-// networks are the names of the networks whose cables come to a group.
+// networks are the names of the networks whose cables come to a group, and which of them leave the
+// host with its address.
 func (g *group) networks() row {
 	var names []string
 	for _, a := range g.ends {
-		if a.Network != "" && (len(names) == 0 || names[len(names)-1] != a.Network) {
-			names = append(names, a.Network)
+		name := a.Network
+		if a.Record != nil && a.Record.Masquerade != nil {
+			name += " (nat)"
+		}
+		if name != "" && (len(names) == 0 || names[len(names)-1] != name) {
+			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {

@@ -27,7 +27,22 @@ func (m *moment) drift(a *Attachment) []string {
 	if a.HostLink != nil {
 		found = hostDrift(a)
 	}
-	return append(found, m.containerDrift(a)...)
+	return slices.Concat(found, m.containerDrift(a), m.rulesetDrift(a))
+}
+
+// rulesetDrift is what is lost of an attachment's masquerade.
+func (m *moment) rulesetDrift(a *Attachment) []string {
+	if m.ruleset == nil || a.Record.Masquerade == nil || a.HostLink == nil {
+		return nil
+	}
+	lost, err := m.ruleset(a.Record)
+	if err != nil && m.blindToRules == nil {
+		m.blindToRules = []string{fmt.Sprintf("the ruleset: %v", root(err))}
+	}
+	for i := range lost {
+		lost[i] += " (patchbay reload)"
+	}
+	return lost
 }
 
 // recent is how young a record is whose ADD may still be at work.

@@ -21,13 +21,16 @@ type Options struct {
 	Bridge   string // only this bridge and what is plugged into it
 	Network  string // only attachments of this network, their bridges and namespaces
 	NetnsDir string // of named namespaces; /run/netns
+
+	// Ruleset says what the ruleset has lost of what a record says, a sentence each. Nil: nobody looks.
+	Ruleset func(*store.Record) ([]string, error)
 }
 
 // Gather reads the host that the process is in: kernel, the records under stateDir, the
 // namespaces of the records and those with a name. What it may not read becomes a sentence in
 // View.Unseen; errors are an unreadable kernel and ErrNoBridge.
 func Gather(stateDir string, o Options) (*View, error) {
-	m := moment{bootID: store.BootID()}
+	m := moment{bootID: store.BootID(), ruleset: o.Ruleset}
 	var recordsErr error
 	m.before, recordsErr = store.List(stateDir)
 	var err error
@@ -46,7 +49,7 @@ func Gather(stateDir string, o Options) (*View, error) {
 	}
 
 	view := m.view()
-	view.Unseen = unseen(recordsErr, blind)
+	view.Unseen = append(unseen(recordsErr, blind), m.blindToRules...)
 	return view, view.narrow(o)
 }
 

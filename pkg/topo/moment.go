@@ -17,6 +17,8 @@ type moment struct {
 	namespaces    []*seen
 	before, after []store.Entry // the records, around the look at the kernel
 	recordsKnown  bool          // false: no record says nothing
+	ruleset       func(*store.Record) ([]string, error)
+	blindToRules  []string // why the ruleset could not be looked at, once
 }
 
 // view puts links, namespaces and records together.

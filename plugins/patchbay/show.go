@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/topo"
 )
@@ -50,6 +51,7 @@ func (f *showFlags) run(out io.Writer) error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output %q: it is text or json", f.output)
 	}
+	f.Ruleset = attach.LostRules
 	view, err := topo.Gather(f.stateDir, f.Options)
 	if err != nil {
 		return err

@@ -130,3 +130,23 @@ func TestReloadOfNothing(t *testing.T) {
 		t.Errorf("reload says %q", said)
 	}
 }
+
+// The picture says who leaves with the host's address, and when that is no longer so.
+func TestShowTellsOfTheRuleset(t *testing.T) {
+	h := nettest.Host(t)
+	plain, hidden := network("plain", "cni1", "", "10.99.0.0/24"), network("nat", "cni0", masq, subnet4)
+	a, b := h.Container("a"), h.Container("b")
+	add(t, h, a, plain)
+	add(t, h, b, hidden)
+	show := func() string { return h.Run(t, nettest.Patchbay(t), "show", "-ascii") }
+	const lost = "table inet patchbay of nftables is gone, which masquerades"
+	if picture := show(); !strings.Contains(picture, "network plain -") || !strings.Contains(picture, "network nat (nat) -") || strings.Contains(picture, lost) {
+		t.Errorf("the picture is\n%s", picture)
+	}
+	h.Run(t, "nft", "flush", "ruleset")
+	if picture := show(); !strings.Contains(picture, lost) || !strings.Contains(picture, "patchbay reload") {
+		t.Errorf("after a flush the picture is\n%s", picture)
+	}
+	del(t, h, a, plain)
+	del(t, h, b, hidden)
+}
