@@ -44,10 +44,10 @@ func LostRules(r *store.Record) ([]string, error) {
 	if r.Masquerade == nil {
 		return nil, nil
 	}
-	rules, err := nft.Open()
-	if err != nil {
-		return nil, err
-	}
-	defer rules.Close()
-	return rules.Missing(entryOf(r))
+	var lost []string
+	err := withRules(func(rules *nft.Ruleset) (err error) {
+		lost, err = rules.Missing(entryOf(r))
+		return err
+	})
+	return lost, err
 }

@@ -43,20 +43,18 @@ func GC(ctx context.Context, req Request) error {
 // sweep removes the network's chains that nothing leads to any more, because its settings have
 // changed. Where somebody is building just now, the next GC will.
 func (c *collection) sweep(ctx context.Context) error {
-	rules, err := nft.Open()
-	if err != nil {
-		return ignore(err, nft.ErrUnsupported)
-	}
-	defer rules.Close()
-	if has, err := rules.HasTable(); err != nil || !has {
-		return nil
-	}
-	lock, err := lockRules(ctx, c.cfg.StateDir, false)
-	if err != nil {
-		return ignore(err, store.ErrBusy)
-	}
-	defer lock.Unlock()
-	return rules.Sweep(c.cfg.Name)
+	err := withRules(func(rules *nft.Ruleset) error {
+		if has, err := rules.HasTable(); err != nil || !has {
+			return nil
+		}
+		lock, err := lockRules(ctx, c.cfg.StateDir, false)
+		if err != nil {
+			return ignore(err, store.ErrBusy)
+		}
+		defer lock.Unlock()
+		return rules.Sweep(c.cfg.Name)
+	})
+	return ignore(err, nft.ErrUnsupported)
 }
 
 // collection is one GC on its way.

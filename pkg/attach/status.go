@@ -174,15 +174,10 @@ func (r *readiness) forwarding() error {
 
 // ruleset is there for who needs it, in a form that this patchbay can add to.
 func (r *readiness) ruleset() error {
-	if r.cfg.Masq == nil || r.cfg.IPAM == nil {
+	if r.cfg.Masq == nil || r.cfg.IPAMType == "" {
 		return nil
 	}
-	rules, err := nft.Open()
-	if err != nil {
-		return err
-	}
-	defer rules.Close()
-	return rules.Usable()
+	return withRules((*nft.Ruleset).Usable)
 }
 
 // addresses are left, or an ADD would reclaim one.

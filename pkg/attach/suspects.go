@@ -138,12 +138,11 @@ func (s *search) byElement() error {
 	if s.cfg.Delegated() {
 		return nil
 	}
-	rules, err := nft.Open()
-	if err != nil {
-		return ignore(err, nft.ErrUnsupported)
-	}
-	defer rules.Close()
-	owners, err := rules.Owners()
+	var owners []string
+	err := withRules(func(rules *nft.Ruleset) (err error) {
+		owners, err = rules.Owners()
+		return err
+	})
 	for _, owner := range owners {
 		mark, words, _ := strings.Cut(owner, " ")
 		if s.known[mark] || !ofNetwork(words, s.cfg.Name) {
@@ -156,7 +155,7 @@ func (s *search) byElement() error {
 		}
 		s.add(key)
 	}
-	return err
+	return ignore(err, nft.ErrUnsupported)
 }
 
 // byAddress looks for addresses without a record.

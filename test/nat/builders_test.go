@@ -2,10 +2,8 @@ package nat
 
 import (
 	"os"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -31,27 +29,6 @@ func builder(t *testing.T, h *nettest.Node, how int) *os.File {
 	return f
 }
 
-// blocked waits until somebody waits for a lock: /proc/locks has a line with "->" for it.
-func blocked(t *testing.T, lock *os.File) {
-	t.Helper()
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(lock.Fd()), &stat); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		table, err := os.ReadFile("/proc/locks")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(table)) {
-			if strings.Contains(line, "->") && strings.Contains(line, ":"+strconv.FormatUint(stat.Ino, 10)+" ") {
-				return
-			}
-		}
-	}
-	t.Fatal("nobody waits for the lock of the ruleset")
-}
-
 // A DEL takes neither cable nor elements while somebody builds the ruleset anew: who listed the
 // attachment as living would put back what it took.
 func TestDelWaitsForTheBuilder(t *testing.T) {
@@ -61,7 +38,7 @@ func TestDelWaitsForTheBuilder(t *testing.T) {
 	cable := h.CNI(t, call("ADD", c, config)).Result(t).Interfaces[1].Name
 	lock := builder(t, h, unix.LOCK_EX)
 	running := h.StartCNI(t, call("DEL", c, config))
-	blocked(t, lock)
+	nettest.AwaitWaiter(t, lock)
 	h.Run(t, "ip", "link", "show", cable)
 	if rules := h.Run(t, "nft", "list", "map", "inet", "patchbay", "masq4"); !strings.Contains(rules, c.ID()) {
 		t.Errorf("the element is gone while somebody builds:\n%s", rules)
@@ -77,7 +54,7 @@ func TestBuilderWaitsForDel(t *testing.T) {
 	c := h.Container("web")
 	lock := builder(t, h, unix.LOCK_SH)
 	running := h.StartCNI(t, call("ADD", c, config))
-	blocked(t, lock)
+	nettest.AwaitWaiter(t, lock)
 	if rules := h.Run(t, "nft", "list", "ruleset"); rules != "" {
 		t.Errorf("somebody has built:\n%s", rules)
 	}
@@ -96,7 +73,7 @@ func TestFailedAddWaitsForTheBuilder(t *testing.T) {
 	// The kernel takes no gateway for what is on the host itself, and that shows when all else is there.
 	bad := []byte(strings.Replace(string(config), `"ranges"`, `"routes": [{"dst": "192.0.2.0/24", "gw": "10.88.0.1", "scope": 254}], "ranges"`, 1))
 	running := h.StartCNI(t, call("ADD", c, bad))
-	blocked(t, lock)
+	nettest.AwaitWaiter(t, lock)
 	if links := h.Run(t, "ip", "-o", "link", "show", "master", "cni0"); strings.Count(links, "\n") != 1 {
 		t.Errorf("its cable should be gone by now:\n%s", links)
 	}

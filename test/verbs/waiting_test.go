@@ -4,9 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,35 +36,12 @@ func whileWaiting(t *testing.T, h *nettest.Node, a *attachment, do func()) nette
 	t.Helper()
 	lock := held(t, h, a)
 	running := h.StartCNI(t, a.call(t, "ADD"))
-	for end := time.Now().Add(10 * time.Second); !waitedFor(t, lock); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("ADD does not wait for the lock of its record")
-		}
-	}
+	nettest.AwaitWaiter(t, lock)
 	do()
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return running.Wait(t)
-}
-
-// waitedFor reports whether somebody is blocked by a lock: /proc/locks has a line with "->" for it.
-func waitedFor(t *testing.T, lock *os.File) bool {
-	t.Helper()
-	var stat unix.Stat_t
-	if err := unix.Fstat(int(lock.Fd()), &stat); err != nil {
-		t.Fatal(err)
-	}
-	table, err := os.ReadFile("/proc/locks")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(table)) {
-		if strings.Contains(line, "->") && strings.Contains(line, ":"+strconv.FormatUint(stat.Ino, 10)+" ") {
-			return true
-		}
-	}
-	return false
 }
 
 // TestBridgeThatChangesWhileAddWaits: what an ADD saw before it waited for a lock is no longer true.
