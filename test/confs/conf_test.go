@@ -19,12 +19,16 @@ import (
 
 const confDir = "../../conf"
 
-// files are the conflists of conf/, by name.
+// files are the conflists of conf/ and of the directories in it, by name.
 func files(t *testing.T) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(confDir, "*.conflist"))
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no conflists in %s: %v", confDir, err)
+	var paths []string
+	for _, pattern := range []string{"*.conflist", "*/*.conflist"} {
+		found, err := filepath.Glob(filepath.Join(confDir, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no conflists %s in %s: %v", pattern, confDir, err)
+		}
+		paths = append(paths, found...)
 	}
 	return paths
 }
@@ -130,7 +134,10 @@ func TestConfFilesAreExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range files(t) {
-		name := filepath.Base(path)
+		name, err := filepath.Rel(confDir, path)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if !strings.Contains(string(readme), "["+name+"]("+name+")") {
 			t.Errorf("conf/README.md does not explain %s", name)
 		}
