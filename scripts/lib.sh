@@ -4,8 +4,9 @@
 #   as_tester CMD...    the same, but as_root still works inside CMD
 #   as_root CMD...      run CMD as root, with only the environment it needs
 #   need_tools NAME...  install the plain tools that are missing, after saying so
-#   unpack_program PROGRAM PACKAGE   put a program of a Debian package into .cache, without installing it
-#   build_patchbay, build_next, build_reference, build_test NAME, build_tool NAME   put a program in bin/ or .cache/bin/
+#   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
+#   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
+#   build_patchbay, build_next, build_reference, build_containerd2, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -134,6 +135,53 @@ need_tools() {
 	DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
 }
 
+# unpack SET PACKAGE... unpacks Debian packages under .cache/pkg/SET; once, until the list changes. Nothing of them is installed,
+# so what brings a service starts none. Where they cannot be had it fails: tests that need them skip by name, or fail in CI.
+unpack() {
+	local dir=$ROOT/.cache/pkg/$1 stamp=$ROOT/.cache/stamp/pkg-$1 deb
+	shift
+	[[ -f $stamp && $(<"$stamp") == "$*" ]] && return
+	if ! command -v apt-get dpkg >/dev/null; then
+		say "there is no apt-get here to fetch $* with: tests that need them are skipped, or fail where CI is set"
+		return 1
+	fi
+	say "unpack under .cache, install nothing: $*"
+	as_builder rm -rf "$dir"
+	as_builder mkdir -p "$dir" "${stamp%/*}"
+	if ! (cd "$dir" && download "$@"); then
+		say "$* cannot be fetched: tests that need them are skipped, or fail where CI is set"
+		return 1
+	fi
+	for deb in "$dir"/*.deb; do
+		as_builder dpkg -x "$deb" "$dir" && as_builder rm "$deb" || return
+	done
+	as_builder tee "$stamp" <<<"$*" >/dev/null
+}
+
+# download PACKAGE... puts the packages into the working directory; apt's lists are fetched where there are none, or old ones.
+download() {
+	as_builder apt-get download -qq "$@" 2>/dev/null && return
+	need_root
+	DEBIAN_FRONTEND=noninteractive as_root apt-get update -qq
+	as_builder apt-get download -qq "$@" >&2
+}
+
+# unpack_containerd unpacks containerd with what it runs, and the busybox that its tests make an image of.
+unpack_containerd() { unpack containerd containerd runc libseccomp2 busybox-static || true; }
+
+# build_containerd2 builds the containerd of scripts/containerd/go.mod, for which Debian has no package; once, until go.mod or Go
+# changes. File systems that need C libraries are left out.
+build_containerd2() {
+	find_go
+	local stamp=$ROOT/.cache/stamp/containerd2 dir=$ROOT/.cache/pkg/containerd2 want
+	want=$(go version; sha256sum <"$ROOT/scripts/containerd/go.mod")
+	[[ -x $dir/containerd && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	say "build containerd 2, once; it takes some minutes"
+	as_builder mkdir -p "$dir" "${stamp%/*}"
+	go_static -C "$ROOT/scripts/containerd" build -trimpath -tags "no_btrfs no_devmapper no_zfs" -ldflags "-s -w" -o "$dir/" tool
+	as_builder tee "$stamp" <<<"$want" >/dev/null
+}
+
 # confirm QUESTION asks when somebody is there to answer; a CI or a pipe is a yes.
 confirm() {
 	[[ -n ${CI:-} || ! -t 0 || ! -t 2 ]] && return
@@ -145,21 +193,16 @@ confirm() {
 # unpack_program PROGRAM PACKAGE puts a program whose package may bring more than it into .cache: nothing is installed. The
 # libraries that this machine lacks come with it; .cache/bin/PROGRAM is a script that finds them.
 unpack_program() {
-	local dir=$ROOT/.cache/pkg/$1 program packages
+	local dir=$ROOT/.cache/pkg/$1 program packages=("$2")
 	[[ -x $PATCHBAY_CACHE_BIN/$1 ]] && return
-	if ! command -v apt-get dpkg >/dev/null; then
-		say "there is no apt-get here to fetch $1 with: put it into ${PATCHBAY_CACHE_BIN#"$ROOT"/} yourself, or do without the tests that need it"
-		return
+	if command -v apt-cache >/dev/null; then
+		apt-cache show "$2" >/dev/null 2>&1 || { need_root && as_root apt-get update -qq; }
+		mapfile -t packages < <(echo "$2"; libraries_of "$2")
 	fi
-	apt-cache show "$2" >/dev/null 2>&1 || { need_root && as_root apt-get update -qq; }
-	mapfile -t packages < <(echo "$2"; libraries_of "$2")
-	say "unpack under .cache, install nothing: ${packages[*]}"
-	as_builder rm -rf "$dir"
-	as_builder mkdir -p "$dir/deb" "$PATCHBAY_CACHE_BIN"
-	(cd "$dir/deb" && as_builder apt-get download -qq "${packages[@]}" >&2) || { say "$1 cannot be fetched: tests that need it are skipped, or fail where CI is set"; return; }
-	for package in "$dir"/deb/*.deb; do as_builder dpkg -x "$package" "$dir"; done
+	unpack "$1" "${packages[@]}" || return 0
 	program=$(find "$dir" -type f -path "*bin/$1" | head -1)
 	[[ -n $program ]] || die "the package $2 has no program $1"
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
 	as_builder tee "$PATCHBAY_CACHE_BIN/$1" >/dev/null <<-SH
 		#!/bin/sh
 		LD_LIBRARY_PATH=$(find "$dir" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd :) exec $program "\$@"

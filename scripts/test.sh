@@ -17,6 +17,8 @@ prepare() {
 	build_next
 	build_reference
 	unpack_program dnsmasq dnsmasq-base
+	unpack_containerd
+	build_containerd2
 	build_test claims
 	build_tool gotestsum
 	as_builder mkdir -p "${events%/*}"
