@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -38,4 +39,40 @@ func (n *node) network(ready bool, because string) {
 		return
 	}
 	n.t.Error("nothing is told of the network")
+}
+
+// TestFullPool: with the node's conflist of conf/kubernetes, whose pool is made small here, a containerd that asks for STATUS keeps
+// the node ready when no address is left: a node that is not has its running pods evicted. Without statusOnFull it is not ready.
+func TestFullPool(t *testing.T) {
+	shipped, err := os.ReadFile("../../conf/kubernetes/10-patchbay.conflist")
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := strings.Replace(string(shipped), "10.244.1.0/24", "10.244.1.0/30", 1)
+	plain := strings.Replace(small, `"statusOnFull": "warn",`, "", 1)
+	if small == string(shipped) || plain == small {
+		t.Fatal("conf/kubernetes is not what this test takes it for")
+	}
+	for _, c := range []struct {
+		name, conflist string
+		ready          bool
+		because        string
+	}{
+		{"as shipped", small, true, ""},
+		{"without statusOnFull", plain, false, "no IP address is left"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			n := newNode(t, current(t), c.conflist)
+			pod := n.runAll(names(1), 1)[0]
+			n.serves(pod)
+			if _, err := n.runSandbox("one-too-many"); err == nil || !strings.Contains(err.Error(), "no IP addresses available") {
+				t.Errorf("a pod beyond the pool: %v", err)
+			}
+			n.network(c.ready, c.because)
+			n.removeAll(n.ids(), 1)
+			n.network(true, "")
+			n.alone()
+			n.NoLeaks(t)
+		})
+	}
 }
