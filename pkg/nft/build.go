@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -57,7 +56,7 @@ func (r *Ruleset) Rebuild(everybody func() ([]Entry, error)) error {
 	if err != nil {
 		return err
 	}
-	err = build(first, was == 0)
+	err = r.build(first, was == 0)
 	if was == 0 && errors.Is(err, unix.EEXIST) {
 		first, err = nil, nil // built meanwhile by one who has another lock; ours go into that
 	}
@@ -123,7 +122,10 @@ func (r *Ruleset) has(kind uint16, names map[uint16]string) (bool, error) {
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
 	}
-	return err == nil, err
+	if err != nil {
+		return false, fmt.Errorf("look for table %s of nftables: %w", tableName, err)
+	}
+	return true, nil
 }
 
 // named is the body of a message about one thing.
@@ -164,13 +166,12 @@ func (r *Ruleset) chains() ([]string, error) {
 }
 
 func (r *Ruleset) addChains(e Entry) error {
-	c, err := library()
+	c, err := r.draft()
 	if err != nil {
 		return err
 	}
-	defer closeLibrary(c)
-	networkChains(c, table(), e)
-	if err := c.Flush(); err != nil {
+	networkChains(c.Conn, table(), e)
+	if err := c.flush(); err != nil {
 		return fmt.Errorf("add chains of network %s to nftables: %w", e.Network, err)
 	}
 	return nil
@@ -230,19 +231,18 @@ func fill(c *nftables.Conn, t *nftables.Table, elements []element) error {
 // exclusive: of two builders without a common lock one fails with EEXIST, and nobody's elements are
 // lost; in a replacement they would be, which is what the lock is for. A table with more elements
 // or chains than one transaction holds is filled by further ones.
-func build(entries []Entry, isFirst bool) error {
-	c, err := library()
+func (r *Ruleset) build(entries []Entry, isFirst bool) error {
+	c, err := r.draft()
 	if err != nil {
 		return err
 	}
-	defer closeLibrary(c)
 	t := table()
 	if !isFirst {
 		c.AddTable(t) // so that one that went away meanwhile is no error
 		c.DelTable(t)
 	}
 	c.CreateTable(t)
-	if err := skeleton(c, t, schemaChain+strconv.Itoa(Schema())); err != nil {
+	if err := skeleton(c.Conn, t, schemaChain+strconv.Itoa(Schema())); err != nil {
 		return fmt.Errorf("encode table of nftables: %w", err)
 	}
 	if err := allChains(c, t, entries); err != nil {
@@ -258,7 +258,7 @@ func build(entries []Entry, isFirst bool) error {
 				return err
 			}
 		}
-		if err := fill(c, t, chunk); err != nil {
+		if err := fill(c.Conn, t, chunk); err != nil {
 			return fmt.Errorf("encode elements of nftables: %w", err)
 		}
 	}
@@ -266,7 +266,7 @@ func build(entries []Entry, isFirst bool) error {
 }
 
 // allChains adds each network's chains once.
-func allChains(c *nftables.Conn, t *nftables.Table, entries []Entry) error {
+func allChains(c *draft, t *nftables.Table, entries []Entry) error {
 	made := map[string]bool{}
 	queued := 0
 	for _, e := range entries {
@@ -274,7 +274,7 @@ func allChains(c *nftables.Conn, t *nftables.Table, entries []Entry) error {
 			continue
 		}
 		made[e.masquerade()] = true
-		networkChains(c, t, e)
+		networkChains(c.Conn, t, e)
 		queued += 2 * (len(e.exclusions()) + 3)
 		if queued < mostMessages {
 			continue
@@ -287,8 +287,8 @@ func allChains(c *nftables.Conn, t *nftables.Table, entries []Entry) error {
 	return nil
 }
 
-func flush(c *nftables.Conn) error {
-	if err := c.Flush(); err != nil {
+func flush(c *draft) error {
+	if err := c.flush(); err != nil {
 		return fmt.Errorf("build table %s of nftables: %w", tableName, lacking(err))
 	}
 	return nil
@@ -301,20 +301,3 @@ func lacking(err error) error {
 	}
 	return err
 }
-
-func library() (*nftables.Conn, error) {
-	bound := func(c *netlink.Conn) error {
-		// The table of a large host, and an answer to each of its messages. Root of a user namespace
-		// gets what net.core allows, which is enough for some dozens of networks.
-		_ = c.SetWriteBuffer(1 << 20)
-		_ = c.SetReadBuffer(2 << 20)
-		return c.SetDeadline(time.Now().Add(answerTimeout))
-	}
-	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(bound))
-	if err != nil {
-		return nil, fmt.Errorf("open socket to nftables: %w", err)
-	}
-	return c, nil
-}
-
-func closeLibrary(c *nftables.Conn) { _ = c.CloseLasting() }

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/nftables"
+	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -76,3 +78,15 @@ func (r *Ruleset) missingRules(e Entry) ([]string, error) {
 	}
 	return lost, nil
 }
+
+// library has a socket of its own, for questions.
+func library() (*nftables.Conn, error) {
+	bound := func(c *netlink.Conn) error { return c.SetDeadline(time.Now().Add(answerTimeout)) }
+	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(bound))
+	if err != nil {
+		return nil, fmt.Errorf("open socket to nftables: %w", err)
+	}
+	return c, nil
+}
+
+func closeLibrary(c *nftables.Conn) { _ = c.CloseLasting() }
