@@ -48,6 +48,9 @@ func (r *Ruleset) Supported() error {
 // generation is the number of the ruleset, which every transaction makes higher.
 func (r *Ruleset) generation() (n uint32, err error) {
 	answers, err := r.ask(unix.NFT_MSG_GETGEN, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0})
+	if err != nil {
+		return 0, fmt.Errorf("ask for the generation of nftables: %w", err)
+	}
 	for _, answer := range answers {
 		err = errors.Join(err, eachAttribute(answer.Data[min(len(answer.Data), len(header())):], func(ad *netlink.AttributeDecoder) {
 			if ad.Type() == unix.NFTA_GEN_ID {
