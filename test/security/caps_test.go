@@ -20,6 +20,7 @@ const (
 type need struct {
 	verb  string
 	six   bool              // on a network with IPv6
+	masq  bool              // on a network with ipMasq
 	words map[string]string // by capability
 }
 
@@ -30,12 +31,13 @@ func needs() []need {
 	return []need{
 		{verb: "VERSION"},
 		{verb: "STATUS", words: map[string]string{netAdmin: lacks + netAdmin, sysAdmin: lacks + sysAdmin}},
-		{verb: "STATUS", six: true, words: map[string]string{netAdmin: lacks + netAdmin, sysAdmin: lacks + sysAdmin, netRaw: lacks + netRaw}},
-		{verb: "ADD", words: map[string]string{netAdmin: "create veth ", sysAdmin: enter}},
+		{verb: "STATUS", six: true, masq: true, words: map[string]string{netAdmin: lacks + netAdmin, sysAdmin: lacks + sysAdmin, netRaw: lacks + netRaw}},
+		{verb: "ADD", masq: true, words: map[string]string{netAdmin: "ask for the generation of nftables: ", sysAdmin: enter}},
 		{verb: "ADD", six: true, words: map[string]string{netAdmin: "create veth ", sysAdmin: enter, netRaw: "announce IPv6 addresses of eth0: open raw socket: operation not permitted"}},
 		{verb: "CHECK", six: true, words: map[string]string{sysAdmin: enter}},
-		{verb: "DEL", six: true, words: map[string]string{netAdmin: "delete veth "}},
-		{verb: "GC", six: true, words: map[string]string{netAdmin: "collect net/web/eth0: delete veth "}},
+		{verb: "CHECK", masq: true, words: map[string]string{netAdmin: "look for table patchbay of nftables: ", sysAdmin: enter}},
+		{verb: "DEL", six: true, masq: true, words: map[string]string{netAdmin: "delete veth "}},
+		{verb: "GC", six: true, masq: true, words: map[string]string{netAdmin: "collect net/web/eth0: delete veth "}},
 	}
 }
 
@@ -50,6 +52,9 @@ func (n need) capabilities() []string {
 }
 
 func (n need) name() string {
+	if n.masq && n.verb == "CHECK" { // the others need as much without
+		return n.verb + " with ipMasq"
+	}
 	if n.six && (n.verb == "ADD" || n.verb == "STATUS") {
 		return n.verb + " with IPv6"
 	}
@@ -122,7 +127,7 @@ func (n need) ready(t *testing.T, u user) *attachment {
 	}
 	h.Run(t, "install", "-d", "-m", "0700", "-o", u.uid, "-g", u.uid, "/run/patchbay")
 	h.Baseline()
-	a := on(t, h, h.Container("web"), network(conf{"ipam": conf{"type": "patchbay", "ranges": ranges}}))
+	a := on(t, h, h.Container("web"), network(conf{"ipMasq": n.masq, "ipam": conf{"type": "patchbay", "ranges": ranges}}))
 	if slices.Contains([]string{"CHECK", "DEL", "GC"}, n.verb) {
 		a.run(t, "ADD").OK(t)
 		h.Run(t, "chown", "-R", u.uid+":"+u.uid, "/run/patchbay")

@@ -43,7 +43,7 @@ func (r reach) String() string {
 	var b strings.Builder
 	for _, thing := range slices.Sorted(maps.Keys(r)) {
 		var deeds []string
-		for _, deed := range []string{"make", "write", "rename", "replace", "remove", "enter", "open", "run"} {
+		for _, deed := range []string{"make", "write", "rename", "replace", "remove", "enter", "open", "start", "run"} {
 			by := r[thing][deed]
 			slices.SortFunc(by, func(x, y string) int { return slices.Index(verbs(), x) - slices.Index(verbs(), y) })
 			if len(by) > 0 {
@@ -55,8 +55,10 @@ func (r reach) String() string {
 	return b.String()
 }
 
-// verbs in the order in which a runtime calls them.
-func verbs() []string { return []string{"VERSION", "STATUS", "ADD", "CHECK", "DEL", "GC"} }
+// verbs in the order in which a runtime calls them, and the one command for people that changes something.
+func verbs() []string { return []string{"VERSION", "STATUS", "ADD", "CHECK", "DEL", "GC", reload} }
+
+const reload = "reload"
 
 // TestReach follows every verb of every file of conf/ that needs no other IPAM plugin with strace: what it makes, writes, renames
 // and removes, which sockets it opens and which programs it starts is testdata/reach.txt, no
@@ -75,6 +77,7 @@ func TestReach(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".conflist"), func(t *testing.T) { follow(t, firstPlugin(t, path), all) })
 	}
 	t.Run("what else", func(t *testing.T) { follow(t, whatElse(), all) })
+	t.Run("another IPAM", func(t *testing.T) { follow(t, anotherIPAM(), all) })
 	if updating() {
 		must(t, os.WriteFile(golden, []byte(all.String()), 0o644))
 	}
@@ -116,6 +119,25 @@ func whatElse() conf {
 	}})
 }
 
+// anotherIPAM is one that the configuration names; it does nothing itself. The state directory is
+// one that `reload` has to be told of.
+func anotherIPAM() conf {
+	return network(conf{"ipMasq": true, "stateDir": elsewhere, "ipam": conf{"type": fake}})
+}
+
+const (
+	elsewhere = "/var/lib/elsewhere"
+	fake      = "fake"
+)
+
+// withFake puts that plugin on CNI_PATH.
+func withFake(t *testing.T, a *attachment) {
+	t.Helper()
+	a.call.Path = t.TempDir()
+	program := nettest.Script(t, `[ "$CNI_COMMAND" != ADD ] || echo '{"cniVersion":"1.1.0","ips":[{"address":"10.1.2.3/24","gateway":"10.1.2.1"}]}'`)
+	must(t, os.Symlink(program, filepath.Join(a.call.Path, fake)))
+}
+
 // unfriendly is a host that was told its default route, and a container without IPv6.
 func unfriendly(t *testing.T, h *nettest.Node, c *nettest.Container) {
 	t.Helper()
@@ -141,7 +163,10 @@ func follow(t *testing.T, network conf, all reach) {
 	if network["enabledad"] == true {
 		unfriendly(t, h, c)
 	}
-	for _, verb := range []string{"VERSION", "STATUS", "ADD >/dev/full", "ADD", "CHECK", "DEL", "ADD", "GC", "DEL"} {
+	if network["stateDir"] == elsewhere {
+		withFake(t, a)
+	}
+	for _, verb := range []string{"VERSION", "STATUS", "ADD >/dev/full", "ADD", "CHECK", reload, "DEL", "ADD", "GC", "DEL"} {
 		if verb == "CHECK" && network["type"] != "patchbay" {
 			continue // prevResult would be the other plugin's
 		}
@@ -159,9 +184,12 @@ func traced(t *testing.T, a *attachment, verb string) []step {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "trace")
 	verb, shell, fails := strings.Cut(verb, " ")
-	a.call.Plugin = wrapped(t, a.h, "exec %s strace -f -qq -y -s 0 -e signal=none -e 'trace=%%file,%%process,%s' -o %s",
-		shell, strings.Join(others(), ","), out)
-	if answer := a.run(t, verb); (answer.Exit != 0) != fails {
+	strace := fmt.Sprintf("exec %s strace -f -qq -y -s 0 -e signal=none -e 'trace=%%file,%%process,%s' -o %s %s",
+		shell, strings.Join(others(), ","), out, nettest.Patchbay(t))
+	a.call.Plugin = nettest.Script(t, strace)
+	if verb == reload {
+		a.h.Run(t, nettest.Script(t, strace+" "+reload))
+	} else if answer := a.run(t, verb); (answer.Exit != 0) != fails {
 		t.Fatalf("%s %s: %s", verb, shell, answer)
 	}
 	text, err := os.ReadFile(out)
@@ -178,8 +206,10 @@ func plainNames(thing string, network conf) string {
 	bridge, _ := network["bridge"].(string)
 	thing = strings.NewReplacer(
 		"traced@eth0", "CONTAINER@IFNAME", "/conf/eth0/", "/conf/IFNAME/", "/conf/"+bridge+"/", "/conf/BRIDGE/", "/conf/br0/", "/conf/UPLINK/",
-		"/run/patchbay/net", "/run/patchbay/NETWORK", "/ipam/net", "/ipam/NETWORK", "/sticky/net", "/sticky/NETWORK", "/networks/net", "/networks/NETWORK",
+		elsewhere+"/net", "/run/patchbay/NETWORK", elsewhere, "/run/patchbay", "/run/patchbay/net", "/run/patchbay/NETWORK",
+		"program "+fake, "program of ipam.type", "/ipam/net", "/ipam/NETWORK", "/sticky/net", "/sticky/NETWORK", "/networks/net", "/networks/NETWORK",
 	).Replace(thing)
 	thing = regexp.MustCompile(`last_reserved_ip\.[0-9]+`).ReplaceAllString(thing, "last_reserved_ip.N")
+	thing = regexp.MustCompile(`/\.elsewhere/[0-9a-f]+`).ReplaceAllString(thing, "/.elsewhere/HASH")
 	return regexp.MustCompile(`([/-])([0-9]+(\.[0-9]+){3}|[0-9a-f]+:[0-9a-f:]+)`).ReplaceAllString(thing, "${1}ADDRESS")
 }

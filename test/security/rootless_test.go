@@ -19,6 +19,7 @@ func unprivileged(command ...string) []string {
 // /run there.
 func TestRootless(t *testing.T) {
 	needUserNamespaces(t)
+	nettest.Need(t, nettest.Tool("nft"), nettest.NFTables)
 	t.Parallel()
 	h := nettest.Host(t)
 	text, err := os.ReadFile("testdata/rootless.sh")
@@ -26,7 +27,8 @@ func TestRootless(t *testing.T) {
 	out := h.Run(t, "setpriv", unprivileged("sh", "-c", string(text), "rootless.sh", installed(t, h))...)
 	want := []string{
 		"ADD and CHECK of red", "ADD and CHECK of blue", "red pings 10.1.2.3", "red pings fd00:1:2::3",
-		"red pings 10.1.2.1", "red pings fd00:1:2::1", "nothing is left", "",
+		"red pings 10.1.2.1", "red pings fd00:1:2::1",
+		"10.1.2.2 is masqueraded", "10.1.2.3 is masqueraded", "fd00:1:2::2 is masqueraded", "fd00:1:2::3 is masqueraded", "nothing is left", "",
 	}
 	equal(t, "steps", strings.Split(out, "\n"), want)
 }

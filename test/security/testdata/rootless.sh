@@ -13,7 +13,7 @@ JSON
 }
 
 plugin=$1
-config='{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "bridge": "cni0", "isDefaultGateway": true,
+config='{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "bridge": "cni0", "isDefaultGateway": true, "ipMasq": true,
   "ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.2.0/24"}], [{"subnet": "fd00:1:2::/64"}]]}}'
 
 for name in red blue; do
@@ -26,10 +26,16 @@ for to in 10.1.2.3 fd00:1:2::3 10.1.2.1 fd00:1:2::1; do
 	nsenter --net=/run/netns/red ping -n -c 1 -W 5 $to >/run/ping || { cat /run/ping; exit 1; }
 	say "red pings $to"
 done
+elements() { nft list map inet patchbay masq4 && nft list map inet patchbay masq6; }
+for address in 10.1.2.2 10.1.2.3 fd00:1:2::2 fd00:1:2::3; do
+	elements >/run/elements
+	grep -q "$address " /run/elements || { cat /run/elements; exit 1; }
+	say "$address is masqueraded"
+done
 for name in red blue; do
 	call DEL $name
 done
-left=$(find /run/patchbay -type f ! -name lock ! -name 'last_reserved_ip.*'; ip -o link | grep -v -e ' lo:' -e ' cni0:' || true)
+left=$(elements | grep jump || true; find /run/patchbay -type f ! -name lock ! -name .ruleset ! -name 'last_reserved_ip.*'; ip -o link | grep -v -e ' lo:' -e ' cni0:' || true)
 for name in red blue; do
 	left=$left$(ip -n $name -o link | grep -v ' lo:' || true)
 done
