@@ -7,8 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// noSuchRequest is a message type that rtnetlink has no use for: it answers EOPNOTSUPP.
-const noSuchRequest = 0x7ff0
+const (
+	noSuchRequest   = 0x7ff0                              // a message type that rtnetlink has no use for: it answers EOPNOTSUPP
+	noSuchRule      = unix.NFNL_SUBSYS_NFTABLES<<8 | 0xff // one that nftables has no use for: it answers EINVAL
+	noSuchSubsystem = 0xffff                              // what no transaction can be for: EINVAL is the one answer
+)
 
 // refuse spoils the type of each message, so that the kernel answers with an error and does
 // nothing. The error's number is changed when the answer comes, the type put back at once.
@@ -18,16 +21,40 @@ func (t *tracer) refuse(in *inCall, act Act) error {
 		return err
 	}
 	original := append([]byte(nil), data...)
-	all := messages(data)
-	for _, m := range all {
-		binary.NativeEndian.PutUint16(m.raw[4:], noSuchRequest)
-	}
+	fault := spoil(in.call.protocol, messages(data), act)
 	if err := t.write(in.call.buf.addr, data); err != nil {
 		return err
 	}
 	in.undo = func() { _ = t.write(in.call.buf.addr, original) }
-	t.faults[in.call.socket] = &answerFault{act: act, left: len(all)}
+	t.faults[in.call.socket] = fault
 	return nil
+}
+
+// spoil changes messages so that the kernel refuses them, and says how it will tell.
+func spoil(protocol int, all []netlinkMessage, act Act) *answerFault {
+	if protocol == unix.NETLINK_NETFILTER {
+		return spoilRules(all, act)
+	}
+	for _, m := range all {
+		binary.NativeEndian.PutUint16(m.raw[4:], noSuchRequest)
+	}
+	return &answerFault{act: act, left: len(all), as: syscall.EOPNOTSUPP}
+}
+
+// spoilRules is spoil for nftables. Of a transaction ENOMEM is told once and is the only answer
+// (nfnetlink_rcv_batch of the kernel), and any other error is that of one message, here the first:
+// the others have their own answers, and nothing is done.
+func spoilRules(all []netlinkMessage, act Act) *answerFault {
+	first := all[0]
+	switch {
+	case first.kind != unix.NFNL_MSG_BATCH_BEGIN || len(all) < 2:
+		binary.NativeEndian.PutUint16(first.raw[4:], noSuchRule)
+	case act.errno == syscall.ENOMEM:
+		binary.NativeEndian.PutUint16(first.body[2:], noSuchSubsystem)
+	default:
+		binary.NativeEndian.PutUint16(all[1].raw[4:], noSuchRule)
+	}
+	return &answerFault{act: act, left: 1, as: syscall.EINVAL}
 }
 
 // beforeAnswer interrupts a receive, if that was asked for.
@@ -69,7 +96,7 @@ func (t *tracer) changeError(call *Call, fault *answerFault, length int) error {
 	}
 	left := fault.left
 	for _, m := range messages(data) {
-		if m.kind == unix.NLMSG_ERROR && len(m.body) >= 4 && int32(binary.NativeEndian.Uint32(m.body)) == -int32(syscall.EOPNOTSUPP) {
+		if m.kind == unix.NLMSG_ERROR && len(m.body) >= 4 && int32(binary.NativeEndian.Uint32(m.body)) == -int32(fault.as) {
 			binary.NativeEndian.PutUint32(m.body, uint32(-int32(fault.act.errno)))
 			left--
 		}

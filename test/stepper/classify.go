@@ -129,7 +129,7 @@ func (t *tracer) sendSocket(fd int, at region) *Call {
 	case s.domain == unix.AF_NETLINK:
 		data, _ := t.read(at)
 		text, changing := describe(s.protocol, data)
-		return &Call{Kind: Request, Text: text, Changing: changing, socket: fd, buf: at}
+		return &Call{Kind: Request, Text: text, Changing: changing, socket: fd, protocol: s.protocol, buf: at}
 	case s.domain == unix.AF_PACKET || s.kind == unix.SOCK_RAW || s.domain == unix.AF_INET || s.domain == unix.AF_INET6:
 		return &Call{Kind: Packet, Text: fmt.Sprintf("send %d bytes", at.size), Changing: true}
 	}

@@ -34,9 +34,12 @@ func messages(data []byte) []netlinkMessage {
 
 func aligned(size int) int { return (size + 3) &^ 3 }
 
-// describe says what messages ask for. Of another protocol than rtnetlink everything counts as
-// a change.
+// describe says what messages ask for. Of another protocol than rtnetlink and nftables everything
+// counts as a change.
 func describe(protocol int, data []byte) (text string, changing bool) {
+	if protocol == unix.NETLINK_NETFILTER {
+		return describeRules(messages(data))
+	}
 	if protocol != unix.NETLINK_ROUTE {
 		return fmt.Sprintf("netlink protocol %d", protocol), true
 	}

@@ -56,7 +56,7 @@ func Run(p Program, watch func(Step) Act) (Ending, error) {
 	if err != nil {
 		return Ending{}, fmt.Errorf("start %s: %w", p.Path, err)
 	}
-	t := &tracer{pid: pid, watch: watch, pidfd: -1, threads: map[int]*inCall{}, restarts: map[int]*inCall{}, faults: map[int]*answerFault{}}
+	t := &tracer{pid: pid, watch: watch, pidfd: -1, threads: map[int]*inCall{}, relatives: map[int]*relative{}, restarts: map[int]*inCall{}, faults: map[int]*answerFault{}}
 	defer t.close()
 	if err := t.attach(); err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)

@@ -16,6 +16,7 @@ const (
 	Answer  Kind = "answer"  // receives netlink messages
 	Packet  Kind = "packet"  // sends a packet
 	Result  Kind = "result"  // writes to standard output
+	Child   Kind = "child"   // changes a file, and is made by a program that the program started; only signals come there
 	Other   Kind = "other"   // starts a process, mounts, changes an interface by ioctl
 )
 
@@ -28,9 +29,10 @@ type Call struct {
 	N        int    // its place among the changing calls, from 1; 0 if it is none
 	Seq      int    // its place among all calls shown, from 1
 
-	socket int    // descriptor of a request or an answer
-	buf    region // its messages in the program's memory
-	peek   bool   // an answer that is left in the queue
+	socket   int    // descriptor of a request or an answer
+	protocol int    // of the socket of a request
+	buf      region // its messages in the program's memory
+	peek     bool   // an answer that is left in the queue
 }
 
 // Step is the program standing before a call, or behind it.
@@ -67,8 +69,9 @@ func Signal(s syscall.Signal) Act { return Act{what: sendSignal, signal: s} }
 // Fail has a call, before it, fail without being made.
 func Fail(errno syscall.Errno) Act { return Act{what: failCall, errno: errno} }
 
-// Refuse has the kernel, before a request, refuse each of its messages with an error. The
-// error comes as the kernel's do, in the answer.
+// Refuse has the kernel, before a request, refuse each of its messages with an error; of a
+// transaction of nftables the first, or with ENOMEM the whole. The error comes as the kernel's do,
+// in the answer.
 func Refuse(errno syscall.Errno) Act { return Act{what: refuse, errno: errno} }
 
 // LoseAnswer lets the kernel do a request, before it, and loses the answer: receiving it is

@@ -14,6 +14,7 @@ type tracer struct {
 	pid, pidfd int
 	watch      func(Step) Act
 	threads    map[int]*inCall      // by thread; nil when it is in no call that is shown
+	relatives  map[int]*relative    // by thread, those of programs that it started
 	restarts   map[int]*inCall      // by thread: what the kernel will make once more
 	faults     map[int]*answerFault // by descriptor: what shall happen to the next answer
 	changing   int
@@ -32,7 +33,8 @@ type inCall struct {
 // answerFault is what shall happen to the answer of a request.
 type answerFault struct {
 	act  Act
-	left int // answers
+	left int           // answers
+	as   syscall.Errno // the error that the kernel will give, to be changed
 }
 
 const (
@@ -46,7 +48,8 @@ func (t *tracer) attach() error {
 	if _, err := unix.Wait4(t.pid, &ws, unix.WALL, nil); err != nil {
 		return fmt.Errorf("wait for the exec: %w", err)
 	}
-	const options = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACESECCOMP
+	const options = unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACESECCOMP |
+		unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK
 	if err := unix.PtraceSetOptions(t.pid, options); err != nil {
 		return fmt.Errorf("set options: %w", err)
 	}
@@ -72,9 +75,9 @@ func (t *tracer) kill() { _ = t.send(syscall.SIGKILL) }
 
 func (t *tracer) send(s syscall.Signal) error { return unix.PidfdSendSignal(t.pidfd, s, nil, 0) }
 
-// follow serves stops until the process is gone.
+// follow serves stops until the process is gone, and what it started.
 func (t *tracer) follow() error {
-	for {
+	for ended := false; ; {
 		var ws unix.WaitStatus
 		tid, err := unix.Wait4(-1, &ws, waitAll, nil)
 		if errors.Is(err, unix.EINTR) {
@@ -91,18 +94,30 @@ func (t *tracer) follow() error {
 			continue
 		}
 		delete(t.threads, tid)
+		delete(t.relatives, tid)
 		if tid == t.pid {
-			t.ending.Exit, t.ending.Signal = ws.ExitStatus(), 0
-			if ws.Signaled() {
-				t.ending.Exit, t.ending.Signal = -1, ws.Signal()
-			}
+			ended = true
+			t.ended(ws)
+		}
+		if ended && len(t.relatives) == 0 {
 			return nil
 		}
 	}
 }
 
+func (t *tracer) ended(ws unix.WaitStatus) {
+	t.ending.Exit, t.ending.Signal = ws.ExitStatus(), 0
+	if ws.Signaled() {
+		t.ending.Exit, t.ending.Signal = -1, ws.Signal()
+	}
+	t.release()
+}
+
 // stopped serves one stop of one thread.
 func (t *tracer) stopped(tid int, ws unix.WaitStatus) error {
+	if t.relatives[tid] != nil {
+		return t.relativeStopped(tid, ws)
+	}
 	_, known := t.threads[tid]
 	switch sig := ws.StopSignal(); {
 	case sig == syscallStop, ws.TrapCause() == unix.PTRACE_EVENT_SECCOMP:
@@ -111,7 +126,7 @@ func (t *tracer) stopped(tid int, ws unix.WaitStatus) error {
 		}
 		return t.resume(tid, 0)
 	case !known: // a new thread begins with a SIGSTOP that is the tracer's alone
-		t.threads[tid] = nil
+		t.adopt(tid)
 		return t.resume(tid, 0)
 	case sig == syscall.SIGTRAP: // an event
 		return t.resume(tid, 0)
@@ -177,13 +192,18 @@ func (t *tracer) before(tid int, i info) error {
 	if call.Kind == Answer {
 		return t.beforeAnswer(tid, in)
 	}
+	t.number(call)
+	return t.act(tid, in, t.watch(Step{Call: call}))
+}
+
+// number lists a call.
+func (t *tracer) number(call *Call) {
 	call.Seq = len(t.ending.Calls) + 1
 	if call.Changing {
 		t.changing++
 		call.N = t.changing
 	}
 	t.ending.Calls = append(t.ending.Calls, *call)
-	return t.act(tid, in, t.watch(Step{Call: call}))
 }
 
 func (t *tracer) after(tid, result int) error {

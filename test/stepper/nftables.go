@@ -1,0 +1,71 @@
+package stepper
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// describeRules says what messages to nftables ask for. A transaction is one buffer: how many there
+// are of each kind, in the order in which the first of each comes, and of elements in which maps.
+func describeRules(all []netlinkMessage) (text string, changing bool) {
+	times, maps := map[string]int{}, map[string][]string{}
+	var kinds []string
+	for _, m := range all {
+		if m.kind == unix.NFNL_MSG_BATCH_BEGIN || m.kind == unix.NFNL_MSG_BATCH_END {
+			continue
+		}
+		kind, asks := ruleKind(m)
+		changing = changing || !asks
+		if times[kind]++; times[kind] == 1 {
+			kinds = append(kinds, kind)
+		}
+		if name := mapName(m); name != "" && !slices.Contains(maps[kind], name) {
+			maps[kind] = append(maps[kind], name)
+		}
+	}
+	if len(kinds) == 0 {
+		return "a message to netfilter of no known form", true
+	}
+	for i, kind := range kinds {
+		if times[kind] > 1 {
+			kinds[i] = fmt.Sprintf("%d %s", times[kind], kind)
+		}
+		if len(maps[kind]) > 0 {
+			kinds[i] += " " + strings.Join(maps[kind], " ")
+		}
+	}
+	return "nftables " + strings.Join(kinds, " + "), changing
+}
+
+// ruleKind is "NEWCHAIN create", and whether the message only asks.
+func ruleKind(m netlinkMessage) (name string, asks bool) {
+	kinds := strings.Fields("NEWTABLE GETTABLE DELTABLE NEWCHAIN GETCHAIN DELCHAIN NEWRULE GETRULE DELRULE NEWSET GETSET DELSET NEWSETELEM GETSETELEM DELSETELEM NEWGEN GETGEN")
+	kind := int(m.kind & 0xff)
+	if m.kind>>8 != unix.NFNL_SUBSYS_NFTABLES || kind >= len(kinds) {
+		return fmt.Sprintf("message %#x", m.kind), false
+	}
+	name = kinds[kind]
+	if strings.HasPrefix(name, "NEW") && m.flags&unix.NLM_F_EXCL != 0 {
+		name += " exclusive"
+	}
+	return name, strings.HasPrefix(name, "GET")
+}
+
+// mapName is the one whose elements a message is about; "" for another message.
+func mapName(m netlinkMessage) (name string) {
+	if kind := m.kind & 0xff; kind != unix.NFT_MSG_NEWSETELEM && kind != unix.NFT_MSG_GETSETELEM && kind != unix.NFT_MSG_DELSETELEM {
+		return ""
+	}
+	attributes(m.body, nfgenmsgSize, func(kind uint16, value []byte) {
+		if kind == unix.NFTA_SET_ELEM_LIST_SET {
+			name = strings.TrimRight(string(value), "\x00")
+		}
+	})
+	return name
+}
+
+// nfgenmsgSize is the header behind that of netlink: struct nfgenmsg of linux/netfilter/nfnetlink.h.
+const nfgenmsgSize = 4
