@@ -32,7 +32,10 @@ type Family struct {
 	// beyond the network's; nil for nothing.
 	container func(*Scene, *nettest.Container) Conf
 	mates     []string // names of further containers of the network, for a GC of many
-	lost      bool     // the records are gone, with the containers still attached
+	// Begins is in the first call of an ADD that is not the same as another family's: it is met
+	// there and later. "" for the first of all.
+	Begins string
+	lost   bool // the records are gone, with the containers still attached
 }
 
 // All are the families. The names are those of the golden list and of the table.
@@ -49,13 +52,17 @@ func All() []Family {
 		{Name: "shared directory", conf: network(gateway, ipam(Conf{"dataDir": "/var/lib/cni/networks", "ranges": ranges("10.1.0.0/24")}))},
 		{Name: "several networks", IfName: "eth1", conf: second(), container: first},
 		{Name: "chained", conf: network(pool("10.1.0.0/24", "fd00:1::/64")), container: cable},
+		{Name: "masquerade", Begins: "nftables", conf: network(gateway, masquerade(), pool("10.1.0.0/24", "fd00:1::/64")), container: neighbour},
+		{Name: "first masquerade", Begins: "nftables", conf: network(gateway, masquerade(), pool("10.1.0.0/24", "fd00:1::/64"))},
+		{Name: "another IPAM", Begins: "start a process", conf: network(gateway, ipam(Conf{"type": "host-local", "ranges": ranges("10.1.0.0/24", "fd00:1::/64")})), container: neighbour},
+		{Name: "chained, masquerade", Begins: "nftables", conf: network(masquerade(), pool("10.1.0.0/24", "fd00:1::/64")), container: cable},
 		{Name: "addresses only", conf: network(Conf{"type": "macvlan", "master": "eth0"}, pool("10.1.0.0/24", "fd00:1::/64"))},
 	}
 }
 
-// Crowds are families of several containers, for what a GC does with many at once.
+// Crowds are families of several containers that masquerade, for what a GC does with many at once.
 func Crowds() []Family {
-	conf, mates := network(Conf{"isDefaultGateway": true}, pool("10.1.0.0/24", "fd00:1::/64")), []string{"two", "three"}
+	conf, mates := network(Conf{"isDefaultGateway": true}, masquerade(), pool("10.1.0.0/24", "fd00:1::/64")), []string{"two", "three"}
 	return []Family{
 		{Name: "three at once", conf: conf, mates: mates},
 		{Name: "three without records", conf: conf, mates: mates, lost: true},
@@ -68,6 +75,9 @@ func network(more ...Conf) Conf {
 }
 
 func ipam(keys Conf) Conf { return Conf{"ipam": Conf{"type": "patchbay"}.with(keys)} }
+
+// masquerade has the container's addresses leave as the host's.
+func masquerade() Conf { return Conf{"ipMasq": true} }
 
 func pool(subnets ...string) Conf { return ipam(Conf{"ranges": ranges(subnets...)}) }
 
@@ -105,6 +115,18 @@ func second() Conf {
 func first(s *Scene, c *nettest.Container) Conf {
 	before := network(Conf{"isDefaultGateway": true}, pool("10.1.0.0/24", "fd00:1::/64"))
 	s.CNI(s.t, nettest.Call{Command: "ADD", ContainerID: c.ID(), Netns: c.Path(), IfName: "eth0", Config: before.bytes()}).OK(s.t)
+	return nil
+}
+
+// neighbour attaches another container to the same network before, which stays: the table of
+// nftables is there, and what it has of this container is to be left alone.
+func neighbour(s *Scene, _ *nettest.Container) Conf {
+	if len(s.kept) > 0 {
+		return nil
+	}
+	other := &Attachment{scene: s, c: s.Container("beside")}
+	other.Do(s.t, other.Call("ADD")).OK(s.t)
+	s.kept = append(s.kept, Conf{"containerID": other.c.ID(), "ifname": s.IfName})
 	return nil
 }
 
