@@ -5,6 +5,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -79,10 +80,15 @@ func (s subject) record(t testing.TB) (cases []family.Case) {
 	seen := map[string]int{}
 	ending, answer := scene.One.Step(t, scene.One.Call(s.verb), func(stepper.Step) stepper.Act { return stepper.Go() })
 	answer.OK(t)
+	begun := s.verb != "ADD" || s.family.Begins == ""
 	for _, call := range ending.Calls {
+		begun = begun || call.Changing && strings.Contains(call.Text, s.family.Begins)
 		at := place{text: scene.Stable(call.Text), may: call.Kind == stepper.Request && !call.Changing}
 		seen[at.text]++
 		at.times = seen[at.text]
+		if !begun || s.verb == "GC" && at.times > 2 { // the third of three is as the second
+			continue
+		}
 		for _, f := range faultsOf(call, s.verb) {
 			cases = append(cases, family.Case{
 				Name: fmt.Sprintf("%s at %s (%d)", f.name, at.text, at.times),
@@ -175,7 +181,7 @@ func afterGC(t testing.TB, scene *family.Scene, answer nettest.Answer) {
 func afterCHECK(t testing.TB, scene *family.Scene, ending stepper.Ending, before string) {
 	t.Helper()
 	for _, call := range ending.Changing() {
-		if call.Kind != stepper.Result {
+		if call.Kind != stepper.Result && call.Kind != stepper.Child && call.Text != "start a process" { // another IPAM plugin's own CHECK
 			t.Errorf("CHECK made a change: %s", call.Text)
 		}
 	}
@@ -195,14 +201,38 @@ func pictureOf(scene *family.Scene) string {
 // TestFaults gives every verb, at each of its calls, each fault that the call can have.
 func TestFaults(t *testing.T) {
 	nettest.Root(t)
-	for _, f := range family.Some(t, "single addresses", "sticky", "shared directory", "chained", "addresses only") {
+	for _, f := range family.Some(t, "single addresses", "sticky", "shared directory", "chained", "addresses only", "masquerade", "another IPAM") {
 		for _, verb := range []string{"ADD", "DEL", "CHECK"} {
 			subject{f, verb}.try(t)
 		}
 	}
+	subject{family.Some(t, "first masquerade")[0], "ADD"}.try(t) // once the table is there, it is as any other
 	for _, f := range family.Crowds() {
 		subject{f, "GC"}.try(t)
 	}
+}
+
+// TestRefusedWholeIsNotWaitedFor: a transaction that the kernel answers once, and not for each of its
+// messages, ends an ADD at once.
+func TestRefusedWholeIsNotWaitedFor(t *testing.T) {
+	nettest.Root(t)
+	t.Parallel()
+	scene := family.New(t, family.Some(t, "first masquerade")[0])
+	met, start := false, time.Now()
+	_, answer := scene.One.Step(t, scene.One.Call("ADD"), func(step stepper.Step) stepper.Act {
+		if step.After || !strings.Contains(step.Text, "NEWTABLE") {
+			return stepper.Go()
+		}
+		met, start = true, time.Now()
+		return stepper.Refuse(syscall.ENOMEM)
+	})
+	if took := time.Since(start); !met || took > 5*time.Second {
+		t.Errorf("met the transaction: %v; the ADD ended %v later", met, took)
+	}
+	if e := answer.Error(t); !strings.Contains(e.Msg, "build table patchbay of nftables: ") || !strings.Contains(e.Msg, "cannot allocate memory") {
+		t.Errorf("the error was %v", e)
+	}
+	scene.Clean(t)
 }
 
 func (s subject) try(t *testing.T) {
