@@ -39,7 +39,8 @@ func (r *Ruleset) Build(e Entry, everybody func() ([]Entry, error)) error {
 	if built > Schema() {
 		return tooNew(built)
 	}
-	if err := r.Rebuild(everybody); err != nil {
+	// As it was seen above: what has been built since is not to be replaced.
+	if err := r.rebuild(built, everybody); err != nil {
 		return err
 	}
 	return r.Publish(e)
@@ -52,6 +53,11 @@ func (r *Ruleset) Rebuild(everybody func() ([]Entry, error)) error {
 	if err != nil {
 		return err
 	}
+	return r.rebuild(was, everybody)
+}
+
+// rebuild is Rebuild of a table that had a version, 0 for none, when it was looked at.
+func (r *Ruleset) rebuild(was int, everybody func() ([]Entry, error)) error {
 	first, err := everybody()
 	if err != nil {
 		return err
