@@ -65,6 +65,7 @@ type Record struct {
 	HostCookie  uint64       `json:"hostCookie,omitempty"`
 	Netns       string       `json:"netns,omitempty"` // path as the runtime gave it
 	NetnsCookie uint64       `json:"netnsCookie,omitempty"`
+	NetnsMade   bool         `json:"netnsMade,omitempty"` // the namespace was made for it, by `patchbay up`
 	Bridge      string       `json:"bridge,omitempty"`
 	BridgeMAC   string       `json:"bridgeMAC,omitempty"` // of a bridge that Patchbay made: containers remember it
 	HostLink    string       `json:"hostLink,omitempty"`

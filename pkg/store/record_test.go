@@ -25,6 +25,7 @@ const fullText = `{
   "hostCookie": 1,
   "netns": "/run/netns/a",
   "netnsCookie": 9223372036854775808,
+  "netnsMade": true,
   "bridge": "br0",
   "bridgeMAC": "02:00:00:00:00:09",
   "hostLink": "veth0",

@@ -211,7 +211,7 @@ func sameMode(t *testing.T, path string, want fs.FileMode) {
 func fullRecord() *Record {
 	return &Record{
 		Version: 1, Network: "net", ContainerID: "c1", IfName: "eth0", Owner: "cni", Role: "port",
-		Created: time.Date(2026, 11, 24, 4, 5, 6, 7, time.UTC), BootID: "boot", HostCookie: 1, Netns: "/run/netns/a", NetnsCookie: 1 << 63,
+		Created: time.Date(2026, 11, 24, 4, 5, 6, 7, time.UTC), BootID: "boot", HostCookie: 1, Netns: "/run/netns/a", NetnsCookie: 1 << 63, NetnsMade: true,
 		Bridge: "br0", BridgeMAC: "02:00:00:00:00:09", HostLink: "veth0", HostIndex: 7, Alias: "patchbay:0 net/c1/eth0", MAC: "02:00:00:00:00:01",
 		Addresses:  []Address{{Address: prefix("10.1.2.3/24"), Gateway: addr("10.1.2.1")}, {Address: prefix("2001:db8::3/128")}},
 		HostRoutes: []netip.Addr{addr("2001:db8::3")},

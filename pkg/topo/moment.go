@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/store"
@@ -99,7 +98,7 @@ func (m *moment) addLinks(v *View) {
 		switch {
 		case l.Kind == "bridge" || cables[l.Index]:
 		case l.Master != 0:
-			ports[l.Master] = append(ports[l.Master], Port{SurveyLink: l, Uplink: isUplink(&l)})
+			ports[l.Master] = append(ports[l.Master], Port{SurveyLink: l, Uplink: l.Uplink()})
 		case m.matters(&l):
 			v.Host.Links = append(v.Host.Links, l)
 		}
@@ -110,11 +109,6 @@ func (m *moment) addLinks(v *View) {
 		}
 	}
 	slices.SortFunc(v.Bridges, func(a, b Bridge) int { return cmp.Compare(a.Name, b.Name) })
-}
-
-// isUplink: see Port.Uplink.
-func isUplink(l *link.SurveyLink) bool {
-	return l.Kind != "tun" && l.Kind != "tuntap" && !(l.Kind == "veth" && strings.HasPrefix(l.Name, "veth"))
 }
 
 // matters: an interface that the host itself speaks through.
