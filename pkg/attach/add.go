@@ -297,7 +297,7 @@ func bridgeMAC(b *link.Bridge) string {
 func newRecord(req Request, cfg *config.Config, role string) *store.Record {
 	r := &store.Record{
 		Version: store.RecordVersion(), Network: cfg.Name, ContainerID: req.ContainerID, IfName: req.IfName,
-		Owner: req.owner(), Role: role, Created: time.Now().UTC(), BootID: store.BootID(), Netns: req.Netns,
+		Owner: req.owner(), Role: role, Created: time.Now().UTC(), BootID: store.BootID(), Netns: req.Netns, NetnsMade: req.NetnsMade,
 	}
 	if cfg.Args.PodName != "" {
 		r.Pod = &store.Pod{Namespace: cfg.Args.PodNamespace, Name: cfg.Args.PodName, UID: cfg.Args.PodUID}

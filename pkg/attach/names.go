@@ -65,6 +65,21 @@ func (n names) by(owner string) names {
 	return n
 }
 
+// ParseAlias reads the alias of a host link: whose attachment it is, and who made it. What stands
+// behind the mark may have been cut; ok is whether there is a mark.
+func ParseAlias(alias string) (key store.Key, owner string, ok bool) {
+	mark, words, _ := strings.Cut(alias, " ")
+	if !formed(mark, markPrefix, hexDigits, 12) {
+		return store.Key{}, "", false
+	}
+	owner = store.OwnerCNI
+	if by, rest, told := strings.Cut(words, ":"); told { // no name of a network has a colon
+		owner, words = by, rest
+	}
+	parts := append(strings.SplitN(words, "/", 3), "", "")
+	return store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}, owner, true
+}
+
 // machineID is that of machine-id(5), "" where there is none.
 func machineID() string {
 	text, _ := os.ReadFile("/etc/machine-id")

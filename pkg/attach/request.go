@@ -17,6 +17,7 @@ type Request struct {
 	HostNetnsAllowed bool   // CNI_NETNS_OVERRIDE
 	Config           []byte // stdin
 	Owner            string // store.OwnerCNI if ""; who made it, and whose GC it is for
+	NetnsMade        bool   // who attaches has made the namespace for it, and is to remove it
 	Path             string // CNI_PATH
 	Program          string // name that this program was called by, without directory
 }

@@ -111,8 +111,8 @@ func complete(plugin map[string]json.RawMessage, name string) ([]byte, error) {
 	return json.Marshal(plugin)
 }
 
-// Find returns the network of a name, or, for "", the only one that there is. Errors wrap
-// ErrNoNetwork and name those that there are.
+// Find returns the network of a name, or, for "", the only one that there is; where none is
+// configured, that is the default. Errors wrap ErrNoNetwork and name those that there are.
 func Find(dir, name string) (*Network, error) {
 	all, err := Networks(dir)
 	for _, n := range all {
@@ -123,15 +123,18 @@ func Find(dir, name string) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
+	if name == DefaultName || name == "" && len(all) == 0 {
+		return defaultNetwork()
+	}
+	names := []string{DefaultName}
 	for _, n := range all {
 		names = append(names, n.Name)
 	}
-	if name == "" && len(all) > 1 {
-		return nil, fmt.Errorf("%w: there are %s in %s: say which", ErrNoNetwork, strings.Join(names, ", "), dir)
+	if name == "" {
+		return nil, fmt.Errorf("%w without a name: there are %s in %s: say which with --network", ErrNoNetwork, strings.Join(names[1:], ", "), dir)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("%w as %q: there is none of patchbay in %s", ErrNoNetwork, name, dir)
+		return nil, fmt.Errorf("%w as %q: there is none of patchbay in %s; %s needs no file", ErrNoNetwork, name, dir, DefaultName)
 	}
-	return nil, fmt.Errorf("%w as %q: there are %s in %s", ErrNoNetwork, name, strings.Join(names, ", "), dir)
+	return nil, fmt.Errorf("%w as %q: there are %s in %s; %s needs no file%s", ErrNoNetwork, name, strings.Join(names[1:], ", "), dir, DefaultName, didYouMean(name, names))
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
+	"syscall"
 	"text/tabwriter"
 )
 
@@ -16,15 +19,62 @@ type command struct {
 	name, short, long string
 	flags             func(*flag.FlagSet)
 	run               func(out io.Writer) error
+	takes             string                                   // what stands behind the name, for help; "" for nothing but flags
+	runArgs           func(out io.Writer, args []string) error // instead of run, if it takes arguments
 }
 
-func commands() []command { return []command{showCommand(), reloadCommand(), versionCommand()} }
+func commands() []command {
+	return []command{
+		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(),
+		showCommand(), gcCommand(), reloadCommand(), versionCommand(),
+	}
+}
+
+// exitError is an error with an exit code of its own; nil inside where nothing is to be said.
+type exitError struct {
+	error
+	code int
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+// checked remembers the first error of a writer that nobody looks at while printing.
+type checked struct {
+	file *os.File
+	err  error
+}
+
+func (c *checked) Fd() uintptr { return c.file.Fd() }
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.file.Write(p)
+	if c.err == nil {
+		c.err = err
+	}
+	return n, err
+}
+
+// brokenPipe is what a shell says of a program that ended by SIGPIPE.
+const brokenPipe = 128 + int(syscall.SIGPIPE)
 
 // runCommand runs the command for people that args name; it returns the exit code.
 func runCommand(args []string) int {
-	err := dispatch(args, os.Stdout)
+	out := &checked{file: os.Stdout}
+	err := dispatch(args, out)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
+	}
+	if errors.Is(out.err, syscall.EPIPE) && (err == nil || errors.Is(err, syscall.EPIPE)) {
+		return brokenPipe // whoever read it has seen enough
+	}
+	if exit := (exitError{}); errors.As(err, &exit) {
+		if exit.error != nil {
+			fmt.Fprintln(os.Stderr, "patchbay:", exit.error)
+		}
+		return exit.code
+	}
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("write: %w", out.err)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "patchbay:", err)
@@ -44,16 +94,37 @@ func dispatch(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	flags := c.flagSet()
-	if err := flags.Parse(args[1:]); errors.Is(err, flag.ErrHelp) {
+	words, err := parse(c.flagSet(), args[1:])
+	if errors.Is(err, flag.ErrHelp) {
 		return c.help(out)
 	} else if err != nil {
 		return fmt.Errorf("%s: %w; see patchbay help %s", c.name, err, c.name)
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("%s takes no argument, got %q; see patchbay help %s", c.name, flags.Arg(0), c.name)
+	if c.runArgs != nil {
+		return c.runArgs(out, words)
+	}
+	if len(words) > 0 {
+		return fmt.Errorf("%s takes no argument, got %q; see patchbay help %s", c.name, words[0], c.name)
 	}
 	return c.run(out)
+}
+
+// parse takes flags wherever they stand before a --. What is no flag it returns, the -- and all
+// behind it too.
+func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
+	end := slices.Index(args, "--")
+	if end < 0 {
+		end = len(args)
+	}
+	for rest := args[:end]; ; {
+		if err := flags.Parse(rest); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return append(words, args[end:]...), nil
+		}
+		words, rest = append(words, flags.Arg(0)), flags.Args()[1:]
+	}
 }
 
 func find(name string) (command, error) {
@@ -86,14 +157,14 @@ func help(args []string, out io.Writer) error {
 	fmt.Fprint(out, "patchbay is a CNI plugin: a runtime calls it with CNI_COMMAND set. These commands are for people:\n\n")
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, c := range commands() {
-		fmt.Fprintf(table, "  patchbay %s\t%s\n", c.name, c.short)
+		fmt.Fprintf(table, "  patchbay %s\t%s\n", strings.TrimSpace(c.name+" "+c.takes), c.short)
 	}
 	fmt.Fprintf(table, "  patchbay help COMMAND\tsay more about one\n")
 	return table.Flush()
 }
 
 func (c command) help(out io.Writer) error {
-	fmt.Fprintf(out, "patchbay %s: %s\n", c.name, c.short)
+	fmt.Fprintf(out, "patchbay %s: %s\n", strings.TrimSpace(c.name+" "+c.takes), c.short)
 	if c.long != "" {
 		fmt.Fprintf(out, "\n%s\n", c.long)
 	}

@@ -67,19 +67,25 @@ func (f *showFlags) run(out io.Writer) error {
 // style follows what the person has: the terminal's width, NO_COLOR (no-color.org), the locale.
 func (f *showFlags) style(out io.Writer) topo.Style {
 	s := topo.Style{Width: f.width, ASCII: f.ascii || !localeIsUTF8()}
-	file, ok := out.(*os.File)
+	columns, terminal := columnsOf(out)
+	s.Color = terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if s.Width == 0 {
+		s.Width = columns
+	}
+	return s
+}
+
+// columnsOf is the width of the terminal that out is, if it is one.
+func columnsOf(out io.Writer) (columns int, terminal bool) {
+	file, ok := out.(interface{ Fd() uintptr })
 	if !ok {
-		return s
+		return 0, false
 	}
 	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
-		return s // no terminal
+		return 0, false
 	}
-	s.Color = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-	if s.Width == 0 {
-		s.Width = int(size.Col)
-	}
-	return s
+	return int(size.Col), true
 }
 
 // localeIsUTF8 asks the variables in the order of locale(7).

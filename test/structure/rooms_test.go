@@ -40,7 +40,7 @@ func doors() []door {
 		{"github.com/vishvananda/netlink", []string{"pkg/link", "pkg/nettest"}, "only pkg/link speaks rtnetlink"},
 		{"github.com/google/nftables", []string{"pkg/nft", "pkg/nettest"}, "only pkg/nft speaks nftables"},
 		{"regexp", []string{"pkg/nettest"}, "a quarter of a megabyte in every start, for a prefix and some digits"},
-		{"os/exec", []string{"pkg/nettest"}, "one exec: a foreign IPAM plugin is started in one place, by os.StartProcess"},
+		{"os/exec", []string{"pkg/nettest"}, "one exec: a foreign IPAM plugin is started in one place (pkg/delegate), what a person runs (up NAME -- CMD) in another (pkg/cli/program.go), both by os.StartProcess"},
 		{"github.com/stretchr/testify", nil, "tests are written with the standard library and go-cmp"},
 		{"github.com/onsi", nil, "tests are written with the standard library and go-cmp"},
 	}
@@ -145,7 +145,7 @@ func TestForbiddenImportsFinds(t *testing.T) {
 		},
 		{
 			"no exec", file("plugins/patchbay/a.go", "os/exec"),
-			[]string{"plugins/patchbay/a.go:2 imports os/exec: one exec: a foreign IPAM plugin is started in one place, by os.StartProcess"},
+			[]string{"plugins/patchbay/a.go:2 imports os/exec: one exec: a foreign IPAM plugin is started in one place (pkg/delegate), what a person runs (up NAME -- CMD) in another (pkg/cli/program.go), both by os.StartProcess"},
 		},
 		{
 			"no testify in tests either", file("pkg/ipam/a_test.go", "github.com/stretchr/testify/require"),
