@@ -1,0 +1,276 @@
+package people
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// TestList: the table, and each state with what makes it so.
+func TestList(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	const head = "NAME"
+	contains(t, l.ok(t, "ls"), head)
+	equal(t, "nothing, as JSON", l.ok(t, "ls", "-o", "json"), "[]\n")
+	for _, name := range []string{"ok", "down", "loose", "cut", "lost", "torn"} {
+		l.ok(t, "up", name)
+	}
+	link := map[string]string{}
+	for _, a := range l.list(t) {
+		link[a.Name] = a.HostLink
+	}
+	record := func(name string) string { return "/run/patchbay/patchbay/" + name + "@eth0.json" }
+	l.in(t, "down", "ip", "link", "set", "eth0", "down")
+	l.Run(t, "ip", "link", "set", link["loose"], "nomaster")
+	l.Run(t, "ip", "link", "del", link["cut"])
+	l.Run(t, "rm", record("lost"))
+	l.Run(t, "sh", "-c", "echo '{\"version\": 1, ' >"+record("torn"))
+	equal(t, "states", l.states(t), map[string]string{
+		"ok": "up", "down": "down", "loose": "unplugged", "cut": "no cable", "lost": "no record", "torn": "unreadable",
+	})
+	lines := strings.Split(l.ok(t, "ls"), "\n")
+	equal(t, "columns", strings.Fields(lines[0]), []string{"NAME", "NETWORK", "IF", "ADDRESSES", "BRIDGE", "OWNER", "STATE"})
+	i := slices.IndexFunc(lines, func(s string) bool { return strings.HasPrefix(s, "ok ") })
+	equal(t, "a line", strings.Fields(lines[i]), []string{"ok", "patchbay", "eth0", "10.77.0.2/24", "patchbay0", "cli", "up"})
+	for _, name := range []string{"lost", "torn"} { // their cables and addresses are found without the records
+		contains(t, l.run(t, "detach", name).stdout, name+": eth0 is off network patchbay")
+		l.Run(t, "ip", "netns", "del", name)
+	}
+	for _, name := range []string{"ok", "down", "loose", "cut"} {
+		l.ok(t, "down", name)
+	}
+	l.refused(t, []string{`--output "yaml": it is text or json`}, "ls", "-o", "yaml")
+}
+
+// TestListFieldsAreThose that help documents: they stay.
+func TestListFieldsAreThose(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	l.ok(t, "up", "web")
+	var objects []map[string]any
+	if err := json.Unmarshal([]byte(l.ok(t, "ls", "--output=json")), &objects); err != nil || len(objects) != 1 {
+		t.Fatal(err, objects)
+	}
+	var fields []string
+	help := l.ok(t, "help", "ls")
+	for field := range objects[0] {
+		fields = append(fields, field)
+		contains(t, help, field)
+	}
+	equal(t, "fields of ls", sorted(fields), []string{"addresses", "bridge", "containerID", "hostLink", "ifname", "name", "netns", "network", "owner", "state"})
+	fields, objects = nil, nil
+	if err := json.Unmarshal([]byte(l.ok(t, "inspect", "web")), &objects); err != nil || len(objects) != 1 {
+		t.Fatal(err, objects)
+	}
+	help = l.ok(t, "help", "inspect")
+	for field := range objects[0] {
+		fields = append(fields, field)
+		contains(t, help, field)
+	}
+	equal(t, "fields of inspect", sorted(fields), []string{
+		"bridge", "containerID", "defaultRoutes", "hostLink", "ifname", "link", "name", "netns", "network", "ours", "owner", "record", "state",
+	})
+	l.ok(t, "down", "web")
+}
+
+// TestInspect finds a container by each of its names, has record and kernel side by side, says where
+// they differ, and asks which if two are called so.
+func TestInspect(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	l.network(t, "net", "cni0", map[string]string{"subnet": "10.1.0.0/24"})
+	const conf = `{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "bridge": "cni0", "ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}`
+	add := func(name, pod string) nettest.Call {
+		c := l.Container(name)
+		call := nettest.Call{
+			Command: "ADD", ContainerID: c.ID(), Netns: c.Path(), IfName: "eth0", Config: []byte(conf),
+			Args: "K8S_POD_NAMESPACE=" + pod + ";K8S_POD_NAME=web;IgnoreUnknown=1",
+		}
+		l.CNI(t, call).OK(t)
+		call.Command = "DEL"
+		return call
+	}
+	one := add("one", "blue")
+	two := add("two", "green")
+	for _, word := range []string{"blue/web", one.ContainerID, one.ContainerID[:8], "one", "/run/netns/one"} {
+		objects := l.inspect(t, word)
+		if len(objects) != 1 || objects[0].ContainerID != one.ContainerID || objects[0].Name != "blue/web" {
+			t.Errorf("inspect %s: %+v", word, objects)
+		}
+	}
+	l.refused(t, []string{"web can mean " + one.ContainerID + " or " + two.ContainerID + ": say which"}, "inspect", "web")
+	l.refused(t, []string{"there is no attachment of blue/wbe; did you mean blue/web?"}, "inspect", "blue/wbe")
+	l.refused(t, []string{"inspect wants a name"}, "inspect")
+	l.ok(t, "attach", "one", "--ifname", "eth1")
+	l.Run(t, "ip", "netns", "exec", "one", "ip", "addr", "del", "10.1.0.2/24", "dev", "eth0")
+	both := l.inspect(t, "blue/web", "green/web")
+	equal(t, "objects", len(both), 2)
+	equal(t, "recorded", both[0].Record.Addresses[0].Address, "10.1.0.2/24")
+	contains(t, strings.Join(both[0].Problems, "\n"), "10.1.0.2/24")
+	equal(t, "problems of the other", len(both[1].Problems), 0)
+	equal(t, "address of the other in the kernel", both[1].Link.Addresses[0].Address, "10.1.0.3/24")
+	l.Run(t, "sh", "-c", "echo nonsense >/run/patchbay/net/"+two.ContainerID+"@eth0.json")
+	torn := l.inspect(t, two.ContainerID)
+	equal(t, "state of a torn one", torn[0].State, "unreadable")
+	if torn[0].Record != nil || torn[0].HostLink == nil {
+		t.Errorf("inspect of a torn record: %+v", torn[0])
+	}
+	l.ok(t, "detach", "one", "--ifname", "eth1")
+	l.CNI(t, one).OK(t)
+	l.CNI(t, two).OK(t)
+}
+
+// object is one of inspect's.
+type object struct {
+	Name, State, ContainerID string
+	HostLink                 *struct{ Name string }
+	Link                     *struct{ Addresses []struct{ Address string } }
+	Record                   *struct{ Addresses []struct{ Address string } }
+	Problems                 []string
+}
+
+func (l *laptop) inspect(t *testing.T, words ...string) []object {
+	t.Helper()
+	var objects []object
+	if err := json.Unmarshal([]byte(l.ok(t, append([]string{"inspect"}, words...)...)), &objects); err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+// TestClosedPipe: whoever reads has seen enough. That is quiet, and has the exit code of SIGPIPE.
+func TestClosedPipe(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	l.ok(t, "up", "web")
+	for _, command := range [][]string{{"ls"}, {"ls", "-o", "json"}, {"inspect", "web"}, {"help"}, {"help", "ls"}, {"show"}, {"gc"}, {"version"}} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Close()
+		cmd := l.command(t, command...)
+		var stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = w, &stderr
+		_ = cmd.Run() // the exit code is looked at
+		w.Close()
+		equal(t, "exit of "+strings.Join(command, " "), exitOf(cmd), 141)
+		equal(t, "stderr of "+strings.Join(command, " "), stderr.String(), "")
+	}
+	l.ok(t, "down", "web")
+}
+
+// TestFullDisk: what could not be written is an error.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	for _, command := range []string{"ls", "help", "help ls", "gc"} {
+		cmd := l.command(t, strings.Fields(command)...)
+		var stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		_ = cmd.Run() // the exit code is looked at
+		equal(t, "exit of "+command, exitOf(cmd), 1)
+		contains(t, stderr.String(), "no space left on device")
+	}
+}
+
+// TestNarrowTerminal of 40 columns: no line is longer, and nothing is left out; a wide one has the
+// table.
+func TestNarrowTerminal(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	l.ok(t, "up", "web")
+	l.ok(t, "up", "a-name-that-leaves-no-room-in-a-table")
+	narrow := l.onTerminal(t, 40, "ls")
+	for line := range strings.Lines(narrow) {
+		if n := utf8.RuneCountInString(strings.TrimRight(line, "\r\n")); n > 40 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+	contains(t, narrow, "web\r\n", "a-name-that-leaves-no-room-in-a-table\r\n", "  10.77.0.2/24\r\n", "  10.77.0.3/24\r\n", "  eth0 on patchbay\r\n", "  up, by cli\r\n")
+	contains(t, l.onTerminal(t, 120, "ls"), "NAME ", " STATE\r\n")
+	equal(t, "--width", l.ok(t, "ls", "--width", "40"), strings.ReplaceAll(narrow, "\r", ""))
+	l.ok(t, "down", "web")
+	l.ok(t, "down", "a-name-that-leaves-no-room-in-a-table")
+}
+
+// crowd writes records of so many attachments and makes their cables, all into one namespace. To
+// make them by ADD would take a namespace for each, and the records are the same.
+func (l *laptop) crowd(t *testing.T, count int) {
+	t.Helper()
+	l.ok(t, "up", "model")
+	dir := "/run/patchbay/patchbay"
+	var model map[string]any
+	l.Do(func() {
+		text, err := os.ReadFile(filepath.Join(dir, "model@eth0.json"))
+		if err == nil {
+			err = json.Unmarshal(text, &model)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	l.Run(t, "ip", "netns", "add", "crowd")
+	var batch strings.Builder
+	for i := range count {
+		id, link, alias := fmt.Sprintf("crowd%04d", i), fmt.Sprintf("vethcrowd%04d", i), fmt.Sprintf("patchbay:%012x cli:patchbay/crowd%04d/eth0", i, i)
+		fmt.Fprintf(&batch, "link add %s up type veth peer name p%d netns crowd\nlink set %s master patchbay0 alias \"%s\"\n", link, i, link, alias)
+		model["containerID"], model["hostLink"], model["alias"], model["netns"] = id, link, alias, "/run/netns/crowd"
+		model["addresses"] = []map[string]string{{"address": fmt.Sprintf("10.77.%d.%d/16", i/250, i%250+2)}}
+		text, err := json.MarshalIndent(model, "", "  ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Do(func() { write(t, filepath.Join(dir, id+"@eth0.json"), string(text)) })
+	}
+	cmd := l.Command("ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(batch.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// TestListOfAThousand takes less than 200 ms on a machine that has time. What a busy one takes for
+// the kernel's part, the same list of links by ip(8), is the measure here.
+func TestListOfAThousand(t *testing.T) {
+	l := newLaptop(t)
+	l.NoOracle("a thousand cables are taken away with their host")
+	const count, rounds, limit = 1000, 9, 6.0
+	l.crowd(t, count)
+	equal(t, "attachments", len(l.list(t)), count+1)
+	var ours, ips []time.Duration
+	for range rounds {
+		ours = append(ours, took(t, l.command(t, "ls").Run))
+		ips = append(ips, took(t, l.Command("ip", "-d", "link", "show", "type", "veth").Run))
+	}
+	slices.Sort(ours)
+	slices.Sort(ips)
+	a, b := ours[rounds/2], ips[rounds/2]
+	t.Logf("ls of %d attachments: %v, median of %d; ip -d link of as many: %v; %.1f times", count+1, a, rounds, b, float64(a)/float64(b))
+	if float64(a) > limit*float64(b) {
+		t.Errorf("ls takes %v, more than %v times the %v of ip -d link", a, limit, b)
+	}
+}
+
+func took(t *testing.T, run func() error) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if err := run(); err != nil {
+		t.Fatal(err)
+	}
+	return time.Since(began)
+}
