@@ -23,9 +23,11 @@ require (
 	github.com/cri-o/ocicni v0.4.3
 	github.com/google/go-cmp v0.7.0
 	github.com/patchbay-cni/patchbay v0.0.0
+	github.com/rogpeppe/go-internal v1.14.1
 	github.com/sirupsen/logrus v1.9.3
 	github.com/vishvananda/netlink v1.3.1
 	golang.org/x/sys v0.49.0
+	golang.org/x/tools v0.36.0
 	google.golang.org/grpc v1.69.0
 	k8s.io/cri-api v0.33.13
 )
