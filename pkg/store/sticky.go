@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -40,6 +41,37 @@ func (m *memory) ownerPath() string {
 		name = name[:most-17] + "-" + hex.EncodeToString(sum[:8])
 	}
 	return filepath.Join(m.dir, "owner-"+name)
+}
+
+// ForgetOwner forgets which addresses an owner had in a network: it will not come back. What is not
+// remembered is no error. The files are changed under the lock of the network's addresses.
+func ForgetOwner(ctx context.Context, dirs Dirs, key Key, owner string) error {
+	m := openMemory(key, owner)
+	if err := lookAtDirs(filepath.Dir(StickyDir), m.dir); err != nil {
+		return ignoreAbsent(err)
+	}
+	n, err := openExistingNetwork(ctx, dirs, key.Network)
+	if err != nil && !isAbsent(err) {
+		return err
+	}
+	if err == nil {
+		defer n.close()
+	}
+	return m.forget()
+}
+
+// forget removes the owner's file last: what dies in between can be done again.
+func (m *memory) forget() error {
+	err := m.forgetAll(m.addresses(), nil)
+	return errors.Join(err, ignoreAbsent(os.Remove(m.ownerPath())))
+}
+
+// ignoreAbsent is err, unless it is that something is not there.
+func ignoreAbsent(err error) error {
+	if isAbsent(err) {
+		return nil
+	}
+	return err
 }
 
 // addresses are those that the owner had last.

@@ -198,3 +198,25 @@ func TestChooseWithMemory(t *testing.T) {
 		t.Errorf("got %v, want ErrExhausted", err)
 	}
 }
+
+// TestMemoryIsForgotten: of one owner, and of nothing that somebody else has had since.
+func TestMemoryIsForgotten(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sticky/net")
+	one, two := memoryOf(dir, "one@eth0"), memoryOf(dir, "two@eth0")
+	if err := one.forget(); err != nil {
+		t.Errorf("before anything was remembered: %v", err)
+	}
+	remember(t, one, "10.1.2.2", "10.1.2.3")
+	remember(t, two, "10.1.2.3", "10.1.2.4")
+	for range 2 {
+		if err := one.forget(); err != nil {
+			t.Error(err)
+		}
+	}
+	remembers(t, one)
+	remembers(t, two, "10.1.2.3", "10.1.2.4")
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 3 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
