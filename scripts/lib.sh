@@ -169,6 +169,9 @@ download() {
 # unpack_containerd unpacks containerd with what it runs, and the busybox that its tests make an image of.
 unpack_containerd() { unpack containerd containerd runc libseccomp2 busybox-static || true; }
 
+# unpack_lxc unpacks LXC, and the busybox that its template makes containers of.
+unpack_lxc() { unpack lxc lxc liblxc1 liblxc-common libseccomp2 libapparmor1 busybox-static || true; }
+
 # build_containerd2 builds the containerd of scripts/containerd/go.mod, for which Debian has no package; once, until go.mod or Go
 # changes. File systems that need C libraries are left out.
 build_containerd2() {

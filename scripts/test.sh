@@ -18,6 +18,7 @@ prepare() {
 	build_reference
 	unpack_program dnsmasq dnsmasq-base
 	unpack_containerd
+	unpack_lxc
 	build_containerd2
 	build_test claims
 	build_tool gotestsum

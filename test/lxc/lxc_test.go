@@ -1,0 +1,238 @@
+package lxc
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// TestTwoContainers: two containers on the host's br0 reach each other and what is behind the LAN's router, which reaches them; both
+// versions of hooks. Over stop and start, and over a reboot from inside, a container keeps address and MAC; a GC of a runtime
+// leaves it alone; nothing is left when it is destroyed, not even the memory of its address.
+func TestTwoContainers(t *testing.T) {
+	for version := range 2 {
+		t.Run(fmt.Sprintf("hook version %d", version), func(t *testing.T) {
+			t.Parallel()
+			s := host(t)
+			outside := s.h.LAN(t).Outside
+			s.network("lan", lan())
+			starts := s.starts()
+			a, b := s.container("a"), s.container("b")
+			for _, c := range []*container{a, b} {
+				c.configure(hookVersion(version))
+				c.enable()
+				c.configure(starts.hook)
+				c.start()
+				equal(t, "LXC_TARGET", starts.next(), "first")
+			}
+			first := a.port()
+			equal(t, "address", first.Address, "192.0.2.100")
+			a.pings(b.port().Address)
+			b.pings(first.Address)
+			a.pings(nettest.LANOutside4)
+			pings(t, outside, first.Address)
+			a.stop()
+			equal(t, "records", len(s.glob("/run/patchbay/lan/lxc-a-*")), 0)
+			s.container("c").takesAnAddress()
+			a.start()
+			starts.next()
+			equal(t, "after stop and start", a.port(), first)
+			a.reboot(starts)
+			equal(t, "after a reboot from inside", a.port(), first)
+			s.gc("lan", lan())
+			a.pings(nettest.LANOutside4)
+			equal(t, "owner", strings.Contains(s.read(s.glob("/run/patchbay/lan/lxc-a-*")[0]), `"owner": "lxc"`), true)
+			a.destroy()
+			b.destroy()
+			equal(t, "memory of addresses", s.glob("/var/lib/patchbay/sticky/lan/*-lxc-[ab]-*"), nil)
+			equal(t, "memory of the first", s.glob("/var/lib/patchbay/sticky/lan/ip-"+first.Address), nil)
+		})
+	}
+}
+
+// takesAnAddress is another container that comes while one is away, and stays.
+func (c *container) takesAnAddress() {
+	c.t.Helper()
+	c.enable()
+	c.start()
+	if got := c.port().Address; got == "192.0.2.100" || got == "192.0.2.101" {
+		c.t.Errorf("a third container gets %s, which is another one's", got)
+	}
+	c.t.Cleanup(c.destroy)
+}
+
+func pings(t *testing.T, n *nettest.Netns, address string) {
+	t.Helper()
+	to, err := netip.ParseAddr(address)
+	if err == nil {
+		err = n.PingOnce(to)
+	}
+	if err != nil {
+		t.Errorf("%s pings %s: %v", n.Name(), address, err)
+	}
+}
+
+// TestNAT: on a network of the host's own a container reaches the outside with the host's address.
+func TestNAT(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	capture := s.h.LAN(t).Outside.Capture(t, "eth0")
+	s.network("bridge", nat())
+	a, b := s.container("a"), s.container("b")
+	a.enable()
+	b.enable("--ip", "10.88.7.7")
+	a.start()
+	b.start()
+	equal(t, "address that was asked for", b.port().Address, "10.88.7.7")
+	a.pings("10.88.7.7")
+	a.pings(nettest.LANOutside4)
+	echoes := capture.Stop(t).Where(func(f nettest.Frame) bool { return f.Src == netip.MustParseAddr(nettest.LANHost4) })
+	if len(echoes) == 0 {
+		t.Error("the outside sees nothing of the host")
+	}
+	a.destroy()
+	b.destroy()
+}
+
+// TestHostsNetworkIsRefused: with lxc.net.0.type = none the container would be in the host's own namespace. Nothing is changed.
+func TestHostsNetworkIsRefused(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	s.network("bridge", nat())
+	c := s.container("c")
+	c.configure("lxc.net.0.type = none")
+	before := c.read(c.config())
+	contains(t, s.refused("lxc", "enable", "c"), "lxc.net.0.type = none, the host's own network", "--force")
+	equal(t, "configuration", c.read(c.config()), before)
+	c.configure("lxc.hook.start-host = " + nettest.Patchbay(t) + " lxc-hook")
+	contains(t, c.startFails(), "is the host's own", "lxc.net.0.type = empty instead of none", "Failed to run lxc.hook.start-host")
+	s.h.Oracle(nettest.CleanHost)
+	s.h.NoLeaks(t)
+}
+
+// TestSameNameInTwoPaths: the name is the same, the containers are two.
+func TestSameNameInTwoPaths(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	s.network("bridge", nat())
+	one, two := s.container("web"), s.containerIn("/var/lib/other", "web")
+	one.enable()
+	two.enable()
+	one.start()
+	two.start()
+	equal(t, "records", len(s.glob("/run/patchbay/bridge/lxc-web-*")), 2)
+	if a, b := one.port(), two.port(); a.Address == b.Address || a.MAC == b.MAC {
+		t.Errorf("both have %v, %v", a, b)
+	}
+	two.pings(one.port().Address)
+	two.destroy()
+	equal(t, "records", len(s.glob("/run/patchbay/bridge/lxc-web-*")), 1)
+	one.pings("10.88.0.1")
+	one.destroy()
+}
+
+// TestStartFailsInWords: LXC's log has the reason, since it is on stdout; the container does not start, and nothing is left.
+func TestStartFailsInWords(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	c := s.container("c")
+	c.configure("lxc.net.0.type = empty", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook")
+	contains(t, c.startFails(), "no such network", confDir)
+	s.network("bridge", nat())
+	s.network("lan", lan())
+	contains(t, c.startFails(), "there are bridge, lan in", "say which")
+	c.configure("lxc.hook.start-host =", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook --network lam")
+	contains(t, c.startFails(), `no such network as "lam"`)
+	s.h.Oracle(nettest.CleanHost)
+	s.h.NoLeaks(t)
+}
+
+// TestStopTakesWhatTheRecordTells: meanwhile the network's file was removed, and there is another one.
+func TestStopTakesWhatTheRecordTells(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	s.network("bridge", nat())
+	c := s.container("c")
+	c.configure("lxc.net.0.type = empty")
+	for _, hook := range []string{"start-host", "stop"} {
+		c.configure("lxc.hook." + hook + " = " + nettest.Patchbay(t) + " lxc-hook")
+	}
+	c.start()
+	s.run("rm", confDir+"/bridge.conflist")
+	s.network("lan", lan())
+	c.stop()
+	s.h.NoLeaks(t)
+}
+
+// TestKilled: a container that is killed together with LXC's monitor has no stop hook. It starts again, with what it had;
+// and if it does not, the hook cleans up without a namespace.
+func TestKilled(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	s.network("bridge", nat())
+	c := s.container("c")
+	c.enable()
+	c.start()
+	first := c.port()
+	// The kernel buries the namespace, and the cable with it, some time later: here not before it is told.
+	pid := strings.TrimSpace(c.lxc("info", "-H", "-p"))
+	s.run("sh", "-ec", "touch /run/unburied; mount --bind /proc/$0/ns/net /run/unburied", pid)
+	c.kill()
+	c.start()
+	equal(t, "after a kill", c.port(), first)
+	s.run("umount", "/run/unburied")
+	c.kill()
+	cmd := s.h.Command(nettest.Patchbay(t), "lxc-hook", "--network", "bridge")
+	cmd.Env = []string{"LXC_HOOK_VERSION=1", "LXC_HOOK_TYPE=stop", "LXC_NAME=c", "LXC_CONFIG_FILE=" + c.config(), "LXC_NET_NS=/proc/1/fd/no"}
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("stop without a namespace: %v\n%s", err, out)
+	}
+	equal(t, "records", s.glob("/run/patchbay/bridge/*"), nil)
+	c.destroy()
+}
+
+// kill ends monitor and init at once, and returns when the cable is gone with them.
+func (c *container) kill() {
+	c.t.Helper()
+	pid := strings.TrimSpace(c.lxc("info", "-H", "-p"))
+	status, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	monitor := strings.Fields(string(status[strings.LastIndexByte(string(status), ')')+1:]))[1]
+	c.run("kill", "-9", monitor, pid)
+	c.lxc("wait", "-s", "STOPPED", "-t", "20")
+}
+
+// TestCalledByHand: the hook says what it is for.
+func TestCalledByHand(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	for name, call := range map[string]struct {
+		env  []string
+		args []string
+		want string
+	}{
+		"nothing":         {nil, nil, "this is a hook for LXC to call"},
+		"another hook":    {[]string{"LXC_NAME=c"}, []string{"c", "lxc", "mount"}, "lxc.hook.mount: this is a hook for LXC to call"},
+		"no PID":          {[]string{"LXC_NAME=c"}, []string{"c", "lxc", "start-host"}, "LXC_PID is not set"},
+		"a PID of nobody": {[]string{"LXC_NAME=c", "LXC_PID=4194999"}, []string{"c", "lxc", "start-host"}, "container c has no process 4194999 any more"},
+	} {
+		cmd := s.h.Command(nettest.Patchbay(t), append([]string{"lxc-hook"}, call.args...)...)
+		cmd.Env = call.env
+		if cmd.Env == nil {
+			cmd.Env = []string{}
+		}
+		out, err := cmd.Output()
+		if err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		contains(t, string(out), "patchbay: ", call.want)
+	}
+	s.h.Oracle(nettest.CleanHost)
+	s.h.NoLeaks(t)
+}
