@@ -50,7 +50,8 @@ func Add(ctx context.Context, req Request, out io.Writer) (err error) {
 	a := &adding{req: req, cfg: cfg, names: namesOf(req.key(cfg.Name)).by(req.owner()), ipam: foreign{plugin: plugin}}
 	defer a.close()
 	defer a.undo.onError(&err)
-	return inTurn(ctx, a.look, a.reserve, a.plug, a.ask, a.publish, a.up, func(context.Context) error { return a.print(out) })
+	return inTurn(ctx, &a.req, step{"look", a.look}, step{"reserve", a.reserve}, step{"plug", a.plug}, step{"ask", a.ask},
+		step{"publish", a.publish}, step{"up", a.up}, step{"print", func(context.Context) error { return a.print(out) }})
 }
 
 func (a *adding) close() {

@@ -56,11 +56,15 @@ func Check(ctx context.Context, req Request) error {
 	}
 	defer closeState(state)
 	c := &checking{req: req, cfg: cfg, record: state.Record}
-	if err := errors.Join(c.state(state), c.checkForeign(ctx, plugin)); err != nil {
+	err = errors.Join(
+		req.step("state", func() error { return c.state(state) }),
+		req.step("ask", func() error { return c.checkForeign(ctx, plugin) }),
+	)
+	if err != nil {
 		return err
 	}
 	if !cfg.Delegated() {
-		err = c.kernel()
+		err = req.step("kernel", c.kernel)
 	}
 	if err != nil || len(c.found) == 0 {
 		return err

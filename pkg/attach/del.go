@@ -23,7 +23,11 @@ func Del(ctx context.Context, req Request) error {
 		return nil // no name, no record: nothing that could be ours can be found
 	}
 	key := req.key(id.Name)
-	state, err := store.OpenToRemove(ctx, dirs(id), key)
+	var state *store.Attachment
+	err := req.step("look", func() (err error) {
+		state, err = store.OpenToRemove(ctx, dirs(id), key)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -33,7 +37,7 @@ func Del(ctx context.Context, req Request) error {
 		return err
 	}
 	defer host.Close()
-	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config), asked: &req}
+	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config), asked: &req, timed: &req}
 	return r.run(ctx)
 }
 
@@ -58,6 +62,7 @@ type removal struct {
 
 	unasked bool     // nobody called DEL: an address that may not be ours any more stays
 	asked   *Request // what another IPAM plugin is told; nil for none, if unasked
+	timed   *Request // whose steps these are; nil if they are part of another step
 	bridge  string   // by the configuration, for when there is no record; "" for unknown
 
 	since time.Time    // of a GC that found no record: what has changed since is somebody's
@@ -76,10 +81,10 @@ func (r *removal) run(ctx context.Context) error {
 	case r.state.Broken != nil:
 		warn("record %s: %v; removing what is found without it", r.state.Path(), r.state.Broken)
 	}
-	if err := r.clear(ctx); err != nil {
+	if err := r.timed.step("unplug", func() error { return r.clear(ctx) }); err != nil {
 		return err
 	}
-	if err := r.release(ctx); err != nil {
+	if err := r.timed.step("release", func() error { return r.release(ctx) }); err != nil {
 		return err
 	}
 	if r.forget {

@@ -33,11 +33,19 @@ func GC(ctx context.Context, req Request) error {
 	}
 	defer host.Close()
 	c := &collection{host: host, cfg: cfg, dirs: dirs(cfg.Ident), started: started, clock: clock, asked: &req}
-	suspects, failed := c.suspects()
+	var suspects []*suspect
+	failed := req.step("look", func() (err error) {
+		suspects, err = c.suspects()
+		return err
+	})
 	for some := range slices.Chunk(suspects, gcAtOnce) {
-		failed = errors.Join(failed, c.take(ctx, some))
+		failed = errors.Join(failed, req.step("take", func() error { return c.take(ctx, some) }))
 	}
-	return errors.Join(failed, c.sweep(ctx), req.collectForeign(ctx, cfg.Ident))
+	return errors.Join(
+		failed,
+		req.step("sweep", func() error { return c.sweep(ctx) }),
+		req.step("ask", func() error { return req.collectForeign(ctx, cfg.Ident) }),
+	)
 }
 
 // sweep removes the network's chains that nothing leads to any more, because its settings have

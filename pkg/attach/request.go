@@ -2,6 +2,7 @@ package attach
 
 import (
 	"net"
+	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/store"
@@ -20,6 +21,19 @@ type Request struct {
 	NetnsMade        bool   // who attaches has made the namespace for it, and is to remove it
 	Path             string // CNI_PATH
 	Program          string // name that this program was called by, without directory
+
+	Took func(step string, d time.Duration) // told of every step that has ended; nil for nobody
+}
+
+// step does one step of a verb, and tells who wants to know how long it took.
+func (r *Request) step(name string, do func() error) error {
+	if r == nil || r.Took == nil {
+		return do()
+	}
+	begun := time.Now()
+	err := do()
+	r.Took(name, time.Since(begun))
+	return err
 }
 
 func (r *Request) key(network string) store.Key {

@@ -49,12 +49,18 @@ func Status(ctx context.Context, req Request) error {
 	if !cfg.Delegated() {
 		looks = []func() error{r.privileges, r.state, r.bridge, r.forwarding, r.ruleset, r.addresses}
 	}
-	for _, look := range looks {
-		if err := look(); err != nil {
-			return &notReadyError{why: err, limited: r.hurts(err)}
+	err = req.step("look", func() error {
+		for _, look := range looks {
+			if err := look(); err != nil {
+				return &notReadyError{why: err, limited: r.hurts(err)}
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return statusForeign(ctx, plugin, req)
+	return req.step("ask", func() error { return statusForeign(ctx, plugin, req) })
 }
 
 // readiness looks at all that an ADD needs.

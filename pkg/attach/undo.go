@@ -28,14 +28,20 @@ func (u *undo) onError(err *error) {
 	}
 }
 
+// step is one of an ADD, by the name that the log has for it.
+type step struct {
+	name string
+	do   func(context.Context) error
+}
+
 // inTurn runs steps until one fails or ctx is done: a signal ends an ADD between two steps.
 // One that comes with the last step is too late, the runtime has its answer.
-func inTurn(ctx context.Context, steps ...func(context.Context) error) error {
-	for _, step := range steps {
+func inTurn(ctx context.Context, req *Request, steps ...step) error {
+	for _, s := range steps {
 		if ctx.Err() != nil {
 			return errInterrupted
 		}
-		if err := step(ctx); err != nil {
+		if err := req.step(s.name, func() error { return s.do(ctx) }); err != nil {
 			return err
 		}
 	}

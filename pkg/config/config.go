@@ -28,6 +28,7 @@ type Ident struct {
 	Type       string // plugin type
 	IPAMType   string // "" for a network without addresses
 	StateDir   string // absolute; DefaultStateDir unless set
+	LogFile    string // absolute; "" for no log
 	DataDir    string // absolute; <StateDir>/ipam unless set, or DefaultSharedDir for an IPAMType of another name
 	Called     Called
 }

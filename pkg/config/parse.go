@@ -63,6 +63,9 @@ func (called Called) ParseLenient(data []byte) Ident {
 	if !isPath(id.StateDir) {
 		id.StateDir = DefaultStateDir
 	}
+	if !isPath(id.LogFile) {
+		id.LogFile = ""
+	}
 	if !isPath(id.DataDir) {
 		id.DataDir = id.defaultDataDir()
 	}
@@ -79,6 +82,7 @@ func ident(d *decoder, top section, called Called) Ident {
 		Name:       d.text(top, "name"),
 		Type:       d.text(top, "type"),
 		StateDir:   d.text(top, "stateDir"),
+		LogFile:    d.text(top, "logFile"),
 	}
 	raw, found := top.raw("ipam")
 	if found {
@@ -131,6 +135,9 @@ func (d *decoder) network(c *Config) {
 	// The state directory first: the data directory is in it unless it was given.
 	d.absolute("stateDir", c.StateDir)
 	d.absolute("ipam.dataDir", c.DataDir)
+	if c.LogFile != "" {
+		d.absolute("logFile", c.LogFile)
+	}
 }
 
 func (d *decoder) absolute(key, path string) {

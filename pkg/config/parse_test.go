@@ -95,6 +95,8 @@ func TestParseKeys(t *testing.T) {
 		{`"statusOnFull": ""`, func(*Config) {}},
 		{`"stateDir": "/tmp/x"`, func(c *Config) { c.StateDir, c.DataDir = "/tmp/x", "/tmp/x/ipam" }},
 		{`"stateDir": ""`, func(*Config) {}},
+		{`"logFile": "/var/log/patchbay"`, func(c *Config) { c.LogFile = "/var/log/patchbay" }},
+		{`"logFile": ""`, func(*Config) {}},
 		{`"dns": {"domain": "example.org"}`, func(c *Config) { c.DNS.Domain = "example.org" }},
 		{`"dns": {}`, func(*Config) {}},
 		{`"ipam": {}`, func(*Config) {}},
@@ -116,7 +118,7 @@ func TestParseKeys(t *testing.T) {
 // null is the same as absent, for every key at every level.
 func TestParseNull(t *testing.T) {
 	keys := append(notYet(), "bridge", "isGateway", "isDefaultGateway", "forceAddress", "mtu", "hairpinMode", "promiscMode",
-		"enabledad", "disableContainerInterface", "stateDir", "dns", "args", "runtimeConfig", "prevResult")
+		"enabledad", "disableContainerInterface", "stateDir", "logFile", "dns", "args", "runtimeConfig", "prevResult")
 	for _, key := range keys {
 		accepts(t, conf(`"`+key+`": null`), "", bare())
 	}

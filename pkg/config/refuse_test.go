@@ -46,6 +46,8 @@ func TestParseRefuses(t *testing.T) {
 		{`"statusOnFull": "ok"`, `statusOnFull: "ok" is no answer to a full pool`, `give "error" or "warn"`},
 		{`"stateDir": ["/run"]`, `stateDir: want a text, got ["/run"]`, textHelp},
 		{`"stateDir": "/run\u0000"`, `stateDir: "/run\x00" is not an absolute path`, pathHelp},
+		{`"logFile": 7`, `logFile: want a text, got 7`, textHelp},
+		{`"logFile": "log"`, `logFile: "log" is not an absolute path`, pathHelp},
 		{`"stateDir": "run/patchbay"`, `stateDir: "run/patchbay" is not an absolute path`, pathHelp},
 		{`"dns": "192.0.2.1"`, `dns: want an object, got "192.0.2.1"`, objHelp},
 		{`"dns": {"nameservers": "192.0.2.1"}`, `dns.nameservers: want a list of texts, got "192.0.2.1"`, textsHelp},

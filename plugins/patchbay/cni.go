@@ -65,10 +65,13 @@ func quiet(run func(context.Context, attach.Request) error) func(attach.Request,
 
 // runCNI answers one call of a runtime and returns the exit code.
 func runCNI(command string, in io.Reader, out io.Writer) (code int) {
+	var log *verbLog
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(os.Stderr, "patchbay: %v\n%s", p, debug.Stack())
-			code = fail(out, cniversion.Current(), types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "please report this with what is on stderr"))
+			e := types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "please report this with what is on stderr")
+			code = fail(out, cniversion.Current(), e)
+			log.write(e)
 		}
 	}()
 	v, known := verbs()[command]
@@ -82,10 +85,21 @@ func runCNI(command string, in io.Reader, out io.Writer) (code int) {
 	if command == "VERSION" {
 		return printVersion(out, stdin)
 	}
-	if e := runVerb(command, v, stdin, out); e != nil {
-		return fail(out, versionOf(stdin), e)
+	log = openLog(command, stdin)
+	e := call{command, v, stdin, log}.run(out)
+	if e != nil {
+		code = fail(out, versionOf(stdin), e)
 	}
-	return 0
+	log.write(e)
+	return code
+}
+
+// call is one call of a verb.
+type call struct {
+	command string
+	verb    verb
+	stdin   []byte
+	log     *verbLog // nil if it is off
 }
 
 // versionOf is the version of the specification that an answer has: the configuration's, if it is
@@ -98,17 +112,18 @@ func versionOf(stdin []byte) string {
 	return cniversion.Current()
 }
 
-func runVerb(command string, v verb, stdin []byte, out io.Writer) *types.Error {
-	req, e := request(v, stdin)
+func (c call) run(out io.Writer) *types.Error {
+	req, e := request(c.verb, c.stdin)
+	c.log.about(&req)
 	if e != nil {
 		return e
 	}
-	if command != "DEL" {
-		if e := allowed(command, v, stdin); e != nil {
+	if c.command != "DEL" {
+		if e := allowed(c.command, c.verb, c.stdin); e != nil {
 			return e
 		}
 	}
-	if err := v.run(req, out); err != nil {
+	if err := c.verb.run(req, out); err != nil {
 		return attach.CNIError(err)
 	}
 	return nil

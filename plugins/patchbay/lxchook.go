@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containernetworking/cni/pkg/types"
+
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
@@ -99,13 +101,15 @@ func (h *lxcHook) add() error {
 	ctx, stop := interrupt.Catch()
 	defer stop()
 	req := h.request(n.Sticky())
-	err = attach.Add(ctx, req, io.Discard)
-	if err != nil && attach.CNIError(err).Code == attach.CodeAliveElsewhere && h.isOver(n) {
-		if err = attach.Del(context.WithoutCancel(ctx), req); err == nil {
-			err = attach.Add(ctx, req, io.Discard)
-		}
+	add := func(req attach.Request) error { return attach.Add(ctx, req, io.Discard) }
+	e := logged("ADD", req, add)
+	if e == nil || e.Code != attach.CodeAliveElsewhere || !h.isOver(n) {
+		return inWords(e)
 	}
-	return inWords(err)
+	if e = logged("DEL", req, func(req attach.Request) error { return attach.Del(context.Background(), req) }); e == nil {
+		e = logged("ADD", req, add)
+	}
+	return inWords(e)
 }
 
 // isOver reports whether what this container has on a network is of a life that was killed, without
@@ -139,7 +143,8 @@ func (h *lxcHook) del() error {
 	}
 	var failed error
 	for _, text := range configs {
-		failed = errors.Join(failed, inWords(del(h.request(text), io.Discard)))
+		e := logged("DEL", h.request(text), func(req attach.Request) error { return del(req, io.Discard) })
+		failed = errors.Join(failed, inWords(e))
 	}
 	return failed
 }
@@ -158,10 +163,9 @@ func (h *lxcHook) forget() error {
 }
 
 // inWords is an error of a verb for a person: what is wrong, and what helps.
-func inWords(err error) error {
-	if err == nil {
+func inWords(e *types.Error) error {
+	if e == nil {
 		return nil
 	}
-	told := attach.CNIError(err)
-	return fmt.Errorf("%s; %s", told.Msg, told.Details)
+	return fmt.Errorf("%s; %s", e.Msg, e.Details)
 }
