@@ -172,6 +172,12 @@ unpack_containerd() { unpack containerd containerd runc libseccomp2 busybox-stat
 # unpack_lxc unpacks LXC, and the busybox that its template makes containers of.
 unpack_lxc() { unpack lxc lxc liblxc1 liblxc-common libseccomp2 libapparmor1 busybox-static || true; }
 
+# unpack_sandboxes unpacks programs that run others in a namespace of ours.
+unpack_sandboxes() {
+	unpack bubblewrap bubblewrap || true
+	unpack nspawn systemd-container libsystemd-shared libseccomp2 || true
+}
+
 # build_containerd2 builds the containerd of scripts/containerd/go.mod, for which Debian has no package; once, until go.mod or Go
 # changes. File systems that need C libraries are left out.
 build_containerd2() {

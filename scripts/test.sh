@@ -19,6 +19,7 @@ prepare() {
 	unpack_program dnsmasq dnsmasq-base
 	unpack_containerd
 	unpack_lxc
+	unpack_sandboxes
 	build_containerd2
 	build_test claims
 	build_tool gotestsum
