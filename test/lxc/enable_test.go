@@ -56,7 +56,7 @@ func TestEnableRefuses(t *testing.T) {
 	s := host(t)
 	c := s.container("web")
 	before := c.read(c.config())
-	contains(t, s.refused("lxc", "enable", "web"), "no such network", "there is none of patchbay in /etc/cni/net.d")
+	contains(t, s.refused("lxc", "enable", "web", "--network", "lan"), "no such network", "there is none of patchbay in /etc/cni/net.d")
 	s.network("bridge", nat())
 	for want, args := range map[string][]string{
 		`no such LXC container as "wep" in /var/lib/lxc: did you mean "web"?`: {"enable", "wep"},

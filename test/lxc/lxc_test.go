@@ -140,14 +140,30 @@ func TestStartFailsInWords(t *testing.T) {
 	t.Parallel()
 	s := host(t)
 	c := s.container("c")
-	c.configure("lxc.net.0.type = empty", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook")
-	contains(t, c.startFails(), "no such network", confDir)
+	c.configure("lxc.net.0.type = empty", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook --network lam")
+	contains(t, c.startFails(), `no such network as "lam"`, confDir)
 	s.network("bridge", nat())
 	s.network("lan", lan())
+	contains(t, c.startFails(), `no such network as "lam"`, "there are bridge, lan in")
+	c.configure("lxc.hook.start-host =", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook")
 	contains(t, c.startFails(), "there are bridge, lan in", "say which")
-	c.configure("lxc.hook.start-host =", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook --network lam")
-	contains(t, c.startFails(), `no such network as "lam"`)
 	s.h.Oracle(nettest.CleanHost)
+	s.h.NoLeaks(t)
+}
+
+// TestWithoutAnyNetwork: where none is configured, the one that needs no file serves LXC too.
+func TestWithoutAnyNetwork(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	c := s.container("c")
+	c.enable()
+	c.start()
+	before := c.port()
+	equal(t, "records", len(s.glob("/run/patchbay/patchbay/lxc-c-*")), 1)
+	c.stop()
+	c.start()
+	equal(t, "address", c.port().Address, before.Address)
+	c.destroy()
 	s.h.NoLeaks(t)
 }
 
