@@ -52,7 +52,7 @@ func (a *adding) publish(ctx context.Context) error {
 		warn("%v; patchbay reload must be told of it with -state-dir", err)
 	}
 	entry := entryOf(a.record)
-	err := a.rules.Publish(entry)
+	err := a.publishHeld(ctx, entry)
 	if errors.Is(err, nft.ErrNotBuilt) {
 		err = a.build(ctx, entry)
 	}
@@ -61,6 +61,17 @@ func (a *adding) publish(ctx context.Context) error {
 		err = a.rules.Replace(entry, taken.Owner)
 	}
 	return err
+}
+
+// publishHeld keeps builders away meanwhile: one who has listed the living before this record was
+// there, and replaces the table behind what is published now, would lose it until its second look.
+func (a *adding) publishHeld(ctx context.Context, entry nft.Entry) error {
+	unlock, err := holdRules(ctx, a.cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return a.rules.Publish(entry)
 }
 
 func (a *adding) build(ctx context.Context, entry nft.Entry) error {

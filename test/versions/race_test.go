@@ -75,8 +75,8 @@ func (s *scene) intrude(call nettest.Call, n int, enter func()) nettest.Answer {
 	return answer
 }
 
-// TestOldPublishesWhileNewRebuilds: wherever the old one's ADD comes into the new one's building, it is refused and leaves nothing,
-// or it has its rules in the new table.
+// TestOldPublishesWhileNewRebuilds: wherever the old one's ADD comes into the new one's building, it waits, and then is refused and
+// leaves nothing, or it has its rules in the new table.
 func TestOldPublishesWhileNewRebuilds(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, masq)
@@ -113,8 +113,8 @@ func TestOldPublishesWhileNewRebuilds(t *testing.T) {
 			t.Fatalf("stopped at request %d of %d", n, pauses)
 		}
 	}
-	if passed == 0 || refused == 0 {
-		t.Errorf("%d ADDs of the old one passed, %d were refused: want some of each", passed, refused)
+	if refused == 0 {
+		t.Errorf("%d ADDs of the old one passed, none was refused: they did not come into the building", passed)
 	}
 	t.Logf("%d points: %d passed, %d refused", pauses, passed, refused)
 	s.del(s.next, a)
