@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
 // boxLine is a line inside a box; with an attachment, the line its cable comes to.
@@ -100,7 +101,26 @@ func (g *group) endLines(a *Attachment, width int) []boxLine {
 	for _, r := range a.Routes {
 		lines = append(lines, wrapped(text(routeText(r), plain), width)...)
 	}
+	if hidden := masqueraded(a.Record); hidden != "" {
+		lines = append(lines, wrapped(text(hidden, plain), width)...)
+	}
 	return lines
+}
+
+// masqueraded says who is seen outside, of which families if that is not all that there is; "" where
+// it is the container itself.
+func masqueraded(r *store.Record) string {
+	if r == nil || r.Masquerade == nil {
+		return ""
+	}
+	if len(r.Masquerade.Addresses) == len(r.Addresses) {
+		return "outside sees the host"
+	}
+	family := "IPv6"
+	if r.Masquerade.Addresses[0].Addr().Is4() {
+		family = "IPv4"
+	}
+	return "outside sees the host (" + family + ")"
 }
 
 func wrapped(l row, width int) []boxLine {
@@ -142,17 +162,12 @@ func interfaceLines(l *link.SurveyLink, width int, t tone) []boxLine {
 	return lines
 }
 
-// networks are the names of the networks whose cables come to a group, and which of them leave the
-// host with its address.
+// networks are the names of the networks whose cables come to a group.
 func (g *group) networks() row {
 	var names []string
 	for _, a := range g.ends {
-		name := a.Network
-		if a.Record != nil && a.Record.Masquerade != nil {
-			name += " (nat)"
-		}
-		if name != "" && (len(names) == 0 || names[len(names)-1] != name) {
-			names = append(names, name)
+		if a.Network != "" && (len(names) == 0 || names[len(names)-1] != a.Network) {
+			names = append(names, a.Network)
 		}
 	}
 	if len(names) == 0 {

@@ -81,11 +81,23 @@ func recordName(r *store.Record) string {
 	if r.Pod != nil {
 		return r.Pod.Namespace + "/" + r.Pod.Name
 	}
+	if r.Owner == store.OwnerLXC {
+		return lxcName(r.ContainerID)
+	}
 	if rest, ok := strings.CutPrefix(r.Netns, "/proc/"); ok {
 		pid, _, _ := strings.Cut(rest, "/")
 		return "process " + pid
 	}
 	return filepath.Base(r.Netns)
+}
+
+// lxcName is what LXC calls the container of an ID "lxc-NAME-HASH".
+func lxcName(id string) string {
+	name := strings.TrimPrefix(id, "lxc-")
+	if i := strings.LastIndex(name, "-"); i > 0 {
+		name = name[:i]
+	}
+	return "lxc " + name
 }
 
 // inode tells namespaces that are all pinned at this moment apart; unlike the cookie it needs
