@@ -48,8 +48,9 @@ func verbs() map[string]verb {
 
 // add ends by a signal between two steps, and what it did is undone.
 func add(req attach.Request, out io.Writer) error {
-	ctx, stop := interrupt.Catch()
-	defer stop()
+	// To the end of the process: a signal that is late would kill it with the result already printed,
+	// and the runtime would take an ADD that succeeded for one that failed.
+	ctx, _ := interrupt.Catch()
 	return attach.Add(ctx, req, out)
 }
 

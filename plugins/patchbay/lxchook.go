@@ -98,8 +98,7 @@ func (h *lxcHook) add() error {
 	if len(n.Others) > 0 {
 		fmt.Fprintf(h.out, "patchbay: plugins %v of network %s are not called for LXC\n", n.Others, n.Name)
 	}
-	ctx, stop := interrupt.Catch()
-	defer stop()
+	ctx, _ := interrupt.Catch() // to the end of the process, see add
 	req := h.request(n.Sticky())
 	add := func(req attach.Request) error { return attach.Add(ctx, req, io.Discard) }
 	e := logged("ADD", req, add)
