@@ -128,11 +128,30 @@ func living(host *link.Host, all []store.Entry) []*store.Record {
 	j := newJudge(host)
 	var living []*store.Record
 	for _, e := range all {
-		if e.Record != nil && e.Record.HostLink != "" && !j.unseen(e.Record) && !j.dead(e.Record) {
-			living = append(living, e.Record)
+		if r := j.living(e); r != nil {
+			living = append(living, r)
 		}
 	}
 	return living
+}
+
+// living is the record of an entry if its attachment lives, nil if not. The link that was looked for
+// may be that of a next life, which has the same name and alias: so the record must still be that
+// of the same life when the link has been seen.
+func (j judge) living(e store.Entry) *store.Record {
+	for {
+		if e.Record == nil || e.Record.HostLink == "" || j.unseen(e.Record) || j.dead(e.Record) {
+			return nil
+		}
+		now, there := e.Now()
+		if !there {
+			return nil
+		}
+		if now.Record != nil && now.Record.Created.Equal(e.Record.Created) {
+			return now.Record
+		}
+		e = now
+	}
 }
 
 // entries are what belongs into a table that is going to be built anew. Not even the elements of a

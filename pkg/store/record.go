@@ -207,16 +207,24 @@ func list(stateDir, network string, pass func(Key) bool) ([]Entry, error) {
 		if errors.Is(lookAtDirs(stateDir, filepath.Dir(path)), ErrIrregular) {
 			continue // whatever is there, no verb takes it for a record
 		}
-		data, err := readOurs(path)
-		if errors.Is(err, os.ErrNotExist) {
-			continue // ended meanwhile
+		if now, there := e.Now(); there {
+			entries = append(entries, now)
 		}
-		if e.Err = err; err == nil {
-			e.Record, e.Err = decodeRecordOf(e.Key, data)
-		}
-		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// Now reads an entry's file again, without a lock; false if it is not there any more.
+func (e Entry) Now() (Entry, bool) {
+	now := Entry{Path: e.Path, Key: e.Key}
+	data, err := readOurs(e.Path)
+	if errors.Is(err, os.ErrNotExist) {
+		return now, false // ended meanwhile
+	}
+	if now.Err = err; err == nil {
+		now.Record, now.Err = decodeRecordOf(e.Key, data)
+	}
+	return now, true
 }
 
 // keyOf reads the key from a record's path. Neither network names nor container IDs can hold
