@@ -235,7 +235,7 @@ func notReadyWithout(err error) error {
 
 // ipamCause is that of a plugin which has no error of its own.
 func ipamCause(e *delegate.Error) cause {
-	code, fix := uint(CodeIPAM), "what it reserved was given back; see its own log"
+	code, fix := uint(CodeIPAM), "see its own log; a DEL frees what it may have reserved"
 	switch {
 	case errors.Is(e, delegate.ErrName):
 		code, fix = types.ErrInvalidNetworkConfig, "give the file name of a plugin, without a path"

@@ -35,7 +35,9 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 		}
 		done = append(done, did...)
 	}
-	did, failed := reloadRules(ctx, host, stateDir)
+	did, failed := reforward(host, living(host, all))
+	done, err = append(done, did...), errors.Join(err, failed)
+	did, failed = reloadRules(ctx, host, stateDir)
 	return append(done, did...), errors.Join(err, failed)
 }
 
@@ -66,6 +68,22 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]strin
 		return nil, err
 	}
 	return []string{fmt.Sprintf("table inet patchbay of nftables built anew: it masquerades %d", len(wanted))}, nil
+}
+
+// reforward makes the host a router again for the families of those who use it as their gateway.
+func reforward(host *link.Host, living []*store.Record) (done []string, err error) {
+	for _, is4 := range []bool{true, false} {
+		needed := slices.ContainsFunc(living, func(r *store.Record) bool { return r.Gateway && firstGateway(r.Addresses, is4).IsValid() })
+		if !needed || host.Forwarding(is4) {
+			continue
+		}
+		if failed := host.EnableForwarding(is4); failed != nil {
+			err = errors.Join(err, failed)
+			continue
+		}
+		done = append(done, "the host forwards "+map[bool]string{true: "IPv4", false: "IPv6"}[is4]+" again")
+	}
+	return done, err
 }
 
 // replug plugs a host link into the bridge of its record.

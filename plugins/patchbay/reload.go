@@ -19,8 +19,8 @@ func reloadCommand() command {
 		long: `Makes this host what the records say: the table "inet patchbay" of nftables is built anew
 with what every living container has in it, whatever version of patchbay built the one that
 is there, and a cable that is in no bridge any more is plugged into its own again, which is
-made if it is missing, with the gateway addresses that its containers use. No container is
-touched, and nothing of anybody else: neither a cable that is plugged into another bridge,
+made if it is missing, with the gateway addresses that its containers use. Forwarding that they
+need is switched on again. No container is touched, and nothing of anybody else: neither a cable that is plugged into another bridge,
 nor a table of that name that patchbay did not make, which is an error. It prints what it
 did; where all is well that is one line about the table, or nothing where nothing was ever
 masqueraded. It goes on past errors, and ends with status 1 if there was one.

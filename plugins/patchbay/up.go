@@ -189,10 +189,13 @@ func (c *common) take(name string) (ours []cli.Attachment, made bool, err error)
 		return nil, false, readable(err)
 	}
 	t := cli.Named(name)
-	ours, _ = cli.Of(all, t, "")
+	ours, others := cli.Of(all, t, "")
 	if len(ours) == 0 && t.Path == "" {
 		_, err := cli.Targets{Proc: "/proc", Known: cli.Names(all)}.Find("netns:" + name)
 		return nil, false, err
+	}
+	if len(ours) == 0 && len(others) > 0 {
+		return nil, false, fmt.Errorf("%s was attached to network %s by %s: let that take it away", name, others[0].Network, owner(&others[0]))
 	}
 	if len(ours) == 0 {
 		return nil, false, fmt.Errorf("patchbay up did not make the namespace %s, and nothing is attached to it: ip netns del %s removes it", name, name)

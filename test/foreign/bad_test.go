@@ -29,10 +29,10 @@ func TestBadAnswers(t *testing.T) {
 		code           uint
 		msg, details   string
 	}{
-		{"killed in the middle", answers("kill -9 $$"), codeIPAM, "was ended by signal 9 (killed)", "given back"},
+		{"killed in the middle", answers("kill -9 $$"), codeIPAM, "was ended by signal 9 (killed)", "a DEL frees what it may have reserved"},
 		{"garbage", answers("echo this is no JSON; echo why it is so >&2"), codeIPAM, "printed no answer of CNI but this is no JSON", "on stderr it said: why it is so"},
-		{"a list", answers("echo []"), codeIPAM, "printed no answer of CNI but []", "given back"},
-		{"nothing", answers("true"), codeIPAM, "printed nothing", "given back"},
+		{"a list", answers("echo []"), codeIPAM, "printed no answer of CNI but []", "a DEL frees what it may have reserved"},
+		{"nothing", answers("true"), codeIPAM, "printed nothing", "a DEL frees what it may have reserved"},
 		{"nothing, and fails", answers("echo out of order >&2; exit 3"), codeIPAM, "printed nothing and ended with exit status 3", "out of order"},
 		{"garbage, and fails", answers("echo oops; exit 3"), codeIPAM, "printed no answer of CNI and ended with exit status 3: oops", ""},
 		{"5 MB", answers("head -c 5000000 /dev/zero | tr '\\0' x"), codeIPAM, "printed no answer of CNI but more than 4194304 bytes", ""},

@@ -122,6 +122,26 @@ func TestReloadPlugsIn(t *testing.T) {
 	del(t, h, c, config)
 }
 
+// Somebody has made the host no router any more: CHECK says so, and reload makes it one again.
+func TestReloadForwards(t *testing.T) {
+	h := nettest.Host(t)
+	lan := h.LAN(t)
+	config := network("nat", "cni0", masq, subnet4, subnet6)
+	c := h.Container("web")
+	result := h.CNI(t, call("ADD", c, config)).OK(t).Stdout
+	h.SetSysctl("net/ipv4/ip_forward", "0")
+	h.SetSysctl("net/ipv6/conf/all/forwarding", "0")
+	silent(t, c)
+	if e := check(t, h, c, config, result).Error(t); e.Code != 106 || !strings.Contains(e.Msg, "does not forward IPv4") || !strings.Contains(e.Details, "patchbay reload") {
+		t.Errorf("CHECK says %+v", e)
+	}
+	if said := reload(t, h); !strings.Contains(said, "the host forwards IPv4 again\nthe host forwards IPv6 again\n") {
+		t.Errorf("reload says %q", said)
+	}
+	hidden(t, c, lan)
+	del(t, h, c, config)
+}
+
 // On a host that never masqueraded reload does nothing, and says nothing.
 func TestReloadOfNothing(t *testing.T) {
 	h := nettest.Host(t)

@@ -70,7 +70,8 @@ func installed(t *testing.T) *nettest.Node {
 	h.Run(t, "install", "-D", "-m", "0644", root+"/conf/bridge.conflist", "/etc/cni/net.d/10-bridge.conflist")
 	h.Run(t, "ln", "-sf", "/opt/cni/bin/patchbay", "/usr/local/bin/patchbay")
 	h.Run(t, "install", "-m", "0755", cnitool, "/usr/local/bin/cnitool")
-	h.Run(t, "sh", "-c", `printf '#!/bin/sh\nexec "$@"\n' >/usr/local/bin/sudo; chmod 0755 /usr/local/bin/sudo`)
+	// As sudo does by default, it keeps nothing of the environment but the locale.
+	h.Run(t, "sh", "-c", `printf '#!/bin/sh\nexec env -i PATH="$PATH" HOME=/root LANG="$LANG" LC_ALL="$LC_ALL" "$@"\n' >/usr/local/bin/sudo; chmod 0755 /usr/local/bin/sudo`)
 	return h
 }
 
