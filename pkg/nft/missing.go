@@ -12,8 +12,29 @@ import (
 )
 
 // Missing says what an entry has lost, one sentence each; nothing if all is as Publish left it. It
-// changes nothing.
+// changes nothing. What was missing only because somebody was building the table anew, between one
+// look and the next, it looks for again.
 func (r *Ruleset) Missing(e Entry) ([]string, error) {
+	const looks = 10
+	for look := 1; ; look++ {
+		before, err := r.generation()
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+			return []string{ErrUnsupported.Error()}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		lost, err := r.missing(e)
+		if len(lost) == 0 && err == nil || look == looks {
+			return lost, err
+		}
+		if after, failed := r.generation(); failed != nil || after == before {
+			return lost, err
+		}
+	}
+}
+
+func (r *Ruleset) missing(e Entry) ([]string, error) {
 	built, err := r.built()
 	if errors.Is(err, ErrForeign) || errors.Is(err, ErrUnsupported) {
 		return []string{err.Error()}, nil

@@ -35,7 +35,7 @@ func needs() []need {
 		{verb: "ADD", masq: true, words: map[string]string{netAdmin: "ask for the generation of nftables: ", sysAdmin: enter}},
 		{verb: "ADD", six: true, words: map[string]string{netAdmin: "create veth ", sysAdmin: enter, netRaw: "announce IPv6 addresses of eth0: open raw socket: operation not permitted"}},
 		{verb: "CHECK", six: true, words: map[string]string{sysAdmin: enter}},
-		{verb: "CHECK", masq: true, words: map[string]string{netAdmin: "look for table patchbay of nftables: ", sysAdmin: enter}},
+		{verb: "CHECK", masq: true, words: map[string]string{netAdmin: "ask for the generation of nftables: ", sysAdmin: enter}},
 		{verb: "DEL", six: true, masq: true, words: map[string]string{netAdmin: "delete veth "}},
 		{verb: "GC", six: true, masq: true, words: map[string]string{netAdmin: "collect net/web/eth0: delete veth "}},
 	}
