@@ -190,7 +190,7 @@ func (c *checking) forwarding() error {
 	}
 	for _, gateway := range gatewaysOf(c.ours()) {
 		if !c.host.Forwarding(gateway.Addr().Is4()) {
-			c.reloadable = true
+			c.reloadable = c.reloadable || c.record != nil && c.record.Gateway // what reload goes by
 			c.differ("the host does not forward %s any more", family(gateway.Addr()))
 		}
 	}
