@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // answers puts commands into the ADD of a fake.
@@ -53,11 +54,11 @@ func TestBadAnswers(t *testing.T) {
 			t.Parallel()
 			s := scripted(t, tc.commands)
 			e := s.fails("ADD", tc.code, tc.msg)
-			contains(t, e.Msg+e.Details, tc.details)
+			expect.Contains(t, e.Msg+e.Details, tc.details)
 			if tc.code != 999 {
-				contains(t, e.Msg, "IPAM plugin fake ("+s.bin+"/fake)")
+				expect.Contains(t, e.Msg, "IPAM plugin fake ("+s.bin+"/fake)")
 			}
-			equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
+			expect.Equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
 			s.nothingLeft()
 			s.ok("DEL")
 		})
@@ -78,10 +79,10 @@ func TestResultsOfAnotherVersion(t *testing.T) {
 			s := scripted(t, prints(result))
 			answer := s.run("ADD")
 			r := answer.Result(t)
-			contains(t, string(answer.Stdout), `"cniVersion": "1.1.0"`)
-			equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
-			equal(t, "interfaces", []int{len(r.Interfaces), *r.IPs[0].Interface}, []int{3, 2})
-			contains(t, s.c.Run(t, "ip", "route"), "10.9.0.0/16 via 10.1.0.1 dev eth0")
+			expect.Contains(t, string(answer.Stdout), `"cniVersion": "1.1.0"`)
+			expect.Equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
+			expect.Equal(t, "interfaces", []int{len(r.Interfaces), *r.IPs[0].Interface}, []int{3, 2})
+			expect.Contains(t, s.c.Run(t, "ip", "route"), "10.9.0.0/16 via 10.1.0.1 dev eth0")
 			s.ok("DEL")
 			s.nothingLeft()
 		})
@@ -117,7 +118,7 @@ func TestProgramsThatCannotRun(t *testing.T) {
 			}
 			s.fails("ADD", tc.code, tc.msg)
 			s.nothingLeft()
-			contains(t, string(s.run("DEL").OK(t).Stderr), "nothing is known to be reserved")
+			expect.Contains(t, string(s.run("DEL").OK(t).Stderr), "nothing is known to be reserved")
 		})
 	}
 }
@@ -178,15 +179,15 @@ func TestSignalEndsAHangingPlugin(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			s, running, pid := hanging(t)
-			contains(t, s.record(), `"ipamType": "fake"`, `"ipam": "pending"`)
+			expect.Contains(t, s.record(), `"ipamType": "fake"`, `"ipam": "pending"`)
 			if err := running.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
 			e := running.Wait(t).Error(t)
-			equal(t, "code", e.Code, 11)
-			contains(t, e.Msg, "interrupted by a signal", "IPAM plugin fake ("+s.bin+"/fake) was stopped")
+			expect.Equal(t, "code", e.Code, 11)
+			expect.Contains(t, e.Msg, "interrupted by a signal", "IPAM plugin fake ("+s.bin+"/fake) was stopped")
 			ends(t, pid)
-			equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
+			expect.Equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
 			s.nothingLeft()
 		})
 	}
@@ -212,7 +213,7 @@ func TestKilledAddTakesThePluginWithIt(t *testing.T) {
 			}
 			running.Wait(t)
 			ends(t, pid)
-			contains(t, s.record(), `"ipam": "pending"`)
+			expect.Contains(t, s.record(), `"ipam": "pending"`)
 			clean(s)
 			s.nothingLeft()
 		})
@@ -237,8 +238,8 @@ func TestProgramLeftBehind(t *testing.T) {
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Errorf("what was left behind does not run any more, this test shows nothing: %v", err)
 	}
-	equal(t, "addresses", ips(answer.Result(t)), []string{"10.1.0.2/24"})
-	contains(t, string(answer.Stderr), "left one behind")
+	expect.Equal(t, "addresses", ips(answer.Result(t)), []string{"10.1.0.2/24"})
+	expect.Contains(t, string(answer.Stderr), "left one behind")
 	s.ok("DEL")
 	s.nothingLeft()
 }
@@ -249,5 +250,5 @@ func TestContainerInterfaceThatStaysDown(t *testing.T) {
 	s := scripted(t, gives)
 	s.conf["disableContainerInterface"] = true
 	s.fails("ADD", 7, "disableContainerInterface: cannot be true together with ipam")
-	equal(t, "calls", s.calls(), nil)
+	expect.Equal(t, "calls", s.calls(), nil)
 }

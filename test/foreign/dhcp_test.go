@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const socket = "/run/dhcp.sock"
@@ -39,8 +40,8 @@ func TestDHCP(t *testing.T) {
 		if addr = addr.Unmap(); addr.Less(netip.MustParseAddr("192.0.2.100")) || netip.MustParseAddr("192.0.2.150").Less(addr) {
 			t.Errorf("%s has the address %v, which dnsmasq does not give", s.c.Name(), addr)
 		}
-		equal(t, "in the container", addressesOf(s.c.Netns), []string{addr.String() + "/24"})
-		contains(t, s.c.Run(t, "ip", "route"), "default via 192.0.2.1 dev eth0")
+		expect.Equal(t, "in the container", addressesOf(s.c.Netns), []string{addr.String() + "/24"})
+		expect.Contains(t, s.c.Run(t, "ip", "route"), "default via 192.0.2.1 dev eth0")
 		ping(t, s.c.Netns, nettest.LANOutside4)
 		ping(t, lan.Outside, addr.String())
 		s.ok("CHECK")
@@ -53,7 +54,7 @@ func TestDHCP(t *testing.T) {
 		s.ok("DEL")
 		s.ok("DEL")
 	}
-	equal(t, "ip_forward", h.Sysctl("net/ipv4/ip_forward"), forward)
+	expect.Equal(t, "ip_forward", h.Sysctl("net/ipv4/ip_forward"), forward)
 	a.nothingLeft()
 }
 
@@ -75,7 +76,7 @@ func TestDHCPWithoutServer(t *testing.T) {
 	h.Bridge("br0")
 	h.DHCPDaemon(t, socket, "-timeout 100ms -resendmax 100ms -resendtimeout 300ms")
 	s := leased(t, h, "a")
-	contains(t, s.run("ADD").Error(t).Msg, "IPAM plugin dhcp ("+filepath.Join(s.bin, "dhcp")+"): ", "no more tries")
+	expect.Contains(t, s.run("ADD").Error(t).Msg, "IPAM plugin dhcp ("+filepath.Join(s.bin, "dhcp")+"): ", "no more tries")
 	s.nothingLeft()
 	s.ok("DEL")
 }
@@ -86,6 +87,6 @@ func TestDHCPWithoutDaemon(t *testing.T) {
 	h := nettest.Host(t)
 	h.Bridge("br0")
 	s := leased(t, h, "a")
-	contains(t, s.run("ADD").Error(t).Msg, "IPAM plugin dhcp (", "error dialing DHCP daemon", socket)
+	expect.Contains(t, s.run("ADD").Error(t).Msg, "IPAM plugin dhcp (", "error dialing DHCP daemon", socket)
 	s.nothingLeft()
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const (
@@ -43,14 +44,14 @@ func TestVerbsAreForwarded(t *testing.T) {
 		} else {
 			s.ok(verb)
 		}
-		equal(t, "calls of "+verb, s.calls(), []string{verb})
+		expect.Equal(t, "calls of "+verb, s.calls(), []string{verb})
 		read := func(name string) string {
 			text, _ := os.ReadFile(filepath.Join(s.bin, name+"."+verb))
 			return string(text)
 		}
-		equal(t, "open files of "+verb, read("fd"), open)
-		equal(t, "input of "+verb, read("in"), string(want))
-		contains(t, read("env"), "CNI_COMMAND="+verb, "CNI_PATH="+s.bin, "OTHER=kept")
+		expect.Equal(t, "open files of "+verb, read("fd"), open)
+		expect.Equal(t, "input of "+verb, read("in"), string(want))
+		expect.Contains(t, read("env"), "CNI_COMMAND="+verb, "CNI_PATH="+s.bin, "OTHER=kept")
 	}
 	s.nothingLeft()
 }
@@ -76,9 +77,9 @@ func TestDeadAttachmentIsAskedAnew(t *testing.T) {
 	s.h.Run(t, "ip", "link", "del", s.add().Interfaces[1].Name)
 	s.calls()
 	s.add()
-	equal(t, "calls", s.calls(), []string{"DEL", "ADD"})
+	expect.Equal(t, "calls", s.calls(), []string{"DEL", "ADD"})
 	s.fails("ADD", 100)
-	equal(t, "calls", s.calls(), nil)
+	expect.Equal(t, "calls", s.calls(), nil)
 	s.ok("CHECK")
 	s.ok("DEL")
 	s.nothingLeft()
@@ -91,14 +92,14 @@ func TestDelWithoutThePlugin(t *testing.T) {
 	s.add()
 	s.link("fake", "/nowhere")
 	e := s.fails("DEL", codeIPAM, "the addresses of this attachment are not freed", "IPAM plugin fake", "is in no directory of CNI_PATH")
-	contains(t, e.Details, "install the IPAM plugin again")
-	contains(t, s.record(), `"ipam": "done"`)
+	expect.Contains(t, e.Details, "install the IPAM plugin again")
+	expect.Contains(t, s.record(), `"ipam": "done"`)
 	s.script(gives)
 	s.ok("DEL")
-	equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
+	expect.Equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
 	s.nothingLeft()
 	s.link("fake", "/nowhere")
-	contains(t, string(s.run("DEL").OK(t).Stderr), "IPAM plugin fake is in no directory of CNI_PATH", "nothing is known to be reserved")
+	expect.Contains(t, string(s.run("DEL").OK(t).Stderr), "IPAM plugin fake is in no directory of CNI_PATH", "nothing is known to be reserved")
 }
 
 // TestDelThatFailsKeepsTheRecord, and a later one succeeds; also with a configuration that is cut off in the middle.
@@ -106,13 +107,13 @@ func TestDelThatFailsKeepsTheRecord(t *testing.T) {
 	t.Parallel()
 	s := scripted(t, `[ "$CNI_COMMAND" != DEL ] || { echo '`+refuses+`'; exit 1; }`+"\n"+gives)
 	s.add()
-	contains(t, s.fails("DEL", 11, "fake", "the server is asleep").Details, "wake it")
-	contains(t, s.record(), `"10.1.0.2/24"`)
+	expect.Contains(t, s.fails("DEL", 11, "fake", "the server is asleep").Details, "wake it")
+	expect.Contains(t, s.record(), `"10.1.0.2/24"`)
 	s.script(gives)
 	call := s.call("DEL")
 	call.Config = []byte(`{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "ipam": {"type": "fake"}, "prevRes`)
 	s.h.CNI(t, call).OK(t)
-	equal(t, "calls", s.calls(), []string{"ADD", "DEL", "DEL"})
+	expect.Equal(t, "calls", s.calls(), []string{"ADD", "DEL", "DEL"})
 	s.nothingLeft()
 }
 
@@ -122,9 +123,9 @@ func TestDelAsksTheRecordedPlugin(t *testing.T) {
 	s := scripted(t, gives)
 	s.add()
 	s.conf = network(hostLocal())
-	contains(t, s.fails("CHECK", 106).Msg, `the addresses are of IPAM "fake", the configuration has "host-local" now`)
+	expect.Contains(t, s.fails("CHECK", 106).Msg, `the addresses are of IPAM "fake", the configuration has "host-local" now`)
 	s.ok("DEL")
-	equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
+	expect.Equal(t, "calls", s.calls(), []string{"ADD", "DEL"})
 	s.nothingLeft()
 }
 
@@ -137,7 +138,7 @@ func TestErrorsAreForwarded(t *testing.T) {
 			s := scripted(t, `[ "$CNI_COMMAND" != `+verb+` ] || { echo '`+refuses+`'; exit 1; }`+"\n"+gives)
 			s.add()
 			s.conf["cni.dev/valid-attachments"] = nil
-			contains(t, s.fails(verb, 11, "IPAM plugin fake ("+s.bin+"/fake): the server is asleep").Details, "wake it")
+			expect.Contains(t, s.fails(verb, 11, "IPAM plugin fake ("+s.bin+"/fake): the server is asleep").Details, "wake it")
 			s.ok("DEL")
 			s.nothingLeft()
 		})
@@ -160,11 +161,11 @@ func TestGCOfAnotherIPAM(t *testing.T) {
 	lost := on(t, h, h.Container("lost"), network(hostLocal()))
 	keep.add()
 	lost.add()
-	equal(t, "addresses", len(keep.glob(sharedDir+"/10.1.0.*")), 2)
+	expect.Equal(t, "addresses", len(keep.glob(sharedDir+"/10.1.0.*")), 2)
 	keep.conf["cni.dev/valid-attachments"] = []conf{{"containerID": keep.c.ID(), "ifname": "eth0"}}
 	keep.ok("GC")
-	equal(t, "addresses", len(keep.glob(sharedDir+"/10.1.0.*")), 1)
-	equal(t, "records", len(keep.records()), 1)
+	expect.Equal(t, "addresses", len(keep.glob(sharedDir+"/10.1.0.*")), 1)
+	expect.Equal(t, "records", len(keep.records()), 1)
 	keep.ok("CHECK")
 	keep.ok("DEL")
 	keep.nothingLeft()
@@ -175,5 +176,5 @@ func TestGCWithoutListIsNotForwarded(t *testing.T) {
 	t.Parallel()
 	s := scripted(t, gives)
 	s.ok("GC")
-	equal(t, "calls", s.calls(), nil)
+	expect.Equal(t, "calls", s.calls(), nil)
 }

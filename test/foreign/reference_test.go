@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const sharedDir = "/var/lib/cni/networks/net"
@@ -25,22 +26,22 @@ func TestHostLocal(t *testing.T) {
 	s := on(t, h, h.Container("c"), network(hostLocal(), conf{"isDefaultGateway": true}))
 	s.ok("STATUS")
 	r := s.add()
-	equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
-	equal(t, "in the container", addressesOf(s.c.Netns), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Equal(t, "in the container", addressesOf(s.c.Netns), []string{"10.1.0.2/24", "fd00:1::2/64"})
 	for _, ip := range r.IPs {
 		if ip.Interface == nil || *ip.Interface != 2 || len(r.Interfaces) != 3 || r.Interfaces[2].Sandbox != s.c.Path() {
 			t.Errorf("%v is not the container's, of %v", ip, r.Interfaces)
 		}
 	}
-	equal(t, "routes", len(r.Routes), 2)
+	expect.Equal(t, "routes", len(r.Routes), 2)
 	ping(t, s.c.Netns, "10.1.0.1")
 	ping(t, s.c.Netns, "fd00:1::1")
-	contains(t, s.record(), `"ipamType": "host-local"`, `"ipam": "done"`, `"10.1.0.2/24"`)
-	equal(t, "address files", len(s.glob(sharedDir+"/*:*"))+len(s.glob(sharedDir+"/10.*")), 2)
+	expect.Contains(t, s.record(), `"ipamType": "host-local"`, `"ipam": "done"`, `"10.1.0.2/24"`)
+	expect.Equal(t, "address files", len(s.glob(sharedDir+"/*:*"))+len(s.glob(sharedDir+"/10.*")), 2)
 	s.ok("CHECK")
 	s.ok("DEL")
 	s.ok("DEL")
-	equal(t, "address files", len(s.glob(sharedDir+"/*:*"))+len(s.glob(sharedDir+"/10.*")), 0)
+	expect.Equal(t, "address files", len(s.glob(sharedDir+"/*:*"))+len(s.glob(sharedDir+"/10.*")), 0)
 	s.nothingLeft()
 }
 
@@ -52,7 +53,7 @@ func TestEveryVersion(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
 			s := on(t, h, h.Container("c"), network(hostLocal(), conf{"cniVersion": version, "isGateway": true}))
-			equal(t, "addresses", ips(s.add()), []string{"10.1.0.2/24", "fd00:1::2/64"})
+			expect.Equal(t, "addresses", ips(s.add()), []string{"10.1.0.2/24", "fd00:1::2/64"})
 			s.ok("DEL")
 			s.nothingLeft()
 		})
@@ -68,14 +69,14 @@ func TestStatic(t *testing.T) {
 	ipam["dns"] = conf{"nameservers": []string{"192.0.2.53"}}
 	s := on(t, h, h.Container("c"), network(ipam))
 	r := s.add()
-	equal(t, "addresses", ips(r), []string{"10.1.0.9/24", "10.1.1.9/24"})
-	equal(t, "nameservers", r.DNS.Nameservers, []string{"192.0.2.53"})
+	expect.Equal(t, "addresses", ips(r), []string{"10.1.0.9/24", "10.1.1.9/24"})
+	expect.Equal(t, "nameservers", r.DNS.Nameservers, []string{"192.0.2.53"})
 	routes := s.c.Run(t, "ip", "-4", "route")
-	contains(t, routes, "10.9.0.0/16 via 10.1.0.254 dev eth0", "10.8.0.0/16 via 10.1.0.3 dev eth0 metric 7")
+	expect.Contains(t, routes, "10.9.0.0/16 via 10.1.0.254 dev eth0", "10.8.0.0/16 via 10.1.0.3 dev eth0 metric 7")
 	s.ok("CHECK")
 	s.ok("DEL")
 	s.conf = network(ipam, conf{"dns": conf{"nameservers": []string{"192.0.2.99"}}})
-	equal(t, "nameservers", s.add().DNS.Nameservers, []string{"192.0.2.99"})
+	expect.Equal(t, "nameservers", s.add().DNS.Nameservers, []string{"192.0.2.99"})
 	s.ok("DEL")
 	s.nothingLeft()
 }
@@ -85,9 +86,9 @@ func TestGatewayOfAnotherIPAM(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	s := on(t, h, h.Container("c"), network(static(conf{"address": "10.1.0.9/24"}), conf{"isDefaultGateway": true}))
-	equal(t, "gateway", s.add().IPs[0].Gateway.String(), "10.1.0.1")
+	expect.Equal(t, "gateway", s.add().IPs[0].Gateway.String(), "10.1.0.1")
 	ping(t, s.c.Netns, "10.1.0.1")
-	contains(t, s.c.Run(t, "ip", "route"), "default via 10.1.0.1 dev eth0")
+	expect.Contains(t, s.c.Run(t, "ip", "route"), "default via 10.1.0.1 dev eth0")
 	s.ok("CHECK")
 	s.ok("DEL")
 	for address, why := range map[string]string{
@@ -114,7 +115,7 @@ func TestSingleAddress(t *testing.T) {
 	s := on(t, h, h.Container("c"), network(static(conf{"address": "10.1.0.9/32", "gateway": "10.7.0.1"}), conf{"isDefaultGateway": true}))
 	s.add()
 	ping(t, h.Netns, "10.1.0.9")
-	contains(t, h.Run(t, "ip", "route"), "10.1.0.9 dev cni0")
+	expect.Contains(t, h.Run(t, "ip", "route"), "10.1.0.9 dev cni0")
 	s.ok("CHECK")
 	s.ok("DEL")
 	if routes := h.Run(t, "ip", "route"); strings.Contains(routes, "10.1.0.9") {
@@ -130,7 +131,7 @@ func TestMasqueradeOfAnotherIPAM(t *testing.T) {
 	h := nettest.Host(t)
 	s := on(t, h, h.Container("c"), network(hostLocal(), conf{"isDefaultGateway": true, "ipMasq": true}))
 	s.add()
-	contains(t, h.Run(t, "nft", "list", "ruleset"), "10.1.0.2")
+	expect.Contains(t, h.Run(t, "nft", "list", "ruleset"), "10.1.0.2")
 	s.ok("CHECK")
 	s.ok("DEL")
 	if rules := h.Run(t, "nft", "list", "ruleset"); strings.Contains(rules, "10.1.0.2") {
@@ -149,12 +150,12 @@ func TestBehindAnotherPlugin(t *testing.T) {
 	s := on(t, h, c, network(hostLocal(), conf{"isGateway": true}))
 	s.conf["prevResult"] = conf{"cniVersion": "1.1.0", "interfaces": []conf{{"name": "other0"}, {"name": "eth0", "sandbox": c.Path()}}}
 	r := s.add()
-	equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
-	equal(t, "interface", *r.IPs[0].Interface, 1)
+	expect.Equal(t, "addresses", ips(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Equal(t, "interface", *r.IPs[0].Interface, 1)
 	ping(t, c.Netns, "10.1.0.1")
 	s.ok("CHECK")
 	s.ok("DEL")
-	equal(t, "in the container", addressesOf(c.Netns), nil)
+	expect.Equal(t, "in the container", addressesOf(c.Netns), nil)
 	s.nothingLeft()
 }
 
@@ -164,16 +165,16 @@ func TestHostLocalIsThisProgram(t *testing.T) {
 	h := nettest.Host(t)
 	s := on(t, h, h.Container("c"), network(hostLocal(), conf{"isGateway": true}))
 	s.link("host-local", nettest.Patchbay(t))
-	equal(t, "addresses", ips(s.add()), []string{"10.1.0.2/24", "fd00:1::2/64"})
-	contains(t, s.record(), `"dataDir": "/var/lib/cni/networks"`)
-	equal(t, "files", len(s.glob(sharedDir+"/10.1.0.2")), 1)
+	expect.Equal(t, "addresses", ips(s.add()), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Contains(t, s.record(), `"dataDir": "/var/lib/cni/networks"`)
+	expect.Equal(t, "files", len(s.glob(sharedDir+"/10.1.0.2")), 1)
 	s.ok("CHECK")
 	s.ok("DEL")
 	s.nothingLeft()
 	s.add()
 	h.Do(func() { _ = os.RemoveAll("/run/patchbay/net") })
 	s.ok("DEL")
-	equal(t, "files without a record", len(s.glob(sharedDir+"/10.1.0.*")), 0)
+	expect.Equal(t, "files without a record", len(s.glob(sharedDir+"/10.1.0.*")), 0)
 	s.nothingLeft()
 }
 
@@ -185,7 +186,7 @@ func TestHostLocalIsReplaced(t *testing.T) {
 	s.add()
 	s.link("host-local", nettest.Patchbay(t))
 	s.ok("DEL")
-	equal(t, "files", len(s.glob(sharedDir+"/10.1.0.*"))+len(s.glob(sharedDir+"/fd00*")), 0)
+	expect.Equal(t, "files", len(s.glob(sharedDir+"/10.1.0.*"))+len(s.glob(sharedDir+"/fd00*")), 0)
 	s.nothingLeft()
 }
 
@@ -203,9 +204,9 @@ func TestCalledHostLocal(t *testing.T) {
 	for _, main := range []string{"ptp", "patchbay"} { // also a patchbay that is another file
 		s.conf["type"], s.prev = main, nil
 		r := call("ADD", "host-local").Result(t)
-		equal(t, "interfaces", len(r.Interfaces), 0)
-		equal(t, "addresses", len(r.IPs), 2)
-		equal(t, "files", len(s.glob(sharedDir+"/10.1.0.*")), 1)
+		expect.Equal(t, "interfaces", len(r.Interfaces), 0)
+		expect.Equal(t, "addresses", len(r.IPs), 2)
+		expect.Equal(t, "files", len(s.glob(sharedDir+"/10.1.0.*")), 1)
 		call("CHECK", "host-local").OK(t)
 		call("DEL", "host-local").OK(t)
 		s.nothingLeft()
@@ -213,7 +214,7 @@ func TestCalledHostLocal(t *testing.T) {
 	s.link("ptp", nettest.Program(t, "ptp"))
 	s.conf["type"] = "ptp"
 	answer := call("ADD", "ptp")
-	equal(t, "addresses", len(answer.Result(t).IPs), 2)
+	expect.Equal(t, "addresses", len(answer.Result(t).IPs), 2)
 	s.prev = answer.Stdout
 	call("CHECK", "ptp").OK(t)
 	call("DEL", "ptp").OK(t)

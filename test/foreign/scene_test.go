@@ -12,9 +12,9 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // codeIPAM is the error code for an IPAM plugin that cannot be run or gives no usable answer.
@@ -130,7 +130,7 @@ func (s *scene) fails(verb string, code uint, msg ...string) *types.Error {
 	if e.Code != code || strings.Contains(e.Msg, "\n") {
 		s.t.Errorf("%s: code %d, want %d, on one line: %v", verb, e.Code, code, e)
 	}
-	contains(s.t, e.Msg, msg...)
+	expect.Contains(s.t, e.Msg, msg...)
 	return e
 }
 
@@ -161,7 +161,7 @@ func (s *scene) record() string {
 func (s *scene) nothingLeft() {
 	s.t.Helper()
 	s.h.NoLeaks(s.t)
-	equal(s.t, "records", len(s.records()), 0)
+	expect.Equal(s.t, "records", len(s.records()), 0)
 }
 
 func ips(r *types100.Result) []string {
@@ -187,22 +187,6 @@ func ping(t *testing.T, n *nettest.Netns, dst string) {
 	t.Helper()
 	if err := n.PingOnce(netip.MustParseAddr(dst)); err != nil {
 		t.Errorf("%s pings %s: %v", n.Name(), dst, err)
-	}
-}
-
-func equal[T any](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-func contains(t *testing.T, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q is not in: %s", part, text)
-		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestEnableDisable: the commands as a person gives them. Repeated they change nothing, and disable leaves the file as it was,
@@ -18,18 +19,18 @@ func TestEnableDisable(t *testing.T) {
 	s.run("chmod", "0604", c.config())
 	s.run("chown", "12:34", c.config())
 	before := c.read(c.config())
-	equal(t, "told", s.patchbay("lxc", "enable", "web"), "web: network bridge from its next start on\n")
+	expect.Equal(t, "told", s.patchbay("lxc", "enable", "web"), "web: network bridge from its next start on\n")
 	enabled := c.read(c.config())
-	contains(t, strings.TrimPrefix(enabled, before),
+	expect.Contains(t, strings.TrimPrefix(enabled, before),
 		"lxc.net.0.type = empty\n", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook --network bridge\n", "lxc.hook.stop = ", "lxc.hook.destroy = ")
-	equal(t, "told", s.patchbay("lxc", "enable", "web"), "web: network bridge, as before\n")
-	equal(t, "configuration", c.read(c.config()), enabled)
+	expect.Equal(t, "told", s.patchbay("lxc", "enable", "web"), "web: network bridge, as before\n")
+	expect.Equal(t, "configuration", c.read(c.config()), enabled)
 	s.patchbay("lxc", "--ip", "10.88.1.1", "enable", "web", "--network", "bridge")
-	contains(t, c.read(c.config()), "lxc-hook --network bridge --ip 10.88.1.1\n")
-	equal(t, "told", s.patchbay("lxc", "disable", "web"), "web: LXC calls patchbay no more\n")
-	equal(t, "told", s.patchbay("lxc", "disable", "web"), "web: LXC does not call patchbay\n")
-	equal(t, "configuration", c.read(c.config()), before)
-	equal(t, "mode and owner", s.run("stat", "-c", "%a %u:%g", c.config()), "604 12:34\n")
+	expect.Contains(t, c.read(c.config()), "lxc-hook --network bridge --ip 10.88.1.1\n")
+	expect.Equal(t, "told", s.patchbay("lxc", "disable", "web"), "web: LXC calls patchbay no more\n")
+	expect.Equal(t, "told", s.patchbay("lxc", "disable", "web"), "web: LXC does not call patchbay\n")
+	expect.Equal(t, "configuration", c.read(c.config()), before)
+	expect.Equal(t, "mode and owner", s.run("stat", "-c", "%a %u:%g", c.config()), "604 12:34\n")
 }
 
 // TestEnableByForce: of the network that LXC's default configuration names, the lines are set aside, and put back.
@@ -40,14 +41,14 @@ func TestEnableByForce(t *testing.T) {
 	c := s.container("web")
 	c.configure("lxc.net.0.type = veth", "lxc.net.0.link = lxcbr0", "lxc.net.0.flags = up")
 	before := c.read(c.config())
-	contains(t, s.refused("lxc", "enable", "web"), "has lxc.net.0.type = veth", "--force")
-	equal(t, "configuration", c.read(c.config()), before)
+	expect.Contains(t, s.refused("lxc", "enable", "web"), "has lxc.net.0.type = veth", "--force")
+	expect.Equal(t, "configuration", c.read(c.config()), before)
 	c.enable("--force")
 	c.start()
-	equal(t, "address", c.port().Address, "10.88.0.2")
+	expect.Equal(t, "address", c.port().Address, "10.88.0.2")
 	c.stop()
 	s.patchbay("lxc", "disable", "web")
-	equal(t, "configuration", c.read(c.config()), before)
+	expect.Equal(t, "configuration", c.read(c.config()), before)
 }
 
 // TestEnableRefuses what could not end well, and changes nothing.
@@ -56,7 +57,7 @@ func TestEnableRefuses(t *testing.T) {
 	s := host(t)
 	c := s.container("web")
 	before := c.read(c.config())
-	contains(t, s.refused("lxc", "enable", "web", "--network", "lan"), "no such network", "there is none of patchbay in /etc/cni/net.d")
+	expect.Contains(t, s.refused("lxc", "enable", "web", "--network", "lan"), "no such network", "there is none of patchbay in /etc/cni/net.d")
 	s.network("bridge", nat())
 	for want, args := range map[string][]string{
 		`no such LXC container as "wep" in /var/lib/lxc: did you mean "web"?`: {"enable", "wep"},
@@ -70,9 +71,9 @@ func TestEnableRefuses(t *testing.T) {
 			s.run("cp", "-r", confDir, "/run/net.d")
 			s.run("mv", "/run/net.d", args[len(args)-1])
 		}
-		contains(t, s.refused(append([]string{"lxc"}, args...)...), want)
+		expect.Contains(t, s.refused(append([]string{"lxc"}, args...)...), want)
 	}
-	equal(t, "configuration", c.read(c.config()), before)
+	expect.Equal(t, "configuration", c.read(c.config()), before)
 }
 
 // TestPathOfLXC: the directory of containers may be another by LXC's own configuration.
@@ -83,7 +84,7 @@ func TestPathOfLXC(t *testing.T) {
 	c := s.containerIn("/run/containers", "web")
 	s.write("/etc/lxc/lxc.conf", "lxc.lxcpath = /run/containers\n")
 	s.patchbay("lxc", "enable", "web")
-	contains(t, c.read(c.config()), "lxc-hook --network bridge")
+	expect.Contains(t, c.read(c.config()), "lxc-hook --network bridge")
 }
 
 // TestVersionInReadme: it names the version of LXC that these tests run.
@@ -94,5 +95,5 @@ func TestVersionInReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	contains(t, string(readme), "| LXC | "+version+" |")
+	expect.Contains(t, string(readme), "| LXC | "+version+" |")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestTwoContainers: two containers on the host's br0 reach each other and what is behind the LAN's router, which reaches them; both
@@ -27,29 +28,29 @@ func TestTwoContainers(t *testing.T) {
 				c.enable()
 				c.configure(starts.hook)
 				c.start()
-				equal(t, "LXC_TARGET", starts.next(), "first")
+				expect.Equal(t, "LXC_TARGET", starts.next(), "first")
 			}
 			first := a.port()
-			equal(t, "address", first.Address, "192.0.2.100")
+			expect.Equal(t, "address", first.Address, "192.0.2.100")
 			a.pings(b.port().Address)
 			b.pings(first.Address)
 			a.pings(nettest.LANOutside4)
 			pings(t, outside, first.Address)
 			a.stop()
-			equal(t, "records", len(s.glob("/run/patchbay/lan/lxc-a-*")), 0)
+			expect.Equal(t, "records", len(s.glob("/run/patchbay/lan/lxc-a-*")), 0)
 			s.container("c").takesAnAddress()
 			a.start()
 			starts.next()
-			equal(t, "after stop and start", a.port(), first)
+			expect.Equal(t, "after stop and start", a.port(), first)
 			a.reboot(starts)
-			equal(t, "after a reboot from inside", a.port(), first)
+			expect.Equal(t, "after a reboot from inside", a.port(), first)
 			s.gc("lan", lan())
 			a.pings(nettest.LANOutside4)
-			equal(t, "owner", strings.Contains(s.read(s.glob("/run/patchbay/lan/lxc-a-*")[0]), `"owner": "lxc"`), true)
+			expect.Equal(t, "owner", strings.Contains(s.read(s.glob("/run/patchbay/lan/lxc-a-*")[0]), `"owner": "lxc"`), true)
 			a.destroy()
 			b.destroy()
-			equal(t, "memory of addresses", s.glob("/var/lib/patchbay/sticky/lan/*-lxc-[ab]-*"), nil)
-			equal(t, "memory of the first", s.glob("/var/lib/patchbay/sticky/lan/ip-"+first.Address), nil)
+			expect.Equal(t, "memory of addresses", s.glob("/var/lib/patchbay/sticky/lan/*-lxc-[ab]-*"), nil)
+			expect.Equal(t, "memory of the first", s.glob("/var/lib/patchbay/sticky/lan/ip-"+first.Address), nil)
 		})
 	}
 }
@@ -87,7 +88,7 @@ func TestNAT(t *testing.T) {
 	b.enable("--ip", "10.88.7.7")
 	a.start()
 	b.start()
-	equal(t, "address that was asked for", b.port().Address, "10.88.7.7")
+	expect.Equal(t, "address that was asked for", b.port().Address, "10.88.7.7")
 	a.pings("10.88.7.7")
 	a.pings(nettest.LANOutside4)
 	echoes := capture.Stop(t).Where(func(f nettest.Frame) bool { return f.Src == netip.MustParseAddr(nettest.LANHost4) })
@@ -106,10 +107,10 @@ func TestHostsNetworkIsRefused(t *testing.T) {
 	c := s.container("c")
 	c.configure("lxc.net.0.type = none")
 	before := c.read(c.config())
-	contains(t, s.refused("lxc", "enable", "c"), "lxc.net.0.type = none, the host's own network", "--force")
-	equal(t, "configuration", c.read(c.config()), before)
+	expect.Contains(t, s.refused("lxc", "enable", "c"), "lxc.net.0.type = none, the host's own network", "--force")
+	expect.Equal(t, "configuration", c.read(c.config()), before)
 	c.configure("lxc.hook.start-host = " + nettest.Patchbay(t) + " lxc-hook")
-	contains(t, c.startFails(), "is the host's own", "lxc.net.0.type = empty instead of none", "Failed to run lxc.hook.start-host")
+	expect.Contains(t, c.startFails(), "is the host's own", "lxc.net.0.type = empty instead of none", "Failed to run lxc.hook.start-host")
 	s.h.Oracle(nettest.CleanHost)
 	s.h.NoLeaks(t)
 }
@@ -124,13 +125,13 @@ func TestSameNameInTwoPaths(t *testing.T) {
 	two.enable()
 	one.start()
 	two.start()
-	equal(t, "records", len(s.glob("/run/patchbay/bridge/lxc-web-*")), 2)
+	expect.Equal(t, "records", len(s.glob("/run/patchbay/bridge/lxc-web-*")), 2)
 	if a, b := one.port(), two.port(); a.Address == b.Address || a.MAC == b.MAC {
 		t.Errorf("both have %v, %v", a, b)
 	}
 	two.pings(one.port().Address)
 	two.destroy()
-	equal(t, "records", len(s.glob("/run/patchbay/bridge/lxc-web-*")), 1)
+	expect.Equal(t, "records", len(s.glob("/run/patchbay/bridge/lxc-web-*")), 1)
 	one.pings("10.88.0.1")
 	one.destroy()
 }
@@ -141,12 +142,12 @@ func TestStartFailsInWords(t *testing.T) {
 	s := host(t)
 	c := s.container("c")
 	c.configure("lxc.net.0.type = empty", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook --network lam")
-	contains(t, c.startFails(), `no such network as "lam"`, confDir)
+	expect.Contains(t, c.startFails(), `no such network as "lam"`, confDir)
 	s.network("bridge", nat())
 	s.network("lan", lan())
-	contains(t, c.startFails(), `no such network as "lam"`, "there are bridge, lan in")
+	expect.Contains(t, c.startFails(), `no such network as "lam"`, "there are bridge, lan in")
 	c.configure("lxc.hook.start-host =", "lxc.hook.start-host = "+nettest.Patchbay(t)+" lxc-hook")
-	contains(t, c.startFails(), "there are bridge, lan in", "say which")
+	expect.Contains(t, c.startFails(), "there are bridge, lan in", "say which")
 	s.h.Oracle(nettest.CleanHost)
 	s.h.NoLeaks(t)
 }
@@ -159,10 +160,10 @@ func TestWithoutAnyNetwork(t *testing.T) {
 	c.enable()
 	c.start()
 	before := c.port()
-	equal(t, "records", len(s.glob("/run/patchbay/patchbay/lxc-c-*")), 1)
+	expect.Equal(t, "records", len(s.glob("/run/patchbay/patchbay/lxc-c-*")), 1)
 	c.stop()
 	c.start()
-	equal(t, "address", c.port().Address, before.Address)
+	expect.Equal(t, "address", c.port().Address, before.Address)
 	c.destroy()
 	s.h.NoLeaks(t)
 }
@@ -199,7 +200,7 @@ func TestKilled(t *testing.T) {
 	s.run("sh", "-ec", "touch /run/unburied; mount --bind /proc/$0/ns/net /run/unburied", pid)
 	c.kill()
 	c.start()
-	equal(t, "after a kill", c.port(), first)
+	expect.Equal(t, "after a kill", c.port(), first)
 	s.run("umount", "/run/unburied")
 	c.kill()
 	cmd := s.h.Command(nettest.Patchbay(t), "lxc-hook", "--network", "bridge")
@@ -207,7 +208,7 @@ func TestKilled(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("stop without a namespace: %v\n%s", err, out)
 	}
-	equal(t, "records", s.glob("/run/patchbay/bridge/*"), nil)
+	expect.Equal(t, "records", s.glob("/run/patchbay/bridge/*"), nil)
 	c.destroy()
 }
 
@@ -247,7 +248,7 @@ func TestCalledByHand(t *testing.T) {
 		if err == nil {
 			t.Errorf("%s: no error", name)
 		}
-		contains(t, string(out), "patchbay: ", call.want)
+		expect.Contains(t, string(out), "patchbay: ", call.want)
 	}
 	s.h.Oracle(nettest.CleanHost)
 	s.h.NoLeaks(t)

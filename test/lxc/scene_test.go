@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
@@ -311,22 +309,6 @@ func (s *scene) gc(network string, plugin map[string]any) {
 		s.t.Fatal(err)
 	}
 	s.h.CNI(s.t, nettest.Call{Command: "GC", Config: bytes.TrimSpace(text)}).OK(s.t)
-}
-
-func equal[T any](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-func contains(t *testing.T, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q is not in:\n%s", part, text)
-		}
-	}
 }
 
 func hookVersion(version int) string { return fmt.Sprintf("lxc.hook.version = %d", version) }

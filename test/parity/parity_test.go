@@ -1,25 +1,17 @@
 package parity
 
 import (
-	"flag"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestMain runs more rows at once than there are processors, unless -parallel says otherwise: most of a row is waiting for the
 // kernel to take links and namespaces down, and for the reference to look again.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
-	if !chosen {
-		_ = flag.Set("test.parallel", "24") // a flag that testing always has
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { expect.Main(m, 24) }
 
 func rows() []row {
 	return slices.Concat(conflistRows(), masqueradeRows(), versionRows(), bridgeRows(), hostLocalRows())

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // sleeper is a process in a network namespace of its own.
@@ -39,15 +40,15 @@ func TestAttachAndDetach(t *testing.T) {
 		{"/run/pins/web", "/run//pins/web"},
 	} {
 		for i, word := range words {
-			contains(t, l.ok(t, "attach", word), word+": eth0 10.77.0.", "bridge patchbay0, network patchbay")
+			expect.Contains(t, l.ok(t, "attach", word), word+": eth0 10.77.0.", "bridge patchbay0, network patchbay")
 			other := words[(i+1)%len(words)]
 			l.refused(t, []string{"attached already", "patchbay detach takes it away"}, "attach", other)
-			equal(t, "attachments", len(l.list(t)), 1)
-			contains(t, l.ok(t, "detach", other), other+": eth0 is off network patchbay, free: 10.77.0.")
+			expect.Equal(t, "attachments", len(l.list(t)), 1)
+			expect.Contains(t, l.ok(t, "detach", other), other+": eth0 is off network patchbay, free: 10.77.0.")
 			l.refused(t, []string{"has no eth0 that patchbay attach has made"}, "detach", word)
 		}
 	}
-	equal(t, "namespaces", l.pins(t), []string{"web"})
+	expect.Equal(t, "namespaces", l.pins(t), []string{"web"})
 	l.Run(t, "ip", "netns", "del", "web")
 	l.Run(t, "umount", "/run/pins/web")
 	end()
@@ -69,9 +70,9 @@ func TestContainerIDs(t *testing.T) {
 			t.Errorf("%s has a container ID of %d bytes", a.Name, len(a.ContainerID))
 		}
 	}
-	equal(t, "ID of web", ids["web"], "web")
+	expect.Equal(t, "ID of web", ids["web"], "web")
 	for name, start := range map[string]string{"pid-1": "netns-pid-1-", long: "netns-nnn", "a b": "netns-a_b-"} {
-		contains(t, ids[name], start)
+		expect.Contains(t, ids[name], start)
 		l.ok(t, "detach", name)
 	}
 	l.ok(t, "detach", "web")
@@ -90,8 +91,8 @@ func TestDetachOfWhatIsGone(t *testing.T) {
 	l.Run(t, "ip", "netns", "add", "web")
 	l.ok(t, "attach", "web")
 	l.Run(t, "ip", "netns", "del", "web")
-	contains(t, l.ok(t, "detach", pid), "free: 10.77.0.2/24")
-	contains(t, l.ok(t, "detach", "web"), "free: 10.77.0.3/24")
+	expect.Contains(t, l.ok(t, "detach", pid), "free: 10.77.0.2/24")
+	expect.Contains(t, l.ok(t, "detach", "web"), "free: 10.77.0.3/24")
 	l.refused(t, []string{"there is no process " + pid + ": it is gone"}, "detach", pid)
 	l.refused(t, []string{"there is no network namespace or LXC container web"}, "detach", "web")
 }
@@ -105,9 +106,9 @@ func TestDetachOfAnEndedLXCContainer(t *testing.T) {
 	for _, word := range []string{"box", "lxc:box"} {
 		l.Run(t, "sh", "-c", `sed -e 's/"containerID": "web"/"containerID": "lxc-box"/' -e 's/"hostLink": ".*"/"hostLink": "vethgone"/' \
 			-e 's,/run/netns/web,/proc/0/ns/net,' -e 's/10.77.0.2/10.77.0.9/' `+dir+`web@eth0.json >`+dir+`lxc-box@eth0.json`)
-		contains(t, l.ok(t, "detach", word), word+": eth0 is off network patchbay, free: 10.77.0.9/24")
+		expect.Contains(t, l.ok(t, "detach", word), word+": eth0 is off network patchbay, free: 10.77.0.9/24")
 	}
-	equal(t, "states", l.states(t), map[string]string{"web": "up"})
+	expect.Equal(t, "states", l.states(t), map[string]string{"web": "up"})
 	l.ok(t, "down", "web")
 }
 
@@ -130,8 +131,8 @@ func TestTargetsThatAreNone(t *testing.T) {
 	here := l.Command("sh", "-c", "exec "+nettest.Patchbay(t)+" attach $$")
 	here.Env = []string{"NETCONFPATH=" + l.conf}
 	a := finish(t, here)
-	equal(t, "exit for the host itself", a.exit, 1)
-	contains(t, a.stderr, "is the host's own network namespace")
+	expect.Equal(t, "exit for the host itself", a.exit, 1)
+	expect.Contains(t, a.stderr, "is the host's own network namespace")
 	l.refused(t, []string{"attach wants one target, got 0 arguments"}, "attach")
 	l.refused(t, []string{`--ifname "a/b" cannot name an interface`}, "attach", "web", "--ifname", "a/b")
 	l.refused(t, []string{"interface lo exists already in /run/netns/web"}, "attach", "web", "--ifname", "lo")
@@ -148,7 +149,7 @@ func TestTwoThingsOfOneName(t *testing.T) {
 	l.ok(t, "attach", "pid:"+pid)
 	l.ok(t, "attach", "netns:"+pid)
 	states := l.states(t)
-	equal(t, "states", states, map[string]string{pid: "up", "pid-" + pid: "up"})
+	expect.Equal(t, "states", states, map[string]string{pid: "up", "pid-" + pid: "up"})
 	l.ok(t, "detach", "pid:"+pid)
 	l.ok(t, "detach", "netns:"+pid)
 	l.Run(t, "ip", "netns", "del", pid)
@@ -168,11 +169,11 @@ func TestRuntimesAndPeople(t *testing.T) {
 	l.ok(t, "attach", "pod", "--ifname", "eth1")
 	l.refused(t, []string{"eth0 of pod was attached to network net by a runtime: let that take it away"}, "detach", "pod")
 	l.CNI(t, nettest.Call{Command: "GC", Config: []byte(conf + `, "cni.dev/valid-attachments": null}`)}).OK(t)
-	equal(t, "owners", owners(l.list(t)), map[string]string{"web eth0": "cli up", "pod eth1": "cli up"})
-	contains(t, l.ok(t, "down", "pod"), "pod: eth1 is off network net", "the namespace stays")
+	expect.Equal(t, "owners", owners(l.list(t)), map[string]string{"web eth0": "cli up", "pod eth1": "cli up"})
+	expect.Contains(t, l.ok(t, "down", "pod"), "pod: eth1 is off network net", "the namespace stays")
 	l.CNI(t, call).OK(t)
 	l.ok(t, "down", "web")
-	equal(t, "owners", owners(l.list(t)), map[string]string{c.ID() + " eth0": "cni up"})
+	expect.Equal(t, "owners", owners(l.list(t)), map[string]string{c.ID() + " eth0": "cni up"})
 	call.Command = "DEL"
 	l.CNI(t, call).OK(t)
 }
@@ -203,10 +204,10 @@ func TestWithoutPrivileges(t *testing.T) {
 		cmd := l.Command("setpriv", append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", program(t)}, strings.Fields(command)...)...)
 		cmd.Env = []string{"NETCONFPATH=" + l.conf}
 		a := finish(t, cmd)
-		equal(t, "exit of "+command, a.exit, 1)
-		contains(t, a.stderr, want)
+		expect.Equal(t, "exit of "+command, a.exit, 1)
+		expect.Contains(t, a.stderr, want)
 	}
-	equal(t, "states", l.states(t), map[string]string{"web": "up"})
+	expect.Equal(t, "states", l.states(t), map[string]string{"web": "up"})
 	l.ok(t, "down", "web")
 }
 

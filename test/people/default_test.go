@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestDefaultSubnet is the first of the list that no route of the host uses, in whatever table, of
@@ -29,7 +30,7 @@ func TestDefaultSubnet(t *testing.T) {
 			l := newLaptop(t)
 			l.Run(t, "ip", append([]string{"route", "add"}, strings.Fields(tt.route)...)...)
 			l.Baseline()
-			contains(t, l.ok(t, "up", "web"), tt.want)
+			expect.Contains(t, l.ok(t, "up", "web"), tt.want)
 			l.ok(t, "down", "web")
 		})
 	}
@@ -41,16 +42,16 @@ func TestDefaultSubnetStays(t *testing.T) {
 	l := newLaptop(t)
 	l.Run(t, "ip", "route", "add", "10.77.0.0/24", "dev", "lo")
 	l.Baseline()
-	contains(t, l.ok(t, "up", "web"), "10.177.0.2/24")
+	expect.Contains(t, l.ok(t, "up", "web"), "10.177.0.2/24")
 	l.Run(t, "ip", "route", "del", "10.77.0.0/24", "dev", "lo")
 	l.Run(t, "ip", "route", "add", "10.177.0.0/16", "dev", "lo")
-	contains(t, l.ok(t, "up", "db"), "10.177.0.3/24")
+	expect.Contains(t, l.ok(t, "up", "db"), "10.177.0.3/24")
 	l.ok(t, "down", "web")
 	l.ok(t, "down", "db")
-	contains(t, l.ok(t, "up", "late"), "10.177.0.4/24")
+	expect.Contains(t, l.ok(t, "up", "late"), "10.177.0.4/24")
 	l.ok(t, "down", "late")
 	l.Run(t, "ip", "link", "del", "patchbay0")
-	contains(t, l.ok(t, "up", "anew"), "10.77.0.2/24")
+	expect.Contains(t, l.ok(t, "up", "anew"), "10.77.0.2/24")
 	l.ok(t, "down", "anew")
 	l.Run(t, "ip", "link", "del", "patchbay0")
 	l.Run(t, "ip", "route", "del", "10.177.0.0/16", "dev", "lo")
@@ -65,7 +66,7 @@ func TestDefaultSubnetOfABridgeThatIsMadeJustNow(t *testing.T) {
 	l.Bridge("patchbay0")
 	l.Run(t, "ip", "route", "add", "10.77.0.0/24", "dev", "patchbay0", "metric", "7")
 	l.Baseline()
-	contains(t, l.ok(t, "up", "web"), "10.77.0.2/24")
+	expect.Contains(t, l.ok(t, "up", "web"), "10.77.0.2/24")
 	l.ok(t, "down", "web")
 }
 
@@ -78,7 +79,7 @@ func TestNoSubnetIsLeft(t *testing.T) {
 	}
 	l.Baseline()
 	l.refused(t, []string{"this host has routes to all of 10.77.0.0/24, ", "put a network with another subnet into"}, "up", "web")
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }
 
 // TestFirstUpsAtOnce agree on one subnet, although each looks for a free one while others make it.
@@ -111,17 +112,17 @@ func TestConfiguredNetworks(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
 	l.network(t, "blue", "blue0", map[string]string{"subnet": "10.1.0.0/24"})
-	contains(t, l.ok(t, "up", "web"), "eth0 10.1.0.2/24, bridge blue0, network blue")
+	expect.Contains(t, l.ok(t, "up", "web"), "eth0 10.1.0.2/24, bridge blue0, network blue")
 	l.network(t, "green", "green0", map[string]string{"subnet": "10.2.0.0/24"})
 	l.refused(t, []string{"there are blue, green in " + l.conf + ": say which with --network"}, "up", "db")
 	l.refused(t, []string{`no such network as "gren"`, "there are blue, green in", "patchbay needs no file", "did you mean green?"}, "up", "db", "--network", "gren")
 	l.refused(t, []string{`no such network as "gren"`, "blue, green"}, "ls", "--network", "gren")
 	l.refused(t, []string{`no such network as "gren"`, "blue, green"}, "gc", "--network", "gren")
-	contains(t, l.ok(t, "attach", "web", "--network=green", "--ifname", "eth1"), "web: eth1 10.2.0.2/24, bridge green0, network green")
-	contains(t, l.ok(t, "up", "db", "--network", "patchbay"), "10.77.0.2/24, bridge patchbay0")
-	equal(t, "attachments of green", len(l.list(t, "--network", "green")), 1)
-	equal(t, "attachments", len(l.list(t)), 3)
-	contains(t, l.ok(t, "down", "web"), "eth0 is off network blue", "eth1 is off network green")
+	expect.Contains(t, l.ok(t, "attach", "web", "--network=green", "--ifname", "eth1"), "web: eth1 10.2.0.2/24, bridge green0, network green")
+	expect.Contains(t, l.ok(t, "up", "db", "--network", "patchbay"), "10.77.0.2/24, bridge patchbay0")
+	expect.Equal(t, "attachments of green", len(l.list(t, "--network", "green")), 1)
+	expect.Equal(t, "attachments", len(l.list(t)), 3)
+	expect.Contains(t, l.ok(t, "down", "web"), "eth0 is off network blue", "eth1 is off network green")
 	l.ok(t, "down", "db")
 }
 
@@ -135,11 +136,11 @@ func TestLANIsNotGivenAway(t *testing.T) {
 	refusal := []string{"bridge br0 has a port that leads out of this host, eth0", "no address there unasked", "--ip", "DHCP", "rangeStart", "bridge of its own"}
 	l.refused(t, append(refusal, "network whole would give away all of 192.0.2.0/24"), "up", "web", "--network", "whole")
 	l.refused(t, append(refusal, "no network is configured as br0"), "up", "web", "--network", "br0")
-	equal(t, "namespaces", l.pins(t), []string{})
-	contains(t, l.ok(t, "up", "web", "--network", "whole", "--ip", "192.0.2.50"), "192.0.2.50/24, bridge br0")
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
+	expect.Contains(t, l.ok(t, "up", "web", "--network", "whole", "--ip", "192.0.2.50"), "192.0.2.50/24, bridge br0")
 	l.network(t, "part", "br0", map[string]string{"subnet": "192.0.2.0/24", "gateway": nettest.LANRouter4, "rangeStart": "192.0.2.100", "rangeEnd": "192.0.2.120"})
-	contains(t, l.ok(t, "up", "db", "--network", "part"), "192.0.2.100/24, bridge br0")
-	contains(t, l.ok(t, "up", "nat", "--network", "patchbay"), "10.77.0.2/24, bridge patchbay0")
+	expect.Contains(t, l.ok(t, "up", "db", "--network", "part"), "192.0.2.100/24, bridge br0")
+	expect.Contains(t, l.ok(t, "up", "nat", "--network", "patchbay"), "10.77.0.2/24, bridge patchbay0")
 	l.ping(t, "web", "192.0.2.100")
 	for _, name := range []string{"web", "db", "nat"} {
 		l.ok(t, "down", name)
@@ -152,7 +153,7 @@ func TestBridgeOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
 	lan := l.LAN(t)
-	equal(t, "what up says", l.ok(t, "up", "web", "--network", "br0", "--ip", "192.0.2.60"), "web: eth0 192.0.2.60/24, bridge br0, network br0\n")
+	expect.Equal(t, "what up says", l.ok(t, "up", "web", "--network", "br0", "--ip", "192.0.2.60"), "web: eth0 192.0.2.60/24, bridge br0, network br0\n")
 	l.ping(t, "web", nettest.LANRouter4)
 	l.ping(t, "web", nettest.LANOutside4)
 	if err := lan.Neighbour("neighbour", "192.0.2.20/24").PingOnce(addr("192.0.2.60")); err != nil {

@@ -3,7 +3,6 @@ package people
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,22 +11,14 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestMain runs more tests at once than there are processors, unless -parallel says otherwise.
-func TestMain(m *testing.M) {
-	flag.Parse()
-	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
-	if !chosen {
-		_ = flag.Set("test.parallel", "6") // a flag that testing always has
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { expect.Main(m, 6) }
 
 // laptop is a host with the program, and a directory of networks that is empty at first.
 type laptop struct {
@@ -98,7 +89,7 @@ func (l *laptop) refused(t testing.TB, parts []string, args ...string) {
 	if strings.Count(a.stderr, "\n") != 1 || !strings.HasPrefix(a.stderr, "patchbay: ") {
 		t.Errorf("patchbay %s: not one sentence: %q", strings.Join(args, " "), a.stderr)
 	}
-	contains(t, a.stderr, parts...)
+	expect.Contains(t, a.stderr, parts...)
 }
 
 // network writes a file of a network on a bridge with one range, of which more keys may be given.
@@ -171,22 +162,6 @@ func (l *laptop) in(t testing.TB, name string, program ...string) string {
 func (l *laptop) ping(t testing.TB, from, to string) {
 	t.Helper()
 	l.in(t, from, "ping", "-n", "-c", "1", "-W", "5", to)
-}
-
-func equal[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-func contains(t testing.TB, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q does not contain %q", text, part)
-		}
-	}
 }
 
 // sorted is for lists whose order says nothing.

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestList: the table, and each state with what makes it so.
@@ -19,8 +20,8 @@ func TestList(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
 	const head = "NAME"
-	contains(t, l.ok(t, "ls"), head)
-	equal(t, "nothing, as JSON", l.ok(t, "ls", "-o", "json"), "[]\n")
+	expect.Contains(t, l.ok(t, "ls"), head)
+	expect.Equal(t, "nothing, as JSON", l.ok(t, "ls", "-o", "json"), "[]\n")
 	for _, name := range []string{"ok", "down", "loose", "cut", "lost", "torn"} {
 		l.ok(t, "up", name)
 	}
@@ -34,15 +35,15 @@ func TestList(t *testing.T) {
 	l.Run(t, "ip", "link", "del", link["cut"])
 	l.Run(t, "rm", record("lost"))
 	l.Run(t, "sh", "-c", "echo '{\"version\": 1, ' >"+record("torn"))
-	equal(t, "states", l.states(t), map[string]string{
+	expect.Equal(t, "states", l.states(t), map[string]string{
 		"ok": "up", "down": "down", "loose": "unplugged", "cut": "no cable", "lost": "no record", "torn": "unreadable",
 	})
 	lines := strings.Split(l.ok(t, "ls"), "\n")
-	equal(t, "columns", strings.Fields(lines[0]), []string{"NAME", "NETWORK", "IF", "ADDRESSES", "BRIDGE", "OWNER", "STATE"})
+	expect.Equal(t, "columns", strings.Fields(lines[0]), []string{"NAME", "NETWORK", "IF", "ADDRESSES", "BRIDGE", "OWNER", "STATE"})
 	i := slices.IndexFunc(lines, func(s string) bool { return strings.HasPrefix(s, "ok ") })
-	equal(t, "a line", strings.Fields(lines[i]), []string{"ok", "patchbay", "eth0", "10.77.0.2/24", "patchbay0", "cli", "up"})
+	expect.Equal(t, "a line", strings.Fields(lines[i]), []string{"ok", "patchbay", "eth0", "10.77.0.2/24", "patchbay0", "cli", "up"})
 	for _, name := range []string{"lost", "torn"} { // their cables and addresses are found without the records
-		contains(t, l.run(t, "detach", name).stdout, name+": eth0 is off network patchbay")
+		expect.Contains(t, l.run(t, "detach", name).stdout, name+": eth0 is off network patchbay")
 		l.Run(t, "ip", "netns", "del", name)
 	}
 	for _, name := range []string{"ok", "down", "loose", "cut"} {
@@ -64,9 +65,9 @@ func TestListFieldsAreThose(t *testing.T) {
 	help := l.ok(t, "help", "ls")
 	for field := range objects[0] {
 		fields = append(fields, field)
-		contains(t, help, field)
+		expect.Contains(t, help, field)
 	}
-	equal(t, "fields of ls", sorted(fields), []string{"addresses", "bridge", "containerID", "hostLink", "ifname", "name", "netns", "network", "owner", "state"})
+	expect.Equal(t, "fields of ls", sorted(fields), []string{"addresses", "bridge", "containerID", "hostLink", "ifname", "name", "netns", "network", "owner", "state"})
 	fields, objects = nil, nil
 	if err := json.Unmarshal([]byte(l.ok(t, "inspect", "web")), &objects); err != nil || len(objects) != 1 {
 		t.Fatal(err, objects)
@@ -74,9 +75,9 @@ func TestListFieldsAreThose(t *testing.T) {
 	help = l.ok(t, "help", "inspect")
 	for field := range objects[0] {
 		fields = append(fields, field)
-		contains(t, help, field)
+		expect.Contains(t, help, field)
 	}
-	equal(t, "fields of inspect", sorted(fields), []string{
+	expect.Equal(t, "fields of inspect", sorted(fields), []string{
 		"bridge", "containerID", "defaultRoutes", "hostLink", "ifname", "link", "name", "netns", "network", "ours", "owner", "record", "state",
 	})
 	l.ok(t, "down", "web")
@@ -113,14 +114,14 @@ func TestInspect(t *testing.T) {
 	l.ok(t, "attach", "one", "--ifname", "eth1")
 	l.Run(t, "ip", "netns", "exec", "one", "ip", "addr", "del", "10.1.0.2/24", "dev", "eth0")
 	both := l.inspect(t, "blue/web", "green/web")
-	equal(t, "objects", len(both), 2)
-	equal(t, "recorded", both[0].Record.Addresses[0].Address, "10.1.0.2/24")
-	contains(t, strings.Join(both[0].Problems, "\n"), "10.1.0.2/24")
-	equal(t, "problems of the other", len(both[1].Problems), 0)
-	equal(t, "address of the other in the kernel", both[1].Link.Addresses[0].Address, "10.1.0.3/24")
+	expect.Equal(t, "objects", len(both), 2)
+	expect.Equal(t, "recorded", both[0].Record.Addresses[0].Address, "10.1.0.2/24")
+	expect.Contains(t, strings.Join(both[0].Problems, "\n"), "10.1.0.2/24")
+	expect.Equal(t, "problems of the other", len(both[1].Problems), 0)
+	expect.Equal(t, "address of the other in the kernel", both[1].Link.Addresses[0].Address, "10.1.0.3/24")
 	l.Run(t, "sh", "-c", "echo nonsense >/run/patchbay/net/"+two.ContainerID+"@eth0.json")
 	torn := l.inspect(t, two.ContainerID)
-	equal(t, "state of a torn one", torn[0].State, "unreadable")
+	expect.Equal(t, "state of a torn one", torn[0].State, "unreadable")
 	if torn[0].Record != nil || torn[0].HostLink == nil {
 		t.Errorf("inspect of a torn record: %+v", torn[0])
 	}
@@ -163,8 +164,8 @@ func TestClosedPipe(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = w, &stderr
 		_ = cmd.Run() // the exit code is looked at
 		w.Close()
-		equal(t, "exit of "+strings.Join(command, " "), exitOf(cmd), 141)
-		equal(t, "stderr of "+strings.Join(command, " "), stderr.String(), "")
+		expect.Equal(t, "exit of "+strings.Join(command, " "), exitOf(cmd), 141)
+		expect.Equal(t, "stderr of "+strings.Join(command, " "), stderr.String(), "")
 	}
 	l.ok(t, "down", "web")
 }
@@ -183,8 +184,8 @@ func TestFullDisk(t *testing.T) {
 		var stderr strings.Builder
 		cmd.Stdout, cmd.Stderr = full, &stderr
 		_ = cmd.Run() // the exit code is looked at
-		equal(t, "exit of "+command, exitOf(cmd), 1)
-		contains(t, stderr.String(), "no space left on device")
+		expect.Equal(t, "exit of "+command, exitOf(cmd), 1)
+		expect.Contains(t, stderr.String(), "no space left on device")
 	}
 }
 
@@ -201,9 +202,9 @@ func TestNarrowTerminal(t *testing.T) {
 			t.Errorf("%d columns: %q", n, line)
 		}
 	}
-	contains(t, narrow, "web\r\n", "a-name-that-leaves-no-room-in-a-table\r\n", "  10.77.0.2/24\r\n", "  10.77.0.3/24\r\n", "  eth0 on patchbay\r\n", "  up, by cli\r\n")
-	contains(t, l.onTerminal(t, 120, "ls"), "NAME ", " STATE\r\n")
-	equal(t, "--width", l.ok(t, "ls", "--width", "40"), strings.ReplaceAll(narrow, "\r", ""))
+	expect.Contains(t, narrow, "web\r\n", "a-name-that-leaves-no-room-in-a-table\r\n", "  10.77.0.2/24\r\n", "  10.77.0.3/24\r\n", "  eth0 on patchbay\r\n", "  up, by cli\r\n")
+	expect.Contains(t, l.onTerminal(t, 120, "ls"), "NAME ", " STATE\r\n")
+	expect.Equal(t, "--width", l.ok(t, "ls", "--width", "40"), strings.ReplaceAll(narrow, "\r", ""))
 	l.ok(t, "down", "web")
 	l.ok(t, "down", "a-name-that-leaves-no-room-in-a-table")
 }
@@ -251,7 +252,7 @@ func TestListOfAThousand(t *testing.T) {
 	l.NoOracle("a thousand cables are taken away with their host")
 	const count, rounds, limit = 1000, 9, 6.0
 	l.crowd(t, count)
-	equal(t, "attachments", len(l.list(t)), count+1)
+	expect.Equal(t, "attachments", len(l.list(t)), count+1)
 	var ours, ips []time.Duration
 	for range rounds {
 		ours = append(ours, took(t, l.command(t, "ls").Run))

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // terminal makes a terminal: our side of it and the programs'.
@@ -89,10 +90,10 @@ func TestInterruptAtATerminal(t *testing.T) {
 	await("got")
 	l.Run(t, "touch", "/run/go")
 	_ = cmd.Wait() // the exit code is looked at
-	equal(t, "exit", exitOf(cmd), 41)
+	expect.Equal(t, "exit", exitOf(cmd), 41)
 	sent, err := os.ReadFile(trace)
 	if err != nil || !strings.Contains(string(sent), "si_signo=SIGINT, si_code=SI_KERNEL") || strings.Contains(string(sent), "si_signo=SIGINT, si_code=SI_USER") {
 		t.Errorf("signals that came and were sent (%v):\n%s", err, sent)
 	}
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestUpAndDown: a namespace as `ip netns add` makes it, with loopback up and a default route; then
@@ -19,13 +20,13 @@ import (
 func TestUpAndDown(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
-	equal(t, "what up says", l.ok(t, "up", "web"), "web: eth0 10.77.0.2/24, bridge patchbay0, network patchbay\n")
-	contains(t, l.in(t, "web", "ip", "-br", "address"), "127.0.0.1/8", "10.77.0.2/24")
-	contains(t, l.in(t, "web", "ip", "route"), "default via 10.77.0.1 dev eth0")
-	contains(t, l.in(t, "web", "ls", "/sys/class/net"), "eth0")
+	expect.Equal(t, "what up says", l.ok(t, "up", "web"), "web: eth0 10.77.0.2/24, bridge patchbay0, network patchbay\n")
+	expect.Contains(t, l.in(t, "web", "ip", "-br", "address"), "127.0.0.1/8", "10.77.0.2/24")
+	expect.Contains(t, l.in(t, "web", "ip", "route"), "default via 10.77.0.1 dev eth0")
+	expect.Contains(t, l.in(t, "web", "ls", "/sys/class/net"), "eth0")
 	l.ping(t, "web", "10.77.0.1")
-	equal(t, "what down says", l.ok(t, "down", "web"), "web: eth0 is off network patchbay, free: 10.77.0.2/24\n")
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "what down says", l.ok(t, "down", "web"), "web: eth0 is off network patchbay, free: 10.77.0.2/24\n")
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 	l.NoLeaks(t)
 }
 
@@ -42,8 +43,8 @@ func TestUpMakesTheDirectory(t *testing.T) {
 	l.Run(t, "umount", "/run/netns")
 	l.Run(t, "rmdir", "/run/netns")
 	l.ok(t, "up", "web")
-	equal(t, "mount of /run/netns", l.Run(t, "sh", "-c", mount), theirs)
-	contains(t, theirs, "/netns shared:")
+	expect.Equal(t, "mount of /run/netns", l.Run(t, "sh", "-c", mount), theirs)
+	expect.Contains(t, theirs, "/netns shared:")
 	l.ok(t, "down", "web")
 }
 
@@ -87,15 +88,15 @@ func TestUpRunsAProgram(t *testing.T) {
 	cmd.Stdin = strings.NewReader("from outside\n")
 	cmd.Env = append(cmd.Env, "CNI_PATH=/elsewhere")
 	a := finish(t, cmd)
-	equal(t, "exit", a.exit, 7)
-	equal(t, "stderr", a.stderr, "job: eth0 10.77.0.2/24, bridge patchbay0, network patchbay\n--network\n")
+	expect.Equal(t, "exit", a.exit, 7)
+	expect.Equal(t, "stderr", a.stderr, "job: eth0 10.77.0.2/24, bridge patchbay0, network patchbay\n--network\n")
 	words := strings.Fields(a.stdout)
 	if len(words) < 7 || !strings.HasPrefix(words[4], "eth0") || words[6] != "10.77.0.2/24" {
 		t.Fatalf("stdout: %q", a.stdout)
 	}
-	equal(t, "input and links", words[:4], []string{"from", "outside", "eth0", "lo"})
-	equal(t, "environment", words[7:], []string{"CNI_PATH=/elsewhere"})
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "input and links", words[:4], []string{"from", "outside", "eth0", "lo"})
+	expect.Equal(t, "environment", words[7:], []string{"CNI_PATH=/elsewhere"})
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 	l.NoLeaks(t)
 }
 
@@ -110,11 +111,11 @@ func TestUpExitCodes(t *testing.T) {
 	}
 	for program, want := range map[string]int{"no-such-program": 127, "/": 126, "/etc/hostname": 126} {
 		a := l.run(t, "up", "job", "--", program)
-		equal(t, "exit of "+program, a.exit, want)
-		contains(t, a.stderr, "patchbay: ", program)
+		expect.Equal(t, "exit of "+program, a.exit, want)
+		expect.Contains(t, a.stderr, "patchbay: ", program)
 	}
-	equal(t, "attachments", len(l.list(t)), 0)
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "attachments", len(l.list(t)), 0)
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }
 
 // TestUpPassesSignalsOn to the program, and takes all away whatever becomes of it.
@@ -142,8 +143,8 @@ func TestUpPassesSignalsOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = cmd.Wait() // the exit code is looked at
-			equal(t, "exit", exitOf(cmd), tt.exit)
-			equal(t, "namespaces", l.pins(t), []string{})
+			expect.Equal(t, "exit", exitOf(cmd), tt.exit)
+			expect.Equal(t, "namespaces", l.pins(t), []string{})
 			l.NoLeaks(t)
 		})
 	}
@@ -174,9 +175,9 @@ func TestUpKilled(t *testing.T) {
 		t.Errorf("the program lives on: %v", err)
 	}
 	l.ok(t, "gc") // it is no corpse: somebody may have a use for it
-	equal(t, "states", l.states(t), map[string]string{"job": "up"})
+	expect.Equal(t, "states", l.states(t), map[string]string{"job": "up"})
 	l.ok(t, "down", "job")
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }
 
 // TestUpThatFails leaves no namespace behind.
@@ -187,9 +188,9 @@ func TestUpThatFails(t *testing.T) {
 	l.refused(t, []string{"10.99.0.1 is in none of the network's ranges"}, "up", "db", "--ip", "10.99.0.1")
 	l.refused(t, []string{"10.77.0.2 is taken by"}, "up", "db", "--ip", "10.77.0.2")
 	l.refused(t, []string{"a network namespace web exists already", "patchbay attach web", "patchbay down web"}, "up", "web")
-	equal(t, "exit beside a program", l.run(t, "up", "web", "--", "true").exit, 1)
-	equal(t, "namespaces", l.pins(t), []string{"web"})
-	equal(t, "states", l.states(t), map[string]string{"web": "up"})
+	expect.Equal(t, "exit beside a program", l.run(t, "up", "web", "--", "true").exit, 1)
+	expect.Equal(t, "namespaces", l.pins(t), []string{"web"})
+	expect.Equal(t, "states", l.states(t), map[string]string{"web": "up"})
 	l.ok(t, "down", "web")
 }
 
@@ -197,11 +198,11 @@ func TestUpThatFails(t *testing.T) {
 func TestUpAgain(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
-	contains(t, l.ok(t, "up", "--ip", "10.77.0.50", "web"), "10.77.0.50/24")
+	expect.Contains(t, l.ok(t, "up", "--ip", "10.77.0.50", "web"), "10.77.0.50/24")
 	first := l.in(t, "web", "cat", "/sys/class/net/eth0/address")
 	l.ok(t, "down", "web")
-	contains(t, l.ok(t, "up", "web", "--ip=10.77.0.51/24"), "10.77.0.51/24")
-	equal(t, "MAC", l.in(t, "web", "cat", "/sys/class/net/eth0/address"), first)
+	expect.Contains(t, l.ok(t, "up", "web", "--ip=10.77.0.51/24"), "10.77.0.51/24")
+	expect.Equal(t, "MAC", l.in(t, "web", "cat", "/sys/class/net/eth0/address"), first)
 	l.ok(t, "down", "web")
 }
 
@@ -213,12 +214,12 @@ func TestDownLeavesWhatUpDidNotMake(t *testing.T) {
 	l.Run(t, "ip", "netns", "add", "mine")
 	l.refused(t, []string{"patchbay up did not make the namespace mine", "ip netns del mine"}, "down", "mine")
 	l.ok(t, "attach", "mine")
-	contains(t, l.ok(t, "down", "mine"), "mine: eth0 is off network patchbay", "the namespace stays, patchbay up did not make it (ip netns del mine)")
+	expect.Contains(t, l.ok(t, "down", "mine"), "mine: eth0 is off network patchbay", "the namespace stays, patchbay up did not make it (ip netns del mine)")
 	l.ok(t, "up", "web")
 	l.Run(t, "ip", "netns", "del", "web")
 	l.Run(t, "ip", "netns", "add", "web")
-	contains(t, l.ok(t, "down", "web"), "web: eth0 is off network patchbay", "the namespace stays")
-	equal(t, "namespaces", sorted(l.pins(t)), []string{"mine", "web"})
+	expect.Contains(t, l.ok(t, "down", "web"), "web: eth0 is off network patchbay", "the namespace stays")
+	expect.Equal(t, "namespaces", sorted(l.pins(t)), []string{"mine", "web"})
 	l.Run(t, "ip", "netns", "del", "mine")
 	l.Run(t, "ip", "netns", "del", "web")
 }
@@ -241,7 +242,7 @@ func TestDownOfWhatIsGone(t *testing.T) {
 	l := newLaptop(t)
 	l.ok(t, "up", "web")
 	l.Run(t, "ip", "netns", "del", "web")
-	equal(t, "what down says", l.ok(t, "down", "web"), "web: eth0 is off network patchbay, free: 10.77.0.2/24\n")
+	expect.Equal(t, "what down says", l.ok(t, "down", "web"), "web: eth0 is off network patchbay, free: 10.77.0.2/24\n")
 }
 
 // TestDownOfAPinAlone: the mount of the namespace is gone and its file is there, as a reboot leaves it
@@ -252,8 +253,8 @@ func TestDownOfAPinAlone(t *testing.T) {
 	l.ok(t, "up", "web")
 	l.Run(t, "umount", "/run/netns/web")
 	l.refused(t, []string{"exists already"}, "up", "web")
-	equal(t, "what down says", l.ok(t, "down", "web"), "web: eth0 is off network patchbay, free: 10.77.0.2/24\n")
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "what down says", l.ok(t, "down", "web"), "web: eth0 is off network patchbay, free: 10.77.0.2/24\n")
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }
 
 // TestAnotherIPAMPlugin is called as a runtime calls it, for the address and to to give it back;
@@ -275,9 +276,9 @@ func TestAnotherIPAMPlugin(t *testing.T) {
 		}
 		switch command {
 		case "up web":
-			equal(t, "stderr", a.stderr, "patchbay: network net has further plugins, which are not called: portmap\n")
-			equal(t, "stdout", a.stdout, "web: eth0 10.3.0.2/24, bridge cni0, network net\n")
-			equal(t, "file of the address", l.Run(t, "cat", "/var/lib/cni/networks/net/10.3.0.2"), "web\r\neth0")
+			expect.Equal(t, "stderr", a.stderr, "patchbay: network net has further plugins, which are not called: portmap\n")
+			expect.Equal(t, "stdout", a.stdout, "web: eth0 10.3.0.2/24, bridge cni0, network net\n")
+			expect.Equal(t, "file of the address", l.Run(t, "cat", "/var/lib/cni/networks/net/10.3.0.2"), "web\r\neth0")
 		case "up db":
 			l.ping(t, "db", "10.3.0.2")
 		}
@@ -295,6 +296,6 @@ func TestBadNames(t *testing.T) {
 	l.refused(t, []string{"up wants one name, got 2 arguments"}, "up", "a", "b")
 	l.refused(t, []string{"that is no IP address"}, "up", "web", "--ip", "10.77.0")
 	l.refused(t, []string{"flag provided but not defined"}, "up", "web", "--nosuch")
-	equal(t, "namespaces", l.pins(t), []string{})
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
 	l.NoLeaks(t)
 }

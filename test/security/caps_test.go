@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const (
@@ -70,7 +71,7 @@ func TestReadmeTellsTheCapabilities(t *testing.T) {
 		if all == "" {
 			all = "none"
 		}
-		contains(t, string(readme), fmt.Sprintf("\n%-17s %s\n", n.name(), all))
+		expect.Contains(t, string(readme), fmt.Sprintf("\n%-17s %s\n", n.name(), all))
 	}
 }
 
@@ -151,8 +152,8 @@ func (n need) tooLittle(t *testing.T, u user, without string) {
 	plain := a.call.Plugin
 	a.call.Plugin = u.with(t, a.h, slices.DeleteFunc([]string{netAdmin, sysAdmin, netRaw}, func(c string) bool { return c == without }))
 	e := a.run(t, n.verb).Error(t)
-	contains(t, e.Msg, n.words[without], "operation not permitted")
-	contains(t, e.Details, "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW")
+	expect.Contains(t, e.Msg, n.words[without], "operation not permitted")
+	expect.Contains(t, e.Details, "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW")
 	if n.verb == "ADD" {
 		a.h.NoLeaks(t)
 		return

@@ -7,11 +7,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
@@ -126,22 +123,4 @@ func everything(path string, info fs.FileInfo) string {
 		text += fmt.Sprintf(" mtime %d.%d %q %v", st.Mtim.Sec, st.Mtim.Nsec, content, err)
 	}
 	return text
-}
-
-// equal compares with go-cmp.
-func equal[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-// contains wants each part in a text.
-func contains(t testing.TB, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q does not contain %q", text, part)
-		}
-	}
 }

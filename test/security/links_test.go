@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // place is where somebody who could write there once has left something else than ours.
@@ -151,7 +152,7 @@ func (p *trap) set(t *testing.T, k kind) {
 // harmless wants everything outside as it was.
 func (p *trap) harmless(t *testing.T, when string) {
 	t.Helper()
-	equal(t, when+": outside", tree(t, p.Node, p.outside, everything), p.first)
+	expect.Equal(t, when+": outside", tree(t, p.Node, p.outside, everything), p.first)
 }
 
 // beforeAdd lays the trap for the first ADD.
@@ -183,8 +184,8 @@ func (p *trap) refused(t *testing.T, answer nettest.Answer, words string) {
 	if e.Code != ioFailure {
 		t.Errorf("code %d, want %d: %v", e.Code, ioFailure, e)
 	}
-	contains(t, e.Msg, p.place.path+" is no file or directory that Patchbay made, but "+words)
-	contains(t, e.Details, "remove it; only stateDir, ipam.dataDir and /var/lib/patchbay themselves may be symbolic links")
+	expect.Contains(t, e.Msg, p.place.path+" is no file or directory that Patchbay made, but "+words)
+	expect.Contains(t, e.Details, "remove it; only stateDir, ipam.dataDir and /var/lib/patchbay themselves may be symbolic links")
 }
 
 // afterAdd lays the trap for DEL or GC.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const (
@@ -73,7 +74,7 @@ func modesAfterAdd(t *testing.T, umask string, network conf, want map[string]str
 	for _, root := range []string{"/run/patchbay", "/var/lib/patchbay", "/var/lib/cni"} {
 		maps.Copy(got, tree(t, h, root, modeAndOwner))
 	}
-	equal(t, "modes and owners after ADD", got, want)
+	expect.Equal(t, "modes and owners after ADD", got, want)
 	a.run(t, "DEL").OK(t)
 	for path, mode := range tree(t, h, "/run/patchbay", modeAndOwner) {
 		if strings.HasSuffix(path, "/lock") && mode != secretFile {

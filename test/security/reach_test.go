@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestMain adds -update, which writes the golden list anew.
@@ -83,7 +84,7 @@ func TestReach(t *testing.T) {
 	}
 	want, err := os.ReadFile(golden)
 	must(t, err)
-	equal(t, golden, strings.Split(all.String(), "\n"), strings.Split(string(want), "\n"))
+	expect.Equal(t, golden, strings.Split(all.String(), "\n"), strings.Split(string(want), "\n"))
 }
 
 // TestReadmeTellsTheReach: README has the list that policies of SELinux, AppArmor and snap need.

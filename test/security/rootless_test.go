@@ -8,6 +8,7 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // unprivileged runs a command as nobody, who is root in a user namespace of their own only.
@@ -30,7 +31,7 @@ func TestRootless(t *testing.T) {
 		"red pings 10.1.2.1", "red pings fd00:1:2::1",
 		"10.1.2.2 is masqueraded", "10.1.2.3 is masqueraded", "fd00:1:2::2 is masqueraded", "fd00:1:2::3 is masqueraded", "nothing is left", "",
 	}
-	equal(t, "steps", strings.Split(out, "\n"), want)
+	expect.Equal(t, "steps", strings.Split(out, "\n"), want)
 }
 
 // TestRootlessCannot: what a user namespace cannot do is an error that names it and the way out.

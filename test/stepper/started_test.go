@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestStartedProgramIsFollowed: its changes are listed among the others.
@@ -15,16 +16,16 @@ func TestStartedProgramIsFollowed(t *testing.T) {
 	for _, c := range e.Changing() {
 		got = append(got, c.Text)
 	}
-	equal(t, "calls", got, []string{"start a process", "child: exec sh", "child: open b create truncate", "open a create truncate"})
-	equal(t, "files", names(t, dir), []string{"a", "b"})
+	expect.Equal(t, "calls", got, []string{"start a process", "child: exec sh", "child: open b create truncate", "open a create truncate"})
+	expect.Equal(t, "files", names(t, dir), []string{"a", "b"})
 }
 
 // TestKillAtACallOfAStartedProgram kills the program, and not what it started: that goes on when
 // the program is dead, unless it dies with it.
 func TestKillAtACallOfAStartedProgram(t *testing.T) {
 	e, dir := shell(t, "/bin/sh -c ': >b; : >c'; : >a", at(3, false, Signal(syscall.SIGKILL)))
-	equal(t, "signal", e.Signal, syscall.SIGKILL)
-	equal(t, "files", names(t, dir), []string{"b", "c"})
+	expect.Equal(t, "signal", e.Signal, syscall.SIGKILL)
+	expect.Equal(t, "files", names(t, dir), []string{"b", "c"})
 }
 
 // TestTransactionsAreRead, and are refused as the kernel does it.
@@ -56,7 +57,7 @@ func TestTransactionsAreRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "made", strings.Contains(h.Run(t, "nft", "list", "ruleset"), "table inet a"), tt.made)
+			expect.Equal(t, "made", strings.Contains(h.Run(t, "nft", "list", "ruleset"), "table inet a"), tt.made)
 			if !strings.Contains(string(e.Stderr), tt.stderr) {
 				t.Errorf("nft said %q, want %q", e.Stderr, tt.stderr)
 			}
@@ -66,7 +67,7 @@ func TestTransactionsAreRead(t *testing.T) {
 					requests = append(requests, c.Text)
 				}
 			}
-			equal(t, "changes", requests, []string{"nftables NEWTABLE + 2 NEWCHAIN"})
+			expect.Equal(t, "changes", requests, []string{"nftables NEWTABLE + 2 NEWCHAIN"})
 		})
 	}
 }

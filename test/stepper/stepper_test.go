@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // shell runs a line of sh in a directory of its own; it makes changes by calls that are known.
@@ -54,28 +53,21 @@ func names(t *testing.T, dir string) []string {
 	return out
 }
 
-func equal(t *testing.T, what string, got, want any) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
 // TestChangingCallsAreListed in order, with paths and not with what else the program calls.
 func TestChangingCallsAreListed(t *testing.T) {
 	e, dir := shell(t, "read x; echo $x >a; echo more >>a; echo out", goOnAlways)
 	var got []string
 	for i, c := range e.Changing() {
-		equal(t, "number", c.N, i+1)
+		expect.Equal(t, "number", c.N, i+1)
 		got = append(got, strings.ReplaceAll(c.Text, dir, "DIR"))
 	}
-	equal(t, "calls", got, []string{
+	expect.Equal(t, "calls", got, []string{
 		"open a create truncate", "write DIR/a", "open a create", "write DIR/a", "write standard output",
 	})
-	equal(t, "exit", e.Exit, 0)
-	equal(t, "output", string(e.Stdout), "out\n")
+	expect.Equal(t, "exit", e.Exit, 0)
+	expect.Equal(t, "output", string(e.Stdout), "out\n")
 	text, _ := os.ReadFile(filepath.Join(dir, "a"))
-	equal(t, "a", string(text), "in\nmore\n")
+	expect.Equal(t, "a", string(text), "in\nmore\n")
 }
 
 // TestKillBeforeACallLeavesItUnmade, and behind it made; what comes after is not.
@@ -85,17 +77,17 @@ func TestKillBeforeACallLeavesItUnmade(t *testing.T) {
 		want  []string
 	}{{false, []string{"a"}}, {true, []string{"a", "b"}}} {
 		e, dir := shell(t, ": >a; : >b; : >c", at(2, tt.after, Signal(syscall.SIGKILL)))
-		equal(t, "signal", e.Signal, syscall.SIGKILL)
-		equal(t, "exit", e.Exit, -1)
-		equal(t, "files", names(t, dir), tt.want)
+		expect.Equal(t, "signal", e.Signal, syscall.SIGKILL)
+		expect.Equal(t, "exit", e.Exit, -1)
+		expect.Equal(t, "files", names(t, dir), tt.want)
 	}
 }
 
 // TestSignalReachesTheProgram, which goes on.
 func TestSignalReachesTheProgram(t *testing.T) {
 	e, dir := shell(t, "trap ': >caught' TERM; : >a; : >b", at(1, false, Signal(syscall.SIGTERM)))
-	equal(t, "exit", e.Exit, 0)
-	equal(t, "files", names(t, dir), []string{"a", "b", "caught"})
+	expect.Equal(t, "exit", e.Exit, 0)
+	expect.Equal(t, "files", names(t, dir), []string{"a", "b", "caught"})
 }
 
 // TestFailedCallIsNotMade and returns the error.
@@ -107,8 +99,8 @@ func TestFailedCallIsNotMade(t *testing.T) {
 		}
 		return at(1, false, Fail(syscall.ENOSPC))(s)
 	})
-	equal(t, "result", result, -int(syscall.ENOSPC))
-	equal(t, "files", len(names(t, dir)), 0) // sh ends when a redirection of : fails
+	expect.Equal(t, "result", result, -int(syscall.ENOSPC))
+	expect.Equal(t, "files", len(names(t, dir)), 0) // sh ends when a redirection of : fails
 	if !strings.Contains(string(e.Stderr), "No space left") {
 		t.Errorf("sh said %q", e.Stderr)
 	}
@@ -123,7 +115,7 @@ func TestLimitEndsAProgramThatHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "ended at its limit", e.TimedOut && e.Signal == syscall.SIGKILL, true)
+	expect.Equal(t, "ended at its limit", e.TimedOut && e.Signal == syscall.SIGKILL, true)
 }
 
 // link runs `ip` in a host of its own with an act at the nth request, and tells the links of that
@@ -178,12 +170,12 @@ func TestNetlinkRequestsAreRead(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			e, links := link(t, "RTM_NEWLINK create brtest", tt.act, add...)
-			equal(t, "made", slices.Contains(links, "brtest"), tt.made)
+			expect.Equal(t, "made", slices.Contains(links, "brtest"), tt.made)
 			if !strings.Contains(string(e.Stderr), tt.stderr) || tt.stderr == "" && len(e.Stderr) > 0 {
 				t.Errorf("ip said %q, want %q", e.Stderr, tt.stderr)
 			}
 			changes := e.Changing()
-			equal(t, "change", changes[len(changes)-1].Text, "RTM_NEWLINK create brtest [mtu, linkinfo]")
+			expect.Equal(t, "change", changes[len(changes)-1].Text, "RTM_NEWLINK create brtest [mtu, linkinfo]")
 		})
 	}
 }
@@ -213,7 +205,7 @@ func TestGoProgramHasTheSameCallsEachTime(t *testing.T) {
 		if i == 0 {
 			first = calls
 		}
-		equal(t, "calls", calls, first)
+		expect.Equal(t, "calls", calls, first)
 	}
 	if len(first) < 10 || first[len(first)-1] != "write standard output" {
 		t.Errorf("these cannot be all: %q", first)

@@ -12,9 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const dataDir = "/var/lib/cni/networks"
@@ -99,7 +98,7 @@ func (n *node) refused(t *testing.T, p plugin) {
 	if e := a.call(t, p, "ADD").Error(t); !strings.Contains(e.Msg, "no IP addresses available") {
 		t.Errorf("ADD by %s: %v", p, e)
 	}
-	equal(t, "address files after an ADD that was refused", n.files(t), before)
+	expect.Equal(t, "address files after an ADD that was refused", n.files(t), before)
 }
 
 // del must free this attachment's address, and no other.
@@ -108,7 +107,7 @@ func (a *attachment) del(t *testing.T, p plugin) {
 	want := a.n.files(t)
 	maps.DeleteFunc(want, func(_, owner string) bool { return owner == a.owner() })
 	a.call(t, p, "DEL").OK(t)
-	equal(t, fmt.Sprintf("address files after the DEL of %s by %s", a.c.Name(), p), a.n.files(t), want)
+	expect.Equal(t, fmt.Sprintf("address files after the DEL of %s by %s", a.c.Name(), p), a.n.files(t), want)
 }
 
 func (a *attachment) owner() string { return a.c.ID() + "\r\neth0" }
@@ -120,7 +119,7 @@ func (n *node) clean(t *testing.T) {
 		a.call(t, ours, "DEL").OK(t)
 		a.c.Delete()
 	}
-	equal(t, "address files at the end", n.files(t), map[string]string{})
+	expect.Equal(t, "address files at the end", n.files(t), map[string]string{})
 	n.NoLeaks(t)
 }
 
@@ -191,12 +190,5 @@ func (a *attachment) works(t *testing.T, p plugin, others ...*attachment) {
 				t.Errorf("%s to %s: %v", from.c.Name(), to.c.Name(), err)
 			}
 		}
-	}
-}
-
-func equal[T any](t *testing.T, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }

@@ -2,6 +2,8 @@ package takeover
 
 import (
 	"testing"
+
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // writers are who gave the five addresses of a /29: each is an attachment by us or by the reference, in the order of the addresses.
@@ -47,13 +49,13 @@ func TestRebootLosesNothing(t *testing.T) {
 		n, mine, theirs := full(t, by)
 		before := n.files(t)
 		n.Reboot()
-		equal(t, "address files", n.files(t), before)
+		expect.Equal(t, "address files", n.files(t), before)
 		for i, a := range append(mine, theirs...) {
 			a.del(t, []plugin{ours, reference}[i%2])
 		}
-		equal(t, "address files at the end", n.files(t), map[string]string{})
+		expect.Equal(t, "address files at the end", n.files(t), map[string]string{})
 		fresh := n.addAll(t, ours, "fresha", "freshb", "freshc", "freshd", "freshe")
-		equal(t, "addresses", n.held(t, fresh), []string{"10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6"})
+		expect.Equal(t, "addresses", n.held(t, fresh), []string{"10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6"})
 		n.clean(t)
 	})
 }
@@ -70,9 +72,9 @@ func TestRebootWithoutDel(t *testing.T) {
 		for i := range mine {
 			fresh = append(fresh, n.add(t, ours, "fresh"+string(rune('a'+i))))
 		}
-		equal(t, "addresses of the new", n.held(t, fresh), want)
+		expect.Equal(t, "addresses of the new", n.held(t, fresh), want)
 		n.refused(t, ours)
-		equal(t, "addresses of the reference", n.held(t, theirs), kept)
+		expect.Equal(t, "addresses of the reference", n.held(t, theirs), kept)
 		for _, a := range mine { // late: the addresses have new owners
 			a.del(t, ours)
 		}
@@ -94,9 +96,9 @@ func TestRebootSparesTheUsed(t *testing.T) {
 	fresh := n.addAll(t, ours, "f1", "f2", "f3", "f4", "f5", "f6", "f7")
 	for i, a := range fresh {
 		before[a.address(t)] = a.owner()
-		equal(t, "count", len(before), 6+i+1)
+		expect.Equal(t, "count", len(before), 6+i+1)
 	}
-	equal(t, "address files", n.files(t), before)
+	expect.Equal(t, "address files", n.files(t), before)
 	n.clean(t)
 }
 
@@ -108,10 +110,10 @@ func TestRebootFreesNothingAlive(t *testing.T) {
 	n.Reboot()
 	mine[0].del(t, reference)
 	theirs := n.add(t, reference, "olda") // the same name is the same ID
-	equal(t, "address", theirs.address(t), mine[0].address(t))
+	expect.Equal(t, "address", theirs.address(t), mine[0].address(t))
 	back := n.add(t, ours, "oldb")
 	fresh := n.add(t, ours, "fresh")
-	equal(t, "addresses of the new", n.held(t, []*attachment{back, fresh}), addresses(t, mine[1:]))
+	expect.Equal(t, "addresses of the new", n.held(t, []*attachment{back, fresh}), addresses(t, mine[1:]))
 	n.refused(t, ours)
 	back.works(t, ours, theirs, fresh)
 	theirs.works(t, reference)
@@ -125,8 +127,8 @@ func TestRebootOfTheSameIDs(t *testing.T) {
 	want, kept := n.held(t, mine), n.held(t, theirs)
 	n.Reboot()
 	again := n.addAll(t, ours, "olde", "oldb", "oldd")
-	equal(t, "addresses", n.held(t, again), want)
-	equal(t, "addresses of the reference", n.held(t, theirs), kept)
+	expect.Equal(t, "addresses", n.held(t, again), want)
+	expect.Equal(t, "addresses of the reference", n.held(t, theirs), kept)
 	n.refused(t, ours)
 	for _, a := range again {
 		a.works(t, ours)
@@ -145,8 +147,8 @@ func TestSecondReboot(t *testing.T) {
 		for i := range mine {
 			fresh = append(fresh, n.add(t, ours, "boot"+string(rune('a'+boot))+string(rune('a'+i))))
 		}
-		equal(t, "addresses of the new", n.held(t, fresh), want)
-		equal(t, "addresses of the reference", n.held(t, theirs), kept)
+		expect.Equal(t, "addresses of the new", n.held(t, fresh), want)
+		expect.Equal(t, "addresses of the reference", n.held(t, theirs), kept)
 		n.refused(t, ours)
 	}
 	n.clean(t)
@@ -162,10 +164,10 @@ func TestRebootWithRecordsOnDisk(t *testing.T) {
 	want, kept := n.held(t, mine), n.held(t, theirs)
 	n.Reboot()
 	again := n.add(t, ours, "oldb") // the same ID
-	equal(t, "address", again.address(t), mine[1].address(t))
+	expect.Equal(t, "address", again.address(t), mine[1].address(t))
 	fresh := append(n.addAll(t, ours, "fresha", "freshb"), again)
-	equal(t, "addresses of the new", n.held(t, fresh), want)
-	equal(t, "addresses of the reference", n.held(t, theirs), kept)
+	expect.Equal(t, "addresses of the new", n.held(t, fresh), want)
+	expect.Equal(t, "addresses of the reference", n.held(t, theirs), kept)
 	n.refused(t, ours)
 	mine[0].del(t, ours)
 	mine[2].del(t, ours)

@@ -5,6 +5,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestOursBesideRunningReference: containers of the reference run on while ours come to their bridge. No address is given twice,
@@ -14,7 +16,7 @@ func TestOursBesideRunningReference(t *testing.T) {
 	n := newNode(t, "10.1.0.0/24")
 	old := n.addAll(t, reference, "r1", "r2", "r3")
 	fresh := n.addAll(t, ours, "p1", "p2", "p3")
-	equal(t, "addresses", addresses(t, append(old, fresh...)),
+	expect.Equal(t, "addresses", addresses(t, append(old, fresh...)),
 		[]string{"10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", "10.1.0.7"})
 	old[0].works(t, reference, fresh...)
 	fresh[0].works(t, ours, old...)
@@ -27,7 +29,7 @@ func TestReferenceBesideOurs(t *testing.T) {
 	n := newNode(t, "10.1.0.0/24")
 	old := n.addAll(t, ours, "p1", "p2", "p3")
 	fresh := n.addAll(t, reference, "r1", "r2", "r3")
-	equal(t, "addresses", addresses(t, append(old, fresh...)),
+	expect.Equal(t, "addresses", addresses(t, append(old, fresh...)),
 		[]string{"10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", "10.1.0.7"})
 	old[0].works(t, ours, fresh...)
 	fresh[0].works(t, reference, old...)
@@ -50,7 +52,7 @@ func TestEachDelFreesItsOwn(t *testing.T) {
 			for _, i := range []int{5, 3, 1} {
 				all[i].del(t, by)
 			}
-			equal(t, "address files", n.files(t), map[string]string{})
+			expect.Equal(t, "address files", n.files(t), map[string]string{})
 			n.clean(t) // what we know of ours that the reference took away goes with our DEL
 		})
 	}
@@ -65,7 +67,7 @@ func TestLateDelSparesTheNextOwner(t *testing.T) {
 	first.del(t, reference)
 	next := n.add(t, reference, "r1", "IgnoreUnknown=1", "IP="+first.address(t))
 	first.del(t, ours)
-	equal(t, "address files", n.files(t), map[string]string{first.address(t): next.owner()})
+	expect.Equal(t, "address files", n.files(t), map[string]string{first.address(t): next.owner()})
 	next.works(t, reference)
 	n.clean(t)
 }
@@ -83,7 +85,7 @@ func TestFullPoolOfBoth(t *testing.T) {
 	n.refused(t, ours)
 	n.die(t, mine[0])
 	heir := n.add(t, ours, "heir")
-	equal(t, "the heir's address", heir.address(t), mine[0].address(t))
+	expect.Equal(t, "the heir's address", heir.address(t), mine[0].address(t))
 	n.refused(t, ours)
 	mine[1].works(t, ours, theirs[1], theirs[2], heir)
 	mine[0].del(t, ours) // too late: it is the heir's

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestMAC of CNI_ARGS, args.cni and runtimeConfig: the later in this list wins, and it is in kernel and result.
@@ -31,9 +32,9 @@ func TestMAC(t *testing.T) {
 			a := on(h, c, network(tt.conf))
 			a.args = tt.args
 			r := a.add(t)
-			equal(t, "MAC", c.MAC("eth0"), tt.want)
-			equal(t, "MAC in the result", r.Interfaces[2].Mac, tt.want)
-			equal(t, "host end", h.MAC(hostEnd(t, r))[:2], "fe")
+			expect.Equal(t, "MAC", c.MAC("eth0"), tt.want)
+			expect.Equal(t, "MAC in the result", r.Interfaces[2].Mac, tt.want)
+			expect.Equal(t, "host end", h.MAC(hostEnd(t, r))[:2], "fe")
 			a.check(t)
 		})
 	}
@@ -62,8 +63,8 @@ func TestRequestedAddresses(t *testing.T) {
 			c := h.Container("c")
 			a := on(h, c, network(gateway(), pool("10.1.0.0/24", "fd00:1::/64"), tt.conf))
 			a.args = tt.args
-			equal(t, "addresses", addresses(a.add(t)), tt.want)
-			equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), tt.want)
+			expect.Equal(t, "addresses", addresses(a.add(t)), tt.want)
+			expect.Equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), tt.want)
 			a.check(t)
 		})
 	}
@@ -75,10 +76,10 @@ func TestIPRanges(t *testing.T) {
 	h := nettest.Host(t)
 	ranges := runtimeConfig(conf{"ipRanges": [][]conf{{{"subnet": "10.7.0.0/24"}}, {{"subnet": "fd00:7::/64"}}}})
 	a, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24"), ranges))
-	equal(t, "with ranges", addresses(r), []string{"10.7.0.2/24", "fd00:7::2/64", "10.1.0.2/24"})
+	expect.Equal(t, "with ranges", addresses(r), []string{"10.7.0.2/24", "fd00:7::2/64", "10.1.0.2/24"})
 	a.check(t)
 	_, r = attach(t, h, h.Container("d"), network(ipam(), ranges, conf{"name": "other"}))
-	equal(t, "alone", addresses(r), []string{"10.7.0.2/24", "fd00:7::2/64"})
+	expect.Equal(t, "alone", addresses(r), []string{"10.7.0.2/24", "fd00:7::2/64"})
 }
 
 // TestDelWithoutTheIPRanges that ADD had: a runtime that lost its memory.
@@ -99,12 +100,12 @@ func TestGatewayOfArgs(t *testing.T) {
 	a := on(h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
 	a.args = "IP=10.1.0.77;GATEWAY=10.1.0.254,fd00:1::fe"
 	r := a.add(t)
-	equal(t, "gateways", []string{r.IPs[0].Gateway.String(), r.IPs[1].Gateway.String()}, []string{"10.1.0.254", "fd00:1::fe"})
-	equal(t, "bridge", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.254/24", "fd00:1::fe/64"})
-	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+	expect.Equal(t, "gateways", []string{r.IPs[0].Gateway.String(), r.IPs[1].Gateway.String()}, []string{"10.1.0.254", "fd00:1::fe"})
+	expect.Equal(t, "bridge", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.254/24", "fd00:1::fe/64"})
+	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.254", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::fe", Priority: 1024, Table: mainTable},
 	})
-	contains(t, files(t, h, "/run/patchbay/net")[a.id+"@eth0.json"], `"gateway": "10.1.0.254"`, `"gateway": "fd00:1::fe"`)
+	expect.Contains(t, files(t, h, "/run/patchbay/net")[a.id+"@eth0.json"], `"gateway": "10.1.0.254"`, `"gateway": "fd00:1::fe"`)
 	ping(t, c.Netns, "10.1.0.254")
 	a.check(t)
 }
@@ -122,7 +123,7 @@ func TestKubernetesArgs(t *testing.T) {
 	if err := json.Unmarshal([]byte(files(t, h, "/run/patchbay/net")[a.id+"@eth0.json"]), &record); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "pod", record.Pod, struct{ Namespace, Name, UID string }{"default", "web-0", "1234-5678"})
+	expect.Equal(t, "pod", record.Pod, struct{ Namespace, Name, UID string }{"default", "web-0", "1234-5678"})
 	a.check(t)
 }
 
@@ -132,7 +133,7 @@ func TestIgnoreUnknown(t *testing.T) {
 	h := nettest.Host(t)
 	a := on(h, h.Container("c"), network())
 	a.args = "FOO=bar"
-	contains(t, a.fails(t, "ADD", 4).Msg, "CNI_ARGS", "FOO")
+	expect.Contains(t, a.fails(t, "ADD", 4).Msg, "CNI_ARGS", "FOO")
 	for _, yes := range []string{"1", "true", "TRUE"} {
 		a.args = "FOO=bar;IgnoreUnknown=" + yes
 		a.add(t)
@@ -178,7 +179,7 @@ func TestDNS(t *testing.T) {
 			writeFile(t, h, "/run/resolv.conf", file)
 			a, r := attach(t, h, h.Container("c"), network(tt.conf))
 			d := r.DNS
-			equal(t, "dns", []string{strings.Join(d.Nameservers, " "), d.Domain, strings.Join(d.Search, " "), strings.Join(d.Options, " ")}, tt.want)
+			expect.Equal(t, "dns", []string{strings.Join(d.Nameservers, " "), d.Domain, strings.Join(d.Search, " "), strings.Join(d.Options, " ")}, tt.want)
 			a.check(t)
 		})
 	}
@@ -190,5 +191,5 @@ func TestResolvConfMissing(t *testing.T) {
 	h := nettest.Host(t)
 	h.Oracle(nettest.CleanHost)
 	a := on(h, h.Container("c"), network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "resolvConf": "/run/none.conf"})))
-	contains(t, a.fails(t, "ADD", 5).Msg, "ipam.resolvConf", "/run/none.conf")
+	expect.Contains(t, a.fails(t, "ADD", 5).Msg, "ipam.resolvConf", "/run/none.conf")
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestAddMakesBridge that is up, marked as ours, and has the cable as its port.
@@ -14,10 +15,10 @@ func TestAddMakesBridge(t *testing.T) {
 	h := nettest.Host(t)
 	_, r := attach(t, h, h.Container("c"), network())
 	b := linkOf(t, h.Netns, "cni0")
-	equal(t, "type", b.Type(), "bridge")
-	equal(t, "alias", b.Attrs().Alias, "patchbay:bridge")
-	equal(t, "up", isUp(t, h.Netns, "cni0"), true)
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{hostEnd(t, r)})
+	expect.Equal(t, "type", b.Type(), "bridge")
+	expect.Equal(t, "alias", b.Attrs().Alias, "patchbay:bridge")
+	expect.Equal(t, "up", isUp(t, h.Netns, "cni0"), true)
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{hostEnd(t, r)})
 }
 
 // TestBridgeIsCni0ByDefault, as the reference's.
@@ -25,7 +26,7 @@ func TestBridgeIsCni0ByDefault(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	attach(t, h, h.Container("c"), network(conf{"bridge": nil}))
-	equal(t, "type of cni0", linkOf(t, h.Netns, "cni0").Type(), "bridge")
+	expect.Equal(t, "type of cni0", linkOf(t, h.Netns, "cni0").Type(), "bridge")
 }
 
 // TestNewBridgeHasMACOfItsOwn: local, unicast, and that of the result.
@@ -34,8 +35,8 @@ func TestNewBridgeHasMACOfItsOwn(t *testing.T) {
 	h := nettest.Host(t)
 	_, r := attach(t, h, h.Container("c"), network())
 	mac := h.MAC("cni0")
-	equal(t, "first byte", mac[:2], "02")
-	equal(t, "MAC in the result", r.Interfaces[0].Mac, mac)
+	expect.Equal(t, "first byte", mac[:2], "02")
+	expect.Equal(t, "MAC in the result", r.Interfaces[0].Mac, mac)
 }
 
 // TestNewBridgesHaveDifferentMACs: two hosts on one LAN, two bridges on one host.
@@ -60,7 +61,7 @@ func TestNewBridgeKeepsMACWhenLowerPortComes(t *testing.T) {
 	before := h.MAC("cni0")
 	ip(t, h.Netns, "link add low type veth peer name low2")
 	ip(t, h.Netns, "link set low address 00:00:5e:00:53:01 master cni0 up")
-	equal(t, "MAC", h.MAC("cni0"), before)
+	expect.Equal(t, "MAC", h.MAC("cni0"), before)
 	ip(t, h.Netns, "link del low")
 }
 
@@ -75,10 +76,10 @@ func TestBridgeMACStaysThroughChurn(t *testing.T) {
 		if mac == "" {
 			mac = h.MAC("cni0")
 		}
-		equal(t, "MAC with a port", h.MAC("cni0"), mac)
+		expect.Equal(t, "MAC with a port", h.MAC("cni0"), mac)
 		if i%2 == 0 {
 			a.del(t)
-			equal(t, "MAC after DEL", h.MAC("cni0"), mac)
+			expect.Equal(t, "MAC after DEL", h.MAC("cni0"), mac)
 		}
 	}
 }
@@ -114,7 +115,7 @@ func TestNewBridgeHasMTUOfUplink(t *testing.T) {
 			uplink(t, h, "1380", gateway)
 			c := h.Container("c")
 			_, r := attach(t, h, c, network())
-			equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{1380, 1380, 1380})
+			expect.Equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{1380, 1380, 1380})
 		})
 	}
 }
@@ -124,7 +125,7 @@ func TestNewBridgeHasMTU1500WithoutUplink(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	_, r := attach(t, h, c, network())
-	equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{1500, 1500, 1500})
+	expect.Equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{1500, 1500, 1500})
 }
 
 func TestNewBridgeHasMTUOfConfig(t *testing.T) {
@@ -133,7 +134,7 @@ func TestNewBridgeHasMTUOfConfig(t *testing.T) {
 	uplink(t, h, "1380", "192.0.2.1")
 	c := h.Container("c")
 	_, r := attach(t, h, c, network(conf{"mtu": 9000}))
-	equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{9000, 9000, 9000})
+	expect.Equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{9000, 9000, 9000})
 }
 
 // TestNewBridgeKeepsMTU when its last port goes and when one with less comes: Linux lowers and
@@ -144,11 +145,11 @@ func TestNewBridgeKeepsMTU(t *testing.T) {
 	uplink(t, h, "9000", "192.0.2.1")
 	a, _ := attach(t, h, h.Container("c"), network())
 	attach(t, h, h.Container("d"), network(conf{"name": "small", "mtu": 1300}))
-	equal(t, "MTU beside a smaller port", linkOf(t, h.Netns, "cni0").Attrs().MTU, 9000)
+	expect.Equal(t, "MTU beside a smaller port", linkOf(t, h.Netns, "cni0").Attrs().MTU, 9000)
 	a.del(t)
 	c := h.Container("e")
 	_, r := attach(t, h, c, network())
-	equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{9000, 9000, 9000})
+	expect.Equal(t, "MTUs of bridge and both ends", mtus(t, h, c, hostEnd(t, r)), []int{9000, 9000, 9000})
 }
 
 func TestNewBridgeKeepsMTUWhenEmpty(t *testing.T) {
@@ -157,7 +158,7 @@ func TestNewBridgeKeepsMTUWhenEmpty(t *testing.T) {
 	uplink(t, h, "9000", "192.0.2.1")
 	a, _ := attach(t, h, h.Container("c"), network())
 	a.del(t)
-	equal(t, "MTU", linkOf(t, h.Netns, "cni0").Attrs().MTU, 9000)
+	expect.Equal(t, "MTU", linkOf(t, h.Netns, "cni0").Attrs().MTU, 9000)
 }
 
 // adopted makes a bridge br0 as an administrator has it: addresses, a network card as port, an MTU.
@@ -183,7 +184,7 @@ func TestAddAdoptsBridgeUntouched(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	equal(t, "ports", portsOf(t, h.Netns, "br0"), []string{"eth0", hostEnd(t, r)})
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "br0"), []string{"eth0", hostEnd(t, r)})
 }
 
 // TestAddGivesMTUOfAdoptedBridge to the container.
@@ -193,9 +194,9 @@ func TestAddGivesMTUOfAdoptedBridge(t *testing.T) {
 	adopted(t, h, "52:54:00:00:53:10")
 	c := h.Container("c")
 	_, r := attach(t, h, c, network(conf{"bridge": "br0"}))
-	equal(t, "bridge", linkOf(t, h.Netns, "br0").Attrs().MTU, 1450)
-	equal(t, "container", linkOf(t, c.Netns, "eth0").Attrs().MTU, 1450)
-	equal(t, "result", []int{r.Interfaces[0].Mtu, r.Interfaces[1].Mtu, r.Interfaces[2].Mtu}, []int{1450, 1450, 1450})
+	expect.Equal(t, "bridge", linkOf(t, h.Netns, "br0").Attrs().MTU, 1450)
+	expect.Equal(t, "container", linkOf(t, c.Netns, "eth0").Attrs().MTU, 1450)
+	expect.Equal(t, "result", []int{r.Interfaces[0].Mtu, r.Interfaces[1].Mtu, r.Interfaces[2].Mtu}, []int{1450, 1450, 1450})
 }
 
 // TestAdoptedBridgeKeepsFloatingMAC: it was never set, so Linux gives it the lowest MAC of its
@@ -208,9 +209,9 @@ func TestAdoptedBridgeKeepsFloatingMAC(t *testing.T) {
 			h := nettest.Host(t)
 			adopted(t, h, card)
 			all, _ := containers(t, h, 3, network(conf{"bridge": "br0"}))
-			equal(t, "MAC with three cables", h.MAC("br0"), card)
+			expect.Equal(t, "MAC with three cables", h.MAC("br0"), card)
 			all[0].del(t)
-			equal(t, "MAC after a DEL", h.MAC("br0"), card)
+			expect.Equal(t, "MAC after a DEL", h.MAC("br0"), card)
 		})
 	}
 }
@@ -222,13 +223,13 @@ func TestAdoptedBridgeWithoutPortsKeepsMAC(t *testing.T) {
 	h.Bridge("br0", "192.0.2.10/24")
 	before := h.MAC("br0")
 	all, results := containers(t, h, 3, network(conf{"bridge": "br0"}))
-	equal(t, "MAC with three cables", h.MAC("br0"), before)
-	equal(t, "MAC in the first result", results[0].Interfaces[0].Mac, before)
+	expect.Equal(t, "MAC with three cables", h.MAC("br0"), before)
+	expect.Equal(t, "MAC in the first result", results[0].Interfaces[0].Mac, before)
 	for _, a := range all {
 		a.check(t)
 		a.del(t)
 	}
-	equal(t, "MAC after the last DEL", h.MAC("br0"), before)
+	expect.Equal(t, "MAC after the last DEL", h.MAC("br0"), before)
 }
 
 // TestAdoptedBridgeThatLostItsPorts has no MAC at all, until our first cable brings one, which stays.
@@ -239,13 +240,13 @@ func TestAdoptedBridgeThatLostItsPorts(t *testing.T) {
 	h.Veth("port", h.Netns, "far")
 	h.Plug("port", "br0")
 	ip(t, h.Netns, "link del port")
-	equal(t, "MAC before", h.MAC("br0"), "") // all zero
+	expect.Equal(t, "MAC before", h.MAC("br0"), "") // all zero
 	h.Baseline()
 	h.Allow("link br0 mac")
 	h.Allow("fdb br0 ")
 	all, results := containers(t, h, 2, network(conf{"bridge": "br0"}))
 	for i, a := range all {
-		equal(t, "MAC in the result", results[i].Interfaces[0].Mac, h.MAC("br0"))
+		expect.Equal(t, "MAC in the result", results[i].Interfaces[0].Mac, h.MAC("br0"))
 		a.check(t)
 	}
 	for _, a := range all {
@@ -260,9 +261,9 @@ func TestAdoptedBridgeKeepsMTUBesideSmallerPort(t *testing.T) {
 	adopted(t, h, "52:54:00:00:53:10")
 	c := h.Container("c")
 	a, r := attach(t, h, c, network(conf{"bridge": "br0", "mtu": 1300}))
-	equal(t, "bridge", linkOf(t, h.Netns, "br0").Attrs().MTU, 1450)
-	equal(t, "host end", linkOf(t, h.Netns, hostEnd(t, r)).Attrs().MTU, 1300)
-	equal(t, "container", linkOf(t, c.Netns, "eth0").Attrs().MTU, 1300)
+	expect.Equal(t, "bridge", linkOf(t, h.Netns, "br0").Attrs().MTU, 1450)
+	expect.Equal(t, "host end", linkOf(t, h.Netns, hostEnd(t, r)).Attrs().MTU, 1300)
+	expect.Equal(t, "container", linkOf(t, c.Netns, "eth0").Attrs().MTU, 1300)
 	a.check(t)
 }
 
@@ -280,7 +281,7 @@ func TestAdoptedBridgeGetsGatewayAddressOnly(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{"10.1.0.1/24", "2001:db8::10/64", "fd00:1::1/64"})
+	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{"10.1.0.1/24", "2001:db8::10/64", "fd00:1::1/64"})
 }
 
 // isGatewayChange permits the addresses with their routes, forwarding, the cable and files.
@@ -303,7 +304,7 @@ func TestGatewayOfAdoptedBridgeIsItsAddress(t *testing.T) {
 	h.Bridge("br0", "10.1.0.1/24")
 	c := h.Container("c")
 	a, _ := attach(t, h, c, network(defaultGateway(), conf{"bridge": "br0"}, pool("10.1.0.0/24")))
-	equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{"10.1.0.1/24"})
+	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{"10.1.0.1/24"})
 	ping(t, c.Netns, "10.1.0.1")
 	a.check(t)
 }
@@ -316,8 +317,8 @@ func TestAdoptedBridgeIsSetUp(t *testing.T) {
 	ip(t, h.Netns, "link set br0 address 02:00:00:00:53:01 down")
 	h.Baseline()
 	attach(t, h, h.Container("c"), network(conf{"bridge": "br0"}))
-	equal(t, "up", isUp(t, h.Netns, "br0"), true)
-	equal(t, "alias", linkOf(t, h.Netns, "br0").Attrs().Alias, "")
+	expect.Equal(t, "up", isUp(t, h.Netns, "br0"), true)
+	expect.Equal(t, "alias", linkOf(t, h.Netns, "br0").Attrs().Alias, "")
 }
 
 // TestBridgeStaysAfterDel, for it belongs to nobody's attachment.
@@ -327,9 +328,9 @@ func TestBridgeStaysAfterDel(t *testing.T) {
 	a, _ := attach(t, h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")))
 	mac := h.MAC("cni0")
 	a.del(t)
-	equal(t, "MAC", h.MAC("cni0"), mac)
-	equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
-	equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 0)
+	expect.Equal(t, "MAC", h.MAC("cni0"), mac)
+	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
+	expect.Equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 0)
 }
 
 // TestNewBridgeIgnoresRouterAdvertisements of a container, as the reference's does.
@@ -337,7 +338,7 @@ func TestNewBridgeIgnoresRouterAdvertisements(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	attach(t, h, h.Container("c"), network())
-	equal(t, "accept_ra", h.Sysctl("net/ipv6/conf/cni0/accept_ra"), "0")
+	expect.Equal(t, "accept_ra", h.Sysctl("net/ipv6/conf/cni0/accept_ra"), "0")
 }
 
 // TestTwoNetworksShareABridge: each with its gateway, where the families' rules allow it.
@@ -347,7 +348,7 @@ func TestTwoNetworksShareABridge(t *testing.T) {
 	c, d := h.Container("c"), h.Container("d")
 	a, _ := attach(t, h, c, network(defaultGateway(), pool("fd00:1::/64")))
 	b, _ := attach(t, h, d, network(defaultGateway(), pool("fd00:2::/64"), conf{"name": "other"}))
-	equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"fd00:1::1/64", "fd00:2::1/64"})
+	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"fd00:1::1/64", "fd00:2::1/64"})
 	a.check(t)
 	b.check(t)
 	ping(t, c.Netns, "fd00:1::1")

@@ -7,6 +7,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // chained is an attachment in a chain, after a plugin whose result prev was.
@@ -41,12 +42,12 @@ func TestChainPlugsTap(t *testing.T) {
 	c := h.Container("c")
 	a := chained(h, c, network(conf{"hairpinMode": true}), tap(t, h))
 	r := a.add(t)
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
-	equal(t, "hairpin", hairpin(t, h, "tap0"), true)
-	equal(t, "interfaces", r.Interfaces, []*types100.Interface{
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+	expect.Equal(t, "hairpin", hairpin(t, h, "tap0"), true)
+	expect.Equal(t, "interfaces", r.Interfaces, []*types100.Interface{
 		{Name: "tap0", Mac: "02:00:00:00:53:77"}, {Name: "cni0", Mac: h.MAC("cni0"), Mtu: 1500},
 	})
-	equal(t, "links in the container", ip(t, c.Netns, "-br link show type veth"), "")
+	expect.Equal(t, "links in the container", ip(t, c.Netns, "-br link show type veth"), "")
 }
 
 // TestChainPlugsVeth of another plugin, and passes on all that was there.
@@ -56,10 +57,10 @@ func TestChainPlugsVeth(t *testing.T) {
 	c := h.Container("c")
 	a := chained(h, c, network(), cable(t, h, c))
 	r := a.add(t)
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"their0"})
-	equal(t, "interfaces", []string{r.Interfaces[0].Name, r.Interfaces[1].Name, r.Interfaces[2].Name}, []string{"their0", "eth0", "cni0"})
-	equal(t, "sandbox", r.Interfaces[1].Sandbox, c.Path())
-	equal(t, "dns", r.DNS.Nameservers, []string{"192.0.2.53"})
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"their0"})
+	expect.Equal(t, "interfaces", []string{r.Interfaces[0].Name, r.Interfaces[1].Name, r.Interfaces[2].Name}, []string{"their0", "eth0", "cni0"})
+	expect.Equal(t, "sandbox", r.Interfaces[1].Sandbox, c.Path())
+	expect.Equal(t, "dns", r.DNS.Nameservers, []string{"192.0.2.53"})
 	a.check(t)
 }
 
@@ -75,11 +76,11 @@ func TestChainKeepsAddressesOfBefore(t *testing.T) {
 		"ips": []conf{{"address": "192.0.2.7/24", "interface": 1}}, "routes": []conf{{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}},
 	}))
 	r := a.add(t)
-	equal(t, "addresses", addresses(r), []string{"192.0.2.7/24"})
-	equal(t, "routes", routesText(r), []string{"198.51.100.0/24 192.0.2.1 0"})
+	expect.Equal(t, "addresses", addresses(r), []string{"192.0.2.7/24"})
+	expect.Equal(t, "routes", routesText(r), []string{"198.51.100.0/24 192.0.2.1 0"})
 	a.check(t)
 	a.del(t)
-	equal(t, "address after DEL", addressesOf(t, c.Netns, "eth0"), []string{"192.0.2.7/24"})
+	expect.Equal(t, "address after DEL", addressesOf(t, c.Netns, "eth0"), []string{"192.0.2.7/24"})
 }
 
 // TestChainDelUnplugsAndLeavesTheInterface to who made it.
@@ -90,8 +91,8 @@ func TestChainDelUnplugsAndLeavesTheInterface(t *testing.T) {
 	a := chained(h, c, network(), tap(t, h))
 	a.add(t)
 	a.del(t)
-	equal(t, "tap0", hasLink(t, h.Netns, "tap0"), true)
-	equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 0)
+	expect.Equal(t, "tap0", hasLink(t, h.Netns, "tap0"), true)
+	expect.Equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 0)
 	noLeaks(t, h)
 	a.del(t)
 	noLeaks(t, h)
@@ -106,7 +107,7 @@ func TestChainDelAfterTheInterfaceIsGone(t *testing.T) {
 	ip(t, h.Netns, "link del tap0")
 	h.Allow("link tap0")
 	a.del(t)
-	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 }
 
 // TestChainDelLeavesAnotherOfTheName: the tap of a machine that ended is gone, the next machine has
@@ -123,10 +124,10 @@ func TestChainDelLeavesAnotherOfTheName(t *testing.T) {
 	second := chained(h, h.Container("second"), network(), prev)
 	second.add(t)
 	first.del(t)
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
 	second.check(t)
 	second.del(t)
-	equal(t, "ports in the end", len(portsOf(t, h.Netns, "cni0")), 0)
+	expect.Equal(t, "ports in the end", len(portsOf(t, h.Netns, "cni0")), 0)
 }
 
 // TestChainDelLeavesInterfaceInAnotherBridge, where somebody has moved it.
@@ -138,7 +139,7 @@ func TestChainDelLeavesInterfaceInAnotherBridge(t *testing.T) {
 	ip(t, h.Netns, "link add br9 type bridge")
 	ip(t, h.Netns, "link set tap0 master br9")
 	a.del(t)
-	equal(t, "ports of the other bridge", portsOf(t, h.Netns, "br9"), []string{"tap0"})
+	expect.Equal(t, "ports of the other bridge", portsOf(t, h.Netns, "br9"), []string{"tap0"})
 	ip(t, h.Netns, "link del br9")
 }
 
@@ -149,16 +150,16 @@ func TestChainGivesAddresses(t *testing.T) {
 	c := h.Container("c")
 	a := chained(h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")), cable(t, h, c))
 	r := a.add(t)
-	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
-	equal(t, "interface", []int{*r.IPs[0].Interface, *r.IPs[1].Interface}, []int{1, 1})
-	equal(t, "routes", routesText(r), []string{"0.0.0.0/0 10.1.0.1 0", "::/0 fd00:1::1 0"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Equal(t, "interface", []int{*r.IPs[0].Interface, *r.IPs[1].Interface}, []int{1, 1})
+	expect.Equal(t, "routes", routesText(r), []string{"0.0.0.0/0 10.1.0.1 0", "::/0 fd00:1::1 0"})
 	ping(t, c.Netns, "10.1.0.1")
 	ping(t, c.Netns, "fd00:1::1")
 	a.check(t)
 	a.del(t)
-	equal(t, "addresses after DEL", len(addressesOf(t, c.Netns, "eth0")), 0)
-	equal(t, "routes after DEL", len(routesOf(t, c.Netns, "eth0")), 0)
-	equal(t, "eth0", hasLink(t, c.Netns, "eth0"), true)
+	expect.Equal(t, "addresses after DEL", len(addressesOf(t, c.Netns, "eth0")), 0)
+	expect.Equal(t, "routes after DEL", len(routesOf(t, c.Netns, "eth0")), 0)
+	expect.Equal(t, "eth0", hasLink(t, c.Netns, "eth0"), true)
 	noLeaks(t, h)
 }
 
@@ -174,7 +175,7 @@ func TestChainDelLeavesWhoIsAtThePathNow(t *testing.T) {
 	back := moved(t, h, c, d)
 	a.del(t)
 	back()
-	equal(t, "address at the path", addressesOf(t, d.Netns, "eth0"), []string{"10.1.0.2/24"})
+	expect.Equal(t, "address at the path", addressesOf(t, d.Netns, "eth0"), []string{"10.1.0.2/24"})
 	ip(t, h.Netns, "link del other0")
 	ip(t, c.Netns, "addr del 10.1.0.2/24 dev eth0")
 }
@@ -185,9 +186,9 @@ func TestChainGivesAddressesToTheGuest(t *testing.T) {
 	h := nettest.Host(t)
 	a := chained(h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")), tap(t, h))
 	r := a.add(t)
-	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
-	equal(t, "reserved", files(t, h, addressDir(a))["10.1.0.2"], a.id+"\r\neth0")
-	equal(t, "gateway", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
+	expect.Equal(t, "reserved", files(t, h, addressDir(a))["10.1.0.2"], a.id+"\r\neth0")
+	expect.Equal(t, "gateway", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
 	a.check(t)
 }
 
@@ -209,7 +210,7 @@ func TestChainCheck(t *testing.T) {
 			a.add(t)
 			a.check(t)
 			ip(t, h.Netns, tt.outside)
-			contains(t, a.drift(t), tt.want)
+			expect.Contains(t, a.drift(t), tt.want)
 		})
 	}
 }
@@ -223,8 +224,8 @@ func TestChainInEveryVersion(t *testing.T) {
 			h := nettest.Host(t)
 			a := chained(h, h.Container("c"), network(conf{"cniVersion": version}), tap(t, h))
 			a.add(t)
-			contains(t, string(a.prev), `"cniVersion": "`+version+`"`)
-			equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+			expect.Contains(t, string(a.prev), `"cniVersion": "`+version+`"`)
+			expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
 		})
 	}
 }
@@ -236,9 +237,9 @@ func TestChainKeepsMACOfAdoptedBridge(t *testing.T) {
 	adopted(t, h, "52:54:00:00:53:10")
 	a := chained(h, h.Container("c"), network(conf{"bridge": "br0"}), tap(t, h))
 	a.add(t)
-	equal(t, "MAC", h.MAC("br0"), "52:54:00:00:53:10")
+	expect.Equal(t, "MAC", h.MAC("br0"), "52:54:00:00:53:10")
 	a.del(t)
-	equal(t, "MAC after DEL", h.MAC("br0"), "52:54:00:00:53:10")
+	expect.Equal(t, "MAC after DEL", h.MAC("br0"), "52:54:00:00:53:10")
 }
 
 // TestChainWithoutHostInterface is an error in words: there is nothing to plug.
@@ -255,8 +256,8 @@ func TestChainWithoutHostInterface(t *testing.T) {
 			h := nettest.Host(t)
 			h.Bridge("br9")
 			a := chained(h, h.Container("c"), network(), prev)
-			contains(t, a.fails(t, "ADD", 7).Msg, "prevResult", "no host-side interface")
-			equal(t, "cni0", hasLink(t, h.Netns, "cni0"), false)
+			expect.Contains(t, a.fails(t, "ADD", 7).Msg, "prevResult", "no host-side interface")
+			expect.Equal(t, "cni0", hasLink(t, h.Netns, "cni0"), false)
 		})
 	}
 }
@@ -271,8 +272,8 @@ func TestChainOfAnotherBridgesPort(t *testing.T) {
 	h.Baseline()
 	a := chained(h, h.Container("c"), network(pool("10.1.0.0/24")), prev)
 	e := a.run(t, "ADD").Error(t)
-	contains(t, e.Msg, "tap0", "another bridge")
-	equal(t, "ports", portsOf(t, h.Netns, "br9"), []string{"tap0"})
+	expect.Contains(t, e.Msg, "tap0", "another bridge")
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "br9"), []string{"tap0"})
 	noLeaks(t, h)
 }
 
@@ -289,10 +290,10 @@ func TestChainAfterReferencePtp(t *testing.T) {
 	r := first.add(t)
 	a := on(h, c, network(conf{"cniVersion": "1.0.0", "prevResult": first.prev}))
 	a.add(t)
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{r.Interfaces[0].Name})
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{r.Interfaces[0].Name})
 	a.check(t)
 	a.del(t)
-	equal(t, "ports after DEL", len(portsOf(t, h.Netns, "cni0")), 0)
+	expect.Equal(t, "ports after DEL", len(portsOf(t, h.Netns, "cni0")), 0)
 	first.check(t)
 	if !strings.HasPrefix(r.Interfaces[0].Name, "veth") || !hasLink(t, h.Netns, r.Interfaces[0].Name) {
 		t.Errorf("the cable is gone: %v", r.Interfaces)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestCheckPassesRightAfterAdd on networks of every kind.
@@ -75,7 +76,7 @@ func TestCheckNeedsPrevResult(t *testing.T) {
 	a, _ := attach(t, h, h.Container("c"), network())
 	prev := a.prev
 	a.prev = nil
-	contains(t, a.fails(t, "CHECK", 7).Msg, "prevResult")
+	expect.Contains(t, a.fails(t, "CHECK", 7).Msg, "prevResult")
 	a.prev = prev
 }
 
@@ -85,7 +86,7 @@ func TestCheckBeforeAdd(t *testing.T) {
 	h := nettest.Host(t)
 	h.Oracle(nettest.CleanHost)
 	a := on(h, h.Container("c"), network(conf{"prevResult": conf{"cniVersion": "1.1.0"}}))
-	contains(t, a.drift(t), "there is no record of container "+a.id)
+	expect.Contains(t, a.drift(t), "there is no record of container "+a.id)
 }
 
 // drifted is an attachment that somebody has meddled with.
@@ -279,7 +280,7 @@ func findAll(t *testing.T, rows []meddling) {
 			d := &drifted{attachment: a, h: h, c: c, host: hostEnd(t, r)}
 			row.do(t, d)
 			before := picture(t, h, c)
-			contains(t, d.drift(t), strings.NewReplacer("HOST", d.host, "ID", a.id).Replace(row.want))
+			expect.Contains(t, d.drift(t), strings.NewReplacer("HOST", d.host, "ID", a.id).Replace(row.want))
 			if diff := cmp.Diff(before, picture(t, h, c)); diff != "" {
 				t.Errorf("CHECK changed something:\n%s", diff)
 			}
@@ -313,7 +314,7 @@ func TestCheckChangesNothing(t *testing.T) {
 	a, _ := attach(t, h, c, full())
 	before := picture(t, h, c)
 	a.check(t)
-	equal(t, "picture", picture(t, h, c), before)
+	expect.Equal(t, "picture", picture(t, h, c), before)
 }
 
 // TestCheckWritesNoFile: seen by strace, it opens none for writing but what has no name.
@@ -360,8 +361,8 @@ func TestCheckNamesAllChanges(t *testing.T) {
 	ip(t, h.Netns, "link set "+hostEnd(t, r)+" nomaster")
 	ip(t, c.Netns, "route del default")
 	e := a.fails(t, "CHECK", codeDrift)
-	equal(t, "msg", e.Msg, "bridge cni0 is not promiscuous")
-	contains(t, e.Details, "is not plugged into bridge cni0", "has lost the route 0.0.0.0/0 via 10.1.0.1")
+	expect.Equal(t, "msg", e.Msg, "bridge cni0 is not promiscuous")
+	expect.Contains(t, e.Details, "is not plugged into bridge cni0", "has lost the route 0.0.0.0/0 via 10.1.0.1")
 }
 
 // TestCheckOfAnotherInterface: prevResult belongs to another attachment.
@@ -370,7 +371,7 @@ func TestCheckOfAnotherInterface(t *testing.T) {
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), network())
 	a.ifname = "eth1"
-	contains(t, a.drift(t), "there is no record of container "+a.id+" with eth1")
+	expect.Contains(t, a.drift(t), "there is no record of container "+a.id+" with eth1")
 	a.ifname = "eth0"
 }
 
@@ -393,9 +394,9 @@ func TestCheckByAnOlderCaller(t *testing.T) {
 		a.check(t)
 	}
 	c.Run(t, "ip", "route", "change", "198.51.100.0/24", "via", "10.1.0.1", "metric", "7", "table", "100", "mtu", "1300")
-	contains(t, first.drift(t), "eth0 in the container has lost the route 198.51.100.0/24")
+	expect.Contains(t, first.drift(t), "eth0 in the container has lost the route 198.51.100.0/24")
 	c.Run(t, "ip", "-6", "route", "del", "default", "dev", "eth1")
-	contains(t, second.drift(t), "eth1 in the container has lost the route ::/0")
+	expect.Contains(t, second.drift(t), "eth1 in the container has lost the route ::/0")
 }
 
 // withoutFieldsOf11 is a result as cni v1.1.2 decodes and encodes it.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // everything is a network whose attachments have all that DEL must remove: cable, addresses of both families, routes to single ones.
@@ -50,7 +51,7 @@ func TestDelPrintsNothing(t *testing.T) {
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), everything())
 	answer := a.run(t, "DEL").OK(t)
-	equal(t, "stdout and stderr", string(answer.Stdout)+string(answer.Stderr), "")
+	expect.Equal(t, "stdout and stderr", string(answer.Stdout)+string(answer.Stderr), "")
 }
 
 func TestDelTwice(t *testing.T) {
@@ -69,9 +70,9 @@ func TestDelRemovesRoutesToSingleAddresses(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, r := attach(t, h, c, network(defaultGateway(), singles()))
-	equal(t, "route", ip(t, h.Netns, "route show 10.9.0.5"), "10.9.0.5 dev cni0 scope link \n")
+	expect.Equal(t, "route", ip(t, h.Netns, "route show 10.9.0.5"), "10.9.0.5 dev cni0 scope link \n")
 	a.del(t)
-	equal(t, "routes", ip(t, h.Netns, "route show 10.9.0.5")+ip(t, h.Netns, "-6 route show fd00:9::5"), "")
+	expect.Equal(t, "routes", ip(t, h.Netns, "route show 10.9.0.5")+ip(t, h.Netns, "-6 route show fd00:9::5"), "")
 	gone(t, a, c, hostEnd(t, r))
 }
 
@@ -141,7 +142,7 @@ func TestDelDoesNotBelievePrevResult(t *testing.T) {
 	mine := b.prev
 	a.prev = mine
 	a.del(t)
-	equal(t, "first one's host link", hasLink(t, h.Netns, hostEnd(t, r)), false)
+	expect.Equal(t, "first one's host link", hasLink(t, h.Netns, hostEnd(t, r)), false)
 	b.check(t)
 }
 
@@ -166,7 +167,7 @@ func TestDelBeforeAddOfUsedNetworkLeavesNoTrace(t *testing.T) {
 	d := h.Container("d")
 	before := picture(t, h, d)
 	on(h, d, everything()).del(t)
-	equal(t, "picture", picture(t, h, d), before)
+	expect.Equal(t, "picture", picture(t, h, d), before)
 	other.check(t)
 }
 
@@ -205,7 +206,7 @@ func TestDelFreesAddress(t *testing.T) {
 	d := on(h, h.Container("d"), one)
 	d.fails(t, "ADD", 11)
 	a.del(t)
-	equal(t, "addresses", addresses(d.add(t)), []string{"10.1.0.9/24"})
+	expect.Equal(t, "addresses", addresses(d.add(t)), []string{"10.1.0.9/24"})
 }
 
 // TestDelFreesAddressWithNamespaceGone just so.
@@ -219,7 +220,7 @@ func TestDelFreesAddressWithNamespaceGone(t *testing.T) {
 	a.netns = ""
 	a.del(t)
 	_, r := attach(t, h, h.Container("d"), one)
-	equal(t, "addresses", addresses(r), []string{"10.1.0.9/24"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.9/24"})
 }
 
 // TestDelLeavesInterfaceOfAnotherNamespace: the path leads elsewhere by now, where there is an eth0 as well.
@@ -232,9 +233,9 @@ func TestDelLeavesInterfaceOfAnotherNamespace(t *testing.T) {
 	before := ip(t, d.Netns, "addr show")
 	a.netns = d.Path()
 	a.del(t)
-	equal(t, "links there", ip(t, d.Netns, "addr show"), before)
-	equal(t, "eth0 in the container", hasLink(t, c.Netns, "eth0"), false)
-	equal(t, "host link", hasLink(t, h.Netns, hostEnd(t, r)), false)
+	expect.Equal(t, "links there", ip(t, d.Netns, "addr show"), before)
+	expect.Equal(t, "eth0 in the container", hasLink(t, c.Netns, "eth0"), false)
+	expect.Equal(t, "host link", hasLink(t, h.Netns, hostEnd(t, r)), false)
 	ip(t, d.Netns, "link del eth0")
 }
 
@@ -246,7 +247,7 @@ func TestDelFindsRenamedInterface(t *testing.T) {
 	a, r := attach(t, h, c, everything())
 	ip(t, c.Netns, "link set eth0 down name other")
 	a.del(t)
-	equal(t, "renamed interface", hasLink(t, c.Netns, "other"), false)
+	expect.Equal(t, "renamed interface", hasLink(t, c.Netns, "other"), false)
 	gone(t, a, c, hostEnd(t, r))
 }
 
@@ -299,8 +300,8 @@ func TestDelLeavesForeignLinkOfOurName(t *testing.T) {
 			}
 			a.del(t)
 			a.del(t)
-			equal(t, "foreign link", hasLink(t, h.Netns, host), true)
-			equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+			expect.Equal(t, "foreign link", hasLink(t, h.Netns, host), true)
+			expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 			ip(t, h.Netns, "link del "+host)
 		})
 	}
@@ -330,7 +331,7 @@ func TestDelsAtOnce(t *testing.T) {
 		r.Wait(t).OK(t)
 	}
 	noLeaks(t, h)
-	equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 0)
+	expect.Equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 0)
 }
 
 // TestDelWithStateElsewhere: stateDir is read from the configuration, be the rest what it may.
@@ -343,7 +344,7 @@ func TestDelWithStateElsewhere(t *testing.T) {
 	call := a.call(t, "DEL")
 	call.Config = []byte(`{"name": "net", "stateDir": "` + dir + `", "bridge`)
 	h.CNI(t, call).OK(t)
-	equal(t, "host link", hasLink(t, h.Netns, hostEnd(t, r)), false)
+	expect.Equal(t, "host link", hasLink(t, h.Netns, hostEnd(t, r)), false)
 	noLeaks(t, h)
 	if _, err := os.Stat(dir + "/net/" + a.id + "@eth0.json"); err == nil {
 		t.Error("the record is still there")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestDelWithBadConfig: it takes what it can read, down to nothing but the name.
@@ -112,8 +113,8 @@ func TestDelTellsOfUnreadableRecord(t *testing.T) {
 	a, _ := attach(t, h, h.Container("c"), everything())
 	writeFile(t, h, recordPath(a), `{"version": 999}`)
 	answer := a.run(t, "DEL").OK(t)
-	equal(t, "stdout", string(answer.Stdout), "")
-	equal(t, "stderr", string(answer.Stderr), "patchbay: record "+recordPath(a)+
+	expect.Equal(t, "stdout", string(answer.Stdout), "")
+	expect.Equal(t, "stderr", string(answer.Stderr), "patchbay: record "+recordPath(a)+
 		": unreadable record: written by a newer patchbay: it has version 999, this one knows versions up to 1; removing what is found without it\n")
 	a.state = ""
 }
@@ -130,7 +131,7 @@ func TestDelWithSomethingElseForRecord(t *testing.T) {
 			h.Run(t, "sh", "-c", "rm "+recordPath(a)+" && "+replace+" "+recordPath(a))
 			a.del(t)
 			gone(t, a, c, hostEnd(t, r))
-			equal(t, "in the record's place", h.Run(t, "ls", "-A", "/run/patchbay/net"), "")
+			expect.Equal(t, "in the record's place", h.Run(t, "ls", "-A", "/run/patchbay/net"), "")
 		})
 	}
 }
@@ -146,14 +147,14 @@ func TestDelRemovesRoutesWithoutRecord(t *testing.T) {
 			h := nettest.Host(t)
 			c := h.Container("c")
 			a, r := attach(t, h, c, network(defaultGateway(), singles(), conf{"bridge": test.bridge}))
-			equal(t, "route", ip(t, h.Netns, "route show 10.9.0.5"), "10.9.0.5 dev "+test.bridge+" scope link \n")
+			expect.Equal(t, "route", ip(t, h.Netns, "route show 10.9.0.5"), "10.9.0.5 dev "+test.bridge+" scope link \n")
 			removeAll(t, h, recordPath(a))
 			call := a.call(t, "DEL")
 			if test.stdin != "" {
 				call.Config = []byte(test.stdin)
 			}
 			h.CNI(t, call).OK(t)
-			equal(t, "routes", ip(t, h.Netns, "route show 10.9.0.5")+ip(t, h.Netns, "-6 route show fd00:9::5"), "")
+			expect.Equal(t, "routes", ip(t, h.Netns, "route show 10.9.0.5")+ip(t, h.Netns, "-6 route show fd00:9::5"), "")
 			gone(t, a, c, hostEnd(t, r))
 		})
 	}

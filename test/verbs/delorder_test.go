@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestDelThatCannotUnplugFreesNothing: while the cable is there, the addresses are in use.
@@ -15,9 +16,9 @@ func TestDelThatCannotUnplugFreesNothing(t *testing.T) {
 	a, _ := attach(t, h, h.Container("c"), everything())
 	before := files(t, h, addressDir(a))
 	a.plugin = nettest.Script(t, "exec setpriv --bounding-set=-net_admin --inh-caps=-all "+nettest.Patchbay(t))
-	contains(t, a.run(t, "DEL").Error(t).Msg, "delete veth")
+	expect.Contains(t, a.run(t, "DEL").Error(t).Msg, "delete veth")
 	a.plugin = ""
-	equal(t, "address files", files(t, h, addressDir(a)), before)
+	expect.Equal(t, "address files", files(t, h, addressDir(a)), before)
 	a.check(t)
 }
 
@@ -31,9 +32,9 @@ func TestDelThatCannotFreeKeepsTheRecord(t *testing.T) {
 	h.Run(t, "mount", "-o", "bind,ro", networksDir, networksDir)
 	e := a.run(t, "DEL").Error(t)
 	h.Run(t, "umount", networksDir)
-	contains(t, e.Msg, "free address", "read-only file system")
-	equal(t, "record", record(), before)
+	expect.Contains(t, e.Msg, "free address", "read-only file system")
+	expect.Equal(t, "record", record(), before)
 	a.del(t)
-	equal(t, "holders", holders(t, h, networksDir), map[string]string{})
+	expect.Equal(t, "holders", holders(t, h, networksDir), map[string]string{})
 	noLeaks(t, h)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // gc is the verb as a runtime calls it; valid is the key's value, with the key absent when it is the empty conf.
@@ -124,7 +125,7 @@ func TestGCLeavesOtherOwnersAlone(t *testing.T) {
 	all, _ := containers(t, h, 2, everything())
 	path := recordPath(all[0])
 	text := files(t, h, "/run/patchbay/net")[all[0].id+"@eth0.json"]
-	contains(t, text, `"owner": "cni"`)
+	expect.Contains(t, text, `"owner": "cni"`)
 	writeFile(t, h, path, strings.Replace(text, `"owner": "cni"`, `"owner": "lxc"`, 1))
 	gc(t, h, everything(), valid(nil)).OK(t)
 	collected(t, all[1])
@@ -184,8 +185,8 @@ func TestGCAsIPAM(t *testing.T) {
 	keep, _ := attach(t, h, h.Container("c"), n)
 	stale, _ := attach(t, h, h.Container("d"), n)
 	gc(t, h, n, valid(listed(keep))).OK(t)
-	equal(t, "address kept", files(t, h, addressDir(keep))["10.1.0.2"], keep.id+"\r\neth0")
-	equal(t, "address freed", files(t, h, addressDir(keep))["10.1.0.3"], "")
+	expect.Equal(t, "address kept", files(t, h, addressDir(keep))["10.1.0.2"], keep.id+"\r\neth0")
+	expect.Equal(t, "address freed", files(t, h, addressDir(keep))["10.1.0.3"], "")
 	stale.state = ""
 	keep.check(t)
 }
@@ -208,7 +209,7 @@ func TestGCTakesEmptyRecords(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	equal(t, "records", names, []string{keep.id + "@eth0.json", held.id + "@eth0.json"})
+	expect.Equal(t, "records", names, []string{keep.id + "@eth0.json", held.id + "@eth0.json"})
 	held.del(t)
 }
 
@@ -219,6 +220,6 @@ func TestGCTellsOfUnreadableRecords(t *testing.T) {
 	a, _ := attach(t, h, h.Container("c"), everything())
 	writeFile(t, h, recordPath(a), `{"version": 1, "network": "x", "containerID": "y", "ifname": "z"}`)
 	answer := gc(t, h, everything(), valid(nil)).OK(t)
-	contains(t, string(answer.Stderr), "patchbay: record "+recordPath(a)+": unreadable record: it is that of x/y/z; removing what is found without it")
+	expect.Contains(t, string(answer.Stderr), "patchbay: record "+recordPath(a)+": unreadable record: it is that of x/y/z; removing what is found without it")
 	collected(t, a)
 }

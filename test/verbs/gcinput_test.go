@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestGCOfGarbage: what does not say clearly what is to be collected, and where, is an error, and nothing changes.
@@ -59,12 +60,12 @@ func TestGCOfGarbage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := h.CNI(t, nettest.Call{Command: "GC", Config: []byte(tc.config)}).Error(t)
-			equal(t, "code", e.Code, tc.code)
-			contains(t, e.Msg, tc.msg)
+			expect.Equal(t, "code", e.Code, tc.code)
+			expect.Contains(t, e.Msg, tc.msg)
 			if e.Details == "" {
 				t.Error("no details")
 			}
-			equal(t, "picture", picture(t, h, c), before)
+			expect.Equal(t, "picture", picture(t, h, c), before)
 		})
 	}
 	a.check(t)
@@ -106,11 +107,11 @@ func TestGCGoesOnPastErrors(t *testing.T) {
 	h.Run(t, "mount", "-o", "remount,bind,ro", dir)
 	e := gc(t, h, n, valid(listed(all[0]))).Error(t)
 	h.Run(t, "umount", dir)
-	equal(t, "code", e.Code, 5)
-	contains(t, e.Msg, "collect net/"+all[1].id+"/eth0: free address", "; collect net/"+all[2].id+"/eth0: free address", "read-only file system")
+	expect.Equal(t, "code", e.Code, 5)
+	expect.Contains(t, e.Msg, "collect net/"+all[1].id+"/eth0: free address", "; collect net/"+all[2].id+"/eth0: free address", "read-only file system")
 	for _, a := range all[1:] {
-		equal(t, "cable", hasLink(t, h.Netns, hostEnd(t, a.result(t))), false)
-		equal(t, "record", exists(h, recordPath(a)), true)
+		expect.Equal(t, "cable", hasLink(t, h.Netns, hostEnd(t, a.result(t))), false)
+		expect.Equal(t, "record", exists(h, recordPath(a)), true)
 	}
 	gc(t, h, n, valid(listed(all[0]))).OK(t)
 	collected(t, all[1:]...)

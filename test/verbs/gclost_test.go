@@ -11,6 +11,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/pkg/store"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // forget takes the records away under running containers.
@@ -33,15 +34,15 @@ func TestGCWithoutRecords(t *testing.T) {
 	settleFiles()
 	gc(t, h, everything(), valid(listed(all[0]))).OK(t)
 	collected(t, all[1:]...)
-	equal(t, "cable of the listed one", hasLink(t, h.Netns, hostEnd(t, results[0])), true)
-	equal(t, "its address", files(t, h, addressDir(all[0]))["10.1.0.2"], all[0].id+"\r\neth0")
+	expect.Equal(t, "cable of the listed one", hasLink(t, h.Netns, hostEnd(t, results[0])), true)
+	expect.Equal(t, "its address", files(t, h, addressDir(all[0]))["10.1.0.2"], all[0].id+"\r\neth0")
 	other.check(t)
-	equal(t, "cable of another network", hasLink(t, h.Netns, hostEnd(t, l2.result(t))), true)
+	expect.Equal(t, "cable of another network", hasLink(t, h.Netns, hostEnd(t, l2.result(t))), true)
 	gc(t, h, network(conf{"name": "l2"}), valid(nil)).OK(t)
-	equal(t, "cable of the network without addresses", hasLink(t, h.Netns, hostEnd(t, l2.result(t))), false)
+	expect.Equal(t, "cable of the network without addresses", hasLink(t, h.Netns, hostEnd(t, l2.result(t))), false)
 	l2.state = ""
 	all[0].del(t)
-	equal(t, "directory of records", exists(h, "/run/patchbay/net"), false)
+	expect.Equal(t, "directory of records", exists(h, "/run/patchbay/net"), false)
 }
 
 // settleFiles waits for the next tick of the clock that stamps files: what was written before is then older than a GC.
@@ -92,10 +93,10 @@ func TestGCSparesWhatItCannotRead(t *testing.T) {
 	}
 	stderr := string(gc(t, h, everything(), valid(nil)).OK(t).Stderr)
 	for i, name := range names {
-		equal(t, name, hasLink(t, h.Netns, name), true)
-		equal(t, aliases[i]+" is told of", strings.Contains(stderr, fmt.Sprintf("link %s has no record, and its alias %q does not tell whose it is; leaving it", name, aliases[i])), tell[i])
+		expect.Equal(t, name, hasLink(t, h.Netns, name), true)
+		expect.Equal(t, aliases[i]+" is told of", strings.Contains(stderr, fmt.Sprintf("link %s has no record, and its alias %q does not tell whose it is; leaving it", name, aliases[i])), tell[i])
 		if i != 5 { // whose cable cannot be found by its name any more
-			equal(t, "address of "+aliases[i], len(holders(t, h, addressDir(all[i]))) > 0, true)
+			expect.Equal(t, "address of "+aliases[i], len(holders(t, h, addressDir(all[i]))) > 0, true)
 		}
 		ip(t, h.Netns, "link del "+name)
 	}
@@ -119,11 +120,11 @@ func TestGCWithLongNames(t *testing.T) {
 	keep, recorded, lost := long("k"), long("r"), long("l")
 	removeAll(t, h, recordPath(keep), recordPath(lost))
 	answer := gc(t, h, n, valid(listed(keep))).OK(t)
-	equal(t, "stderr", strings.Count(string(answer.Stderr), "\n"), 1)
-	contains(t, string(answer.Stderr), hostEnd(t, lost.result(t))+" has no record")
-	equal(t, "listed", hasLink(t, h.Netns, hostEnd(t, keep.result(t))), true)
-	equal(t, "without a record", hasLink(t, h.Netns, hostEnd(t, lost.result(t))), true)
-	equal(t, "with a record", hasLink(t, h.Netns, hostEnd(t, recorded.result(t))), false)
+	expect.Equal(t, "stderr", strings.Count(string(answer.Stderr), "\n"), 1)
+	expect.Contains(t, string(answer.Stderr), hostEnd(t, lost.result(t))+" has no record")
+	expect.Equal(t, "listed", hasLink(t, h.Netns, hostEnd(t, keep.result(t))), true)
+	expect.Equal(t, "without a record", hasLink(t, h.Netns, hostEnd(t, lost.result(t))), true)
+	expect.Equal(t, "with a record", hasLink(t, h.Netns, hostEnd(t, recorded.result(t))), false)
 	recorded.state = ""
 }
 
@@ -154,11 +155,11 @@ func TestGCOfAddressesWithoutRecord(t *testing.T) {
 			for _, file := range []string{"lock", "last_reserved_ip.0", "last_reserved_ip.1"} {
 				delete(left, file)
 			}
-			equal(t, "addresses", left, map[string]string{
+			expect.Equal(t, "addresses", left, map[string]string{
 				"10.1.0.2": keep.id + "\r\neth0", "fd00:1::2": keep.id + "\r\neth0",
 				"10.1.0.61": "old", "10.1.0.62": "", "10.1.0.63": "bad/id\r\neth0", "10.1.0.64": "theirs\r\n", "notes": "theirs\r\neth0", "10.1.0.70": "new\r\neth0",
 			})
-			equal(t, "cable", hasLink(t, h.Netns, hostEnd(t, lost.result(t))), false)
+			expect.Equal(t, "cable", hasLink(t, h.Netns, hostEnd(t, lost.result(t))), false)
 			lost.state = ""
 			removeAll(t, h, filepath.Join(dir, "net"))
 		})
@@ -190,7 +191,7 @@ func TestGCOfHostLocalsAddress(t *testing.T) {
 		age(t, h, filepath.Join(dir, name), -time.Second)
 	}
 	gc(t, h, ours, valid([]conf{{"containerID": "live", "ifname": "eth0"}})).OK(t)
-	equal(t, "addresses", holders(t, h, dir), map[string]string{"10.1.0.3": "live\r\neth0"})
+	expect.Equal(t, "addresses", holders(t, h, dir), map[string]string{"10.1.0.3": "live\r\neth0"})
 	removeAll(t, h, dir)
 }
 
@@ -215,16 +216,16 @@ func TestGCOfFiftyAtOnce(t *testing.T) {
 				settleFiles()
 			}
 			answer := gc(t, h, n, valid(listed(all[:2]...))).OK(t)
-			equal(t, "stderr", string(answer.Stderr), "")
+			expect.Equal(t, "stderr", string(answer.Stderr), "")
 			collected(t, all[2:]...)
 			for _, a := range all[:2] {
-				equal(t, "cable of "+a.ifname, hasLink(t, h.Netns, hostEnd(t, a.result(t))), true)
+				expect.Equal(t, "cable of "+a.ifname, hasLink(t, h.Netns, hostEnd(t, a.result(t))), true)
 				if !lose {
 					a.check(t)
 				}
 			}
-			equal(t, "addresses left", len(holders(t, h, addressDir(all[0]))), 4)
-			equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 2)
+			expect.Equal(t, "addresses left", len(holders(t, h, addressDir(all[0]))), 4)
+			expect.Equal(t, "ports", len(portsOf(t, h.Netns, "cni0")), 2)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestGCOfNullSparesOwnersAndAddsUnderWay: CRI-O calls GC with null when it starts. What a person has plugged in lives, what
@@ -41,13 +42,13 @@ func TestGCSparesAnAddThatWaits(t *testing.T) {
 		writeFile(t, h, addressDir(a)+"/10.1.0.77", a.id+"\r\neth0")
 		age(t, h, addressDir(a)+"/10.1.0.77", -time.Minute)
 		gc(t, h, everything(), valid(listed(first))).OK(t)
-		equal(t, "address", files(t, h, addressDir(a))["10.1.0.77"], a.id+"\r\neth0")
+		expect.Equal(t, "address", files(t, h, addressDir(a))["10.1.0.77"], a.id+"\r\neth0")
 	})
 	a.prev = answer.OK(t).Stdout
 	a.check(t)
 	a.del(t)
 	gc(t, h, everything(), valid(listed(first))).OK(t)
-	equal(t, "address that nobody has", files(t, h, addressDir(a))["10.1.0.77"], "")
+	expect.Equal(t, "address that nobody has", files(t, h, addressDir(a))["10.1.0.77"], "")
 	first.check(t)
 }
 
@@ -68,10 +69,10 @@ func TestGCSparesOtherOwnersWithoutRecord(t *testing.T) {
 			h.Run(t, "ip", "link", "set", host, "alias", strings.Replace(alias, " net/", " cli:net/", 1))
 			spoil(t, mine)
 			answer := gc(t, h, everything(), valid(nil)).OK(t)
-			contains(t, string(answer.Stderr), "no runtime has made it; leaving it")
+			expect.Contains(t, string(answer.Stderr), "no runtime has made it; leaving it")
 			collected(t, all[1])
-			equal(t, "cable", hasLink(t, h.Netns, host), true)
-			equal(t, "address", files(t, h, addressDir(mine))["10.1.0.2"], mine.id+"\r\neth0")
+			expect.Equal(t, "cable", hasLink(t, h.Netns, host), true)
+			expect.Equal(t, "address", files(t, h, addressDir(mine))["10.1.0.2"], mine.id+"\r\neth0")
 		})
 	}
 }
@@ -97,8 +98,8 @@ func TestGCSparesRecordsOfTheFuture(t *testing.T) {
 		linkGone(t, h.Netns, host)
 	}
 	answer := gc(t, h, everything(), valid(nil)).OK(t)
-	contains(t, string(answer.Stderr), recordPath(gone), "written by a newer patchbay", "leaving it")
-	equal(t, "record", exists(h, recordPath(gone)), true)
+	expect.Contains(t, string(answer.Stderr), recordPath(gone), "written by a newer patchbay", "leaving it")
+	expect.Equal(t, "record", exists(h, recordPath(gone)), true)
 	collected(t, stale)
 	collected(t, told)
 	gone.del(t)

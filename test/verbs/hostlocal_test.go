@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // asIPAM is a configuration with which a main plugin calls an IPAM plugin, "patchbay" or "host-local".
@@ -61,10 +62,10 @@ func TestOnDiskFormIsHostLocals(t *testing.T) {
 		delete(picture, "lock") // host-local's is executable, for no reason
 		pictures = append(pictures, picture)
 	}
-	equal(t, "files, ours against host-local's", pictures[1], pictures[0])
-	equal(t, "an address", pictures[1]["10.1.0.2"], entry{"600", "one\r\neth0"})
-	equal(t, "an IPv6 address", pictures[1]["fd00:1::4"], entry{"600", "three\r\neth0"})
-	equal(t, "a cursor", pictures[1]["last_reserved_ip.0"], entry{"600", "10.1.0.200"})
+	expect.Equal(t, "files, ours against host-local's", pictures[1], pictures[0])
+	expect.Equal(t, "an address", pictures[1]["10.1.0.2"], entry{"600", "one\r\neth0"})
+	expect.Equal(t, "an IPv6 address", pictures[1]["fd00:1::4"], entry{"600", "three\r\neth0"})
+	expect.Equal(t, "a cursor", pictures[1]["last_reserved_ip.0"], entry{"600", "10.1.0.200"})
 }
 
 // TestLockIsHostLocals: an empty file of the same name, which stays.
@@ -74,7 +75,7 @@ func TestLockIsHostLocals(t *testing.T) {
 	a := ipamCall(t, h, "patchbay", "one", twoRanges())
 	a.add(t)
 	lock, found := files(t, h, networksDir)["lock"]
-	equal(t, "lock", []any{lock, found}, []any{"", true})
+	expect.Equal(t, "lock", []any{lock, found}, []any{"", true})
 }
 
 // TestTakesTurnsWithHostLocal in one data directory: no address twice, and one round robin.
@@ -86,7 +87,7 @@ func TestTakesTurnsWithHostLocal(t *testing.T) {
 		a := ipamCall(t, h, []string{"host-local", "patchbay"}[i%2], id, twoRanges())
 		got = append(got, addresses(a.add(t))...)
 	}
-	equal(t, "addresses", got, []string{
+	expect.Equal(t, "addresses", got, []string{
 		"10.1.0.2/24", "fd00:1::2/64", "10.1.0.3/24", "fd00:1::3/64", "10.1.0.4/24", "fd00:1::4/64",
 		"10.1.0.5/24", "fd00:1::5/64", "10.1.0.6/24", "fd00:1::6/64", "10.1.0.7/24", "fd00:1::7/64",
 	})
@@ -99,7 +100,7 @@ func TestRespectsAddressesOfHostLocal(t *testing.T) {
 	ipamCall(t, h, "host-local", "theirs", twoRanges()).add(t)
 	mine := ipamCall(t, h, "patchbay", "mine", twoRanges())
 	mine.args = "IP=10.1.0.2"
-	contains(t, mine.fails(t, "ADD", 7).Msg, "10.1.0.2", "is taken by theirs/eth0")
+	expect.Contains(t, mine.fails(t, "ADD", 7).Msg, "10.1.0.2", "is taken by theirs/eth0")
 }
 
 // TestHostLocalRespectsOurAddresses just so.
@@ -109,7 +110,7 @@ func TestHostLocalRespectsOurAddresses(t *testing.T) {
 	ipamCall(t, h, "patchbay", "ours", twoRanges()).add(t)
 	theirs := ipamCall(t, h, "host-local", "theirs", twoRanges())
 	theirs.args = "IP=10.1.0.2"
-	contains(t, theirs.run(t, "ADD").Error(t).Msg, "10.1.0.2")
+	expect.Contains(t, theirs.run(t, "ADD").Error(t).Msg, "10.1.0.2")
 }
 
 // TestDelFreesWhatHostLocalGave: a node that was taken over while containers lived.
@@ -119,7 +120,7 @@ func TestDelFreesWhatHostLocalGave(t *testing.T) {
 	theirs := ipamCall(t, h, "host-local", "one", twoRanges())
 	theirs.add(t)
 	ipamCall(t, h, "patchbay", "one", twoRanges()).del(t)
-	equal(t, "files", addressFiles(t, h), []string{})
+	expect.Equal(t, "files", addressFiles(t, h), []string{})
 	noLeaks(t, h)
 }
 
@@ -132,7 +133,7 @@ func TestDelFreesWhatOldHostLocalGave(t *testing.T) {
 	h.Baseline()
 	h.Allow("file " + networksDir + "/10.1.0.2")
 	ipamCall(t, h, "patchbay", "one", twoRanges()).del(t)
-	equal(t, "files", addressFiles(t, h), []string{"10.1.0.3"})
+	expect.Equal(t, "files", addressFiles(t, h), []string{"10.1.0.3"})
 }
 
 // TestHostLocalFreesWhatWeGave: a node that is given back.
@@ -142,7 +143,7 @@ func TestHostLocalFreesWhatWeGave(t *testing.T) {
 	ours := ipamCall(t, h, "patchbay", "one", twoRanges())
 	ours.add(t)
 	ipamCall(t, h, "host-local", "one", twoRanges()).del(t)
-	equal(t, "files", addressFiles(t, h), []string{})
+	expect.Equal(t, "files", addressFiles(t, h), []string{})
 	h.Allow("file " + networksDir + "/.patchbay/") // it knows of no marks, and they are about files that are gone
 }
 
@@ -173,11 +174,11 @@ func TestBothAtOnceGiveDifferentAddresses(t *testing.T) {
 			seen[address] = true
 		}
 	}
-	equal(t, "different addresses", len(seen), 40)
+	expect.Equal(t, "different addresses", len(seen), 40)
 	for _, a := range all {
 		a.del(t)
 	}
-	equal(t, "files", addressFiles(t, h), []string{})
+	expect.Equal(t, "files", addressFiles(t, h), []string{})
 }
 
 // programs is a CNI_PATH: reference plugins, and the built binary as "patchbay".
@@ -221,15 +222,15 @@ func TestAsIPAMOfMacvlan(t *testing.T) {
 			"routes": []conf{{"dst": "0.0.0.0/0"}},
 		},
 	})
-	equal(t, "addresses", addresses(a.add(t)), []string{"192.0.2.200/24"})
-	equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), []string{"192.0.2.200/24"})
-	equal(t, "kind", linkOf(t, c.Netns, "eth0").Type(), "macvlan")
-	contains(t, files(t, h, "/run/patchbay/net")[a.id+"@eth0.json"], `"role": "ipam"`)
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"192.0.2.200/24"})
+	expect.Equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), []string{"192.0.2.200/24"})
+	expect.Equal(t, "kind", linkOf(t, c.Netns, "eth0").Type(), "macvlan")
+	expect.Contains(t, files(t, h, "/run/patchbay/net")[a.id+"@eth0.json"], `"role": "ipam"`)
 	ping(t, c.Netns, nettest.LANRouter4)
 	a.check(t)
 	a.del(t)
 	noLeaks(t, h)
-	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 }
 
 // TestAsIPAMOfPtp, the reference's, with both families; the container reaches the host.
@@ -241,7 +242,7 @@ func TestAsIPAMOfPtp(t *testing.T) {
 		"cniVersion": "1.0.0", "name": "net", "type": "ptp",
 		"ipam": conf{"type": "patchbay", "ranges": twoRanges()["ranges"], "routes": []conf{{"dst": "0.0.0.0/0"}, {"dst": "::/0"}}},
 	})
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24", "fd00:1::2/64"})
 	ping(t, c.Netns, "10.1.0.1")
 	a.check(t)
 	a.del(t)
@@ -257,7 +258,7 @@ func TestAsIPAMCheckFindsLostAddress(t *testing.T) {
 	})
 	a.add(t)
 	removeAll(t, h, addressDir(a)+"/10.1.0.2")
-	contains(t, a.run(t, "CHECK").Error(t).Msg, "address 10.1.0.2 is not reserved")
+	expect.Contains(t, a.run(t, "CHECK").Error(t).Msg, "address 10.1.0.2 is not reserved")
 }
 
 // TestAsIPAMWithNamespaceGone: the main plugin's DEL has nothing but the container ID.
@@ -285,9 +286,9 @@ func TestAsIPAMResult(t *testing.T) {
 		"routes": []conf{{"dst": "0.0.0.0/0"}, {"dst": "198.51.100.0/24", "gw": "10.1.0.9"}}, "resolvConf": "/run/resolv.conf",
 	}))
 	r := a.add(t)
-	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
-	equal(t, "routes", routesText(r), []string{"0.0.0.0/0 <nil> 0", "198.51.100.0/24 10.1.0.9 0"})
-	equal(t, "dns", r.DNS.Nameservers, []string{"203.0.113.53"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Equal(t, "routes", routesText(r), []string{"0.0.0.0/0 <nil> 0", "198.51.100.0/24 10.1.0.9 0"})
+	expect.Equal(t, "dns", r.DNS.Nameservers, []string{"203.0.113.53"})
 	if len(r.Interfaces) != 0 || r.IPs[0].Interface != nil {
 		t.Errorf("interfaces in an IPAM result: %s", a.prev)
 	}
@@ -315,7 +316,7 @@ func TestAsIPAMTwiceIsAnError(t *testing.T) {
 	h := nettest.Host(t)
 	a := ipamCall(t, h, "patchbay", "one", twoRanges())
 	a.add(t)
-	contains(t, a.fails(t, "ADD", codeAttached).Msg, "10.1.0.2/24")
+	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "10.1.0.2/24")
 	a.check(t)
 }
 
@@ -329,5 +330,5 @@ func TestReferenceAgreesOnResults(t *testing.T) {
 		a.add(t)
 		results = append(results, string(a.prev))
 	}
-	equal(t, "result, ours against host-local's", strings.TrimSpace(results[1]), strings.TrimSpace(results[0]))
+	expect.Equal(t, "result, ours against host-local's", strings.TrimSpace(results[1]), strings.TrimSpace(results[0]))
 }

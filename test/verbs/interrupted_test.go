@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // slow is a network whose ADD takes a second or two, with everything done but the end: the kernel looks for duplicate addresses.
@@ -50,8 +51,8 @@ func TestSignalUndoesAdd(t *testing.T) {
 				t.Fatal(err)
 			}
 			e := running.Wait(t).Error(t)
-			equal(t, "code", e.Code, 11)
-			contains(t, e.Msg, "interrupted by a signal")
+			expect.Equal(t, "code", e.Code, 11)
+			expect.Contains(t, e.Msg, "interrupted by a signal")
 			noLeaks(t, h)
 			a.add(t)
 		})
@@ -71,15 +72,15 @@ func TestKilledAddIsCleanedUp(t *testing.T) {
 			if err := running.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "exit", running.Wait(t).Exit, -1)
+			expect.Equal(t, "exit", running.Wait(t).Exit, -1)
 			if verb == "DEL" {
 				a.del(t)
 			} else {
 				gc(t, h, slow(), valid(nil)).OK(t)
 			}
 			noLeaks(t, h)
-			equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
-			equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+			expect.Equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
+			expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 		})
 	}
 }
@@ -122,8 +123,8 @@ func TestResultThatCannotBeWrittenIsAFailedAdd(t *testing.T) {
 	a := on(h, h.Container("c"), everything())
 	a.plugin = redirected(t, "/dev/full")
 	answer := a.run(t, "ADD")
-	equal(t, "exit", answer.Exit, 1)
-	contains(t, string(answer.Stderr), "write")
+	expect.Equal(t, "exit", answer.Exit, 1)
+	expect.Contains(t, string(answer.Stderr), "write")
 	noLeaks(t, h)
 }
 
@@ -143,6 +144,6 @@ func TestRuntimeThatWentAwayIsAFailedAdd(t *testing.T) {
 		t.Fatal(err)
 	}
 	reader.Close()
-	equal(t, "exit", running.Wait(t).Exit, 1)
+	expect.Equal(t, "exit", running.Wait(t).Exit, 1)
 	noLeaks(t, h)
 }

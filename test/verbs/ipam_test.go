@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestAddressesOfEveryKind are given, and work: the containers reach their gateways and each other.
@@ -36,9 +37,9 @@ func TestAddressesOfEveryKind(t *testing.T) {
 			c, d := h.Container("c"), h.Container("d")
 			a, r := attach(t, h, c, network(defaultGateway(), pool(tt.subnets...)))
 			_, neighbour := attach(t, h, d, network(defaultGateway(), pool(tt.subnets...)))
-			equal(t, "addresses", addresses(r), tt.want)
+			expect.Equal(t, "addresses", addresses(r), tt.want)
 			sorted := slices.Sorted(slices.Values(tt.want))
-			equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), sorted)
+			expect.Equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), sorted)
 			for i, gateway := range tt.gateways {
 				ping(t, c.Netns, gateway)
 				ping(t, c.Netns, addr(t, neighbour, i).String())
@@ -60,7 +61,7 @@ func TestRoundRobin(t *testing.T) {
 		got = append(got, addresses(a.add(t))...)
 		a.del(t)
 	}
-	equal(t, "addresses", got, []string{
+	expect.Equal(t, "addresses", got, []string{
 		"10.1.0.2/29", "fd00:1::2/125", "10.1.0.3/29", "fd00:1::3/125", "10.1.0.4/29", "fd00:1::4/125", "10.1.0.5/29", "fd00:1::5/125",
 		"10.1.0.6/29", "fd00:1::6/125", "10.1.0.2/29", "fd00:1::7/125", "10.1.0.3/29", "fd00:1::2/125",
 	})
@@ -73,9 +74,9 @@ func TestRangesOfASetAreUsedInOrder(t *testing.T) {
 	_, results := containers(t, h, 3, network(ipam(conf{"ranges": [][]conf{{
 		{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.10", "rangeEnd": "10.1.0.11"}, {"subnet": "10.2.0.0/24", "rangeStart": "10.2.0.200"},
 	}}})))
-	equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0], addresses(results[2])[0]},
+	expect.Equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0], addresses(results[2])[0]},
 		[]string{"10.1.0.10/24", "10.1.0.11/24", "10.2.0.200/24"})
-	equal(t, "gateway", results[2].IPs[0].Gateway.String(), "10.2.0.1")
+	expect.Equal(t, "gateway", results[2].IPs[0].Gateway.String(), "10.2.0.1")
 }
 
 // TestRangeKeys at the top of the section: host-local's older form.
@@ -86,8 +87,8 @@ func TestRangeKeys(t *testing.T) {
 		"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.20", "rangeEnd": "10.1.0.30", "gateway": "10.1.0.254",
 		"ranges": [][]conf{{{"subnet": "fd00:1::/64"}}},
 	})))
-	equal(t, "addresses", addresses(r), []string{"10.1.0.20/24", "fd00:1::2/64"})
-	equal(t, "gateway", r.IPs[0].Gateway.String(), "10.1.0.254")
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.20/24", "fd00:1::2/64"})
+	expect.Equal(t, "gateway", r.IPs[0].Gateway.String(), "10.1.0.254")
 }
 
 // TestExclude keeps addresses, and whole subnets, out: half a /64 is jumped over in one step.
@@ -102,7 +103,7 @@ func TestExclude(t *testing.T) {
 	for _, r := range results {
 		got = append(got, addresses(r)...)
 	}
-	equal(t, "addresses", got, []string{
+	expect.Equal(t, "addresses", got, []string{
 		"10.1.0.3/24", "fd00:1:0:0:8000::/64", "10.1.0.8/24", "fd00:1::8000:0:0:1/64", "10.1.0.9/24", "fd00:1::8000:0:0:2/64",
 	})
 }
@@ -112,7 +113,7 @@ func TestExcludeWinsOverRequests(t *testing.T) {
 	h := nettest.Host(t)
 	a := on(h, h.Container("c"), network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "exclude": []string{"10.1.0.64/26"}})))
 	a.args = "IP=10.1.0.77"
-	contains(t, a.fails(t, "ADD", 7).Msg, "10.1.0.77", "excluded by 10.1.0.64/26")
+	expect.Contains(t, a.fails(t, "ADD", 7).Msg, "10.1.0.77", "excluded by 10.1.0.64/26")
 }
 
 // TestGatewayIsNeverGiven, wherever it is in the range.
@@ -120,7 +121,7 @@ func TestGatewayIsNeverGiven(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	_, results := containers(t, h, 2, network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/29", "gateway": "10.1.0.2"}}}})))
-	equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0]}, []string{"10.1.0.1/29", "10.1.0.3/29"})
+	expect.Equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0]}, []string{"10.1.0.1/29", "10.1.0.3/29"})
 }
 
 // TestExhaustedPool is an error that names the range, and leaves nothing; freed, it gives again.
@@ -129,10 +130,10 @@ func TestExhaustedPool(t *testing.T) {
 	h := nettest.Host(t)
 	all, _ := containers(t, h, 5, network(pool("10.1.0.0/29")))
 	last := on(h, h.Container("last"), network(pool("10.1.0.0/29")))
-	contains(t, last.fails(t, "ADD", 11).Msg, "no IP addresses available", "10.1.0.1-10.1.0.6")
-	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 5)
+	expect.Contains(t, last.fails(t, "ADD", 11).Msg, "no IP addresses available", "10.1.0.1-10.1.0.6")
+	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 5)
 	all[2].del(t)
-	equal(t, "addresses", addresses(last.add(t)), []string{"10.1.0.4/29"})
+	expect.Equal(t, "addresses", addresses(last.add(t)), []string{"10.1.0.4/29"})
 }
 
 // TestTornAddressFileIsAFreeAddress: what a crash leaves between making a file and writing it.
@@ -141,7 +142,7 @@ func TestTornAddressFileIsAFreeAddress(t *testing.T) {
 	h := nettest.Host(t)
 	writeFile(t, h, "/run/patchbay/ipam/net/10.1.0.2", "")
 	_, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
-	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
 }
 
 // TestAddsAtOnceGetDifferentAddresses: twenty of one network.
@@ -161,7 +162,7 @@ func TestAddsAtOnceGetDifferentAddresses(t *testing.T) {
 		r := answer.Result(t)
 		seen[addr(t, r, 0)], seen[addr(t, r, 1)] = true, true
 	}
-	equal(t, "different addresses", len(seen), 40)
+	expect.Equal(t, "different addresses", len(seen), 40)
 	for _, a := range all {
 		a.check(t)
 		a.del(t)
@@ -197,8 +198,8 @@ func TestSmallPools(t *testing.T) {
 			h := nettest.Host(t)
 			c := h.Container("c")
 			a, r := attach(t, h, c, network(defaultGateway(), tt.conf))
-			equal(t, "addresses", addresses(r), []string{tt.want})
-			equal(t, "gateway", r.IPs[0].Gateway.String(), tt.gateway)
+			expect.Equal(t, "addresses", addresses(r), []string{tt.want})
+			expect.Equal(t, "gateway", r.IPs[0].Gateway.String(), tt.gateway)
 			ping(t, c.Netns, tt.gateway)
 			ping(t, h.Netns, addr(t, r, 0).String())
 			a.check(t)
@@ -219,7 +220,7 @@ func TestSingleAddressesReachEachOther(t *testing.T) {
 	c, d := h.Container("c"), h.Container("d")
 	a, _ := attach(t, h, c, n)
 	b, r := attach(t, h, d, n)
-	equal(t, "addresses", addresses(r), []string{"10.9.0.6/32"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.9.0.6/32"})
 	ping(t, c.Netns, "10.9.0.6")
 	a.check(t)
 	b.check(t)
@@ -231,7 +232,7 @@ func TestSingleAddressWithoutGateway(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, r := attach(t, h, c, network(pool("10.9.0.5/32", "fd00:9::5/128")))
-	equal(t, "addresses", addressesOf(t, c.Netns, "eth0"), []string{"10.9.0.5/32", "fd00:9::5/128"})
+	expect.Equal(t, "addresses", addressesOf(t, c.Netns, "eth0"), []string{"10.9.0.5/32", "fd00:9::5/128"})
 	if r.IPs[0].Gateway != nil || r.IPs[1].Gateway != nil {
 		t.Errorf("gateways: %v", r.IPs)
 	}

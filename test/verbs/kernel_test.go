@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -115,24 +114,6 @@ func ping(t testing.TB, n *nettest.Netns, to string) {
 	t.Helper()
 	if err := n.PingOnce(netip.MustParseAddr(to)); err != nil {
 		t.Error(err)
-	}
-}
-
-// equal compares with go-cmp.
-func equal[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
-	}
-}
-
-// contains wants each part in a text.
-func contains(t testing.TB, text string, parts ...string) {
-	t.Helper()
-	for _, part := range parts {
-		if !strings.Contains(text, part) {
-			t.Errorf("%q does not contain %q", text, part)
-		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const codeClash = 105
@@ -20,7 +21,7 @@ func TestForceAddressReplaces(t *testing.T) {
 	h.Allow("address br0 ")
 	h.Allow("route ")
 	a, _ := attach(t, h, h.Container("c"), network(gateway(), conf{"bridge": "br0", "forceAddress": true}, pool("10.1.0.0/24", "fd00:1::/64")))
-	equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{"10.1.0.1/24", "fd00:1::1/64", "fd00:2::1/64"})
+	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{"10.1.0.1/24", "fd00:1::1/64", "fd00:2::1/64"})
 	a.check(t)
 }
 
@@ -34,8 +35,8 @@ func TestWithoutForceAddressAnotherAddressIsAnError(t *testing.T) {
 			h.Oracle(nettest.CleanHost)
 			h.Bridge("br0", has)
 			a := on(h, h.Container("c"), network(gateway(), conf{"bridge": "br0"}, pool("10.1.0.0/24", "fd00:1::/64")))
-			contains(t, a.fails(t, "ADD", codeClash).Msg, "bridge br0", has)
-			equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{has})
+			expect.Contains(t, a.fails(t, "ADD", codeClash).Msg, "bridge br0", has)
+			expect.Equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{has})
 		})
 	}
 }
@@ -48,7 +49,7 @@ func TestForceAddressSparesOtherNetwork(t *testing.T) {
 	first, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
 	force := network(gateway(), conf{"name": "other", "forceAddress": true}, pool("10.2.0.0/24"))
 	e := on(h, h.Container("d"), force).fails(t, "ADD", codeClash)
-	contains(t, e.Msg, "bridge cni0", "10.1.0.1/24 is the gateway of container "+c.ID()+" on network net")
+	expect.Contains(t, e.Msg, "bridge cni0", "10.1.0.1/24 is the gateway of container "+c.ID()+" on network net")
 	first.check(t)
 	ping(t, c.Netns, "10.1.0.1")
 }
@@ -60,7 +61,7 @@ func TestForceAddressAfterTheOthersLeft(t *testing.T) {
 	first, _ := attach(t, h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")))
 	first.del(t)
 	attach(t, h, h.Container("d"), network(gateway(), conf{"name": "other", "forceAddress": true}, pool("10.2.0.0/24")))
-	equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"10.2.0.1/24"})
+	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"10.2.0.1/24"})
 }
 
 // TestHairpinMode is written to the port either way.
@@ -69,8 +70,8 @@ func TestHairpinMode(t *testing.T) {
 	h := nettest.Host(t)
 	_, on := attach(t, h, h.Container("c"), network(conf{"hairpinMode": true}))
 	_, off := attach(t, h, h.Container("d"), network())
-	equal(t, "hairpinMode true", hairpin(t, h, hostEnd(t, on)), true)
-	equal(t, "hairpinMode absent", hairpin(t, h, hostEnd(t, off)), false)
+	expect.Equal(t, "hairpinMode true", hairpin(t, h, hostEnd(t, on)), true)
+	expect.Equal(t, "hairpinMode absent", hairpin(t, h, hostEnd(t, off)), false)
 }
 
 func hairpin(t *testing.T, h *nettest.Node, port string) bool {
@@ -87,11 +88,11 @@ func TestPromiscMode(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	attach(t, h, h.Container("c"), network())
-	equal(t, "without", promisc(t, h.Netns, "cni0"), false)
+	expect.Equal(t, "without", promisc(t, h.Netns, "cni0"), false)
 	attach(t, h, h.Container("d"), network(conf{"promiscMode": true}))
-	equal(t, "with", promisc(t, h.Netns, "cni0"), true)
+	expect.Equal(t, "with", promisc(t, h.Netns, "cni0"), true)
 	attach(t, h, h.Container("e"), network())
-	equal(t, "without, after one with", promisc(t, h.Netns, "cni0"), true)
+	expect.Equal(t, "without, after one with", promisc(t, h.Netns, "cni0"), true)
 }
 
 // promisc is the flag that somebody has set, not what the bridge code needs of its ports.
@@ -127,8 +128,8 @@ func TestEnableDADWaits(t *testing.T) {
 			t.Errorf("flags of %s: %#x, found %t", address, f, found)
 		}
 	}
-	equal(t, "accept_dad", c.Sysctl("net/ipv6/conf/eth0/accept_dad"), "1")
-	equal(t, "enhanced_dad", c.Sysctl("net/ipv6/conf/eth0/enhanced_dad"), "1")
+	expect.Equal(t, "accept_dad", c.Sysctl("net/ipv6/conf/eth0/accept_dad"), "1")
+	expect.Equal(t, "enhanced_dad", c.Sysctl("net/ipv6/conf/eth0/enhanced_dad"), "1")
 	ping(t, c.Netns, "fd00:1::1")
 }
 
@@ -145,9 +146,9 @@ func TestEnableDADFindsDuplicate(t *testing.T) {
 	c := h.Container("c")
 	a := on(h, c, network(conf{"bridge": "br0", "enabledad": true}, pool("10.1.0.0/24", "fd00:1::/64")))
 	e := a.fails(t, "ADD", 11)
-	contains(t, e.Msg, "fd00:1::2", "is in use by another host on the link")
-	equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
-	equal(t, "ports", portsOf(t, h.Netns, "br0"), []string{"other"})
+	expect.Contains(t, e.Msg, "fd00:1::2", "is in use by another host on the link")
+	expect.Equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "br0"), []string{"other"})
 	noLeaks(t, h)
 }
 
@@ -167,7 +168,7 @@ func TestWithoutDADAddressesAreUsableAtOnce(t *testing.T) {
 			t.Errorf("%s: found %t, flags %#x", n.address, found, flags)
 		}
 	}
-	equal(t, "accept_dad", c.Sysctl("net/ipv6/conf/eth0/accept_dad"), "0")
+	expect.Equal(t, "accept_dad", c.Sysctl("net/ipv6/conf/eth0/accept_dad"), "0")
 }
 
 // TestDisableContainerInterface leaves its end down, the host's up; CHECK and DEL know.
@@ -176,9 +177,9 @@ func TestDisableContainerInterface(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, r := attach(t, h, c, network(conf{"disableContainerInterface": true}))
-	equal(t, "container end up", isUp(t, c.Netns, "eth0"), false)
-	equal(t, "host end up", isUp(t, h.Netns, hostEnd(t, r)), true)
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{hostEnd(t, r)})
+	expect.Equal(t, "container end up", isUp(t, c.Netns, "eth0"), false)
+	expect.Equal(t, "host end up", isUp(t, h.Netns, hostEnd(t, r)), true)
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{hostEnd(t, r)})
 	a.check(t)
 	a.del(t)
 	gone(t, a, c, hostEnd(t, r))
@@ -190,12 +191,12 @@ func TestStateDir(t *testing.T) {
 	dir := t.TempDir() + "/deep/state"
 	h := nettest.Host(t, nettest.Watch(dir))
 	a, _ := attach(t, h, h.Container("c"), network(conf{"stateDir": dir}, pool("10.1.0.0/24")))
-	equal(t, "record", len(files(t, h, dir+"/net")), 1)
-	equal(t, "address", files(t, h, dir+"/ipam/net")["10.1.0.2"], a.id+"\r\neth0")
-	equal(t, "usual place", h.Run(t, "ls", "/run"), "netns\n")
+	expect.Equal(t, "record", len(files(t, h, dir+"/net")), 1)
+	expect.Equal(t, "address", files(t, h, dir+"/ipam/net")["10.1.0.2"], a.id+"\r\neth0")
+	expect.Equal(t, "usual place", h.Run(t, "ls", "/run"), "netns\n")
 	a.check(t)
 	a.del(t)
-	equal(t, "records after DEL", len(files(t, h, dir+"/net")), 0)
+	expect.Equal(t, "records after DEL", len(files(t, h, dir+"/net")), 0)
 }
 
 // TestDataDir takes the addresses elsewhere, the records stay.
@@ -203,8 +204,8 @@ func TestDataDir(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "dataDir": "/var/lib/cni/networks"})))
-	equal(t, "address", files(t, h, "/var/lib/cni/networks/net")["10.1.0.2"], a.id+"\r\neth0")
-	equal(t, "record", len(files(t, h, "/run/patchbay/net")), 1)
+	expect.Equal(t, "address", files(t, h, "/var/lib/cni/networks/net")["10.1.0.2"], a.id+"\r\neth0")
+	expect.Equal(t, "record", len(files(t, h, "/run/patchbay/net")), 1)
 	a.check(t)
 }
 
@@ -214,5 +215,5 @@ func TestStateDirectoriesAreRootsAlone(t *testing.T) {
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), everything())
 	modes := h.Run(t, "stat", "-c", "%a %u", "/run/patchbay", "/run/patchbay/net", recordPath(a), "/var/lib/patchbay/sticky/net")
-	equal(t, "modes", modes, "700 0\n700 0\n600 0\n700 0\n")
+	expect.Equal(t, "modes", modes, "700 0\n700 0\n600 0\n700 0\n")
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const logPath = "/run/log"
@@ -71,7 +72,7 @@ func TestLogOfEachVerb(t *testing.T) {
 		if verb == "ADD" {
 			a.prev = answer.Stdout
 		}
-		equal(t, "mode", h.Run(t, "stat", "-c", "%a %u", logPath), "600 0\n")
+		expect.Equal(t, "mode", h.Run(t, "stat", "-c", "%a %u", logPath), "600 0\n")
 		all := lines(t, h)
 		if len(all) != 1 {
 			t.Fatalf("%s: %d lines", verb, len(all))
@@ -80,7 +81,7 @@ func TestLogOfEachVerb(t *testing.T) {
 		if at, err := time.Parse(time.RFC3339Nano, l.Time); err != nil || time.Since(at) > time.Hour || l.MS <= 0 {
 			t.Errorf("%s: time %q (%v), %v ms", verb, l.Time, err, l.MS)
 		}
-		equal(t, verb+": steps", slices.Sorted(maps.Keys(l.Steps)), steps[verb])
+		expect.Equal(t, verb+": steps", slices.Sorted(maps.Keys(l.Steps)), steps[verb])
 		sum := 0.0
 		for _, ms := range l.Steps {
 			sum += ms
@@ -94,7 +95,7 @@ func TestLogOfEachVerb(t *testing.T) {
 			want.ContainerID, want.IfName, want.Netns = a.id, "eth0", c.Path()
 			want.PodNamespace, want.PodName, want.PodUID = "default", "web-0", "7"
 		}
-		equal(t, verb, l, want)
+		expect.Equal(t, verb, l, want)
 	}
 }
 
@@ -133,7 +134,7 @@ func TestLogByEnvironment(t *testing.T) {
 		if tt.there != "" {
 			want = slices.Sorted(slices.Values(append(slices.Clone(before), tt.there)))
 		}
-		equal(t, fmt.Sprint(tt), slices.Sorted(maps.Keys(files(t, h, "/run"))), want)
+		expect.Equal(t, fmt.Sprint(tt), slices.Sorted(maps.Keys(files(t, h, "/run"))), want)
 		if tt.there != "" {
 			removeAll(t, h, "/run/"+tt.there)
 		}
@@ -154,11 +155,11 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 			call := a.call(t, verb)
 			call.Env = []string{"CNI_LOG_FILE=" + path}
 			answer := h.CNI(t, call).OK(t)
-			contains(t, string(answer.Stderr), "patchbay: log: ", want)
-			equal(t, path+": lines on stderr", strings.Count(string(answer.Stderr), "\n"), 1)
+			expect.Contains(t, string(answer.Stderr), "patchbay: log: ", want)
+			expect.Equal(t, path+": lines on stderr", strings.Count(string(answer.Stderr), "\n"), 1)
 		}
 	}
-	equal(t, "secret", h.Run(t, "cat", "/run/secret"), "precious\n")
+	expect.Equal(t, "secret", h.Run(t, "cat", "/run/secret"), "precious\n")
 }
 
 // TestLogIsRotated at 10 MB: the full one becomes the old one, and nobody's line is lost or torn, however many write.
@@ -175,7 +176,7 @@ func TestLogIsRotated(t *testing.T) {
 		running = append(running, h.StartCNI(t, call))
 	}
 	for _, r := range running {
-		equal(t, "stderr", string(r.Wait(t).OK(t).Stderr), "")
+		expect.Equal(t, "stderr", string(r.Wait(t).OK(t).Stderr), "")
 	}
 	var old string
 	h.Do(func() {
@@ -187,8 +188,8 @@ func TestLogIsRotated(t *testing.T) {
 		t.Fatalf("the old log has %d bytes, and is not what was full", len(old))
 	}
 	inOld := strings.Count(rest, `"verb":"STATUS"`)
-	equal(t, "lines", inOld+len(lines(t, h)), calls)
-	equal(t, "lines of the old log end", strings.Count(rest, "\n"), inOld)
+	expect.Equal(t, "lines", inOld+len(lines(t, h)), calls)
+	expect.Equal(t, "lines of the old log end", strings.Count(rest, "\n"), inOld)
 	if inOld == 0 || inOld == calls {
 		t.Errorf("%d of %d lines are in the old log", inOld, calls)
 	}

@@ -7,6 +7,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // routesText is "dst gateway metric" of each route of a result.
@@ -35,11 +36,11 @@ func twoNetworks(t *testing.T) (h *nettest.Node, c *nettest.Container, a, b *att
 func TestSecondDefaultRouteGetsAMetric(t *testing.T) {
 	t.Parallel()
 	_, c, _, _ := twoNetworks(t)
-	equal(t, "routes of the first", routesOf(t, c.Netns, "eth0"), []route{
+	expect.Equal(t, "routes of the first", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable},
 		{Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
 	})
-	equal(t, "routes of the second", routesOf(t, c.Netns, "eth1"), []route{
+	expect.Equal(t, "routes of the second", routesOf(t, c.Netns, "eth1"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.2.0.1", Priority: 100, Table: mainTable},
 		{Dst: "::/0", GW: "fd00:2::1", Priority: 1124, Table: mainTable},
 	})
@@ -49,7 +50,7 @@ func TestSecondDefaultRouteGetsAMetric(t *testing.T) {
 func TestSecondDefaultRouteIsReported(t *testing.T) {
 	t.Parallel()
 	_, _, _, b := twoNetworks(t)
-	equal(t, "routes", routesText(b.result(t)), []string{"0.0.0.0/0 10.2.0.1 100", "::/0 fd00:2::1 1124"})
+	expect.Equal(t, "routes", routesText(b.result(t)), []string{"0.0.0.0/0 10.2.0.1 100", "::/0 fd00:2::1 1124"})
 }
 
 // TestThirdDefaultRouteGetsTheNextMetric, and CHECK of all three passes.
@@ -58,7 +59,7 @@ func TestThirdDefaultRouteGetsTheNextMetric(t *testing.T) {
 	h, c, a, b := twoNetworks(t)
 	third := on(h, c, network(defaultGateway(), pool("10.3.0.0/24"), conf{"name": "third", "bridge": "cni2"}))
 	third.ifname = "eth2"
-	equal(t, "routes", routesText(third.add(t)), []string{"0.0.0.0/0 10.3.0.1 200"})
+	expect.Equal(t, "routes", routesText(third.add(t)), []string{"0.0.0.0/0 10.3.0.1 200"})
 	for _, one := range []*attachment{a, b, third} {
 		one.check(t)
 	}
@@ -78,11 +79,11 @@ func TestSecondNetworkTakesOver(t *testing.T) {
 	t.Parallel()
 	h, c, a, b := twoNetworks(t)
 	a.del(t)
-	equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
-	equal(t, "routes of the second", len(routesOf(t, c.Netns, "eth1")), 2)
+	expect.Equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
+	expect.Equal(t, "routes of the second", len(routesOf(t, c.Netns, "eth1")), 2)
 	b.check(t)
 	ping(t, c.Netns, "10.1.0.1") // the other bridge's address, by the second network
-	equal(t, "host forwards", h.Sysctl("net/ipv4/ip_forward"), "1")
+	expect.Equal(t, "host forwards", h.Sysctl("net/ipv4/ip_forward"), "1")
 }
 
 // TestOneNetworkTwice: two interfaces of one container in one network.
@@ -94,10 +95,10 @@ func TestOneNetworkTwice(t *testing.T) {
 	a, r := attach(t, h, c, n)
 	b := on(h, c, n)
 	b.ifname = "eth1"
-	equal(t, "addresses", append(addresses(r), addresses(b.add(t))...), []string{"10.1.0.2/24", "10.1.0.3/24"})
+	expect.Equal(t, "addresses", append(addresses(r), addresses(b.add(t))...), []string{"10.1.0.2/24", "10.1.0.3/24"})
 	a.check(t)
 	b.check(t)
 	a.del(t)
 	b.check(t)
-	equal(t, "eth1", addressesOf(t, c.Netns, "eth1"), []string{"10.1.0.3/24"})
+	expect.Equal(t, "eth1", addressesOf(t, c.Netns, "eth1"), []string{"10.1.0.3/24"})
 }

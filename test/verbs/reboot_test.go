@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const marksDir = networksDir + "/.patchbay"
@@ -49,12 +50,12 @@ func TestMarksTellOurAddresses(t *testing.T) {
 	ipamCall(t, h, "host-local", "theirs", twoRanges()).add(t)
 	a, _ := attach(t, h, h.Container("c"), few(outsideDir()))
 	got := marks(t, h)
-	equal(t, "marks", len(got), 1)
+	expect.Equal(t, "marks", len(got), 1)
 	boot := strings.TrimSpace(h.Run(t, "cat", "/proc/sys/kernel/random/boot_id"))
 	life := strings.TrimSpace(h.Run(t, "readlink", "/run/patchbay/.life"))
-	contains(t, got["10.1.0.3"], boot+"."+life+".")
+	expect.Contains(t, got["10.1.0.3"], boot+"."+life+".")
 	a.del(t)
-	equal(t, "marks after DEL", marks(t, h), map[string]string{})
+	expect.Equal(t, "marks after DEL", marks(t, h), map[string]string{})
 	b, _ := attach(t, h, h.Container("d"), few())
 	if entries := h.Run(t, "ls", "-A", addressDir(b)); strings.Contains(entries, ".patchbay") {
 		t.Errorf("marks in the state directory: %s", entries)
@@ -68,12 +69,12 @@ func TestHostLocalIsNotDisturbedByMarks(t *testing.T) {
 	ours := ipamCall(t, h, "patchbay", "ours", twoRanges())
 	ours.add(t)
 	theirs := ipamCall(t, h, "host-local", "theirs", twoRanges())
-	equal(t, "addresses", addresses(theirs.add(t)), []string{"10.1.0.3/24", "fd00:1::3/64"})
+	expect.Equal(t, "addresses", addresses(theirs.add(t)), []string{"10.1.0.3/24", "fd00:1::3/64"})
 	theirs.check(t)
 	theirs.del(t)
 	ours.check(t)
-	equal(t, "holders", holders(t, h, networksDir), map[string]string{"10.1.0.2": "ours\r\neth0", "fd00:1::2": "ours\r\neth0"})
-	equal(t, "marks", len(marks(t, h)), 2)
+	expect.Equal(t, "holders", holders(t, h, networksDir), map[string]string{"10.1.0.2": "ours\r\neth0", "fd00:1::2": "ours\r\neth0"})
+	expect.Equal(t, "marks", len(marks(t, h)), 2)
 }
 
 // TestRebootFreesOurAddresses when they are needed; those that host-local gave, before or since, are not ours to free.
@@ -93,11 +94,11 @@ func TestRebootFreesOurAddresses(t *testing.T) {
 	since.add(t)
 	status(t, h, n).OK(t)
 	next, r := attach(t, h, h.Container("next"), n)
-	equal(t, "addresses", addresses(r), []string{"10.1.0.3/24"})
-	equal(t, "holders", holders(t, h, networksDir), map[string]string{
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.3/24"})
+	expect.Equal(t, "holders", holders(t, h, networksDir), map[string]string{
 		"10.1.0.2": "before\r\neth0", "10.1.0.3": "next", "10.1.0.5": "since\r\neth0",
 	})
-	equal(t, "marks", len(marks(t, h)), 1)
+	expect.Equal(t, "marks", len(marks(t, h)), 1)
 	next.check(t)
 	before.check(t)
 	since.check(t)
@@ -117,11 +118,11 @@ func TestRebootThenHostLocalGivesTheSameAddress(t *testing.T) {
 			a.state = ""
 			theirs := ipamCall(t, h, "host-local", a.id, one)
 			theirs.del(t)
-			equal(t, "addresses", addresses(theirs.add(t)), []string{"10.1.0.9/24"})
+			expect.Equal(t, "addresses", addresses(theirs.add(t)), []string{"10.1.0.9/24"})
 			on(h, h.Container("d"), n).fails(t, "ADD", codeTryAgain)
 			theirs.check(t)
-			equal(t, "STATUS", status(t, h, n).Error(t).Code, codeNotReady)
-			equal(t, "marks", marks(t, h), map[string]string{}) // the one of a file that is gone was swept away
+			expect.Equal(t, "STATUS", status(t, h, n).Error(t).Code, codeNotReady)
+			expect.Equal(t, "marks", marks(t, h), map[string]string{}) // the one of a file that is gone was swept away
 		})
 	}
 }
@@ -150,8 +151,8 @@ func TestRestartOfANodeInAContainer(t *testing.T) {
 				f[2] = "9" + f[2]
 				h.Run(t, "ln", "-sfn", strings.Join(f, "."), marksDir+"/"+addr)
 			}
-			equal(t, "addresses", addresses(next.add(t)), []string{"10.1.0.2/24"})
-			equal(t, "holders", holders(t, h, networksDir), map[string]string{"10.1.0.2": "next"})
+			expect.Equal(t, "addresses", addresses(next.add(t)), []string{"10.1.0.2/24"})
+			expect.Equal(t, "holders", holders(t, h, networksDir), map[string]string{"10.1.0.2": "next"})
 		})
 	}
 }
@@ -167,7 +168,7 @@ func TestAddAfterRebootKeepsAddress(t *testing.T) {
 			t.Parallel()
 			h, all := rebooted(t, n)
 			again := on(h, h.Container("cb"), n)
-			equal(t, "addresses", addresses(again.add(t)), []string{"10.1.0.3/24"})
+			expect.Equal(t, "addresses", addresses(again.add(t)), []string{"10.1.0.3/24"})
 			again.check(t)
 			all[0].netns = ""
 			all[0].del(t)
@@ -188,16 +189,16 @@ func TestLateDelAfterReboot(t *testing.T) {
 			h, old := rebooted(t, n)
 			next := on(h, h.Container("next"), n)
 			next.args = "IP=10.1.0.2"
-			equal(t, "addresses", addresses(next.add(t)), []string{"10.1.0.2/24"})
+			expect.Equal(t, "addresses", addresses(next.add(t)), []string{"10.1.0.2/24"})
 			for _, a := range old {
-				contains(t, string(a.prev), "10.1.0.")
+				expect.Contains(t, string(a.prev), "10.1.0.")
 				a.del(t)
 				a.netns = ""
 				a.del(t)
 			}
 			next.check(t)
 			other, r := attach(t, h, h.Container("other"), n)
-			equal(t, "addresses", addresses(r), []string{"10.1.0.3/24"})
+			expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.3/24"})
 			other.check(t)
 		})
 	}
@@ -216,6 +217,6 @@ func TestLateDelOfAChainAfterReboot(t *testing.T) {
 	next := chained(h, h.Container("d"), n, tap(t, h))
 	next.add(t)
 	old.del(t)
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
 	next.check(t)
 }

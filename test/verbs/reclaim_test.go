@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const codeTryAgain = 11
@@ -55,7 +56,7 @@ func TestAddReclaimsTheDead(t *testing.T) {
 			alive, _ := attach(t, h, d, few(keys))
 			dead.die(t, c)
 			next, r := attach(t, h, h.Container("e"), few(keys))
-			equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
+			expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
 			if _, found := files(t, h, "/run/patchbay/net")[dead.id+"@eth0.json"]; found {
 				t.Error("the dead one's record is still there")
 			}
@@ -79,7 +80,7 @@ func TestAddLeavesTheDeadAlone(t *testing.T) {
 	dead.die(t, c)
 	a := on(h, h.Container("d"), n)
 	trace := traced(t, h, a.call(t, "ADD"), "openat,getdents64")
-	contains(t, trace, a.id+"@eth0.json")
+	expect.Contains(t, trace, a.id+"@eth0.json")
 	if strings.Contains(trace, "getdents64") || strings.Contains(trace, dead.id) {
 		t.Errorf("a directory or another record was read:\n%s", trace)
 	}
@@ -97,7 +98,7 @@ func TestAddReclaimsRequestedAddress(t *testing.T) {
 	dead.die(t, c)
 	a := on(h, h.Container("d"), n)
 	a.args = "IP=10.1.0.2"
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
 }
 
 // TestReclaimSkipsWhatIsHeld: a record without a link whose lock somebody has is an ADD under way.
@@ -111,10 +112,10 @@ func TestReclaimSkipsWhatIsHeld(t *testing.T) {
 	a := on(h, h.Container("e"), few())
 	held := hold(t, h, recordPath(dead))
 	a.fails(t, "ADD", codeTryAgain)
-	equal(t, "STATUS", status(t, h, few()).Error(t).Code, codeNotReady)
+	expect.Equal(t, "STATUS", status(t, h, few()).Error(t).Code, codeNotReady)
 	held.Close()
 	status(t, h, few()).OK(t)
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
 }
 
 // hold locks a file of the host as a verb does.
@@ -142,15 +143,15 @@ func TestReclaimSparesOtherHosts(t *testing.T) {
 	other.die(t, c)
 	editRecord(t, other, `"hostCookie": `, `"hostCookie": 9`)
 	on(h, h.Container("e"), few()).fails(t, "ADD", codeTryAgain)
-	equal(t, "holders", holders(t, h, addressDir(other)), map[string]string{"10.1.0.2": "c", "10.1.0.3": "d"})
-	equal(t, "STATUS", status(t, h, few()).Error(t).Code, codeNotReady)
+	expect.Equal(t, "holders", holders(t, h, addressDir(other)), map[string]string{"10.1.0.2": "c", "10.1.0.3": "d"})
+	expect.Equal(t, "STATUS", status(t, h, few()).Error(t).Code, codeNotReady)
 	other.del(t)
 }
 
 func editRecord(t *testing.T, a *attachment, was, is string) {
 	t.Helper()
 	text := files(t, a.h, filepath.Dir(recordPath(a)))[filepath.Base(recordPath(a))]
-	contains(t, text, was)
+	expect.Contains(t, text, was)
 	writeFile(t, a.h, recordPath(a), strings.Replace(text, was, is, 1))
 }
 
@@ -164,11 +165,11 @@ func TestReclaimSparesOtherPluginsContainers(t *testing.T) {
 	attach(t, h, h.Container("d"), n)
 	third := on(h, h.Container("e"), n)
 	third.fails(t, "ADD", codeTryAgain)
-	equal(t, "STATUS", status(t, h, n).Error(t).Code, codeNotReady)
+	expect.Equal(t, "STATUS", status(t, h, n).Error(t).Code, codeNotReady)
 	h.Reboot() // no namespace outlives that, whosever it is
 	status(t, h, n).OK(t)
-	equal(t, "addresses", addresses(third.add(t)), []string{"10.1.0.2/24"})
-	equal(t, "records", len(files(t, h, "/var/lib/state/net")), 1)
+	expect.Equal(t, "addresses", addresses(third.add(t)), []string{"10.1.0.2/24"})
+	expect.Equal(t, "records", len(files(t, h, "/var/lib/state/net")), 1)
 }
 
 // TestReclaimSparesUnreadableRecords, and says which.
@@ -181,8 +182,8 @@ func TestReclaimSparesUnreadableRecords(t *testing.T) {
 	dead.die(t, c)
 	writeFile(t, h, recordPath(dead), `{"version": 1, "netw`)
 	answer := on(h, h.Container("e"), few()).run(t, "ADD")
-	equal(t, "code", answer.Error(t).Code, codeTryAgain)
-	contains(t, string(answer.Stderr), "patchbay: record "+recordPath(dead)+": unreadable record", "only its DEL or GC frees what it holds")
+	expect.Equal(t, "code", answer.Error(t).Code, codeTryAgain)
+	expect.Contains(t, string(answer.Stderr), "patchbay: record "+recordPath(dead)+": unreadable record", "only its DEL or GC frees what it holds")
 	dead.del(t)
 }
 
@@ -196,11 +197,11 @@ func TestStatusCountsTheDead(t *testing.T) {
 			c, d := h.Container("c"), h.Container("d")
 			dead, _ := attach(t, h, c, few(keys))
 			attach(t, h, d, few(keys))
-			equal(t, "code", status(t, h, few(keys)).Error(t).Code, codeNotReady)
+			expect.Equal(t, "code", status(t, h, few(keys)).Error(t).Code, codeNotReady)
 			dead.die(t, c)
 			before := picture(t, h, d)
 			status(t, h, few(keys)).OK(t)
-			equal(t, "picture", picture(t, h, d), before)
+			expect.Equal(t, "picture", picture(t, h, d), before)
 			dead.del(t)
 		})
 	}
@@ -214,8 +215,8 @@ func TestReclaimRemovesRouteToSingleAddress(t *testing.T) {
 	dead, _ := attach(t, h, c, network(defaultGateway(), singles()))
 	dead.die(t, c)
 	next, r := attach(t, h, h.Container("d"), network(defaultGateway(), singles()))
-	equal(t, "addresses", addresses(r), []string{"10.9.0.5/32", "fd00:9::5/128"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.9.0.5/32", "fd00:9::5/128"})
 	next.check(t)
 	next.del(t)
-	equal(t, "routes", ip(t, h.Netns, "route show 10.9.0.5")+ip(t, h.Netns, "-6 route show fd00:9::5"), "")
+	expect.Equal(t, "routes", ip(t, h.Netns, "route show 10.9.0.5")+ip(t, h.Netns, "-6 route show fd00:9::5"), "")
 }

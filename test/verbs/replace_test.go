@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const (
@@ -19,7 +20,7 @@ func TestAddAfterCrashKeepsAddress(t *testing.T) {
 	a, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
 	attach(t, h, h.Container("d"), network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
 	ip(t, h.Netns, "link del "+hostEnd(t, r))
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24", "fd00:1::2/64"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24", "fd00:1::2/64"})
 	a.check(t)
 }
 
@@ -32,9 +33,9 @@ func TestAddInNewNamespaceKeepsAddress(t *testing.T) {
 	c.Delete()
 	linkGone(t, h.Netns, hostEnd(t, r))
 	a.netns = d.Path()
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
 	a.check(t)
-	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 1)
+	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 1)
 }
 
 // TestAddAfterCrashWithOtherRanges: the old address is none of the network's any more.
@@ -44,8 +45,8 @@ func TestAddAfterCrashWithOtherRanges(t *testing.T) {
 	a, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
 	ip(t, h.Netns, "link del "+hostEnd(t, r))
 	a.conf = network(pool("10.2.0.0/24"))
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.2.0.2/24"})
-	equal(t, "address files", len(files(t, h, "/run/patchbay/ipam/net")["10.1.0.2"]), 0)
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.2.0.2/24"})
+	expect.Equal(t, "address files", len(files(t, h, "/run/patchbay/ipam/net")["10.1.0.2"]), 0)
 }
 
 // TestAddAfterCrashWithTornRecord cleans up by the derived names.
@@ -63,7 +64,7 @@ func TestAddAfterCrashWithTornRecord(t *testing.T) {
 			held++
 		}
 	}
-	equal(t, "addresses held", held, 1)
+	expect.Equal(t, "addresses held", held, 1)
 }
 
 // TestAddAfterCrashBetweenTwoMessages: the cable is there, its alias is not yet.
@@ -73,7 +74,7 @@ func TestAddAfterCrashBetweenTwoMessages(t *testing.T) {
 	c := h.Container("c")
 	a, r := attach(t, h, c, network(pool("10.1.0.0/24")))
 	h.Run(t, "ip", "link", "set", hostEnd(t, r), "alias", "")
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
 	a.check(t)
 }
 
@@ -96,8 +97,8 @@ func TestAddTwiceIsAnError(t *testing.T) {
 	c := h.Container("c")
 	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
 	before := picture(t, h, c)
-	contains(t, a.fails(t, "ADD", codeAttached).Msg, "container "+a.id+" has eth0 on network net")
-	equal(t, "picture", picture(t, h, c), before)
+	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "container "+a.id+" has eth0 on network net")
+	expect.Equal(t, "picture", picture(t, h, c), before)
 	a.check(t)
 }
 
@@ -109,7 +110,7 @@ func TestAddOfLivingContainerElsewhereIsAnError(t *testing.T) {
 	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
 	second := on(h, d, a.conf)
 	second.id = a.id
-	contains(t, second.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
+	expect.Contains(t, second.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
 	a.check(t)
 	ping(t, c.Netns, "10.1.0.1")
 }
@@ -130,7 +131,7 @@ func TestAddAtAPathThatLeadsElsewhere(t *testing.T) {
 	back := moved(t, h, c, d)
 	answer := on(h, c, a.conf).run(t, "ADD")
 	back()
-	equal(t, "code", answer.Error(t).Code, codeElsewhere)
+	expect.Equal(t, "code", answer.Error(t).Code, codeElsewhere)
 	a.check(t)
 }
 
@@ -146,9 +147,9 @@ func TestAddThatFailsLeavesNothing(t *testing.T) {
 	a := on(h, c, n)
 	a.fails(t, "ADD", 7)
 	noLeaks(t, h)
-	equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
-	equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
-	equal(t, "address", files(t, h, addressDir(a))["10.1.0.2"], "")
+	expect.Equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
+	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+	expect.Equal(t, "address", files(t, h, addressDir(a))["10.1.0.2"], "")
 }
 
 // TestFailedFirstAddKeepsScaffolding: somebody else may be plugged in by now.
@@ -157,11 +158,11 @@ func TestFailedFirstAddKeepsScaffolding(t *testing.T) {
 	h := nettest.Host(t)
 	a := on(h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")))
 	a.plugin = redirected(t, "/dev/full")
-	equal(t, "exit", a.run(t, "ADD").Exit, 1)
-	equal(t, "gateway", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
-	equal(t, "bridge is up", isUp(t, h.Netns, "cni0"), true)
-	equal(t, "forwarding", h.Sysctl("net/ipv4/ip_forward"), "1")
-	equal(t, "address files", files(t, h, addressDir(a)), map[string]string{"last_reserved_ip.0": "10.1.0.2", "lock": ""})
+	expect.Equal(t, "exit", a.run(t, "ADD").Exit, 1)
+	expect.Equal(t, "gateway", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
+	expect.Equal(t, "bridge is up", isUp(t, h.Netns, "cni0"), true)
+	expect.Equal(t, "forwarding", h.Sysctl("net/ipv4/ip_forward"), "1")
+	expect.Equal(t, "address files", files(t, h, addressDir(a)), map[string]string{"last_reserved_ip.0": "10.1.0.2", "lock": ""})
 	noLeaks(t, h)
 }
 
@@ -175,8 +176,8 @@ func TestAddOfOtherHostsContainerIsAnError(t *testing.T) {
 	editRecord(t, a, `"hostCookie": `, `"hostCookie": 9`)
 	before := files(t, h, addressDir(a))
 	a.netns = d.Path()
-	contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
-	equal(t, "address files", files(t, h, addressDir(a)), before)
+	expect.Contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
+	expect.Equal(t, "address files", files(t, h, addressDir(a)), before)
 	a.del(t)
 }
 
@@ -191,12 +192,12 @@ func TestAddOfChainedContainerAliveElsewhere(t *testing.T) {
 	c, d := h.Container("c"), h.Container("d")
 	n := network(pool("10.1.0.0/24"), conf{"prevResult": conf{"cniVersion": "1.1.0", "interfaces": []conf{{"name": "tap0"}}}})
 	a, _ := attach(t, h, c, n)
-	contains(t, a.fails(t, "ADD", codeAttached).Msg, "attached already")
+	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "attached already")
 	a.netns = d.Path()
-	contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
-	equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
+	expect.Contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
+	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
 	c.Delete()
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
 	a.del(t)
 }
 
@@ -207,9 +208,9 @@ func TestAddAsIPAMWithTornRecord(t *testing.T) {
 	a := on(h, h.Container("c"), network(conf{"type": "macvlan"}, pool("10.1.0.0/24")))
 	a.add(t)
 	writeFile(t, h, recordPath(a), `{"vers`)
-	contains(t, a.fails(t, "ADD", codeAttached).Msg, "[10.1.0.2] reserved for eth0, and a record that cannot be read")
+	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "[10.1.0.2] reserved for eth0, and a record that cannot be read")
 	removeAll(t, h, addressDir(a)+"/10.1.0.2")
-	equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.3/24"})
+	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.3/24"})
 	a.check(t)
 }
 

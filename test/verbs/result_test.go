@@ -6,6 +6,7 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestResultHoldsAllInterfaces: bridge, host end and container end, in the reference's order, with what the kernel says of them.
@@ -15,7 +16,7 @@ func TestResultHoldsAllInterfaces(t *testing.T) {
 	c := h.Container("c")
 	_, r := attach(t, h, c, network(defaultGateway(), conf{"mtu": 1400}, pool("10.1.0.0/24")))
 	host := hostEnd(t, r)
-	equal(t, "interfaces", r.Interfaces, []*types100.Interface{
+	expect.Equal(t, "interfaces", r.Interfaces, []*types100.Interface{
 		{Name: "cni0", Mac: h.MAC("cni0"), Mtu: 1400},
 		{Name: host, Mac: h.MAC(host), Mtu: 1400},
 		{Name: "eth0", Mac: c.MAC("eth0"), Mtu: 1400, Sandbox: c.Path()},
@@ -28,12 +29,12 @@ func TestResultAddressesPointToTheContainer(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	_, r := attach(t, h, c, network(gateway(), pool("10.1.0.0/24", "10.2.0.0/16", "fd00:1::/64")))
-	equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "10.2.0.2/16", "fd00:1::2/64"})
+	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "10.2.0.2/16", "fd00:1::2/64"})
 	for i, want := range []string{"10.1.0.1", "10.2.0.1", "fd00:1::1"} {
-		equal(t, "gateway", r.IPs[i].Gateway.String(), want)
-		equal(t, "interface", *r.IPs[i].Interface, 2)
+		expect.Equal(t, "gateway", r.IPs[i].Gateway.String(), want)
+		expect.Equal(t, "interface", *r.IPs[i].Interface, 2)
 	}
-	equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), []string{"10.1.0.2/24", "10.2.0.2/16", "fd00:1::2/64"})
+	expect.Equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), []string{"10.1.0.2/24", "10.2.0.2/16", "fd00:1::2/64"})
 }
 
 // TestResultWithoutIPAM has interfaces and nothing else.
@@ -41,8 +42,8 @@ func TestResultWithoutIPAM(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	_, r := attach(t, h, h.Container("c"), network())
-	equal(t, "interfaces, addresses, routes", []int{len(r.Interfaces), len(r.IPs), len(r.Routes)}, []int{3, 0, 0})
-	equal(t, "dns", r.DNS.IsEmpty(), true)
+	expect.Equal(t, "interfaces, addresses, routes", []int{len(r.Interfaces), len(r.IPs), len(r.Routes)}, []int{3, 0, 0})
+	expect.Equal(t, "dns", r.DNS.IsEmpty(), true)
 }
 
 func TestResultNamesTheInterfaceAsked(t *testing.T) {
@@ -51,7 +52,7 @@ func TestResultNamesTheInterfaceAsked(t *testing.T) {
 	c := h.Container("c")
 	a := on(h, c, network())
 	a.ifname = "lan-15-bytes-ok"
-	equal(t, "name", a.add(t).Interfaces[2].Name, "lan-15-bytes-ok")
-	equal(t, "up", isUp(t, c.Netns, "lan-15-bytes-ok"), true)
+	expect.Equal(t, "name", a.add(t).Interfaces[2].Name, "lan-15-bytes-ok")
+	expect.Equal(t, "up", isUp(t, c.Netns, "lan-15-bytes-ok"), true)
 	a.check(t)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const mainTable = 254
@@ -54,7 +55,7 @@ func TestRouteFieldsReachTheKernel(t *testing.T) {
 			if tt.want.Table == 0 {
 				tt.want.Table = mainTable
 			}
-			equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{tt.want})
+			expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{tt.want})
 			a.check(t)
 		})
 	}
@@ -69,8 +70,8 @@ func TestRouteFieldsAreInTheResult(t *testing.T) {
 		conf{"dst": "203.0.113.0/24"},
 	))
 	one, two := r.Routes[0], r.Routes[1]
-	equal(t, "dst and gw", one.Dst.String()+" "+one.GW.String(), "198.51.100.0/24 10.1.0.7")
-	equal(t, "numbers", []int{one.MTU, one.AdvMSS, one.Priority, *one.Table, *one.Scope}, []int{1400, 1220, 77, 99, 0})
+	expect.Equal(t, "dst and gw", one.Dst.String()+" "+one.GW.String(), "198.51.100.0/24 10.1.0.7")
+	expect.Equal(t, "numbers", []int{one.MTU, one.AdvMSS, one.Priority, *one.Table, *one.Scope}, []int{1400, 1220, 77, 99, 0})
 	if two.Dst.String() != "203.0.113.0/24" || two.GW != nil || two.Table != nil || two.Scope != nil {
 		t.Errorf("second route: %v", two)
 	}
@@ -85,7 +86,7 @@ func TestRouteOnTheLink(t *testing.T) {
 		"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}},
 		"routes": []conf{{"dst": "198.51.100.0/24", "scope": 253}},
 	})))
-	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{{Dst: "198.51.100.0/24", Scope: 253, Table: mainTable}})
+	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{{Dst: "198.51.100.0/24", Scope: 253, Table: mainTable}})
 	a.check(t)
 }
 
@@ -97,7 +98,7 @@ func TestSeveralRoutes(t *testing.T) {
 	a, _ := attach(t, h, c, routed(
 		conf{"dst": "0.0.0.0/0", "priority": 10}, conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9", "priority": 20}, conf{"dst": "198.51.100.0/24"},
 	))
-	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Priority: 10, Table: mainTable},
 		{Dst: "0.0.0.0/0", GW: "10.1.0.9", Priority: 20, Table: mainTable},
 		{Dst: "198.51.100.0/24", GW: "10.1.0.1", Table: mainTable},
@@ -111,7 +112,7 @@ func TestGatewayOutsideTheSubnet(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, _ := attach(t, h, c, routed(conf{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}, conf{"dst": "2001:db8:9::/48", "gw": "2001:db8::1"}))
-	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "198.51.100.0/24", GW: "192.0.2.1", Table: mainTable, Onlink: true},
 		{Dst: "2001:db8:9::/48", GW: "2001:db8::1", Priority: 1024, Table: mainTable, Onlink: true},
 	})
@@ -124,11 +125,11 @@ func TestIsDefaultGatewayAddsDefaultRoutes(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	_, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
-	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
 	})
-	equal(t, "routes in the result", routesText(r), []string{"0.0.0.0/0 10.1.0.1 0", "::/0 fd00:1::1 0"})
-	equal(t, "addresses of the bridge", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24", "fd00:1::1/64"})
+	expect.Equal(t, "routes in the result", routesText(r), []string{"0.0.0.0/0 10.1.0.1 0", "::/0 fd00:1::1 0"})
+	expect.Equal(t, "addresses of the bridge", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24", "fd00:1::1/64"})
 }
 
 // TestIsDefaultGatewayKeepsDefaultRouteOfIPAM that has a gateway of its own.
@@ -137,7 +138,7 @@ func TestIsDefaultGatewayKeepsDefaultRouteOfIPAM(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, _ := attach(t, h, c, routed(conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9"}).with(defaultGateway()))
-	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.9", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
 	})
 	a.check(t)
@@ -149,7 +150,7 @@ func TestIsDefaultGatewayWithDefaultRouteWithoutGateway(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, _ := attach(t, h, c, routed(conf{"dst": "0.0.0.0/0"}, conf{"dst": "::/0"}).with(defaultGateway()))
-	equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
+	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
 	})
 	a.check(t)
@@ -161,8 +162,8 @@ func TestIsGatewayAddsNoRoute(t *testing.T) {
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, r := attach(t, h, c, network(gateway(), pool("10.1.0.0/24")))
-	equal(t, "routes", len(routesOf(t, c.Netns, "eth0")), 0)
-	equal(t, "routes in the result", len(r.Routes), 0)
+	expect.Equal(t, "routes", len(routesOf(t, c.Netns, "eth0")), 0)
+	expect.Equal(t, "routes in the result", len(r.Routes), 0)
 	ping(t, c.Netns, "10.1.0.1")
 	a.check(t)
 }
@@ -174,8 +175,8 @@ func TestWithoutGatewayNothingHappensToTheHost(t *testing.T) {
 	c, d := h.Container("c"), h.Container("d")
 	a, _ := attach(t, h, c, network(pool("10.1.0.0/24", "fd00:1::/64")))
 	_, r := attach(t, h, d, network(pool("10.1.0.0/24", "fd00:1::/64")))
-	equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
-	equal(t, "forwarding", []string{h.Sysctl("net/ipv4/ip_forward"), h.Sysctl("net/ipv6/conf/all/forwarding")}, []string{"0", "0"})
+	expect.Equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
+	expect.Equal(t, "forwarding", []string{h.Sysctl("net/ipv4/ip_forward"), h.Sysctl("net/ipv6/conf/all/forwarding")}, []string{"0", "0"})
 	ping(t, c.Netns, addr(t, r, 0).String())
 	ping(t, c.Netns, addr(t, r, 1).String())
 	a.check(t)
@@ -186,7 +187,7 @@ func TestIsGatewayWithoutIPAMDoesNothing(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), network(defaultGateway()))
-	equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
-	equal(t, "forwarding", h.Sysctl("net/ipv4/ip_forward"), "0")
+	expect.Equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
+	expect.Equal(t, "forwarding", h.Sysctl("net/ipv4/ip_forward"), "0")
 	a.check(t)
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // misbehaviour is what runtimes do that the specification does not foresee, or only just. Whatever it was,
@@ -52,7 +53,7 @@ func misbehaviours() []misbehaviour {
 			if err := running.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "exit", running.Wait(t).Exit, -1)
+			expect.Equal(t, "exit", running.Wait(t).Exit, -1)
 			a.conf = was
 			a.del(t)
 			noLeaks(t, h)
@@ -64,7 +65,7 @@ func misbehaviours() []misbehaviour {
 			if err := running.Signal(syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			equal(t, "exit", running.Wait(t).Exit, -1)
+			expect.Equal(t, "exit", running.Wait(t).Exit, -1)
 			a.conf = was
 			a.fails(t, "ADD", codeAttached) // its cable is there: nobody but DEL says that it is not wanted
 			a.del(t)
@@ -111,7 +112,7 @@ func misbehaviours() []misbehaviour {
 			a.die(t, c)
 			next := h.Container("again")
 			a.netns = next.Path()
-			equal(t, "addresses", addresses(a.add(t)), first)
+			expect.Equal(t, "addresses", addresses(a.add(t)), first)
 			a.check(t)
 			a.del(t)
 		}},
@@ -119,7 +120,7 @@ func misbehaviours() []misbehaviour {
 			first := addresses(a.add(t))
 			h.Reboot()
 			a.netns = h.Container("again").Path()
-			equal(t, "addresses", addresses(a.add(t)), first) // by its sticky memory
+			expect.Equal(t, "addresses", addresses(a.add(t)), first) // by its sticky memory
 			a.check(t)
 			a.del(t)
 		}},
@@ -149,12 +150,12 @@ func TestRuntimeMisbehaviour(t *testing.T) {
 			c := h.Container("c")
 			a := on(h, c, everything())
 			m.do(t, h, c, a)
-			equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
+			expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 			a.add(t)
 			a.check(t)
 			a.del(t)
 			noLeaks(t, h)
-			equal(t, "records afterwards", len(files(t, h, "/run/patchbay/net")), 0)
+			expect.Equal(t, "records afterwards", len(files(t, h, "/run/patchbay/net")), 0)
 		})
 	}
 }
@@ -220,7 +221,7 @@ func TestConfigChangedAfterAdd(t *testing.T) {
 			} else {
 				e := a.fails(t, "CHECK", r.code)
 				words := strings.NewReplacer("HOST", host)
-				equal(t, "CHECK", []string{e.Msg, e.Details}, []string{words.Replace(r.msg), words.Replace(r.details)})
+				expect.Equal(t, "CHECK", []string{e.Msg, e.Details}, []string{words.Replace(r.msg), words.Replace(r.details)})
 			}
 			a.fails(t, "ADD", r.again)
 			a.del(t)

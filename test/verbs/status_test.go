@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 const codeNotReady = 50
@@ -20,7 +21,7 @@ func TestStatusIsGoodBeforeTheFirstAdd(t *testing.T) {
 	h := nettest.Host(t)
 	h.Oracle(nettest.CleanHost)
 	answer := status(t, h, everything()).OK(t)
-	equal(t, "stdout", string(answer.Stdout), "")
+	expect.Equal(t, "stdout", string(answer.Stdout), "")
 	status(t, h, network()).OK(t)
 	noLeaks(t, h)
 }
@@ -35,9 +36,9 @@ func TestStatusOfAFullPool(t *testing.T) {
 	a, _ := attach(t, h, c, n)
 	before := picture(t, h, c)
 	e := status(t, h, n).Error(t)
-	equal(t, "code", e.Code, codeNotReady)
-	contains(t, e.Msg, "no IP address is left", "network net")
-	equal(t, "picture", picture(t, h, c), before)
+	expect.Equal(t, "code", e.Code, codeNotReady)
+	expect.Contains(t, e.Msg, "no IP address is left", "network net")
+	expect.Equal(t, "picture", picture(t, h, c), before)
 	a.del(t)
 	status(t, h, n).OK(t)
 }
@@ -47,8 +48,8 @@ func TestStatusWhereNoAddCouldPass(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	e := status(t, h, network(conf{"bridge": "lo"})).Error(t)
-	equal(t, "code", e.Code, codeNotReady)
-	contains(t, e.Msg, "interface lo", "is not a bridge")
+	expect.Equal(t, "code", e.Code, codeNotReady)
+	expect.Contains(t, e.Msg, "interface lo", "is not a bridge")
 }
 
 // TestStatusOfAnAdoptedBridge is good and touches it not.
@@ -65,8 +66,8 @@ func TestStatusOfBadConfig(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	e := status(t, h, network(conf{"mtu": "big"})).Error(t)
-	equal(t, "code", e.Code, 7)
-	contains(t, e.Msg, "mtu")
+	expect.Equal(t, "code", e.Code, 7)
+	expect.Contains(t, e.Msg, "mtu")
 }
 
 // TestStatusAsIPAM: another main plugin asks.
@@ -76,6 +77,6 @@ func TestStatusAsIPAM(t *testing.T) {
 	n := network(conf{"type": "macvlan", "master": "eth0"}, pool("10.1.0.0/30"))
 	status(t, h, n).OK(t)
 	a, _ := attach(t, h, h.Container("c"), n)
-	equal(t, "code", status(t, h, n).Error(t).Code, codeNotReady)
+	expect.Equal(t, "code", status(t, h, n).Error(t).Code, codeNotReady)
 	a.check(t)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // codeLimited is 50 where containers that run already suffer by the same.
@@ -91,11 +92,11 @@ func TestStatusSaysWhy(t *testing.T) {
 			h.Baseline()
 			before := h.Snapshot().String()
 			e := status(t, h, r.conf).Error(t)
-			equal(t, "code", e.Code, r.code)
-			contains(t, e.Msg, "no container can be attached: ", r.msg)
-			contains(t, e.Details, r.details)
-			equal(t, "lines", strings.Count(e.Msg, "\n"), 0)
-			equal(t, "picture", strings.Split(h.Snapshot().String(), "\n"), strings.Split(before, "\n"))
+			expect.Equal(t, "code", e.Code, r.code)
+			expect.Contains(t, e.Msg, "no container can be attached: ", r.msg)
+			expect.Contains(t, e.Details, r.details)
+			expect.Equal(t, "lines", strings.Count(e.Msg, "\n"), 0)
+			expect.Equal(t, "picture", strings.Split(h.Snapshot().String(), "\n"), strings.Split(before, "\n"))
 			h.NoOracle("ADD makes scaffolding before it fails")
 			on(h, c, r.conf).run(t, "ADD").Error(t)
 		})
@@ -126,9 +127,9 @@ func TestStatusIsLimitedWhereContainersSuffer(t *testing.T) {
 			status(t, h, n).OK(t)
 			tc.come(t, h)
 			e := status(t, h, n).Error(t)
-			equal(t, "code", e.Code, codeLimited)
-			contains(t, e.Msg, tc.msg)
-			equal(t, "code of a network without containers", status(t, h, n.with(conf{"name": "other"})).Error(t).Code, codeNotReady)
+			expect.Equal(t, "code", e.Code, codeLimited)
+			expect.Contains(t, e.Msg, tc.msg)
+			expect.Equal(t, "code of a network without containers", status(t, h, n.with(conf{"name": "other"})).Error(t).Code, codeNotReady)
 			tc.leave(t, h)
 			a.del(t)
 		})
@@ -141,7 +142,7 @@ func TestStatusOfAHostThatNeedNotForward(t *testing.T) {
 	h := nettest.Host(t)
 	h.SetSysctl("net/ipv4/ip_forward", "0")
 	status(t, h, network(gateway(), pool("10.1.0.0/24"))).OK(t)
-	equal(t, "ip_forward", h.Sysctl("net/ipv4/ip_forward"), "0")
+	expect.Equal(t, "ip_forward", h.Sysctl("net/ipv4/ip_forward"), "0")
 	shut(t, h)
 	status(t, h, network(pool("10.1.0.0/24"))).OK(t)
 	status(t, h, network(gateway())).OK(t)
@@ -159,31 +160,31 @@ func TestStatusOnFull(t *testing.T) {
 	h := nettest.Host(t)
 	n := network(pool("10.1.0.0/30"))
 	warns := n.with(conf{"statusOnFull": "warn"})
-	equal(t, "stderr of a pool with addresses", string(status(t, h, warns).OK(t).Stderr), "")
+	expect.Equal(t, "stderr of a pool with addresses", string(status(t, h, warns).OK(t).Stderr), "")
 	c := h.Container("c")
 	a, _ := attach(t, h, c, warns)
 	for _, full := range []conf{n, n.with(conf{"statusOnFull": "error"}), n.with(conf{"statusOnFull": ""})} {
 		e := status(t, h, full).Error(t)
-		equal(t, "code", e.Code, codeNotReady)
-		contains(t, e.Msg, "no IP address is left in the ranges of network net")
-		contains(t, e.Details, "add a range", "statusOnFull")
+		expect.Equal(t, "code", e.Code, codeNotReady)
+		expect.Contains(t, e.Msg, "no IP address is left in the ranges of network net")
+		expect.Contains(t, e.Details, "add a range", "statusOnFull")
 	}
 	before := picture(t, h, c)
 	answer := status(t, h, warns).OK(t)
-	equal(t, "stderr", string(answer.Stderr), "patchbay: no IP address is left in the ranges of network net; ready all the same, as statusOnFull says\n")
-	equal(t, "picture", picture(t, h, c), before)
+	expect.Equal(t, "stderr", string(answer.Stderr), "patchbay: no IP address is left in the ranges of network net; ready all the same, as statusOnFull says\n")
+	expect.Equal(t, "picture", picture(t, h, c), before)
 	macvlan := warns.with(conf{"type": "macvlan", "master": "eth0"})
-	contains(t, string(status(t, h, macvlan).OK(t).Stderr), "ready all the same")
+	expect.Contains(t, string(status(t, h, macvlan).OK(t).Stderr), "ready all the same")
 	ip(t, h.Netns, "link set cni0 down")
 	ip(t, h.Netns, "link set cni0 name taken")
 	h.Veth("cni0", h.Netns, "wire")
-	equal(t, "code of another reason", status(t, h, warns).Error(t).Code, codeLimited)
+	expect.Equal(t, "code of another reason", status(t, h, warns).Error(t).Code, codeLimited)
 	ip(t, h.Netns, "link del cni0")
 	ip(t, h.Netns, "link set taken name cni0")
 	ip(t, h.Netns, "link set cni0 up")
 	e := status(t, h, n.with(conf{"statusOnFull": "ignore"})).Error(t)
-	equal(t, "code", e.Code, 7)
-	contains(t, e.Msg, `statusOnFull: "ignore" is no answer to a full pool`)
+	expect.Equal(t, "code", e.Code, 7)
+	expect.Contains(t, e.Msg, `statusOnFull: "ignore" is no answer to a full pool`)
 	a.fails(t, "ADD", 100)
 }
 
@@ -209,6 +210,6 @@ func TestStatusWritesNothing(t *testing.T) {
 	if !slices.Contains(strings.Fields(strings.ReplaceAll(trace, "(", " ")), "sendto") || !strings.Contains(trace, "RTM_GETLINK") {
 		t.Errorf("strace saw no request to the kernel:\n%s", trace)
 	}
-	equal(t, "addresses", files(t, h, addressDir(a)), before)
+	expect.Equal(t, "addresses", files(t, h, addressDir(a)), before)
 	on(h, c, few()).run(t, "DEL").OK(t)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 func sticky(subnets ...string) conf {
@@ -30,9 +31,9 @@ func TestStickyPodHasItsAddressAgain(t *testing.T) {
 	want := addresses(first.add(t))
 	first.del(t)
 	other := pod(h, h.Container("d"), "web-1", n)
-	equal(t, "another pod", addresses(other.add(t)), []string{"10.1.0.3/24", "fd00:1::3/64"})
+	expect.Equal(t, "another pod", addresses(other.add(t)), []string{"10.1.0.3/24", "fd00:1::3/64"})
 	again := pod(h, h.Container("e"), "web-0", n)
-	equal(t, "the pod again", addresses(again.add(t)), want)
+	expect.Equal(t, "the pod again", addresses(again.add(t)), want)
 	again.check(t)
 }
 
@@ -45,7 +46,7 @@ func TestStickyContainerHasItsAddressAgain(t *testing.T) {
 	want := addresses(first.add(t))
 	first.del(t)
 	attach(t, h, h.Container("d"), sticky("10.1.0.0/24"))
-	equal(t, "again", addresses(on(h, c, sticky("10.1.0.0/24")).add(t)), want)
+	expect.Equal(t, "again", addresses(on(h, c, sticky("10.1.0.0/24")).add(t)), want)
 }
 
 func TestStickyNeedsTheSamePodNamespace(t *testing.T) {
@@ -57,7 +58,7 @@ func TestStickyNeedsTheSamePodNamespace(t *testing.T) {
 	first.del(t)
 	other := on(h, h.Container("d"), n)
 	other.args = "K8S_POD_NAMESPACE=kube-system;K8S_POD_NAME=web-0"
-	equal(t, "address", addresses(other.add(t)), []string{"10.1.0.3/24"})
+	expect.Equal(t, "address", addresses(other.add(t)), []string{"10.1.0.3/24"})
 }
 
 // TestStickySurvivesReboot: all of /run is gone, cables and bridge are gone, the address is not.
@@ -71,9 +72,9 @@ func TestStickySurvivesReboot(t *testing.T) {
 	ip(t, h.Netns, "link del "+hostEnd(t, first.result(t)))
 	removeAll(t, h, "/run/patchbay")
 	other := pod(h, h.Container("d"), "web-1", n)
-	equal(t, "a newcomer", addresses(other.add(t)), []string{"10.1.0.4/24", "fd00:1::4/64"})
+	expect.Equal(t, "a newcomer", addresses(other.add(t)), []string{"10.1.0.4/24", "fd00:1::4/64"})
 	again := pod(h, h.Container("e"), "web-0", n)
-	equal(t, "again", addresses(again.add(t)), want)
+	expect.Equal(t, "again", addresses(again.add(t)), want)
 }
 
 // TestStickyAddressIsAvoidedByOthers as long as there is another one, and given when there is none.
@@ -89,7 +90,7 @@ func TestStickyAddressIsAvoidedByOthers(t *testing.T) {
 	for _, name := range []string{"web-1", "web-2", "web-3", "web-4", "web-5"} {
 		got = append(got, addresses(pod(h, h.Container(name), name, n).add(t))[0])
 	}
-	equal(t, "addresses", got, []string{"10.1.0.3/29", "10.1.0.4/29", "10.1.0.5/29", "10.1.0.6/29", "10.1.0.2/29"})
+	expect.Equal(t, "addresses", got, []string{"10.1.0.3/29", "10.1.0.4/29", "10.1.0.5/29", "10.1.0.6/29", "10.1.0.2/29"})
 }
 
 // TestStickyAddressTaken by another one meanwhile: the owner gets a new one, and keeps that.
@@ -104,10 +105,10 @@ func TestStickyAddressTaken(t *testing.T) {
 	thief.args = "IP=10.1.0.2"
 	thief.add(t)
 	again := pod(h, h.Container("e"), "web-0", n)
-	equal(t, "while taken", addresses(again.add(t)), []string{"10.1.0.3/24"})
+	expect.Equal(t, "while taken", addresses(again.add(t)), []string{"10.1.0.3/24"})
 	again.del(t)
 	thief.del(t)
-	equal(t, "afterwards", addresses(pod(h, h.Container("f"), "web-0", n).add(t)), []string{"10.1.0.3/24"})
+	expect.Equal(t, "afterwards", addresses(pod(h, h.Container("f"), "web-0", n).add(t)), []string{"10.1.0.3/24"})
 }
 
 // TestWithoutStickyTheAddressChanges: round robin.
@@ -118,6 +119,6 @@ func TestWithoutStickyTheAddressChanges(t *testing.T) {
 	first := pod(h, h.Container("c"), "web-0", n)
 	first.add(t)
 	first.del(t)
-	equal(t, "again", addresses(pod(h, h.Container("d"), "web-0", n).add(t)), []string{"10.1.0.3/24"})
-	equal(t, "memory", len(files(t, h, "/var/lib/patchbay/sticky/net")), 0)
+	expect.Equal(t, "again", addresses(pod(h, h.Container("d"), "web-0", n).add(t)), []string{"10.1.0.3/24"})
+	expect.Equal(t, "memory", len(files(t, h, "/var/lib/patchbay/sticky/net")), 0)
 }

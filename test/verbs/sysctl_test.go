@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // TestAutoconfigurationIsOffWithIPv6OfIPAM, and on that interface alone.
@@ -32,9 +33,9 @@ func TestAutoconfigurationIsOffWithIPv6OfIPAM(t *testing.T) {
 			c := h.Container("c")
 			attach(t, h, c, tt.conf)
 			for _, key := range []string{"accept_ra", "autoconf"} {
-				equal(t, key+" of eth0", c.Sysctl("net/ipv6/conf/eth0/"+key), tt.want)
+				expect.Equal(t, key+" of eth0", c.Sysctl("net/ipv6/conf/eth0/"+key), tt.want)
 				for _, other := range []string{"all", "default", "lo"} {
-					equal(t, key+" of "+other, c.Sysctl("net/ipv6/conf/"+other+"/"+key), "1")
+					expect.Equal(t, key+" of "+other, c.Sysctl("net/ipv6/conf/"+other+"/"+key), "1")
 				}
 			}
 		})
@@ -48,8 +49,8 @@ func TestIPv6IsSwitchedOnWhereIPAMGivesIt(t *testing.T) {
 	c := h.Container("c")
 	c.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
 	attach(t, h, c, network(gateway(), pool("fd00:1::/64")))
-	equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "0")
-	equal(t, "keep_addr_on_down", c.Sysctl("net/ipv6/conf/eth0/keep_addr_on_down"), "1")
+	expect.Equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "0")
+	expect.Equal(t, "keep_addr_on_down", c.Sysctl("net/ipv6/conf/eth0/keep_addr_on_down"), "1")
 	ping(t, c.Netns, "fd00:1::1")
 }
 
@@ -60,7 +61,7 @@ func TestIPv6StaysOffWithoutAddresses(t *testing.T) {
 	c := h.Container("c")
 	c.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
 	attach(t, h, c, network(pool("10.1.0.0/24")))
-	equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "1")
+	expect.Equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "1")
 }
 
 // TestLayer2LeavesSysctlsAlone: whether what a container finds itself is somebody else's is its own business.
@@ -70,7 +71,7 @@ func TestLayer2LeavesSysctlsAlone(t *testing.T) {
 	c := h.Container("c")
 	attach(t, h, c, network())
 	for _, key := range []string{"ipv6/conf/eth0/accept_dad", "ipv6/conf/eth0/enhanced_dad", "ipv4/conf/eth0/arp_notify"} {
-		equal(t, key, c.Sysctl("net/"+key), c.Sysctl("net/"+strings.Replace(key, "eth0", "default", 1)))
+		expect.Equal(t, key, c.Sysctl("net/"+key), c.Sysctl("net/"+strings.Replace(key, "eth0", "default", 1)))
 	}
 }
 
@@ -81,7 +82,7 @@ func TestARPNotify(t *testing.T) {
 		h := nettest.Host(t)
 		c := h.Container("c")
 		attach(t, h, c, network(pool(subnet)))
-		equal(t, "arp_notify with "+subnet, c.Sysctl("net/ipv4/conf/eth0/arp_notify"), "1")
+		expect.Equal(t, "arp_notify with "+subnet, c.Sysctl("net/ipv4/conf/eth0/arp_notify"), "1")
 	}
 }
 
@@ -104,8 +105,8 @@ func TestForwardingOnlyWhereAGatewayNeedsIt(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
 			attach(t, h, h.Container("c"), tt.conf)
-			equal(t, "IPv4", h.Sysctl("net/ipv4/ip_forward"), tt.v4)
-			equal(t, "IPv6", h.Sysctl("net/ipv6/conf/all/forwarding"), tt.v6)
+			expect.Equal(t, "IPv4", h.Sysctl("net/ipv4/ip_forward"), tt.v4)
+			expect.Equal(t, "IPv6", h.Sysctl("net/ipv6/conf/all/forwarding"), tt.v6)
 		})
 	}
 }
@@ -116,8 +117,8 @@ func TestForwardingStaysOnAfterDel(t *testing.T) {
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), network(gateway(), pool("10.1.0.0/24", "fd00:1::/64")))
 	a.del(t)
-	equal(t, "IPv4", h.Sysctl("net/ipv4/ip_forward"), "1")
-	equal(t, "IPv6", h.Sysctl("net/ipv6/conf/all/forwarding"), "1")
+	expect.Equal(t, "IPv4", h.Sysctl("net/ipv4/ip_forward"), "1")
+	expect.Equal(t, "IPv6", h.Sysctl("net/ipv6/conf/all/forwarding"), "1")
 }
 
 // TestAdvertisedDefaultRouteIsKept when the host becomes an IPv6 router: accept_ra 2 on the
@@ -137,11 +138,11 @@ func TestAdvertisedDefaultRouteIsKept(t *testing.T) {
 	h.Allow("sysctl net/ipv6/conf/ra0/accept_ra: 1 -> 2")
 	awaitRoute(t, h.Netns, "::/0", func() { advertise(t, router.Netns, "r0") })
 	a, _ := attach(t, h, h.Container("c"), network(gateway(), pool("fd00:1::/64")))
-	equal(t, "with an advertised route", h.Sysctl("net/ipv6/conf/ra0/accept_ra"), "2")
-	equal(t, "without one", h.Sysctl("net/ipv6/conf/idle0/accept_ra"), "1")
-	equal(t, "with accept_ra 0", h.Sysctl("net/ipv6/conf/daemon0/accept_ra"), "0")
-	equal(t, "default", h.Sysctl("net/ipv6/conf/default/accept_ra"), "1")
-	contains(t, ip(t, h.Netns, "-6 route show default"), "dev ra0 proto ra", "dev daemon0 proto ra")
+	expect.Equal(t, "with an advertised route", h.Sysctl("net/ipv6/conf/ra0/accept_ra"), "2")
+	expect.Equal(t, "without one", h.Sysctl("net/ipv6/conf/idle0/accept_ra"), "1")
+	expect.Equal(t, "with accept_ra 0", h.Sysctl("net/ipv6/conf/daemon0/accept_ra"), "0")
+	expect.Equal(t, "default", h.Sysctl("net/ipv6/conf/default/accept_ra"), "1")
+	expect.Contains(t, ip(t, h.Netns, "-6 route show default"), "dev ra0 proto ra", "dev daemon0 proto ra")
 	a.check(t)
 	ip(t, h.Netns, "-6 route flush default dev ra0")
 }

@@ -12,6 +12,7 @@ import (
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // versions are all that there are.
@@ -38,12 +39,12 @@ func TestResultIsOfTheVersionAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "version of the result", result.Version(), version)
+		expect.Equal(t, "version of the result", result.Version(), version)
 		var said struct{ CNIVersion string }
 		if err := json.Unmarshal(a.prev, &said); err != nil {
 			t.Fatal(err)
 		}
-		equal(t, "cniVersion", said.CNIVersion, version)
+		expect.Equal(t, "cniVersion", said.CNIVersion, version)
 	})
 }
 
@@ -59,12 +60,12 @@ func TestResultsBefore030HaveIP4AndIP6(t *testing.T) {
 			if err := json.Unmarshal(a.prev, r); err != nil || r.IP4 == nil || r.IP6 == nil {
 				t.Fatalf("%v: %s", err, a.prev)
 			}
-			equal(t, "ip4", ipnet(r.IP4.IP), "10.1.0.2/24")
-			equal(t, "ip4.gateway", r.IP4.Gateway.String(), "10.1.0.1")
-			equal(t, "ip4.routes", r.IP4.Routes[0].Dst.String(), "0.0.0.0/0")
-			equal(t, "ip6", ipnet(r.IP6.IP), "fd00:1::2/64")
-			equal(t, "ip6.gateway", r.IP6.Gateway.String(), "fd00:1::1")
-			equal(t, "ip6.routes", r.IP6.Routes[0].Dst.String(), "::/0")
+			expect.Equal(t, "ip4", ipnet(r.IP4.IP), "10.1.0.2/24")
+			expect.Equal(t, "ip4.gateway", r.IP4.Gateway.String(), "10.1.0.1")
+			expect.Equal(t, "ip4.routes", r.IP4.Routes[0].Dst.String(), "0.0.0.0/0")
+			expect.Equal(t, "ip6", ipnet(r.IP6.IP), "fd00:1::2/64")
+			expect.Equal(t, "ip6.gateway", r.IP6.Gateway.String(), "fd00:1::1")
+			expect.Equal(t, "ip6.routes", r.IP6.Routes[0].Dst.String(), "::/0")
 		})
 	}
 }
@@ -83,8 +84,8 @@ func TestResultsOf030To040TellTheFamily(t *testing.T) {
 			if err := json.Unmarshal(a.prev, r); err != nil || len(r.IPs) != 2 || len(r.Interfaces) != 3 {
 				t.Fatalf("%v: %s", err, a.prev)
 			}
-			equal(t, "families", []string{r.IPs[0].Version, r.IPs[1].Version}, []string{"4", "6"})
-			equal(t, "interfaces", []int{*r.IPs[0].Interface, *r.IPs[1].Interface}, []int{2, 2})
+			expect.Equal(t, "families", []string{r.IPs[0].Version, r.IPs[1].Version}, []string{"4", "6"})
+			expect.Equal(t, "interfaces", []int{*r.IPs[0].Interface, *r.IPs[1].Interface}, []int{2, 2})
 		})
 	}
 }
@@ -96,7 +97,7 @@ func TestEveryVersionChecksAndDeletes(t *testing.T) {
 		a, _ := attach(t, h, h.Container("c"), network(conf{"cniVersion": version}, defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
 		if slices.Index(versions(), version) < slices.Index(versions(), "0.4.0") {
 			e := a.fails(t, "CHECK", 1)
-			equal(t, "msg", e.Msg, "config version does not allow CHECK")
+			expect.Equal(t, "msg", e.Msg, "config version does not allow CHECK")
 		} else {
 			a.check(t)
 		}
@@ -110,7 +111,7 @@ func TestConfigWithoutVersionIsOf010(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), network(conf{"cniVersion": nil}, pool("10.1.0.0/24")))
-	contains(t, string(a.prev), `"ip4"`, `"cniVersion": "0.1.0"`)
+	expect.Contains(t, string(a.prev), `"ip4"`, `"cniVersion": "0.1.0"`)
 }
 
 // TestStatusAndGCCameWith110 and are refused before.
@@ -123,7 +124,7 @@ func TestStatusAndGCCameWith110(t *testing.T) {
 				a.run(t, verb).OK(t)
 				continue
 			}
-			equal(t, "msg", a.fails(t, verb, 1).Msg, "config version does not allow "+verb)
+			expect.Equal(t, "msg", a.fails(t, verb, 1).Msg, "config version does not allow "+verb)
 		}
 	})
 }
@@ -136,8 +137,8 @@ func TestVersionEchoesTheVersionAsked(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			answer := h.CNI(t, nettest.Call{Command: "VERSION", Config: conf{"cniVersion": version}.bytes(t)}).OK(t)
 			info := versionOf(t, answer)
-			equal(t, "cniVersion", info.CNIVersion, version)
-			equal(t, "supportedVersions", info.Supported, versions())
+			expect.Equal(t, "cniVersion", info.CNIVersion, version)
+			expect.Equal(t, "supportedVersions", info.Supported, versions())
 			if _, err := (&cniversion.PluginDecoder{}).Decode(answer.Stdout); err != nil {
 				t.Error(err)
 			}
@@ -151,7 +152,7 @@ func TestVersionWithoutInput(t *testing.T) {
 	h := nettest.Host(t)
 	for _, stdin := range []string{"", `{"cniVersion": "9.9.9"}`} {
 		answer := h.CNI(t, nettest.Call{Command: "VERSION", Config: []byte(stdin)}).OK(t)
-		equal(t, "cniVersion", versionOf(t, answer).CNIVersion, "1.1.0")
+		expect.Equal(t, "cniVersion", versionOf(t, answer).CNIVersion, "1.1.0")
 	}
 }
 
@@ -192,8 +193,8 @@ func TestAboutLinesWithoutCommand(t *testing.T) {
 	if !found || strings.Count(version, ".") < 2 || strings.ContainsAny(version, " \t") {
 		t.Errorf("first line %q", lines[0])
 	}
-	equal(t, "second line", lines[1], "CNI protocol versions supported: "+strings.Join(versions(), ", "))
-	equal(t, "end", lines[2], "")
+	expect.Equal(t, "second line", lines[1], "CNI protocol versions supported: "+strings.Join(versions(), ", "))
+	expect.Equal(t, "end", lines[2], "")
 }
 
 // TestErrorCarriesCNIVersion: that of the configuration, as the specification wants and the library forgets.
@@ -202,8 +203,8 @@ func TestErrorCarriesCNIVersion(t *testing.T) {
 	eachVersion(t, func(t *testing.T, h *nettest.Node, version string) {
 		a := on(h, h.Container("c"), network(conf{"cniVersion": version, "mtu": "big"}))
 		answer := a.run(t, "ADD")
-		equal(t, "code", answer.Error(t).Code, 7)
-		equal(t, "exit", answer.Exit, 1)
-		equal(t, "cniVersion", versionOf(t, answer).CNIVersion, version)
+		expect.Equal(t, "code", answer.Error(t).Code, 7)
+		expect.Equal(t, "exit", answer.Exit, 1)
+		expect.Equal(t, "cniVersion", versionOf(t, answer).CNIVersion, version)
 	})
 }

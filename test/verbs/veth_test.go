@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // derived is what follows from network, container ID and interface name.
@@ -35,7 +36,7 @@ func TestNamesAreDerived(t *testing.T) {
 	first := derivedOf(t, h, c, a)
 	a.del(t)
 	again := on(h, c, network(gateway(), pool("10.1.0.0/24"), conf{"bridge": "cni9"}))
-	equal(t, "after DEL and ADD", derivedOf(t, h, c, again), first)
+	expect.Equal(t, "after DEL and ADD", derivedOf(t, h, c, again), first)
 }
 
 // TestNamesDiffer by network, container and interface name.
@@ -113,7 +114,7 @@ func TestMACsWithoutMachineID(t *testing.T) {
 	if first.MAC == second.MAC {
 		t.Errorf("the same MAC %s twice", first.MAC)
 	}
-	equal(t, "host link", second.Link, first.Link)
+	expect.Equal(t, "host link", second.Link, first.Link)
 }
 
 // TestHostLinkIsNamedByHash: veth and 11 base32 digits.
@@ -137,7 +138,7 @@ func TestHostLinkAliasTellsWhose(t *testing.T) {
 	if !regexp.MustCompile(`^patchbay:[0-9a-f]{12}$`).MatchString(mark) {
 		t.Errorf("mark %q", mark)
 	}
-	equal(t, "for people", people, "net/"+c.ID()+"/eth0")
+	expect.Equal(t, "for people", people, "net/"+c.ID()+"/eth0")
 }
 
 // TestHostLinkAliasIsCut where the kernel has no room for it.
@@ -147,7 +148,7 @@ func TestHostLinkAliasIsCut(t *testing.T) {
 	a := on(h, h.Container("c"), network(conf{"name": "n" + strings.Repeat("x", 120)}))
 	a.id = strings.Repeat("c", 200)
 	r := a.add(t)
-	equal(t, "bytes", len(linkOf(t, h.Netns, hostEnd(t, r)).Attrs().Alias), 255)
+	expect.Equal(t, "bytes", len(linkOf(t, h.Netns, hostEnd(t, r)).Attrs().Alias), 255)
 	a.check(t)
 }
 
@@ -158,9 +159,9 @@ func TestMACsBeginAsTheyShould(t *testing.T) {
 	c := h.Container("c")
 	_, r := attach(t, h, c, network())
 	inside, outside := c.MAC("eth0"), h.MAC(hostEnd(t, r))
-	equal(t, "container end", inside[:3], "02:")
-	equal(t, "host end", outside[:3], "fe:")
-	equal(t, "the rest", outside[3:], inside[3:])
+	expect.Equal(t, "container end", inside[:3], "02:")
+	expect.Equal(t, "host end", outside[:3], "fe:")
+	expect.Equal(t, "the rest", outside[3:], inside[3:])
 }
 
 // TestHostEndHasNoIPv6Address: no bridge port needs one, and it would talk in the container's network.
@@ -183,8 +184,8 @@ func TestBothEndsHaveTheMTU(t *testing.T) {
 	h.Bridge("br0")
 	c := h.Container("c")
 	_, r := attach(t, h, c, network(conf{"bridge": "br0", "mtu": 1342}))
-	equal(t, "host end", linkOf(t, h.Netns, hostEnd(t, r)).Attrs().MTU, 1342)
-	equal(t, "container end", linkOf(t, c.Netns, "eth0").Attrs().MTU, 1342)
+	expect.Equal(t, "host end", linkOf(t, h.Netns, hostEnd(t, r)).Attrs().MTU, 1342)
+	expect.Equal(t, "container end", linkOf(t, c.Netns, "eth0").Attrs().MTU, 1342)
 }
 
 // TestBothEndsAreUpAndOneCable: the veth's peer is the other end, and both are up.
@@ -194,10 +195,10 @@ func TestBothEndsAreUpAndOneCable(t *testing.T) {
 	c := h.Container("c")
 	_, r := attach(t, h, c, network())
 	host, inside := linkOf(t, h.Netns, hostEnd(t, r)), linkOf(t, c.Netns, "eth0")
-	equal(t, "types", []string{host.Type(), inside.Type()}, []string{"veth", "veth"})
-	equal(t, "peer of the host end", host.Attrs().ParentIndex, inside.Attrs().Index)
-	equal(t, "peer of the container end", inside.Attrs().ParentIndex, host.Attrs().Index)
-	equal(t, "up", []bool{isUp(t, h.Netns, host.Attrs().Name), isUp(t, c.Netns, "eth0")}, []bool{true, true})
+	expect.Equal(t, "types", []string{host.Type(), inside.Type()}, []string{"veth", "veth"})
+	expect.Equal(t, "peer of the host end", host.Attrs().ParentIndex, inside.Attrs().Index)
+	expect.Equal(t, "peer of the container end", inside.Attrs().ParentIndex, host.Attrs().Index)
+	expect.Equal(t, "up", []bool{isUp(t, h.Netns, host.Attrs().Name), isUp(t, c.Netns, "eth0")}, []bool{true, true})
 }
 
 // TestCableIsBornInPlace: the container's end is never seen in the host, from where it would have to

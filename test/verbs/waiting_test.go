@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
 // held is the lock of an attachment that somebody else has.
@@ -55,7 +56,7 @@ func TestBridgeThatChangesWhileAddWaits(t *testing.T) {
 		ip(t, h.Netns, "addr flush dev cni0")
 	}).OK(t).Stdout
 	a.check(t)
-	contains(t, ip(t, h.Netns, "-4 addr show dev cni0 up"), "10.1.0.1/24")
+	expect.Contains(t, ip(t, h.Netns, "-4 addr show dev cni0 up"), "10.1.0.1/24")
 	a.del(t)
 
 	a.prev = whileWaiting(t, h, a, func() { ip(t, h.Netns, "link del cni0") }).OK(t).Stdout
@@ -72,8 +73,8 @@ func TestGatewayThatComesWhileAddWaits(t *testing.T) {
 	a := on(h, h.Container("c"), network(gateway(), pool("10.2.0.0/24")))
 	answer := whileWaiting(t, h, a, func() { h.AddAddress("cni0", "10.1.0.1/24") })
 	e := answer.Error(t)
-	equal(t, "code", e.Code, uint(105))
-	equal(t, "msg", e.Msg, "bridge cni0 has other addresses: 10.1.0.1/24, not 10.2.0.1/24")
+	expect.Equal(t, "code", e.Code, uint(105))
+	expect.Equal(t, "msg", e.Msg, "bridge cni0 has other addresses: 10.1.0.1/24, not 10.2.0.1/24")
 	noLeaks(t, h)
 }
 
@@ -93,7 +94,7 @@ func TestFirstAddsAtOnce(t *testing.T) {
 		for i, a := range all {
 			a.prev = running[i].Wait(t).OK(t).Stdout
 			a.check(t)
-			contains(t, string(a.prev), `"mtu": 1500`)
+			expect.Contains(t, string(a.prev), `"mtu": 1500`)
 		}
 		for _, a := range all {
 			a.del(t)
@@ -108,6 +109,6 @@ func TestSmallMTUOnANewBridge(t *testing.T) {
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), network(conf{"mtu": 1000}, pool("10.1.0.0/24")))
 	a.check(t)
-	contains(t, ip(t, h.Netns, "link show dev cni0"), "mtu 1000")
+	expect.Contains(t, ip(t, h.Netns, "link show dev cni0"), "mtu 1000")
 	a.del(t)
 }
