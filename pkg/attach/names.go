@@ -72,12 +72,8 @@ func ParseAlias(alias string) (key store.Key, owner string, ok bool) {
 	if !formed(mark, markPrefix, hexDigits, 12) {
 		return store.Key{}, "", false
 	}
-	owner = store.OwnerCNI
-	if by, rest, told := strings.Cut(words, ":"); told { // no name of a network has a colon
-		owner, words = by, rest
-	}
-	parts := append(strings.SplitN(words, "/", 3), "", "")
-	return store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}, owner, true
+	key, owner, _ = store.ParseKey(words)
+	return key, owner, true
 }
 
 // machineID is that of machine-id(5), "" where there is none.

@@ -187,12 +187,13 @@ func understood(rules *nft.Ruleset, all []store.Entry) error {
 	if len(mute) == 0 {
 		return nil
 	}
-	marks, err := rules.Marks()
+	owners, err := rules.Owners()
 	if err != nil {
 		return err
 	}
 	for _, e := range mute {
-		if marks[namesOf(e.Key).mark] {
+		mark := namesOf(e.Key).mark + " "
+		if slices.ContainsFunc(owners, func(owner string) bool { return strings.HasPrefix(owner+" ", mark) }) {
 			return fmt.Errorf("table inet patchbay of nftables stays as it is: it masquerades %s, whose record was %w", e.Key, e.Err)
 		}
 	}
@@ -211,16 +212,9 @@ func entryOf(r *store.Record) nft.Entry {
 // has neither a link nor a record that could tell of one.
 func (a *adding) isGone(owner string) bool {
 	mark, text, _ := strings.Cut(owner, " ")
-	if _, key, found := strings.Cut(text, ":"); found { // of a person, or of LXC
-		text = key
-	}
-	parts := strings.Split(text, "/")
-	if len(parts) != 3 {
-		return false
-	}
-	key := store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}
+	key, _, whole := store.ParseKey(text)
 	n := namesOf(key)
-	if n.mark != mark {
+	if !whole || n.mark != mark {
 		return false // cut, or of another machine-id
 	}
 	if _, err := a.host.Link(n.hostLink); !errors.Is(err, link.ErrNotFound) {

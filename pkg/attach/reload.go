@@ -28,31 +28,28 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range living(host, all) {
+	records := living(host, all)
+	for _, r := range records {
 		did, failed := replug(host, r)
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", r.Key(), failed))
 		}
 		done = append(done, did...)
 	}
-	did, failed := reforward(host, living(host, all))
+	did, failed := reforward(host, records)
 	done, err = append(done, did...), errors.Join(err, failed)
-	did, failed = reloadRules(ctx, host, stateDir)
+	did, failed = reloadRules(ctx, host, stateDir, slices.ContainsFunc(records, func(r *store.Record) bool { return r.Masquerade != nil }))
 	return append(done, did...), errors.Join(err, failed)
 }
 
 // reloadRules leaves a host alone where nothing is masqueraded and nothing ever was.
-func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]string, error) {
+func reloadRules(ctx context.Context, host *link.Host, stateDir string, wanted bool) ([]string, error) {
 	rules, err := nft.Open()
 	if err != nil {
 		return nil, err
 	}
 	defer rules.Close()
-	wanted, err := entries(host, rules, stateDir)
-	if err != nil {
-		return nil, err
-	}
-	if has, err := rules.HasTable(); len(wanted) == 0 && (err != nil || !has) {
+	if has, err := rules.HasTable(); !wanted && (err != nil || !has) {
 		return nil, nil // also where there is no nf_tables
 	}
 	lock, err := lockRules(ctx, stateDir, false)
@@ -60,14 +57,15 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string) ([]strin
 		return nil, err
 	}
 	defer lock.Unlock()
+	var all []nft.Entry
 	err = rules.Rebuild(func() ([]nft.Entry, error) {
-		wanted, err = entries(host, rules, stateDir)
-		return wanted, err
+		all, err = entries(host, rules, stateDir)
+		return all, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("table inet patchbay of nftables built anew: it masquerades %d", len(wanted))}, nil
+	return []string{fmt.Sprintf("table inet patchbay of nftables built anew: it masquerades %d", len(all))}, nil
 }
 
 // reforward makes the host a router again for the families of those who use it as their gateway.

@@ -125,12 +125,8 @@ func (s *search) keyOfCable(l *link.Link, words string) (store.Key, bool) {
 
 // keyOf reads the key back from the words behind a mark. That they were not cut, the mark tells.
 func (s *search) keyOf(words string) (store.Key, bool) {
-	parts := strings.Split(words, "/")
-	if len(parts) != 3 {
-		return store.Key{}, false
-	}
-	key := store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}
-	return key, possible(key)
+	key, owner, whole := store.ParseKey(words)
+	return key, whole && owner == store.OwnerCNI && possible(key)
 }
 
 // byElement looks for what is masqueraded of an attachment that has neither record nor cable.

@@ -2,6 +2,7 @@ package nft
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -66,6 +67,22 @@ func (e element) encode(ae *netlink.AttributeEncoder, whole bool) {
 
 // header is struct nfgenmsg (linux/netfilter/nfnetlink.h): family, version 0, no resource.
 func header() []byte { return []byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0} }
+
+// elementsOf reads the answers to a question about a map.
+func elementsOf(set string, answers []netlink.Message) ([]element, error) {
+	var all []element
+	for _, answer := range answers {
+		found, err := decodeElements(answer.Data)
+		if err != nil {
+			return nil, fmt.Errorf("read map %s of nftables: %w", set, err)
+		}
+		for _, e := range found {
+			e.set = set
+			all = append(all, e)
+		}
+	}
+	return all, nil
+}
 
 // decodeElements reads what the kernel tells of a map's elements.
 func decodeElements(body []byte) ([]element, error) {

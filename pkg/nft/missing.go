@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
-	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -17,19 +15,20 @@ import (
 func (r *Ruleset) Missing(e Entry) ([]string, error) {
 	const looks = 10
 	for look := 1; ; look++ {
-		before, err := r.generation()
+		var lost []string
+		var failed error
+		steady, err := r.steady(func() error {
+			lost, failed = r.missing(e)
+			return nil
+		})
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
 			return []string{ErrUnsupported.Error()}, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		lost, err := r.missing(e)
-		if len(lost) == 0 && err == nil || look == looks {
-			return lost, err
-		}
-		if after, failed := r.generation(); failed != nil || after == before {
-			return lost, err
+		if steady || len(lost) == 0 && failed == nil || look == looks {
+			return lost, failed
 		}
 	}
 }
@@ -78,18 +77,17 @@ func (r *Ruleset) missingElements(e Entry, chains bool) ([]string, error) {
 
 // missingRules counts the rules that the entry's packets meet.
 func (r *Ruleset) missingRules(e Entry) ([]string, error) {
-	c, err := library()
-	if err != nil {
-		return nil, err
-	}
-	defer closeLibrary(c)
 	own := len(e.exclusions()) + 1
 	var lost []string
 	for _, want := range []struct {
 		chain string
 		rules int
 	}{{"forward", 2}, {"postrouting", 2}, {e.masquerade(), own}, {e.invalid(), own}} {
-		rules, err := c.GetRules(table(), &nftables.Chain{Name: want.chain})
+		body, err := named(map[uint16]string{unix.NFTA_RULE_TABLE: tableName, unix.NFTA_RULE_CHAIN: want.chain})
+		if err != nil {
+			return nil, err
+		}
+		rules, err := r.ask(unix.NFT_MSG_GETRULE, netlink.Dump, body)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return nil, fmt.Errorf("list chain %s of nftables: %w", want.chain, err)
 		}
@@ -99,15 +97,3 @@ func (r *Ruleset) missingRules(e Entry) ([]string, error) {
 	}
 	return lost, nil
 }
-
-// library has a socket of its own, for questions.
-func library() (*nftables.Conn, error) {
-	bound := func(c *netlink.Conn) error { return c.SetDeadline(time.Now().Add(answerTimeout)) }
-	c, err := nftables.New(nftables.AsLasting(), nftables.WithSockOptions(bound))
-	if err != nil {
-		return nil, fmt.Errorf("open socket to nftables: %w", err)
-	}
-	return c, nil
-}
-
-func closeLibrary(c *nftables.Conn) { _ = c.CloseLasting() }

@@ -97,16 +97,11 @@ func (r *Ruleset) find(elements []element) ([]element, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look up %s on %s in map %s of nftables: %w", e.address, e.bridge, e.set, err)
 		}
-		for _, answer := range answers {
-			found, err := decodeElements(answer.Data)
-			if err != nil {
-				return nil, fmt.Errorf("read element of map %s of nftables: %w", e.set, err)
-			}
-			for i := range found {
-				found[i].set = e.set
-			}
-			there = append(there, found...)
+		found, err := elementsOf(e.set, answers)
+		if err != nil {
+			return nil, err
 		}
+		there = append(there, found...)
 	}
 	return there, nil
 }

@@ -61,6 +61,20 @@ func (r *Ruleset) generation() (n uint32, err error) {
 	return n, err
 }
 
+// steady takes a look and reports whether nobody changed the ruleset meanwhile. Several questions, and
+// one list that the kernel tells in pieces, are else of different rulesets.
+func (r *Ruleset) steady(look func() error) (bool, error) {
+	before, err := r.generation()
+	if err != nil {
+		return false, err
+	}
+	if err := look(); err != nil {
+		return false, err
+	}
+	after, err := r.generation()
+	return after == before, err
+}
+
 func message(kind uint16, flags netlink.HeaderFlags, body []byte) netlink.Message {
 	return netlink.Message{
 		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | flags},

@@ -74,32 +74,19 @@ func (r *Ruleset) listWhole() ([]element, error) {
 	const looks = 10
 	seen := map[string]element{}
 	for range looks {
-		before, err := r.generation()
-		if err != nil {
-			return nil, err
-		}
-		now, err := r.list()
-		if err != nil {
-			return nil, err
+		var now []element
+		steady, err := r.steady(func() (err error) {
+			now, err = r.list()
+			return err
+		})
+		if err != nil || steady {
+			return now, err
 		}
 		for _, e := range now {
 			seen[e.set+string(e.key())] = e
 		}
-		if after, err := r.generation(); err != nil || after == before {
-			return now, err
-		}
 	}
 	return slices.Collect(stdmaps.Values(seen)), nil
-}
-
-// Marks are the first words of the comments of all elements: whose there is anything of.
-func (r *Ruleset) Marks() (map[string]bool, error) {
-	all, err := r.listWhole()
-	marks := map[string]bool{}
-	for _, e := range all {
-		marks[mark(e.comment)] = true
-	}
-	return marks, err
 }
 
 // list returns every element of the table's maps.
@@ -120,16 +107,11 @@ func (r *Ruleset) list() ([]element, error) {
 		if err != nil {
 			return nil, fmt.Errorf("list map %s of nftables: %w", set, err)
 		}
-		for _, answer := range answers {
-			found, err := decodeElements(answer.Data)
-			if err != nil {
-				return nil, fmt.Errorf("read map %s of nftables: %w", set, err)
-			}
-			for i := range found {
-				found[i].set = set
-			}
-			all = append(all, found...)
+		found, err := elementsOf(set, answers)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, found...)
 	}
 	return all, nil
 }

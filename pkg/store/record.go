@@ -51,6 +51,20 @@ type Key struct {
 // String is "network/containerID/ifname".
 func (k Key) String() string { return k.Network + "/" + k.ContainerID + "/" + k.IfName }
 
+// ParseKey reads what String wrote, as far as it goes: the text may have been cut, and whole is
+// whether all three parts are there. Before it the owner may stand, with a colon, where that is no
+// runtime: "lxc:net/c1/eth0". No part of a key has a colon or a slash (CNI SPEC.md section 1).
+func ParseKey(text string) (key Key, owner string, whole bool) {
+	owner = OwnerCNI
+	if by, rest, told := strings.Cut(text, ":"); told {
+		owner, text = by, rest
+	}
+	parts := strings.SplitN(text, "/", 3)
+	whole = len(parts) == 3
+	parts = append(parts, "", "")
+	return Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}, owner, whole
+}
+
 // Record is what should be: everything that DEL and CHECK need to know of an attachment,
 // written before anything of it exists.
 type Record struct {

@@ -282,3 +282,22 @@ func TestBootID(t *testing.T) {
 		t.Errorf("got %q, want %q without its newline", got, want)
 	}
 }
+
+func TestParseKey(t *testing.T) {
+	key := Key{"net", "c1", "eth0"}
+	for text, want := range map[string]struct {
+		key   Key
+		owner string
+		whole bool
+	}{
+		key.String():          {key, OwnerCNI, true},
+		"lxc:" + key.String(): {key, OwnerLXC, true},
+		"net/c1":              {Key{"net", "c1", ""}, OwnerCNI, false},
+		"cli:ne":              {Key{"ne", "", ""}, OwnerCLI, false},
+		"":                    {Key{}, OwnerCNI, false},
+	} {
+		if got, owner, whole := ParseKey(text); got != want.key || owner != want.owner || whole != want.whole {
+			t.Errorf("%q: %v, %q, %t", text, got, owner, whole)
+		}
+	}
+}

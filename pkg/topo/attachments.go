@@ -147,9 +147,6 @@ func parseAlias(alias string) (store.Key, bool) {
 	if !ok || !spaced || len(mark) != 12 {
 		return store.Key{}, false
 	}
-	if _, key, found := strings.Cut(name, ":"); found {
-		name = key
-	}
-	parts := append(strings.SplitN(name, "/", 3), "", "")
-	return store.Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}, true
+	key, _, _ := store.ParseKey(name)
+	return key, true
 }
