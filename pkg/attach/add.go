@@ -87,6 +87,9 @@ func (a *adding) look(ctx context.Context) (err error) {
 	if err := a.openRules(); err != nil {
 		return err
 	}
+	if err := a.bridgeIsFree(); err != nil {
+		return err
+	}
 	if a.cfg.PrevResult != nil {
 		if a.chained, err = a.findChainLink(); err != nil {
 			return err
@@ -236,7 +239,10 @@ func (a *adding) routeGateways() error {
 		}
 	}
 	a.planMasquerade()
-	if len(a.record.HostRoutes) == 0 && len(a.cfg.IPAM.Gateways) == 0 && a.record.Masquerade == nil {
+	if err := a.planPorts(); err != nil {
+		return err
+	}
+	if len(a.record.HostRoutes) == 0 && len(a.cfg.IPAM.Gateways) == 0 && !inRules(a.record) {
 		return nil
 	}
 	return a.state.Save(a.record)
@@ -257,7 +263,7 @@ func (a *adding) forget(ctx context.Context) error {
 // withdraw comes after the cable is gone: who builds the ruleset anew lists the living, and if it
 // did before, has built by the time that this gets the lock.
 func (a *adding) withdraw(ctx context.Context) error {
-	if a.record.Masquerade == nil {
+	if !inRules(a.record) {
 		return nil
 	}
 	unlock, err := holdRules(ctx, a.cfg.StateDir)
@@ -273,7 +279,8 @@ func (a *adding) newRecord() *store.Record {
 	r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie()
 	r.Bridge, r.HostLink, r.Alias = a.cfg.Bridge, a.names.hostLink, a.names.alias
 	r.BridgeMAC = bridgeMAC(a.bridge)
-	r.Hairpin, r.Gateway = a.cfg.HairpinMode, a.cfg.IsGateway
+	r.Hairpin, r.Gateway = a.cfg.HairpinMode || a.reachesItself(), a.cfg.IsGateway
+	r.Policy = policyOf(a.cfg)
 	r.MAC = macText(a.names.mac)
 	if a.cfg.MAC != nil {
 		r.MAC = macText(a.cfg.MAC)

@@ -77,7 +77,7 @@ func (a *adding) chainAlive(r *store.Record) bool {
 func (a *adding) plugChained() error {
 	// Before it is plugged in: it may be a port already when the rest of that fails.
 	a.undo.push(func() error { return a.host.ClearMaster(a.chained.host.Name, a.chained.host.Index, a.bridge.Name) })
-	return a.host.SetMaster(a.chained.host, a.bridge, a.cfg.HairpinMode)
+	return a.host.SetMaster(a.chained.host, a.bridge, a.record.Hairpin)
 }
 
 // upChained gives the addresses to the container's interface, if the chain made one here. A

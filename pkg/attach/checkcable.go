@@ -67,9 +67,15 @@ func (c *checking) port(b *link.Bridge, l *link.Link) {
 		c.differ("host link %s is not plugged into bridge %s", l.Name, b.Name)
 		return
 	}
-	if l.Port != nil && l.Port.Hairpin != c.cfg.HairpinMode {
-		c.differ("hairpin mode of %s is %t, hairpinMode is %t", l.Name, l.Port.Hairpin, c.cfg.HairpinMode)
+	forPorts := c.record != nil && c.record.Publish != nil && c.record.Hairpin
+	if l.Port == nil || l.Port.Hairpin == (c.cfg.HairpinMode || forPorts) {
+		return
 	}
+	if forPorts {
+		c.differ("hairpin mode of %s is false, the published ports need it", l.Name)
+		return
+	}
+	c.differ("hairpin mode of %s is %t, hairpinMode is %t", l.Name, l.Port.Hairpin, c.cfg.HairpinMode)
 }
 
 // inside looks at the container's end; nil if it is not there.

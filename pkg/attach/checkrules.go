@@ -1,23 +1,24 @@
 package attach
 
 import (
+	"slices"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// ruleset looks whether what leaves the container still gets the host's address.
+// ruleset looks whether what leaves the container still gets the host's address, what comes to its
+// ports gets in, and what it is kept apart from does not.
 func (c *checking) ruleset() error {
 	if c.record == nil {
 		return nil // said already
 	}
-	if c.record.Masquerade == nil {
-		if c.cfg.Masq != nil && c.wantsMasquerade() {
-			c.differ("the configuration masquerades (ipMasq), the attachment does not")
-		}
-		return nil
-	}
-	if c.cfg.Masq == nil {
-		c.differ("the attachment masquerades, the configuration does not any more (ipMasq)")
+	c.sameMasquerade()
+	c.samePorts()
+	if was, is := c.record.Policy, policyOf(c.cfg); was != is {
+		c.differ("the attachment was made with ingressPolicy %s, the configuration has %s", named(was), named(is))
 	}
 	lost, err := LostRules(c.record)
 	for _, sentence := range lost {
@@ -25,6 +26,48 @@ func (c *checking) ruleset() error {
 		c.differ("%s", sentence)
 	}
 	return err
+}
+
+func named(policy string) string {
+	if policy == "" {
+		return config.PolicyOpen
+	}
+	return policy
+}
+
+func (c *checking) sameMasquerade() {
+	switch {
+	case c.record.Masquerade == nil && c.cfg.Masq != nil && c.wantsMasquerade():
+		c.differ("the configuration masquerades (ipMasq), the attachment does not")
+	case c.record.Masquerade != nil && c.cfg.Masq == nil:
+		c.differ("the attachment masquerades, the configuration does not any more (ipMasq)")
+	}
+}
+
+// samePorts compares the ports that the runtime tells with those that are published. A runtime need
+// not tell them.
+func (c *checking) samePorts() {
+	if len(c.cfg.Publish.Ports) == 0 {
+		return
+	}
+	var has []store.Port
+	if c.record.Publish != nil {
+		has = c.record.Publish.Ports
+	}
+	want, err := portsOf(c.cfg.Publish.Ports, c.record.Addresses)
+	if err != nil {
+		c.differ("%v", err)
+		return
+	}
+	for _, p := range want {
+		if !slices.Contains(has, p) {
+			c.differ("port %d/%s of the configuration is not published by this attachment", p.HostPort, p.Protocol)
+			return
+		}
+	}
+	if len(has) > len(want) {
+		c.differ("the attachment publishes %d mappings, the configuration has %d", len(has), len(want))
+	}
 }
 
 // wantsMasquerade reports whether an address of this plugin's is of a family that is asked for.
@@ -38,10 +81,10 @@ func (c *checking) wantsMasquerade() bool {
 	return false
 }
 
-// LostRules says what of a record's masquerade is not in the ruleset any more, a sentence each, for
-// who draws the host. It changes nothing.
+// LostRules says what of a record is not in the ruleset any more, a sentence each, for who draws the
+// host. It changes nothing.
 func LostRules(r *store.Record) ([]string, error) {
-	if r.Masquerade == nil {
+	if !inRules(r) {
 		return nil, nil
 	}
 	var lost []string
@@ -49,5 +92,8 @@ func LostRules(r *store.Record) ([]string, error) {
 		lost, err = rules.Missing(entryOf(r))
 		return err
 	})
+	if r.Publish != nil && r.Publish.Localhost && !link.RoutesLocalnet(r.Bridge) {
+		lost = append(lost, "published ports are not reached by 127.0.0.1: route_localnet of bridge "+r.Bridge+" is 0")
+	}
 	return lost, err
 }

@@ -19,6 +19,7 @@ import (
 const (
 	CodeAttached       = 100 // this attachment exists already
 	CodeAliveElsewhere = 101 // the same container ID lives in another namespace
+	CodePortTaken      = 102 // another living attachment publishes the port
 	CodeBridgeFull     = 103 // the bridge has no port left
 	CodeForeignLink    = 104 // an interface of the derived name belongs to somebody else
 	CodeAddressClash   = 105 // the bridge has other addresses than the network's gateway
@@ -70,9 +71,12 @@ func causes() []cause {
 		{link.ErrRouteExists, types.ErrInvalidNetworkConfig, "give the route another priority: the container has one through another network"},
 		{link.ErrExists, types.ErrInvalidEnvironmentVariables, "use another CNI_IFNAME, or remove the interface from the namespace"},
 		{nft.ErrTaken, CodeAddressTaken, "give each of the two networks a subnet of its own, or a bridge of its own; patchbay show tells who is attached"},
+		{nft.ErrPortTaken, CodePortTaken, "use another hostPort, or end the other one (patchbay ports tells who publishes what); a port of one address and the same port of any are in each other's way"},
+		{errNoFamily, types.ErrInvalidNetworkConfig, "leave hostIP out, or give the container an address of that family"},
+		{errBridgeShared, types.ErrInvalidNetworkConfig, "give one of the two networks a bridge of its own (key bridge)"},
 		{nft.ErrNewer, CodeRuleset, "install the newer patchbay again, or let this one build the table anew: patchbay reload"},
 		{nft.ErrForeign, CodeRuleset, "rename or remove that table (nft delete table inet patchbay), if nobody needs it"},
-		{nft.ErrUnsupported, CodeRuleset, "load the modules as root of the host (modprobe nf_tables nft_chain_nat nft_masq nft_ct), or set ipMasq to false"},
+		{nft.ErrUnsupported, CodeRuleset, "load the modules as root of the host (modprobe nf_tables nft_chain_nat nft_nat nft_masq nft_ct nft_fib_inet), or do without ipMasq, portMappings and ingressPolicy"},
 		{nft.ErrNotBuilt, CodeRuleset, "another program removes the table; see who does (nft monitor), then patchbay reload"},
 		{store.ErrBusy, types.ErrTryAgainLater, "wait for the other process to end, then call again"},
 		{store.ErrExhausted, types.ErrTryAgainLater, "delete containers that are not needed, or add a range to ipam.ranges"},

@@ -73,7 +73,7 @@ func (a *adding) plugVeth() error {
 	}
 	v := link.Veth{
 		HostName: a.names.hostLink, HostMAC: a.names.hostMAC, Alias: a.names.alias,
-		IfName: a.req.IfName, MAC: mac, MTU: a.mtu(), Hairpin: a.cfg.HairpinMode,
+		IfName: a.req.IfName, MAC: mac, MTU: a.mtu(), Hairpin: a.record.Hairpin,
 	}
 	// Before the cable is made: an error may be that of a lost answer, and the cable be there.
 	a.undo.push(func() error { return a.host.Unplug(a.names.hostLink, a.names.mark) })

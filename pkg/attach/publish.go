@@ -16,7 +16,8 @@ import (
 // openRules opens the way to the ruleset if the network needs one, and sees that the kernel has
 // nf_tables before anything is made.
 func (a *adding) openRules() (err error) {
-	if a.cfg.Masq == nil || a.cfg.IPAMType == "" {
+	masquerades := a.cfg.Masq != nil && a.cfg.IPAMType != ""
+	if !masquerades && len(a.cfg.Publish.Ports) == 0 && policyOf(a.cfg) == "" {
 		return nil
 	}
 	if a.rules, err = nft.Open(); err != nil {
@@ -45,7 +46,10 @@ func (a *adding) planMasquerade() {
 // publish puts into the ruleset what this attachment has there: one transaction of elements. Chains
 // and table are made by the first who misses them.
 func (a *adding) publish(ctx context.Context) error {
-	if a.record.Masquerade == nil {
+	if err := a.bridgeIsFree(); err != nil { // looked at before this record was there for others to see
+		return err
+	}
+	if !inRules(a.record) {
 		return nil
 	}
 	if err := store.NoteStateDir(config.DefaultStateDir, a.cfg.StateDir); err != nil {
@@ -56,22 +60,27 @@ func (a *adding) publish(ctx context.Context) error {
 	if errors.Is(err, nft.ErrNotBuilt) {
 		err = a.build(ctx, entry)
 	}
-	var taken *nft.TakenError
-	if errors.As(err, &taken) && a.isGone(taken.Owner) {
-		err = a.rules.Replace(entry, taken.Owner)
+	if err != nil {
+		return err
 	}
-	return err
+	return a.opened(ctx)
 }
 
 // publishHeld keeps builders away meanwhile: one who has listed the living before this record was
 // there, and replaces the table behind what is published now, would lose it until its second look.
+// One whose ports are for single addresses of the host keeps everybody away: see nft.Publish.
 func (a *adding) publishHeld(ctx context.Context, entry nft.Entry) error {
-	unlock, err := holdRules(ctx, a.cfg.StateDir)
+	unlock, err := keepRules(ctx, a.cfg.StateDir, !entry.Specific())
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return a.rules.Publish(entry)
+	err = a.rules.Publish(entry)
+	var taken *nft.TakenError
+	if errors.As(err, &taken) {
+		err = a.rules.Replace(entry, a.isGone)
+	}
+	return err
 }
 
 func (a *adding) build(ctx context.Context, entry nft.Entry) error {
@@ -95,7 +104,11 @@ func lockRules(ctx context.Context, stateDir string, shared bool) (*store.HostLo
 
 // holdRules keeps builders away until unlock. Where the lock cannot be made, nobody can build.
 func holdRules(ctx context.Context, stateDir string) (unlock func(), err error) {
-	lock, err := lockRules(ctx, stateDir, true)
+	return keepRules(ctx, stateDir, true)
+}
+
+func keepRules(ctx context.Context, stateDir string, shared bool) (unlock func(), err error) {
+	lock, err := lockRules(ctx, stateDir, shared)
 	if errors.Is(err, store.ErrBusy) || ctx.Err() != nil {
 		return nil, err
 	}
@@ -166,7 +179,7 @@ func entries(host *link.Host, rules *nft.Ruleset, stateDir string) ([]nft.Entry,
 	}
 	var wanted []nft.Entry
 	for _, r := range living(host, all) {
-		if r.Masquerade != nil {
+		if inRules(r) {
 			wanted = append(wanted, entryOf(r))
 		}
 	}
@@ -175,7 +188,7 @@ func entries(host *link.Host, rules *nft.Ruleset, stateDir string) ([]nft.Entry,
 
 // elementsKnown reports whether a record says all that its elements are made of.
 func elementsKnown(r *store.Record) bool {
-	return r.Masquerade != nil && r.HostLink != "" && r.Bridge != "" && r.Alias != ""
+	return inRules(r) && r.HostLink != "" && r.Bridge != "" && r.Alias != ""
 }
 
 // understood is an error if an attachment has elements and a record of a newer form that does not
@@ -194,18 +207,10 @@ func understood(rules *nft.Ruleset, all []store.Entry) error {
 	for _, e := range mute {
 		mark := namesOf(e.Key).mark + " "
 		if slices.ContainsFunc(owners, func(owner string) bool { return strings.HasPrefix(owner+" ", mark) }) {
-			return fmt.Errorf("table inet patchbay of nftables stays as it is: it masquerades %s, whose record was %w", e.Key, e.Err)
+			return fmt.Errorf("table inet patchbay of nftables stays as it is: it serves %s, whose record was %w", e.Key, e.Err)
 		}
 	}
 	return nil
-}
-
-// entryOf is what a record says of the ruleset.
-func entryOf(r *store.Record) nft.Entry {
-	return nft.Entry{
-		Network: r.Network, Bridge: r.Bridge, Owner: r.Alias,
-		Addresses: r.Masquerade.Addresses, Exclude: r.Masquerade.Exclude, RandomFully: r.Masquerade.RandomFully,
-	}
 }
 
 // isGone reports whether the attachment that an element is marked with is certainly not there: it

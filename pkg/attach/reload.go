@@ -38,11 +38,13 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	}
 	did, failed := reforward(host, records)
 	done, err = append(done, did...), errors.Join(err, failed)
-	did, failed = reloadRules(ctx, host, stateDir, slices.ContainsFunc(records, func(r *store.Record) bool { return r.Masquerade != nil }))
+	did, failed = relocalize(host, records)
+	done, err = append(done, did...), errors.Join(err, failed)
+	did, failed = reloadRules(ctx, host, stateDir, slices.ContainsFunc(records, inRules))
 	return append(done, did...), errors.Join(err, failed)
 }
 
-// reloadRules leaves a host alone where nothing is masqueraded and nothing ever was.
+// reloadRules leaves a host alone where nobody needs rules and nobody ever did.
 func reloadRules(ctx context.Context, host *link.Host, stateDir string, wanted bool) ([]string, error) {
 	rules, err := nft.Open()
 	if err != nil {
@@ -65,7 +67,7 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string, wanted b
 	if err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("table inet patchbay of nftables built anew: it masquerades %d", len(all))}, nil
+	return []string{fmt.Sprintf("table inet patchbay of nftables built anew, for %d attachments", len(all))}, nil
 }
 
 // reforward makes the host a router again for the families of those who use it as their gateway.

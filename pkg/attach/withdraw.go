@@ -38,7 +38,7 @@ func (r *removal) clear(ctx context.Context) error {
 	if record == nil && !newer {
 		return errors.Join(r.unplug(), withdrawMark(r.names.mark))
 	}
-	if !newer && record.Masquerade == nil {
+	if !newer && !inRules(record) {
 		return r.unplug()
 	}
 	unlock, err := holdRules(ctx, r.state.Dirs().State)
@@ -55,7 +55,7 @@ func (r *removal) clear(ctx context.Context) error {
 // withdraw goes by the record and, where that does not tell all, by the mark.
 func (r *removal) withdraw() (err error) {
 	record := r.state.Record
-	if record != nil && record.Masquerade != nil {
+	if record != nil && inRules(record) {
 		err = withdraw(record)
 	}
 	if r.state.Broken != nil {

@@ -70,6 +70,9 @@ type Config struct {
 	DNS                       types.DNS        // replaces IPAM's when not empty
 	IPAM                      *IPAM            // nil: a network of layer 2 only, or a Foreign IPAM's
 	Masq                      *Masq            // nil: containers keep their addresses
+	Publish                   Publish          // what is asked for with published ports
+	IngressPolicy             string           // PolicyOpen, PolicySameBridge, PolicyIsolated
+	Firewall                  string           // FirewallReport, FirewallAuto, FirewallNone
 	Args                      Args
 	PrevResult                *types100.Result // nil unless the runtime passed one
 }

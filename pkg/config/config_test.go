@@ -35,6 +35,7 @@ func ipamConf(members string) string {
 // bare is what conf("") says.
 func bare() *Config {
 	return &Config{
+		Publish: Publish{SNAT: true, MarkBit: 13, Localhost: true}, IngressPolicy: PolicyOpen, Firewall: FirewallReport,
 		Ident: Ident{
 			CNIVersion: "1.0.0", Name: "net", Type: "patchbay",
 			StateDir: "/run/patchbay", DataDir: "/run/patchbay/ipam",

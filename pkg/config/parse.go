@@ -161,6 +161,8 @@ func (d *decoder) bridge(top section, c *Config) {
 	c.DisableContainerInterface = d.flag(top, "disableContainerInterface")
 	c.MTU = d.number(top, "mtu", minMTU, maxMTU)
 	c.Masq = d.masq(top)
+	c.Publish = d.publish(top)
+	d.policies(top, c)
 }
 
 func (d *decoder) bridgeName(top section, c *Config) {
@@ -193,6 +195,7 @@ func (d *decoder) agree(c *Config) {
 	if c.DisableContainerInterface && c.IPAMType != "" {
 		d.fail(invalid("disableContainerInterface", `leave "ipam" out, or set the key to false`, "cannot be true together with ipam"))
 	}
+	d.portsNeedAddresses(c)
 	if c.IPAM == nil {
 		d.addressless(c)
 		return // what a foreign IPAM gives is only known when it has

@@ -42,6 +42,7 @@ const everything = `{
 func TestParseEverything(t *testing.T) {
 	table, scope := 100, 253
 	accepts(t, everything, "K8S_POD_NAME=web", &Config{
+		Publish: Publish{SNAT: true, MarkBit: 13, Localhost: true}, IngressPolicy: PolicyOpen, Firewall: FirewallReport,
 		Ident: Ident{
 			CNIVersion: "1.1.0", Name: "a.b_c-9", Type: "patchbay",
 			IPAMType: "patchbay", StateDir: "/var/state", DataDir: "/var/data",
@@ -200,6 +201,7 @@ func TestParseDelegated(t *testing.T) {
 		"ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}}`
 	want := withIPAM()
 	want.Type, want.Bridge = "macvlan", ""
+	want.Publish, want.IngressPolicy, want.Firewall = Publish{}, "", "" // the main plugin's business
 	want.IPAM.Requested = addrsOf("10.1.2.9")
 	accepts(t, data, "", want)
 
@@ -262,7 +264,6 @@ func TestParseNotYet(t *testing.T) {
 	asks := map[string]string{
 		"vlan": `100`, "vlanTrunk": `[{"id":5}]`, "preserveDefaultVlan": `true`, "macspoofchk": `true`, "portIsolation": `true`,
 		"sysctl": `{"net.ipv4.conf.IFNAME.arp_filter":"1"}`, "mac": `"02:00:00:00:00:01"`, "promisc": `true`, "allmulti": `true`, "txQLen": `1000`,
-		"ingressPolicy": `"same-bridge"`, "firewall": `"auto"`, "snat": `true`, "masqAll": `true`, "markMasqBit": `13`, "hostLocalhost": `true`, "backend": `"iptables"`,
 		"ingressRate": `1000`, "ingressBurst": `1000`, "egressRate": `1000`, "egressBurst": `1000`,
 	}
 	for _, key := range notYet() {
@@ -279,7 +280,6 @@ func TestParseNotYet(t *testing.T) {
 			accepts(t, conf(`"`+key+`": `+zero), "", bare())
 		}
 	}
-	refuses(t, conf(`"runtimeConfig": {"portMappings": [{"hostPort":80,"containerPort":80}]}`), "", unsupported("runtimeConfig.portMappings", `[{"hostPort":80,"containerPort":80}]`))
 	refuses(t, conf(`"runtimeConfig": {"bandwidth": {"ingressRate": 1}}`), "", unsupported("runtimeConfig.bandwidth", `{"ingressRate":1}`))
 
 	long := `"` + strings.Repeat("x", 58) + `é"` // cut in the middle of the é

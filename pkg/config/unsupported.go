@@ -11,7 +11,6 @@ func notYet() []string {
 	return []string{
 		"vlan", "vlanTrunk", "preserveDefaultVlan", "macspoofchk", "portIsolation",
 		"sysctl", "mac", "promisc", "allmulti", "txQLen",
-		"ingressPolicy", "firewall", "snat", "masqAll", "markMasqBit", "hostLocalhost", "backend",
 		"ingressRate", "ingressBurst", "egressRate", "egressBurst",
 	}
 }
@@ -22,7 +21,7 @@ func (d *decoder) refuse(top section) {
 		d.refuseKey(top, key)
 	}
 	runtime := d.inner(top, "runtimeConfig")
-	for _, key := range []string{"portMappings", "bandwidth"} {
+	for _, key := range []string{"bandwidth"} {
 		d.refuseKey(runtime, key)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/expr"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -86,18 +85,23 @@ func (r *Ruleset) rebuild(was int, everybody func() ([]Entry, error)) error {
 // Our own version is asked for by its name: the list of chains, which tells another, is told by the
 // kernel in pieces, and misses one if somebody removes a chain of theirs meanwhile.
 func (r *Ruleset) built() (int, error) {
-	has, err := r.HasTable()
+	return r.builtIn(header())
+}
+
+// builtIn is built for the table of a family.
+func (r *Ruleset) builtIn(of []byte) (int, error) {
+	has, err := r.hasTable(of)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
 		return 0, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err != nil || !has {
 		return 0, err
 	}
-	has, err = r.has(unix.NFT_MSG_GETCHAIN, map[uint16]string{unix.NFTA_CHAIN_TABLE: tableName, unix.NFTA_CHAIN_NAME: schemaChain + strconv.Itoa(Schema())})
+	has, err = r.has(of, unix.NFT_MSG_GETCHAIN, map[uint16]string{unix.NFTA_CHAIN_TABLE: tableName, unix.NFTA_CHAIN_NAME: schemaChain + strconv.Itoa(Schema())})
 	if err != nil || has {
 		return Schema(), err
 	}
-	chains, err := r.chains()
+	chains, err := r.chains(of)
 	if err != nil {
 		return 0, err
 	}
@@ -107,23 +111,33 @@ func (r *Ruleset) built() (int, error) {
 			return n, nil
 		}
 	}
-	if has, err = r.HasTable(); err == nil && has {
-		err = fmt.Errorf("table inet %s of nftables %w: it has no chain %sN", tableName, ErrForeign, schemaChain)
+	if has, err = r.hasTable(of); err == nil && has {
+		err = fmt.Errorf("table %s %s of nftables %w: it has no chain %sN", familyName(of), tableName, ErrForeign, schemaChain)
 	}
 	return 0, err
 }
 
 // HasTable reports whether there is a table of our name, whoever made it.
-func (r *Ruleset) HasTable() (bool, error) {
-	return r.has(unix.NFT_MSG_GETTABLE, map[uint16]string{unix.NFTA_TABLE_NAME: tableName})
+func (r *Ruleset) HasTable() (bool, error) { return r.hasTable(header()) }
+
+func (r *Ruleset) hasTable(of []byte) (bool, error) {
+	return r.has(of, unix.NFT_MSG_GETTABLE, map[uint16]string{unix.NFTA_TABLE_NAME: tableName})
+}
+
+func familyName(of []byte) string {
+	if of[0] == unix.NFPROTO_BRIDGE {
+		return "bridge"
+	}
+	return "inet"
 }
 
 // has asks for one thing by its names.
-func (r *Ruleset) has(kind uint16, names map[uint16]string) (bool, error) {
+func (r *Ruleset) has(of []byte, kind uint16, names map[uint16]string) (bool, error) {
 	body, err := named(names)
 	if err != nil {
 		return false, err
 	}
+	copy(body, of)
 	_, err = r.ask(kind, 0, body)
 	if errors.Is(err, unix.ENOENT) {
 		return false, nil
@@ -144,9 +158,9 @@ func named(names map[uint16]string) ([]byte, error) {
 	return append(header(), body...), err
 }
 
-// chains are the names of those of the table.
-func (r *Ruleset) chains() ([]string, error) {
-	answers, err := r.ask(unix.NFT_MSG_GETCHAIN, netlink.Dump, header())
+// chains are the names of those of the table of a family.
+func (r *Ruleset) chains(of []byte) ([]string, error) {
+	answers, err := r.ask(unix.NFT_MSG_GETCHAIN, netlink.Dump, of)
 	if err != nil {
 		return nil, fmt.Errorf("list chains of nftables: %w", err)
 	}
@@ -171,16 +185,45 @@ func (r *Ruleset) chains() ([]string, error) {
 	return names, nil
 }
 
+// addChains adds what an entry needs and the skeleton has not: the chains of its network, that of an
+// unusual bit, the bridge family's table. The caller holds the lock of builders.
 func (r *Ruleset) addChains(e Entry) error {
 	c, err := r.draft()
 	if err != nil {
 		return err
 	}
-	networkChains(c.Conn, table(), e)
+	if len(e.Addresses) > 0 {
+		networkChains(c.Conn, table(), e)
+	}
+	if e.marks() {
+		has, err := r.has(header(), unix.NFT_MSG_GETCHAIN, map[uint16]string{unix.NFTA_CHAIN_TABLE: tableName, unix.NFTA_CHAIN_NAME: e.marking()})
+		if err != nil {
+			return err
+		}
+		if !has {
+			markingChain(c.Conn, table(), e)
+		}
+	}
+	if e.Isolation == Isolated {
+		if err := r.addBridgeTable(c); err != nil {
+			return err
+		}
+	}
 	if err := c.flush(); err != nil {
-		return fmt.Errorf("add chains of network %s to nftables: %w", e.Network, err)
+		return fmt.Errorf("add chains of network %s to nftables: %w", e.Network, lacking(err))
 	}
 	return nil
+}
+
+// addBridgeTable adds the table where it is missing.
+func (r *Ruleset) addBridgeTable(c *draft) error {
+	built, err := r.builtIn(bridgeHeader())
+	if err != nil || built != 0 {
+		return err
+	}
+	t := bridgeTable()
+	c.CreateTable(t)
+	return skeleton(c.Conn, t, schemaChain+strconv.Itoa(Schema()))
 }
 
 // atOnce is how many elements go into one transaction: what the smallest send buffer holds.
@@ -196,7 +239,7 @@ const mostMessages = 2000
 func chunks(elements []element) iter.Seq2[int, []element] {
 	seen := map[string]bool{}
 	once := slices.DeleteFunc(elements, func(e element) bool {
-		key := e.set + string(e.key())
+		key := e.set + " " + e.key
 		was := seen[key]
 		seen[key] = true
 		return was
@@ -212,27 +255,6 @@ func chunks(elements []element) iter.Seq2[int, []element] {
 	}
 }
 
-// fill adds elements to their maps, a hundred in a message: a list of more may not fit its length.
-func fill(c *nftables.Conn, t *nftables.Table, elements []element) error {
-	for _, name := range maps() {
-		var members []nftables.SetElement
-		for _, e := range elements {
-			if e.set == name {
-				members = append(members, nftables.SetElement{
-					Key: e.key(), Comment: e.comment,
-					VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: e.chain},
-				})
-			}
-		}
-		for hundred := range slices.Chunk(members, 100) {
-			if err := c.SetAddElements(&nftables.Set{Table: t, Name: name}, hundred); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // build makes the table: in the place of the one that is there, or as the first. The first is
 // exclusive: of two builders without a common lock one fails with EEXIST, and nobody's elements are
 // lost; in a replacement they would be, which is what the lock is for. A table with more elements
@@ -242,21 +264,15 @@ func (r *Ruleset) build(entries []Entry, isFirst bool) error {
 	if err != nil {
 		return err
 	}
-	t := table()
-	if !isFirst {
-		c.AddTable(t) // so that one that went away meanwhile is no error
-		c.DelTable(t)
+	if err := r.buildTables(c, entries, isFirst); err != nil {
+		return err
 	}
-	c.CreateTable(t)
-	if err := skeleton(c.Conn, t, schemaChain+strconv.Itoa(Schema())); err != nil {
-		return fmt.Errorf("encode table of nftables: %w", err)
-	}
-	if err := allChains(c, t, entries); err != nil {
+	if err := allChains(c, table(), entries); err != nil {
 		return err
 	}
 	var elements []element
 	for _, e := range entries {
-		elements = append(elements, e.elements()...)
+		elements = append(elements, slices.Concat(e.elements(), e.shared())...)
 	}
 	for i, chunk := range chunks(elements) {
 		if i > 0 {
@@ -264,11 +280,42 @@ func (r *Ruleset) build(entries []Entry, isFirst bool) error {
 				return err
 			}
 		}
-		if err := fill(c.Conn, t, chunk); err != nil {
-			return fmt.Errorf("encode elements of nftables: %w", err)
+		if c.extra, err = elementMessages(bySet(chunk), unix.NFT_MSG_NEWSETELEM, netlink.Create); err != nil {
+			return err
 		}
 	}
 	return flush(c)
+}
+
+// buildTables begins with the tables, empty of what is not on every host.
+func (r *Ruleset) buildTables(c *draft, entries []Entry, isFirst bool) error {
+	schema := schemaChain + strconv.Itoa(Schema())
+	t := table()
+	if !isFirst {
+		c.AddTable(t) // so that one that went away meanwhile is no error
+		c.DelTable(t)
+	}
+	c.CreateTable(t)
+	if err := skeleton(c.Conn, t, schema); err != nil {
+		return fmt.Errorf("encode table of nftables: %w", err)
+	}
+	there, err := r.builtIn(bridgeHeader())
+	if err != nil && !errors.Is(err, ErrUnsupported) {
+		return err
+	}
+	b := bridgeTable()
+	if there != 0 {
+		c.AddTable(b)
+		c.DelTable(b)
+	}
+	if !slices.ContainsFunc(entries, func(e Entry) bool { return e.Isolation == Isolated }) {
+		return nil
+	}
+	c.CreateTable(b)
+	if err := skeleton(c.Conn, b, schema); err != nil {
+		return fmt.Errorf("encode table of nftables: %w", err)
+	}
+	return nil
 }
 
 // allChains adds each network's chains once.
@@ -276,6 +323,10 @@ func allChains(c *draft, t *nftables.Table, entries []Entry) error {
 	made := map[string]bool{}
 	queued := 0
 	for _, e := range entries {
+		if e.marks() && !made[e.marking()] {
+			made[e.marking()] = true
+			markingChain(c.Conn, t, e)
+		}
 		if len(e.Addresses) == 0 || made[e.masquerade()] {
 			continue
 		}
@@ -303,7 +354,7 @@ func flush(c *draft) error {
 // lacking names what a kernel does not have that refuses a chain's type or an expression.
 func lacking(err error) error {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) {
-		return fmt.Errorf("%w with NAT (modules nf_tables, nft_chain_nat, nft_masq, nft_ct): %w", ErrUnsupported, err)
+		return fmt.Errorf("%w with NAT (modules nf_tables, nft_chain_nat, nft_nat, nft_masq, nft_ct, nft_fib_inet): %w", ErrUnsupported, err)
 	}
 	return err
 }

@@ -38,7 +38,7 @@ func TestBuildLeavesWhatIsNotOurs(t *testing.T) {
 		{"without schema chain", "add table inet patchbay; add chain inet patchbay mine", nft.ErrForeign, "it has no chain schema_N"},
 		{"empty", "add table inet patchbay", nft.ErrForeign, "it has no chain schema_N"},
 		{"schema without a number", "add table inet patchbay; add chain inet patchbay schema_x", nft.ErrForeign, "it has no chain schema_N"},
-		{"newer", "add table inet patchbay; add chain inet patchbay schema_7", nft.ErrNewer, "it has version 7, this one knows versions up to 1"},
+		{"newer", "add table inet patchbay; add chain inet patchbay schema_7", nft.ErrNewer, "it has version 7, this one knows versions up to 2"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := host(t)
@@ -106,8 +106,8 @@ func TestBuildMendsTheTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			listed(t, h, first, next)
-			if n := strings.Count(list(t, h), "vmap @"); n != 4 {
-				t.Errorf("%d rules look at the maps, want 4", n)
+			if n := strings.Count(list(t, h), "vmap @"); n != 8 {
+				t.Errorf("%d rules look at the maps, want 8", n)
 			}
 		})
 	}

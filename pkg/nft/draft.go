@@ -13,7 +13,8 @@ import (
 // what it wrote only as for a test.
 type draft struct {
 	*nftables.Conn
-	answer error // of the last transaction
+	extra  []netlink.Message // that the library cannot write; they come last
+	answer error             // of the last transaction
 }
 
 // draft begins one. Its buffers are for the table of a large host, and an answer to each of its
@@ -32,7 +33,8 @@ func (r *Ruleset) draft() (*draft, error) {
 			h.Sequence, h.PID = 0, 0
 			h.Flags &^= netlink.Echo // that a rule is told as it was made: the one answer to each is the acknowledgement
 		}
-		d.answer = r.commit(messages)
+		d.answer = r.commit(append(messages, d.extra...))
+		d.extra = nil
 		return nil, io.EOF
 	}
 	var err error
@@ -43,6 +45,9 @@ func (r *Ruleset) draft() (*draft, error) {
 // flush makes what was written since the last flush: all, or nothing and the first error.
 func (d *draft) flush() error {
 	d.answer = nil
+	if len(d.extra) > 0 { // the library sends nothing where it has written nothing
+		d.AddTable(table())
+	}
 	if err := d.Flush(); err != nil {
 		return err // it could not be written
 	}

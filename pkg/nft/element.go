@@ -3,7 +3,7 @@ package nft
 import (
 	"encoding/binary"
 	"fmt"
-	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables/userdata"
@@ -11,62 +11,109 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// element is one of a verdict map whose key is a bridge and an address: jump to a chain.
+// element is one of a set or a map. Key and target are the bytes of their fields, as shapes tells.
 type element struct {
-	set     string // masq4, masq6, invalid4, invalid6
-	bridge  string
-	address netip.Addr
-	chain   string
-	comment string
+	set     string
+	key     string
+	chain   string // that a verdict leads to; "" in a set and in a map of targets
+	target  string // address and port; "" in a set and in a map of verdicts
+	comment string // whose it is; "" for a bridge's, which all attachments on it share
 }
 
-// key is the bridge's name in 16 bytes and the address: what the rules put into two registers.
-func (e element) key() []byte {
-	var name [unix.IFNAMSIZ]byte
-	copy(name[:], e.bridge)
-	return append(name[:], e.address.AsSlice()...)
+// text is the key as nft(8) prints it.
+func (e element) text() string { return shapeOf(e.set).text(e.key) }
+
+// perMessage is how many elements go into one message: a list of more may not fit its length.
+const perMessage = 100
+
+// eachMessage are the bodies of messages about elements, of one map each.
+func eachMessage(elements []element, whole bool) (bodies [][]byte, err error) {
+	for len(elements) > 0 {
+		n := 1
+		for n < len(elements) && n < perMessage && elements[n].set == elements[0].set {
+			n++
+		}
+		body, err := elementsMessage(elements[:n], whole)
+		if err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, body)
+		elements = elements[n:]
+	}
+	return bodies, nil
 }
 
-// message is the body of a message about elements of one map. The library's (SetAddElements) cannot
-// be exclusive, which is what keeps one attachment from taking another's place without a word.
-func (e element) message(whole bool) ([]byte, error) {
+// elementsMessage is the body of a message about elements of one map. The library's
+// (SetAddElements) cannot be exclusive, which is what keeps one attachment from taking another's
+// place without a word.
+func elementsMessage(elements []element, whole bool) ([]byte, error) {
+	s := shapeOf(elements[0].set)
 	ae := netlink.NewAttributeEncoder()
 	ae.ByteOrder = binary.BigEndian
 	ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
-	ae.String(unix.NFTA_SET_ELEM_LIST_SET, e.set)
+	ae.String(unix.NFTA_SET_ELEM_LIST_SET, s.name)
 	ae.Nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, func(list *netlink.AttributeEncoder) error {
-		list.Nested(unix.NFTA_LIST_ELEM, func(one *netlink.AttributeEncoder) error {
-			e.encode(one, whole)
-			return nil
-		})
+		for _, e := range elements {
+			list.Nested(unix.NFTA_LIST_ELEM, func(one *netlink.AttributeEncoder) error {
+				e.encode(one, s.to, whole)
+				return nil
+			})
+		}
 		return nil
 	})
 	body, err := ae.Encode()
-	return append(header(), body...), err
+	return append(headerOf(s), body...), err
 }
 
-// encode writes key, and if whole verdict and comment.
-func (e element) encode(ae *netlink.AttributeEncoder, whole bool) {
+// encode writes the key, and if whole what it leads to and the comment.
+func (e element) encode(ae *netlink.AttributeEncoder, to int, whole bool) {
 	ae.Nested(unix.NFTA_SET_ELEM_KEY, func(key *netlink.AttributeEncoder) error {
-		key.Bytes(unix.NFTA_DATA_VALUE, e.key())
+		key.Bytes(unix.NFTA_DATA_VALUE, []byte(e.key))
 		return nil
 	})
 	if !whole {
 		return
 	}
-	ae.Nested(unix.NFTA_SET_ELEM_DATA, func(data *netlink.AttributeEncoder) error {
-		data.Nested(unix.NFTA_DATA_VERDICT, func(verdict *netlink.AttributeEncoder) error {
-			verdict.Int32(unix.NFTA_VERDICT_CODE, unix.NFT_JUMP)
-			verdict.String(unix.NFTA_VERDICT_CHAIN, e.chain)
+	if to != toNothing {
+		ae.Nested(unix.NFTA_SET_ELEM_DATA, func(data *netlink.AttributeEncoder) error {
+			e.encodeData(data, to)
 			return nil
 		})
+	}
+	if e.comment != "" {
+		ae.Bytes(unix.NFTA_SET_ELEM_USERDATA, userdata.AppendString(nil, userdata.NFTNL_UDATA_SET_ELEM_COMMENT, e.comment))
+	}
+}
+
+func (e element) encodeData(ae *netlink.AttributeEncoder, to int) {
+	if to == toTarget {
+		ae.Bytes(unix.NFTA_DATA_VALUE, []byte(e.target))
+		return
+	}
+	code := int32(unix.NFT_JUMP)
+	if to == toGoto {
+		code = unix.NFT_GOTO
+	}
+	ae.Nested(unix.NFTA_DATA_VERDICT, func(verdict *netlink.AttributeEncoder) error {
+		verdict.Int32(unix.NFTA_VERDICT_CODE, code)
+		verdict.String(unix.NFTA_VERDICT_CHAIN, e.chain)
 		return nil
 	})
-	ae.Bytes(unix.NFTA_SET_ELEM_USERDATA, userdata.AppendString(nil, userdata.NFTNL_UDATA_SET_ELEM_COMMENT, e.comment))
 }
 
 // header is struct nfgenmsg (linux/netfilter/nfnetlink.h): family, version 0, no resource.
 func header() []byte { return []byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0} }
+
+// bridgeHeader is header for the table of the bridge family.
+func bridgeHeader() []byte { return []byte{unix.NFPROTO_BRIDGE, unix.NFNETLINK_V0, 0, 0} }
+
+// headerOf is header for the table that a set is in.
+func headerOf(s shape) []byte {
+	if s.bridge {
+		return bridgeHeader()
+	}
+	return header()
+}
 
 // elementsOf reads the answers to a question about a map.
 func elementsOf(set string, answers []netlink.Message) ([]element, error) {
@@ -119,9 +166,9 @@ func (e *element) decode(ad *netlink.AttributeDecoder) error {
 	for ad.Next() {
 		switch ad.Type() {
 		case unix.NFTA_SET_ELEM_KEY:
-			ad.Nested(e.decodeKey)
+			ad.Nested(decodeValue(&e.key))
 		case unix.NFTA_SET_ELEM_DATA:
-			ad.Nested(e.decodeVerdict)
+			ad.Nested(e.decodeData)
 		case unix.NFTA_SET_ELEM_USERDATA:
 			e.comment = commentOf(ad.Bytes())
 		}
@@ -143,31 +190,38 @@ func commentOf(data []byte) string {
 	return ""
 }
 
-func (e *element) decodeKey(ad *netlink.AttributeDecoder) error {
-	for ad.Next() {
-		key := ad.Bytes()
-		if ad.Type() != unix.NFTA_DATA_VALUE || len(key) < unix.IFNAMSIZ {
-			continue
+func decodeValue(value *string) func(*netlink.AttributeDecoder) error {
+	return func(ad *netlink.AttributeDecoder) error {
+		for ad.Next() {
+			if ad.Type() == unix.NFTA_DATA_VALUE {
+				*value = string(ad.Bytes())
+			}
 		}
-		e.bridge = strings.TrimRight(string(key[:unix.IFNAMSIZ]), "\x00")
-		e.address, _ = netip.AddrFromSlice(key[unix.IFNAMSIZ:])
+		return ad.Err()
+	}
+}
+
+func (e *element) decodeData(ad *netlink.AttributeDecoder) error {
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_DATA_VALUE:
+			e.target = string(ad.Bytes())
+		case unix.NFTA_DATA_VERDICT:
+			ad.Nested(func(verdict *netlink.AttributeDecoder) error {
+				for verdict.Next() {
+					if verdict.Type() == unix.NFTA_VERDICT_CHAIN {
+						e.chain = verdict.String()
+					}
+				}
+				return verdict.Err()
+			})
+		}
 	}
 	return ad.Err()
 }
 
-func (e *element) decodeVerdict(ad *netlink.AttributeDecoder) error {
-	for ad.Next() {
-		if ad.Type() != unix.NFTA_DATA_VERDICT {
-			continue
-		}
-		ad.Nested(func(verdict *netlink.AttributeDecoder) error {
-			for verdict.Next() {
-				if verdict.Type() == unix.NFTA_VERDICT_CHAIN {
-					e.chain = verdict.String()
-				}
-			}
-			return verdict.Err()
-		})
-	}
-	return ad.Err()
+// bySet puts elements of one set behind each other, so that they go into one message.
+func bySet(elements []element) []element {
+	slices.SortStableFunc(elements, func(a, b element) int { return strings.Compare(a.set, b.set) })
+	return elements
 }

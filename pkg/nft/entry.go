@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,11 +14,29 @@ import (
 type Entry struct {
 	Network     string         // name of the network, as CNI SPEC.md section 1 allows
 	Bridge      string         // interface that the container's packets come in by
+	HostLink    string         // the attachment's port of that bridge
 	Owner       string         // "patchbay:<hash> network/containerID/ifname"; what elements have as comment
 	Addresses   []netip.Prefix // masqueraded, each with the length of its subnet, which is not
 	Exclude     []netip.Prefix // destinations that see the container's own address
 	RandomFully bool           // choose the source port at random (masquerade fully-random)
+
+	Ports     []Port // published, each once
+	Plain     bool   // who comes by a published port is never masqueraded (snat: false)
+	All       bool   // who comes by a published port is always masqueraded (masqAll)
+	MarkBit   int    // of the packet mark, 0 to 31: what published ports are told by on their way
+	Localhost bool   // ports are reached by 127.0.0.0/8 too, and what that opens is closed to others
+	Isolation Isolation
 }
+
+// Isolation is from whom a network's containers are kept apart.
+type Isolation int
+
+// The three there are: ingressPolicy of the reference's firewall plugin.
+const (
+	NotKept    Isolation = iota // from nobody
+	SameBridge                  // from other bridges whose networks are not open
+	Isolated                    // from these, and from each other
+)
 
 // maxComment is what nft(8) gives the comment of an element.
 const maxComment = 128
@@ -33,6 +52,12 @@ func mark(comment string) string {
 // masquerade and invalid are the names of the two chains that an entry's elements lead to.
 func (e Entry) masquerade() string { return e.chain("masq_") }
 func (e Entry) invalid() string    { return e.chain("invalid_") }
+
+// marking is the name of the chain that published ports are sent to for an unusual bit of the mark.
+func (e Entry) marking() string { return publishChain + "_" + strconv.Itoa(e.MarkBit) }
+
+// marks reports whether the entry's ports have an unusual bit.
+func (e Entry) marks() bool { return len(e.Ports) > 0 && e.MarkBit != UsualMarkBit }
 
 // longestInName is what of a network's name is in that of a chain.
 const longestInName = 200
@@ -76,15 +101,42 @@ func comparePrefixes(a, b netip.Prefix) int {
 	return a.Bits() - b.Bits()
 }
 
-// elements are those of the entry: for each address one that masquerades, and one for packets that
-// belong to no connection.
+// elements are the entry's own, each of which can have one owner: for each address one that
+// masquerades, and one for packets that belong to no connection; those of its ports; and its port
+// of a bridge whose ports are kept apart.
 func (e Entry) elements() []element {
 	var all []element
 	for _, p := range e.Addresses {
 		addr := p.Addr()
 		for _, to := range []struct{ maps, chain string }{{"masq", e.masquerade()}, {"invalid", e.invalid()}} {
-			all = append(all, element{set: to.maps + family(addr.Is4()), bridge: e.Bridge, address: addr, chain: to.chain, comment: e.comment()})
+			all = append(all, element{set: to.maps + family(addr.Is4()), key: ifnameBytes(e.Bridge) + addrBytes(addr), chain: to.chain})
 		}
+	}
+	all = append(all, e.publications()...)
+	if e.Isolation == Isolated {
+		all = append(all, element{set: portsApart, key: ifnameBytes(e.HostLink)})
+	}
+	for i := range all {
+		all[i].comment = e.comment()
+	}
+	return bySet(all)
+}
+
+// shared are the elements of the entry's bridge, which stay as the chains do.
+func (e Entry) shared() []element {
+	var all []element
+	pair := ifnameBytes(e.Bridge) + ifnameBytes(e.Bridge)
+	if len(e.Ports) > 0 || e.Isolation != NotKept {
+		all = append(all, element{set: "intra", key: pair})
+	}
+	if len(e.Ports) > 0 && e.Localhost {
+		all = append(all, element{set: "localnet", key: ifnameBytes(e.Bridge)})
+	}
+	if e.Isolation != NotKept {
+		all = append(all, element{set: "isolated", key: ifnameBytes(e.Bridge)})
+	}
+	if e.Isolation == Isolated {
+		all = append(all, element{set: "apart", key: pair})
 	}
 	return all
 }

@@ -114,8 +114,8 @@ func TestChunks(t *testing.T) {
 	var all []element
 	for i := range 2*atOnce + 1 {
 		address := netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)})
-		all = append(all, element{set: "masq4", bridge: "cni0", address: address, comment: "first"},
-			element{set: "masq4", bridge: "cni0", address: address, comment: "second"})
+		all = append(all, element{set: "masq4", key: ifnameBytes("cni0") + addrBytes(address), comment: "first"},
+			element{set: "masq4", key: ifnameBytes("cni0") + addrBytes(address), comment: "second"})
 	}
 	var sizes []int
 	for n, chunk := range chunks(all) {
@@ -125,7 +125,7 @@ func TestChunks(t *testing.T) {
 		sizes = append(sizes, len(chunk))
 		for _, e := range chunk {
 			if e.comment != "first" {
-				t.Fatalf("%s went to the %s of two owners", e.address, e.comment)
+				t.Fatalf("%s went to the %s of two owners", e.text(), e.comment)
 			}
 		}
 	}

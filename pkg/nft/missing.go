@@ -3,7 +3,9 @@ package nft
 import (
 	"errors"
 	"fmt"
+	stdmaps "maps"
 	"slices"
+	"strings"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -42,7 +44,7 @@ func (r *Ruleset) missing(e Entry) ([]string, error) {
 		return nil, err
 	}
 	if built == 0 {
-		return []string{fmt.Sprintf("table inet %s of nftables is gone, which masquerades %s", tableName, e.Addresses)}, nil
+		return []string{fmt.Sprintf("table inet %s of nftables is gone, and with it %s", tableName, e.serves())}, nil
 	}
 	if built > Schema() {
 		return nil, nil // a newer patchbay's, whose form this one cannot judge
@@ -54,46 +56,102 @@ func (r *Ruleset) missing(e Entry) ([]string, error) {
 	return r.missingRules(e)
 }
 
+// serves says what an entry has in the table, for a person.
+func (e Entry) serves() string {
+	var all []string
+	if len(e.Addresses) > 0 {
+		all = append(all, fmt.Sprintf("the masquerade of %s", e.Addresses))
+	}
+	if len(e.Ports) > 0 {
+		all = append(all, fmt.Sprintf("the published ports of %s", e.Ports[0].Container.Addr()))
+	}
+	if e.Isolation != NotKept {
+		all = append(all, "the isolation of bridge "+e.Bridge)
+	}
+	return strings.Join(all, ", ")
+}
+
 // missingElements compares the chains that they lead to only where those have our names.
 func (r *Ruleset) missingElements(e Entry, chains bool) ([]string, error) {
-	there, err := r.find(e.elements())
+	wanted := append(e.elements(), e.shared()...)
+	found, err := r.find(wanted)
 	if err != nil {
 		return nil, err
 	}
+	there := map[string]element{}
+	for _, t := range found {
+		there[t.set+" "+t.key] = t
+	}
 	var lost []string
-	for _, w := range e.elements() {
-		i := slices.IndexFunc(there, func(t element) bool { return t.set == w.set && t.address == w.address })
+	for _, w := range wanted {
+		t, has := there[w.set+" "+w.key]
 		switch {
-		case i < 0:
-			lost = append(lost, fmt.Sprintf("map %s of nftables has lost %s . %s", w.set, w.bridge, w.address))
-		case mark(there[i].comment) != mark(w.comment):
-			lost = append(lost, fmt.Sprintf("map %s of nftables has %s . %s for %q", w.set, w.bridge, w.address, there[i].comment))
-		case chains && there[i].chain != w.chain:
-			lost = append(lost, fmt.Sprintf("map %s of nftables sends %s . %s to chain %s, not %s", w.set, w.bridge, w.address, there[i].chain, w.chain))
+		case !has:
+			lost = append(lost, fmt.Sprintf("map %s of nftables has lost %s", w.set, w.text()))
+		case mark(t.comment) != mark(w.comment) && w.comment != "":
+			lost = append(lost, fmt.Sprintf("map %s of nftables has %s for %q", w.set, w.text(), t.comment))
+		case chains && t.chain != w.chain:
+			lost = append(lost, fmt.Sprintf("map %s of nftables sends %s to chain %s, not %s", w.set, w.text(), t.chain, w.chain))
+		case t.target != w.target:
+			lost = append(lost, fmt.Sprintf("map %s of nftables sends %s to another container", w.set, w.text()))
+		}
+	}
+	return few(lost), nil
+}
+
+// few leaves the first of many sentences, and says how many there are.
+func few(sentences []string) []string {
+	const most = 10
+	if len(sentences) <= most {
+		return sentences
+	}
+	return append(sentences[:most:most], fmt.Sprintf("and %d more elements of nftables", len(sentences)-most))
+}
+
+// missingRules counts the rules that the entry's packets meet.
+func (r *Ruleset) missingRules(e Entry) ([]string, error) {
+	wanted := map[string]int{}
+	for _, chain := range skeletonChains() {
+		wanted[chain.Name] = len(chain.rules)
+	}
+	if len(e.Addresses) > 0 {
+		wanted[e.masquerade()], wanted[e.invalid()] = len(e.exclusions())+1, len(e.exclusions())+1
+	}
+	if e.marks() {
+		wanted[e.marking()] = len(markAndTranslate(0))
+	}
+	var lost []string
+	for _, chain := range slices.Sorted(stdmaps.Keys(wanted)) {
+		got, err := r.countRules(header(), chain)
+		if err != nil {
+			return nil, err
+		}
+		if got != wanted[chain] && (chain != markedChain || got < wanted[chain]) { // which has one for each bit
+			lost = append(lost, fmt.Sprintf("chain %s of nftables has %d rules, not %d", chain, got, wanted[chain]))
+		}
+	}
+	if e.Isolation == Isolated {
+		got, err := r.countRules(bridgeHeader(), "forward")
+		if err != nil {
+			return nil, err
+		}
+		if want := len(bridgeChains()[0].rules); got != want {
+			lost = append(lost, fmt.Sprintf("chain forward of table bridge %s of nftables has %d rules, not %d", tableName, got, want))
 		}
 	}
 	return lost, nil
 }
 
-// missingRules counts the rules that the entry's packets meet.
-func (r *Ruleset) missingRules(e Entry) ([]string, error) {
-	own := len(e.exclusions()) + 1
-	var lost []string
-	for _, want := range []struct {
-		chain string
-		rules int
-	}{{"forward", 2}, {"postrouting", 2}, {e.masquerade(), own}, {e.invalid(), own}} {
-		body, err := named(map[uint16]string{unix.NFTA_RULE_TABLE: tableName, unix.NFTA_RULE_CHAIN: want.chain})
-		if err != nil {
-			return nil, err
-		}
-		rules, err := r.ask(unix.NFT_MSG_GETRULE, netlink.Dump, body)
-		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return nil, fmt.Errorf("list chain %s of nftables: %w", want.chain, err)
-		}
-		if len(rules) != want.rules {
-			lost = append(lost, fmt.Sprintf("chain %s of nftables has %d rules, not %d", want.chain, len(rules), want.rules))
-		}
+// countRules counts those of a chain in the table of a family; none where that is not there.
+func (r *Ruleset) countRules(of []byte, chain string) (int, error) {
+	body, err := named(map[uint16]string{unix.NFTA_RULE_TABLE: tableName, unix.NFTA_RULE_CHAIN: chain})
+	if err != nil {
+		return 0, err
 	}
-	return lost, nil
+	copy(body, of)
+	rules, err := r.ask(unix.NFT_MSG_GETRULE, netlink.Dump, body)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return 0, fmt.Errorf("list chain %s of nftables: %w", chain, err)
+	}
+	return len(rules), nil
 }

@@ -41,7 +41,7 @@ func TestTakenNamesTheOwner(t *testing.T) {
 	if !errors.As(err, &taken) || !errors.Is(err, nft.ErrTaken) {
 		t.Fatalf("got %v, want a TakenError", err)
 	}
-	if taken.Owner != first.Owner || taken.Bridge != "cni0" || taken.Address.String() != "2001:db8::3" {
+	if taken.Owner != first.Owner || taken.Thing != "address 2001:db8::3 on bridge cni0" || taken.Port {
 		t.Errorf("got %+v, want the owner %q", taken, first.Owner)
 	}
 	if !strings.Contains(err.Error(), "net/first/eth0") || strings.Contains(err.Error(), "\n") {
@@ -54,6 +54,11 @@ func TestTakenNamesTheOwner(t *testing.T) {
 	}
 }
 
+// is knows one owner to be dead.
+func is(dead nft.Entry) func(string) bool {
+	return func(owner string) bool { return owner == dead.Owner }
+}
+
 // A dead owner's element is replaced, and a living one's is not, whoever is said to be dead.
 func TestReplace(t *testing.T) {
 	dead := entry("net", "cni0", "dead", "10.1.2.3/24")
@@ -62,11 +67,11 @@ func TestReplace(t *testing.T) {
 	one := entry("net", "cni0", "one", "10.1.2.3/24")
 	both := entry("net", "cni0", "one", "10.1.2.3/24", "10.1.2.4/24")
 	before := list(t, h)
-	if err := r.Replace(both, dead.Owner); !errors.Is(err, nft.ErrTaken) || !strings.Contains(err.Error(), "net/living/eth0") {
+	if err := r.Replace(both, is(dead)); !errors.Is(err, nft.ErrTaken) || !strings.Contains(err.Error(), "net/living/eth0") {
 		t.Errorf("of two owners one is dead: got %v, want that the other has it", err)
 	}
 	same(t, h, before, "after a Replace that was refused")
-	if err := r.Replace(one, dead.Owner); err != nil {
+	if err := r.Replace(one, is(dead)); err != nil {
 		t.Fatal(err)
 	}
 	same(t, h, strings.NewReplacer(dead.Owner, one.Owner).Replace(before), "after Replace")
@@ -78,7 +83,7 @@ func TestReplaceIsOneTransaction(t *testing.T) {
 	h, r := built(t, dead)
 	next := entry("net", "cni0", "next", "10.1.2.3/24", "2001:db8::3/64")
 	before := generation(t, h)
-	if err := r.Replace(next, dead.Owner); err != nil {
+	if err := r.Replace(next, is(dead)); err != nil {
 		t.Fatal(err)
 	}
 	if got := generation(t, h); got != before+1 {

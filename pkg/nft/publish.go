@@ -3,7 +3,9 @@ package nft
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -11,11 +13,22 @@ import (
 
 // Publish adds an entry's elements, all or none. What is there already with the same owner is as
 // good. Errors wrap ErrNotBuilt where chains or the table are missing, are a *TakenError where
-// another owner has an address, or wrap ErrUnsupported.
+// another owner has an address or a port, or wrap ErrUnsupported.
+//
+// A port of any address and the same port of one address are in each other's way, as in bind(2),
+// but are no element of one map: the caller sees to it that nobody publishes meanwhile an entry
+// that is Specific, or while this one is, anybody.
 func (r *Ruleset) Publish(e Entry) error {
-	err := r.create(e.elements())
+	overlapping, err := r.overlaps(e)
+	if err != nil {
+		return err
+	}
+	for _, found := range overlapping {
+		return taken(found)
+	}
+	err = r.create(e)
 	if errors.Is(err, unix.EEXIST) {
-		return r.replaceOwn(e)
+		return r.Replace(e, func(string) bool { return false })
 	}
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("table %s of nftables, as network %s needs it, %w", tableName, e.Network, ErrNotBuilt)
@@ -26,67 +39,109 @@ func (r *Ruleset) Publish(e Entry) error {
 	return nil
 }
 
-func (r *Ruleset) create(elements []element) error {
-	messages, err := additions(elements)
+func (r *Ruleset) create(e Entry) error {
+	messages, err := additions(e)
 	if err != nil || len(messages) == 0 {
 		return err
 	}
+	r.makeRoom(len(e.Ports))
 	return r.commit(messages)
 }
 
-func additions(elements []element) ([]netlink.Message, error) {
-	messages := make([]netlink.Message, 0, len(elements))
-	for _, e := range elements {
-		body, err := e.message(true)
-		if err != nil {
-			return nil, err
-		}
-		messages = append(messages, message(unix.NFT_MSG_NEWSETELEM, netlink.Acknowledge|netlink.Create|netlink.Excl, body))
+// makeRoom lets a transaction of many ports into the socket.
+func (r *Ruleset) makeRoom(ports int) {
+	if ports > perMessage {
+		_ = r.conn.SetWriteBuffer(4 << 20) // where that is not allowed, commit tells
+	}
+}
+
+// additions are the messages that add an entry's elements: its own exclusively, those that it
+// shares with whomever has made them.
+func additions(e Entry) ([]netlink.Message, error) {
+	shared, err := elementMessages(e.shared(), unix.NFT_MSG_NEWSETELEM, netlink.Create)
+	if err != nil {
+		return nil, err
+	}
+	own, err := elementMessages(e.elements(), unix.NFT_MSG_NEWSETELEM, netlink.Create|netlink.Excl)
+	return append(shared, own...), err
+}
+
+func deletions(elements []element) ([]netlink.Message, error) {
+	return elementMessages(bySet(elements), unix.NFT_MSG_DELSETELEM, 0)
+}
+
+func elementMessages(elements []element, kind uint16, flags netlink.HeaderFlags) ([]netlink.Message, error) {
+	bodies, err := eachMessage(elements, kind == unix.NFT_MSG_NEWSETELEM)
+	if err != nil {
+		return nil, fmt.Errorf("encode elements of nftables: %w", err)
+	}
+	messages := make([]netlink.Message, 0, len(bodies))
+	for _, body := range bodies {
+		messages = append(messages, message(kind, netlink.Acknowledge|flags, body))
 	}
 	return messages, nil
 }
 
-// Replace is Publish that also takes the place of the owner whose comment is dead, in one
-// transaction. The caller knows that its attachment is not there any more.
-func (r *Ruleset) Replace(e Entry, dead string) error { return r.replace(e, dead) }
-
-// replaceOwn is for elements of which some are there: those of a rebuild that saw the record of
-// this attachment while its ADD was on the way, or of an ADD that was killed.
-func (r *Ruleset) replaceOwn(e Entry) error { return r.replace(e, e.comment()) }
-
-func (r *Ruleset) replace(e Entry, owner string) error {
-	there, err := r.find(e.elements())
+// Replace is Publish that also takes the place of other owners, in one transaction: of those that
+// gone, which is given the comment of an element, knows not to be there any more.
+func (r *Ruleset) Replace(e Entry, gone func(owner string) bool) error {
+	wanted := e.elements()
+	there, err := r.find(wanted)
 	if err != nil {
 		return err
 	}
-	for _, found := range there {
-		if m := mark(found.comment); m != mark(owner) && m != mark(e.Owner) {
-			return &TakenError{Bridge: e.Bridge, Address: found.address, Owner: found.comment}
+	shared, err := r.find(e.shared())
+	if err != nil {
+		return err
+	}
+	overlapping, err := r.overlaps(e)
+	if err != nil {
+		return err
+	}
+	verdicts := map[string]bool{mark(e.Owner): true}
+	for _, found := range slices.Concat(there, overlapping) {
+		m := mark(found.comment)
+		if _, known := verdicts[m]; !known {
+			verdicts[m] = gone(found.comment)
+		}
+		if !verdicts[m] {
+			return taken(found)
 		}
 	}
-	wanted := e.elements()
-	if len(there) == len(wanted) && !slices.ContainsFunc(wanted, func(w element) bool { return !slices.Contains(there, w) }) {
+	if len(overlapping) == 0 && len(shared) == len(e.shared()) && sameElements(there, wanted) {
 		return nil
 	}
-	removals, err := deletions(there)
+	removals, err := deletions(append(there, overlapping...))
 	if err != nil {
 		return err
 	}
-	added, err := additions(wanted)
+	added, err := additions(e)
 	if err != nil {
 		return err
 	}
+	r.makeRoom(len(e.Ports))
 	if err := r.commit(append(removals, added...)); err != nil {
 		return fmt.Errorf("replace elements of nftables: %w", err)
 	}
 	return nil
 }
 
+func sameElements(a, b []element) bool {
+	byKey := func(a, b element) int { return strings.Compare(a.set+" "+a.key, b.set+" "+b.key) }
+	return slices.Equal(slices.SortedFunc(slices.Values(a), byKey), slices.SortedFunc(slices.Values(b), byKey))
+}
+
+// oneByOne is up to how many elements are asked for by their keys; of more the whole map is listed.
+const oneByOne = 64
+
 // find returns those of the elements that are there, as they are there, whoever has them.
 func (r *Ruleset) find(elements []element) ([]element, error) {
+	if len(elements) > oneByOne {
+		return r.findInLists(elements)
+	}
 	var there []element
 	for _, e := range elements {
-		body, err := e.message(false)
+		body, err := elementsMessage([]element{e}, false)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +150,7 @@ func (r *Ruleset) find(elements []element) ([]element, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look up %s on %s in map %s of nftables: %w", e.address, e.bridge, e.set, err)
+			return nil, fmt.Errorf("look up %s in map %s of nftables: %w", e.text(), e.set, err)
 		}
 		found, err := elementsOf(e.set, answers)
 		if err != nil {
@@ -104,4 +159,65 @@ func (r *Ruleset) find(elements []element) ([]element, error) {
 		there = append(there, found...)
 	}
 	return there, nil
+}
+
+// findInLists is find for many.
+func (r *Ruleset) findInLists(elements []element) ([]element, error) {
+	wanted := map[string]bool{}
+	var sets []string
+	for _, e := range elements {
+		wanted[e.set+" "+e.key] = true
+		if !slices.Contains(sets, e.set) {
+			sets = append(sets, e.set)
+		}
+	}
+	all, err := r.listWhole(sets)
+	return slices.DeleteFunc(all, func(e element) bool { return !wanted[e.set+" "+e.key] }), err
+}
+
+// overlaps are the elements of other owners that want one of the entry's ports for one address
+// where it is for any, or for any where it is for one.
+func (r *Ruleset) overlaps(e Entry) ([]element, error) {
+	var generals []element          // to be asked for, where this entry's ports are for one address
+	wide := map[string]bool{}       // set and key of a port for any address
+	listed := map[string]struct{}{} // sets to be looked through
+	for _, p := range e.Ports {
+		if p.HostIP.IsValid() {
+			p.HostIP = netip.Addr{}
+			generals = append(generals, p.element("publish"))
+			continue
+		}
+		one := p.element("publish")
+		wide[one.set+" "+one.key] = true
+		listed[one.set+"_addr"] = struct{}{}
+	}
+	there, err := r.find(generals)
+	if err != nil || len(wide) == 0 {
+		return others(there, e), err
+	}
+	for set := range listed {
+		all, err := r.listWhole([]string{set})
+		if err != nil {
+			return nil, err
+		}
+		for _, found := range all {
+			if _, port, whole := cutKey(found); whole && wide[set[:len(set)-len("_addr")]+" "+port] {
+				there = append(there, found)
+			}
+		}
+	}
+	return others(there, e), nil
+}
+
+// cutKey takes the address off the key of a port that is of one address.
+func cutKey(e element) (addr, port string, whole bool) {
+	size := shapeOf(e.set).key[0].size()
+	if len(e.key) < size {
+		return "", "", false
+	}
+	return e.key[:size], e.key[size:], true
+}
+
+func others(there []element, e Entry) []element {
+	return slices.DeleteFunc(there, func(found element) bool { return mark(found.comment) == mark(e.Owner) })
 }

@@ -80,7 +80,7 @@ func TestPublishNeedsBuild(t *testing.T) {
 	for _, line := range []string{
 		`"cni0" . 10.1.2.3 comment "patchbay:` + fmt.Sprintf("%012x", "a") + ` net/a/eth0" : jump masq_net_`,
 		`"cni0" . 2001:db8::3 comment`, "ip daddr 10.1.2.0/24 return", "ip6 daddr 2001:db8::/64 return", "ip daddr 224.0.0.0/4 return",
-		"chain schema_1 {",
+		"chain schema_2 {",
 	} {
 		if !strings.Contains(before, line) {
 			t.Errorf("%q is not in\n%s", line, before)
@@ -122,10 +122,10 @@ func TestMissing(t *testing.T) {
 	}
 	for _, tc := range []struct{ command, want string }{
 		{"flush map inet patchbay masq4", "map masq4 of nftables has lost cni0 . 10.1.2.3"},
-		{"flush chain inet patchbay postrouting", "chain postrouting of nftables has 0 rules, not 2"},
+		{"flush chain inet patchbay postrouting", "chain postrouting of nftables has 0 rules, not 5"},
 		{`delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "patchbay:9 net/other/eth0" : accept }`, `map masq4 of nftables has cni0 . 10.1.2.3 for "patchbay:9 net/other/eth0"`},
 		{`add chain inet patchbay x; delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "` + e.Owner + `" : jump x }`, "map masq4 of nftables sends cni0 . 10.1.2.3 to chain x, not masq_net_"},
-		{"add chain inet patchbay y; delete chain inet patchbay schema_1", "table inet patchbay of nftables is not one that patchbay made"},
+		{"add chain inet patchbay y; delete chain inet patchbay schema_2", "table inet patchbay of nftables is not one that patchbay made"},
 		{"delete table inet patchbay", "table inet patchbay of nftables is gone"},
 	} {
 		h.Run(t, "nft", tc.command)
@@ -133,7 +133,7 @@ func TestMissing(t *testing.T) {
 		if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, tc.want) }) {
 			t.Errorf("after nft %s: got %q, want %q", tc.command, got, tc.want)
 		}
-		if strings.Contains(tc.command, "schema_1") {
+		if strings.Contains(tc.command, "schema_2") {
 			h.Run(t, "nft", "delete table inet patchbay") // else nobody may build it
 		}
 		if err := inHost(h, func() error { return r.Rebuild(only(e)) }); err != nil {
@@ -143,7 +143,7 @@ func TestMissing(t *testing.T) {
 			t.Errorf("after Rebuild: %q", got)
 		}
 	}
-	h.Run(t, "nft", "flush map inet patchbay masq4; delete chain inet patchbay schema_1; add chain inet patchbay schema_2")
+	h.Run(t, "nft", "flush map inet patchbay masq4; delete chain inet patchbay schema_2; add chain inet patchbay schema_3")
 	if got := missing(); len(got) > 0 {
 		t.Errorf("of a newer patchbay's table, whose form this one does not know: %q", got)
 	}

@@ -29,13 +29,15 @@ func tooNew(built int) error {
 
 // Owners are the comments of all elements, each once: mark and key of who has something here.
 func (r *Ruleset) Owners() ([]string, error) {
-	all, err := r.listWhole()
+	all, err := r.listWhole(names())
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil, nil // without nf_tables nobody has an element
 	}
 	var owners []string
 	for _, e := range all {
-		owners = append(owners, e.comment)
+		if e.comment != "" {
+			owners = append(owners, e.comment)
+		}
 	}
 	slices.Sort(owners)
 	return slices.Compact(owners), err
@@ -67,15 +69,15 @@ func (r *Ruleset) idleChains(network string) ([]string, error) {
 	if has, err := r.HasTable(); err != nil || !has {
 		return nil, err
 	}
-	names, err := r.chains()
+	chains, err := r.chains(header())
 	if err != nil {
 		return nil, err
 	}
-	elements, err := r.listWhole()
+	elements, err := r.listWhole(names())
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(names, func(name string) bool {
+	return slices.DeleteFunc(chains, func(name string) bool {
 		return !isChainOf(name, network) || slices.ContainsFunc(elements, func(e element) bool { return e.chain == name })
 	}), nil
 }

@@ -66,7 +66,7 @@ func refusedWithoutCapability(netns int, e nft.Entry) error {
 	_, missing := r.Missing(e)
 	var wrong error
 	for name, err := range map[string]error{
-		"Publish": r.Publish(other), "Build": r.Build(other, only(e, other)), "Rebuild": r.Rebuild(only(e)), "Replace": r.Replace(other, e.Owner),
+		"Publish": r.Publish(other), "Build": r.Build(other, only(e, other)), "Rebuild": r.Rebuild(only(e)), "Replace": r.Replace(other, is(e)),
 		"Withdraw": r.Withdraw(e), "WithdrawOwner": r.WithdrawOwner(e.Owner), "Missing": missing, "Supported": r.Supported(),
 	} {
 		if !errors.Is(err, os.ErrPermission) || errors.Is(err, nft.ErrUnsupported) {

@@ -19,7 +19,7 @@ func (r *Ruleset) Withdraw(e Entry) error {
 // WithdrawOwner is Withdraw for when nothing but the owner's mark is known: it looks through all
 // elements. Owner is a comment, or its first word.
 func (r *Ruleset) WithdrawOwner(owner string) error {
-	return r.remove(r.listWhole, owner)
+	return r.remove(func() ([]element, error) { return r.listWhole(names()) }, owner)
 }
 
 // remove asks again when an element went away between the look and the transaction: one missing
@@ -49,57 +49,44 @@ func (r *Ruleset) delete(elements []element) error {
 	if err != nil || len(messages) == 0 {
 		return err
 	}
+	r.makeRoom(len(elements))
 	if err := r.commit(messages); err != nil {
 		return fmt.Errorf("remove elements of nftables: %w", err)
 	}
 	return nil
 }
 
-func deletions(elements []element) ([]netlink.Message, error) {
-	messages := make([]netlink.Message, 0, len(elements))
-	for _, e := range elements {
-		body, err := e.message(false)
-		if err != nil {
-			return nil, err
-		}
-		messages = append(messages, message(unix.NFT_MSG_DELSETELEM, netlink.Acknowledge, body))
-	}
-	return messages, nil
-}
-
 // listWhole is list until nobody has changed the ruleset meanwhile: the kernel tells a long list in
 // pieces and counts what it has told, so that one that is removed before the next piece hides
 // another. Where there is always somebody, it is all that was seen in several looks.
-func (r *Ruleset) listWhole() ([]element, error) {
+func (r *Ruleset) listWhole(sets []string) ([]element, error) {
 	const looks = 10
 	seen := map[string]element{}
 	for range looks {
 		var now []element
 		steady, err := r.steady(func() (err error) {
-			now, err = r.list()
+			now, err = r.list(sets)
 			return err
 		})
 		if err != nil || steady {
 			return now, err
 		}
 		for _, e := range now {
-			seen[e.set+string(e.key())] = e
+			seen[e.set+" "+e.key] = e
 		}
 	}
 	return slices.Collect(stdmaps.Values(seen)), nil
 }
 
-// list returns every element of the table's maps.
-func (r *Ruleset) list() ([]element, error) {
-	if has, err := r.HasTable(); err != nil || !has {
-		return nil, err
-	}
+// list returns every element of some sets and maps.
+func (r *Ruleset) list(sets []string) ([]element, error) {
 	var all []element
-	for _, set := range maps() {
+	for _, set := range sets {
 		body, err := named(map[uint16]string{unix.NFTA_SET_ELEM_LIST_TABLE: tableName, unix.NFTA_SET_ELEM_LIST_SET: set})
 		if err != nil {
 			return nil, err
 		}
+		copy(body, headerOf(shapeOf(set)))
 		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, netlink.Dump, body)
 		if errors.Is(err, unix.ENOENT) {
 			continue
@@ -114,4 +101,13 @@ func (r *Ruleset) list() ([]element, error) {
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// names are those of all sets and maps.
+func names() []string {
+	var all []string
+	for _, s := range shapes() {
+		all = append(all, s.name)
+	}
+	return all
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-const recordVersion = 1
+const recordVersion = 2
 
 // newer makes the version of the record's form one higher for each of its characters. The linker sets
 // it (-X) for test/versions, where two versions of patchbay take turns; it is empty everywhere else.
@@ -93,6 +93,8 @@ type Record struct {
 	IPAMType    string       `json:"ipamType,omitempty"`   // the other IPAM plugin that gives addresses; empty without one
 	IPAM        string       `json:"ipam,omitempty"`       // what came of it: pending, done
 	Masquerade  *Masquerade  `json:"masquerade,omitempty"` // nil: nothing of it is in the ruleset
+	Publish     *Publish     `json:"publish,omitempty"`    // nil: no port of the host leads to it
+	Policy      string       `json:"policy,omitempty"`     // ingressPolicy, "" for open
 	Hairpin     bool         `json:"hairpin,omitempty"`    // of the bridge port
 	Gateway     bool         `json:"gateway,omitempty"`    // the bridge has the gateways of Addresses
 	Pod         *Pod         `json:"pod,omitempty"`
@@ -112,6 +114,28 @@ type Masquerade struct {
 	Exclude     []netip.Prefix `json:"exclude,omitempty"` // destinations that see the container's own
 	RandomFully bool           `json:"randomFully,omitempty"`
 }
+
+// Publish is what of the host's ports leads to an attachment.
+type Publish struct {
+	Ports     []Port `json:"ports"`
+	Plain     bool   `json:"plain,omitempty"`     // snat: false
+	All       bool   `json:"all,omitempty"`       // masqAll
+	MarkBit   int    `json:"markBit"`             // markMasqBit
+	Localhost bool   `json:"localhost,omitempty"` // 127.0.0.1 leads there too
+}
+
+// Port is one published port, or several that follow each other.
+type Port struct {
+	Protocol      string     `json:"protocol"`        // tcp, udp, sctp
+	HostIP        netip.Addr `json:"hostIP,omitzero"` // none: any of Container's family
+	HostPort      uint16     `json:"hostPort"`        // the first
+	Count         int        `json:"count,omitempty"` // 0 means 1
+	Container     netip.Addr `json:"container"`       // where it leads
+	ContainerPort uint16     `json:"containerPort"`   // the first
+}
+
+// Many is how many ports it is.
+func (p Port) Many() int { return max(1, p.Count) }
 
 // Pod is what Kubernetes says in CNI_ARGS.
 type Pod struct {

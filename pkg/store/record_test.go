@@ -14,7 +14,7 @@ import (
 
 // fullText is fullRecord on disk: the form that other versions of the program must read.
 const fullText = `{
-  "version": 1,
+  "version": 2,
   "network": "net",
   "containerID": "c1",
   "ifname": "eth0",
@@ -67,6 +67,23 @@ const fullText = `{
     ],
     "randomFully": true
   },
+  "publish": {
+    "ports": [
+      {
+        "protocol": "tcp",
+        "hostIP": "192.0.2.1",
+        "hostPort": 8080,
+        "count": 2,
+        "container": "10.1.2.3",
+        "containerPort": 80
+      }
+    ],
+    "plain": true,
+    "all": true,
+    "markBit": 20,
+    "localhost": true
+  },
+  "policy": "isolated",
   "hairpin": true,
   "gateway": true,
   "pod": {
@@ -115,8 +132,8 @@ func TestDecodeRecord(t *testing.T) {
 		{"null", "null", "unreadable record: it has no version", false},
 		{"no version", `{"network": "net"}`, "unreadable record: it has no version", false},
 		{"a negative version", `{"version": -1}`, "unreadable record: it has no version", false},
-		{"newer", `{"version": 2}`, "unreadable record: written by a newer patchbay: it has version 2, this one knows versions up to 1", true},
-		{"newer, and of other shapes", `{"addresses": "10.1.2.3", "created": 5, "version": 7}`, "unreadable record: written by a newer patchbay: it has version 7, this one knows versions up to 1", true},
+		{"newer", `{"version": 3}`, "unreadable record: written by a newer patchbay: it has version 3, this one knows versions up to 2", true},
+		{"newer, and of other shapes", `{"addresses": "10.1.2.3", "created": 5, "version": 7}`, "unreadable record: written by a newer patchbay: it has version 7, this one knows versions up to 2", true},
 		{"no address", `{"version": 1, "addresses": [{"address": "10.1.2.3"}]}`, `unreadable record: netip.ParsePrefix("10.1.2.3"): no '/'`, false},
 		{"other shapes", `{"version": 1, "network": 5}`, "unreadable record: json: cannot unmarshal number into Go struct field Record.network of type string", false},
 	} {
@@ -137,16 +154,16 @@ func TestDecodeRecord(t *testing.T) {
 
 // A record of a newer form that says what it is of is read as far as it is known; only ErrNewer is said of it.
 func TestDecodeNewerRecord(t *testing.T) {
-	text := strings.Replace(fullText, `"version": 1,`, `"version": 2, "ports": [{"host": 80}],`, 1)
+	text := strings.Replace(fullText, `"version": 2,`, `"version": 3, "ports": [{"host": 80}],`, 1)
 	r, err := decodeRecordOf(keyFor("c1"), []byte(text))
-	if !errors.Is(err, ErrNewer) || errors.Is(err, ErrUnreadable) || errorText(err) != "written by a newer patchbay: it has version 2, this one knows versions up to 1" {
+	if !errors.Is(err, ErrNewer) || errors.Is(err, ErrUnreadable) || errorText(err) != "written by a newer patchbay: it has version 3, this one knows versions up to 2" {
 		t.Errorf("got the error %v", err)
 	}
 	want, failed := decodeRecord([]byte(fullText))
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	want.Version = 2
+	want.Version = 3
 	if diff := cmp.Diff(want, r, netips()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -166,7 +183,7 @@ func errorText(err error) string {
 // An unreadable record stays where it is until it is forgotten or replaced: it may be what a
 // newer version needs.
 func TestBrokenRecord(t *testing.T) {
-	for name, text := range map[string]string{"torn": fullText[:50], "newer": `{"version": 2}`, "of another key": fullText} {
+	for name, text := range map[string]string{"torn": fullText[:50], "newer": `{"version": 3}`, "of another key": fullText} {
 		t.Run(name, func(t *testing.T) {
 			dirs, key := newDirs(t), keyFor("c2")
 			path := filepath.Join(dirs.State, "net/c2@eth0.json")
@@ -228,7 +245,7 @@ func TestList(t *testing.T) {
 	put(t, at("net/c1@eth0.json"), fullText)
 	put(t, at("net/c1@a@b.json"), strings.Replace(fullText, `"eth0"`, `"a@b"`, 1))
 	put(t, at("net/c2@eth0.json"), `{"vers`)
-	put(t, at("net/c3@eth0.json"), `{"version": 2}`)
+	put(t, at("net/c3@eth0.json"), `{"version": 3}`)
 	put(t, at("net/c4@eth0.json"), "")           // a lock
 	put(t, at("net/c5@eth0.json.tmp"), fullText) // half a replacement
 	put(t, at("net/notes.txt"), "")
@@ -257,7 +274,7 @@ func TestList(t *testing.T) {
 		{at("net/c1@a@b.json"), "net/c1/a@b", "net/c1/a@b", ""},
 		{at("net/c1@eth0.json"), "net/c1/eth0", "net/c1/eth0", ""},
 		{at("net/c2@eth0.json"), "net/c2/eth0", "", "unreadable record: unexpected end of JSON input"},
-		{at("net/c3@eth0.json"), "net/c3/eth0", "", "unreadable record: written by a newer patchbay: it has version 2, this one knows versions up to 1"},
+		{at("net/c3@eth0.json"), "net/c3/eth0", "", "unreadable record: written by a newer patchbay: it has version 3, this one knows versions up to 2"},
 		{at("net/dir@eth0.json"), "net/dir/eth0", "", at("net/dir@eth0.json") + notOurs + "a directory"},
 		{at("net/link@eth0.json"), "net/link/eth0", "", at("net/link@eth0.json") + notOurs + "a symbolic link"},
 	}

@@ -210,7 +210,7 @@ func sameMode(t *testing.T, path string, want fs.FileMode) {
 // fullRecord sets every field.
 func fullRecord() *Record {
 	return &Record{
-		Version: 1, Network: "net", ContainerID: "c1", IfName: "eth0", Owner: "cni", Role: "port",
+		Version: 2, Network: "net", ContainerID: "c1", IfName: "eth0", Owner: "cni", Role: "port",
 		Created: time.Date(2026, 11, 24, 4, 5, 6, 7, time.UTC), BootID: "boot", HostCookie: 1, Netns: "/run/netns/a", NetnsCookie: 1 << 63, NetnsMade: true,
 		Bridge: "br0", BridgeMAC: "02:00:00:00:00:09", HostLink: "veth0", HostIndex: 7, Alias: "patchbay:0 net/c1/eth0", MAC: "02:00:00:00:00:01",
 		Addresses:  []Address{{Address: prefix("10.1.2.3/24"), Gateway: addr("10.1.2.1")}, {Address: prefix("2001:db8::3/128")}},
@@ -222,6 +222,10 @@ func fullRecord() *Record {
 			Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/24")},
 			Exclude:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, RandomFully: true,
 		},
-		Hairpin: true, Gateway: true, Pod: &Pod{Namespace: "default", Name: "web", UID: "u"},
+		Publish: &Publish{
+			Ports: []Port{{Protocol: "tcp", HostIP: addr("192.0.2.1"), HostPort: 8080, Count: 2, Container: addr("10.1.2.3"), ContainerPort: 80}},
+			Plain: true, All: true, MarkBit: 20, Localhost: true,
+		},
+		Policy: "isolated", Hairpin: true, Gateway: true, Pod: &Pod{Namespace: "default", Name: "web", UID: "u"},
 	}
 }

@@ -30,9 +30,9 @@ func (m *moment) drift(a *Attachment) []string {
 	return slices.Concat(found, m.containerDrift(a), m.rulesetDrift(a))
 }
 
-// rulesetDrift is what is lost of an attachment's masquerade.
+// rulesetDrift is what is lost of an attachment's rules.
 func (m *moment) rulesetDrift(a *Attachment) []string {
-	if m.ruleset == nil || a.Record.Masquerade == nil || a.HostLink == nil {
+	if m.ruleset == nil || a.Record.Masquerade == nil && a.Record.Publish == nil && a.Record.Policy == "" || a.HostLink == nil {
 		return nil
 	}
 	lost, err := m.ruleset(a.Record)

@@ -53,7 +53,7 @@ func TestReloadAfterFlush(t *testing.T) {
 		if e.Code != 106 || !strings.Contains(e.Msg, "table inet patchbay of nftables is gone") || !strings.Contains(e.Details, "patchbay reload") {
 			t.Errorf("CHECK says %+v", e)
 		}
-		if said := reload(t, h); said != "table inet patchbay of nftables built anew: it masquerades 1\n" {
+		if said := reload(t, h); said != "table inet patchbay of nftables built anew, for 1 attachments\n" {
 			t.Errorf("reload says %q", said)
 		}
 		hidden(t, c, lan)
@@ -159,7 +159,7 @@ func TestShowTellsOfTheRuleset(t *testing.T) {
 	add(t, h, a, plain)
 	add(t, h, b, hidden)
 	show := func() string { return h.Run(t, nettest.Patchbay(t), "show", "-ascii") }
-	const lost = "table inet patchbay of nftables is gone, which masquerades"
+	const lost = "table inet patchbay of nftables is gone, and with it the masquerade of"
 	if picture := show(); strings.Count(picture, "outside sees the host ") != 1 || strings.Contains(picture, lost) {
 		t.Errorf("the picture is\n%s", picture)
 	}

@@ -1,0 +1,27 @@
+package link
+
+// RouteLocalnet lets packets from 127.0.0.0/8 leave by a bridge, as those do that came to a published
+// port by localhost (sysctl route_localnet). It lets others send to 127.0.0.0/8 of the host, too,
+// unless a rule drops that: the caller has made one.
+func (h *Host) RouteLocalnet(bridge string) error {
+	if RoutesLocalnet(bridge) {
+		return nil
+	}
+	return setSysctl(localnetPath(bridge), "1")
+}
+
+// RoutesLocalnet reports whether RouteLocalnet was done.
+func RoutesLocalnet(bridge string) bool { return getSysctl(localnetPath(bridge)) == "1" }
+
+func localnetPath(bridge string) string { return sysctl("ipv4", "conf", bridge, "route_localnet") }
+
+// BridgeCallsNetfilter reports whether bridged IPv4 or IPv6 packets are shown to the ruleset
+// (module br_netfilter, bridge-nf-call-iptables and -ip6tables).
+func BridgeCallsNetfilter() bool {
+	for _, name := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"} {
+		if getSysctl(sysctl("bridge", name)) == "1" {
+			return true
+		}
+	}
+	return false
+}
