@@ -34,7 +34,12 @@ type socket struct {
 // openSocket opens a socket in the network namespace that the way leads to. Groups are those whose
 // events it hears (RTNLGRP_*, at most 32).
 func openSocket(to way, groups ...uint) (*socket, error) {
-	fd, err := to.socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	return openNetlink(to, unix.NETLINK_ROUTE, groups...)
+}
+
+// openNetlink opens one of a netlink protocol (NETLINK_*).
+func openNetlink(to way, protocol int, groups ...uint) (*socket, error) {
+	fd, err := to.socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
