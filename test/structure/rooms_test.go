@@ -16,10 +16,11 @@ func rooms() map[string][]string {
 		"pkg/ipam":         {},
 		"pkg/link":         {},
 		"pkg/nft":          {},
+		"pkg/conntrack":    {},
 		"pkg/config":       {"pkg/ipam"},
 		"pkg/store":        {"pkg/ipam"},
 		"pkg/topo":         {"pkg/link", "pkg/store"},
-		"pkg/attach":       {"pkg/config", "pkg/delegate", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
+		"pkg/attach":       {"pkg/config", "pkg/conntrack", "pkg/delegate", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
 		"pkg/interrupt":    {},
 		"pkg/delegate":     {},
 		"pkg/nettest":      {},
@@ -39,6 +40,7 @@ func doors() []door {
 	return []door{
 		{"github.com/vishvananda/netlink", []string{"pkg/link", "pkg/nettest"}, "only pkg/link speaks rtnetlink"},
 		{"github.com/google/nftables", []string{"pkg/nft", "pkg/nettest"}, "only pkg/nft speaks nftables"},
+		{"github.com/mdlayher/netlink", []string{"pkg/conntrack", "pkg/nft"}, "only pkg/nft speaks nftables, and only pkg/conntrack conntrack"},
 		{"regexp", []string{"pkg/nettest"}, "a quarter of a megabyte in every start, for a prefix and some digits"},
 		{"os/exec", []string{"pkg/nettest"}, "one exec: a foreign IPAM plugin is started in one place (pkg/delegate), what a person runs (up NAME -- CMD) in another (pkg/cli/program.go), both by os.StartProcess"},
 		{"github.com/stretchr/testify", nil, "tests are written with the standard library and go-cmp"},
@@ -133,7 +135,7 @@ func TestForbiddenImportsFinds(t *testing.T) {
 		},
 		{
 			"nettest is for tests", file("pkg/attach/b.go", module+"/pkg/nettest"),
-			[]string{"pkg/attach/b.go:2 imports " + module + "/pkg/nettest: this room imports only pkg/config, pkg/delegate, pkg/ipam, pkg/link, pkg/nft, pkg/store"},
+			[]string{"pkg/attach/b.go:2 imports " + module + "/pkg/nettest: this room imports only pkg/config, pkg/conntrack, pkg/delegate, pkg/ipam, pkg/link, pkg/nft, pkg/store"},
 		},
 		{
 			"nobody imports attach", file("pkg/topo/a.go", module+"/pkg/attach"),

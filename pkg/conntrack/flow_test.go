@@ -1,0 +1,153 @@
+package conntrack
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func ap(text string) netip.AddrPort { return netip.MustParseAddrPort(text) }
+
+// told is a flow as the kernel tells one.
+func told(tb testing.TB, proto uint8, original, reply [2]netip.AddrPort) []byte {
+	tb.Helper()
+	ae := netlink.NewAttributeEncoder()
+	for i, t := range [][2]netip.AddrPort{original, reply} {
+		ae.Nested(uint16(ctaTupleOrig+i), func(ae *netlink.AttributeEncoder) error {
+			ae.ByteOrder = binary.BigEndian
+			src, dst := uint16(ctaIPv4Src), uint16(ctaIPv4Dst)
+			if t[0].Addr().Is6() {
+				src, dst = ctaIPv6Src, ctaIPv6Dst
+			}
+			ae.Nested(ctaTupleIP, func(ae *netlink.AttributeEncoder) error {
+				ae.Bytes(src, t[0].Addr().AsSlice())
+				ae.Bytes(dst, t[1].Addr().AsSlice())
+				return nil
+			})
+			ae.Nested(ctaTupleProto, func(ae *netlink.AttributeEncoder) error {
+				ae.Uint8(ctaProtoNum, proto)
+				ae.Uint16(ctaProtoSrcPort, t[0].Port())
+				ae.Uint16(ctaProtoDstPort, t[1].Port())
+				return nil
+			})
+			return nil
+		})
+	}
+	ae.Bytes(ctaID, []byte{1, 2, 3, 4})
+	ae.Bytes(ctaZone, []byte{0, 7})
+	body, err := ae.Encode()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return append(header(unix.AF_INET), body...)
+}
+
+// A flow's request to end has what the kernel told, byte for byte: tuple, zone and identity.
+func TestFlowIsEndedAsItWasTold(t *testing.T) {
+	for _, family := range [][4]string{
+		{"198.51.100.7:1001", "192.0.2.10:8080", "10.1.2.3:80", "198.51.100.7:1001"},
+		{"[2001:db8::7]:1001", "[2001:db8::10]:8080", "[2001:db8:5::3]:80", "[2001:db8::7]:1001"},
+	} {
+		body := told(t, unix.IPPROTO_UDP, [2]netip.AddrPort{ap(family[0]), ap(family[1])}, [2]netip.AddrPort{ap(family[2]), ap(family[3])})
+		f, err := decodeFlow(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.proto != unix.IPPROTO_UDP || f.to != ap(family[1]) || f.end != ap(family[2]) {
+			t.Errorf("read proto %d to %s, leads to %s", f.proto, f.to, f.end)
+		}
+		request, err := f.encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := attributesOf(t, body)
+		delete(want, ctaTupleReply)
+		if diff := cmp.Diff(want, attributesOf(t, request)); diff != "" {
+			t.Errorf("-told +told again:\n%s", diff)
+		}
+		if is4 := f.to.Addr().Is4(); (request[0] == unix.AF_INET) != is4 {
+			t.Errorf("family %d for %s", request[0], f.to)
+		}
+	}
+}
+
+func attributesOf(t *testing.T, body []byte) map[uint16][]byte {
+	t.Helper()
+	all := map[uint16][]byte{}
+	ad, err := netlink.NewAttributeDecoder(body[headerSize:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ad.Next() {
+		all[ad.Type()] = ad.Bytes()
+	}
+	if err := ad.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The kernel is asked port by port for a few, once for many, and never for an IPv6 address or a port
+// of SCTP, which its filter gets wrong.
+func TestQuestions(t *testing.T) {
+	udp := Mapping{Proto: unix.IPPROTO_UDP, HostPort: 8080, Count: 2, Container: ap("10.1.2.3:80")}
+	on := udp
+	on.HostIP = netip.MustParseAddr("192.0.2.10")
+	many := udp
+	many.Count = mostDumps + 1
+	udp6 := Mapping{Proto: unix.IPPROTO_UDP, HostIP: netip.MustParseAddr("2001:db8::10"), HostPort: 8080, Count: 1, Container: ap("[2001:db8:5::3]:80")}
+	last := Mapping{Proto: unix.IPPROTO_UDP, HostPort: 65535, Count: 1, Container: ap("10.1.2.3:80")}
+	sctp := Mapping{Proto: unix.IPPROTO_SCTP, HostPort: 8080, Count: 1, Container: ap("10.1.2.3:80")}
+	const in, in6 = unix.AF_INET, unix.AF_INET6
+	for name, tc := range map[string]struct {
+		mappings []Mapping
+		want     []question
+	}{
+		"nothing":          {},
+		"two ports":        {[]Mapping{udp}, []question{{family: in, proto: 17, port: 8080}, {family: in, proto: 17, port: 8081}}},
+		"twice the same":   {[]Mapping{udp, udp}, []question{{family: in, proto: 17, port: 8080}, {family: in, proto: 17, port: 8081}}},
+		"the last port":    {[]Mapping{last}, []question{{family: in, proto: 17, port: 65535}}},
+		"a host's address": {[]Mapping{on}, []question{{family: in, proto: 17, to: on.HostIP, port: 8080}, {family: in, proto: 17, to: on.HostIP, port: 8081}}},
+		"many":             {[]Mapping{many, udp6}, []question{{family: in, proto: 17}, {family: in6, proto: 17, port: 8080}}},
+		"SCTP":             {[]Mapping{sctp}, []question{{family: in, proto: 132}}},
+	} {
+		got := questions(tc.mappings)
+		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(question{}), cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// Whatever comes from the socket: no panic, and what was understood can be told again.
+func FuzzDecodeFlow(f *testing.F) {
+	for _, family := range [][4]string{
+		{"198.51.100.7:1001", "192.0.2.10:8080", "10.1.2.3:80", "198.51.100.7:1001"},
+		{"[2001:db8::7]:1001", "[2001:db8::10]:8080", "[2001:db8:5::3]:80", "[2001:db8::7]:1001"},
+	} {
+		body := told(f, unix.IPPROTO_UDP, [2]netip.AddrPort{ap(family[0]), ap(family[1])}, [2]netip.AddrPort{ap(family[2]), ap(family[3])})
+		f.Add(body)
+		f.Add(body[:len(body)-5])
+		f.Add(body[:len(body)/2])
+	}
+	f.Add([]byte{})
+	f.Add([]byte{2, 0})
+	f.Add(append(header(unix.AF_INET), 8, 0, statsEntries, 0, 0, 0, 0, 1))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		entries(data)
+		flow, err := decodeFlow(data)
+		if err != nil {
+			return
+		}
+		if !flow.to.IsValid() || !flow.end.IsValid() || len(flow.id) != 4 {
+			t.Errorf("half a flow: %+v", flow)
+		}
+		if _, err := flow.encode(); err != nil {
+			t.Errorf("what was read cannot be written: %v", err)
+		}
+	})
+}
