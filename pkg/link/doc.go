@@ -1,5 +1,6 @@
 // Package link owns everything that goes over rtnetlink and through /proc/sys/net: bridges,
-// veth pairs, addresses, routes, forwarding, and the frames that announce a new container.
+// veth pairs, addresses, routes, forwarding, and the frames that announce a new container; and
+// it asks (sock_diag) which ports sockets of the host wait on.
 // It never speaks nftables, reads or writes a state file, or knows what a CNI verb is.
 //
 //	host, err := link.OpenHost()                    // one socket in the host
