@@ -1,10 +1,10 @@
 package conntrack
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"syscall"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -18,6 +18,7 @@ const (
 	ctaIPv4Src, ctaIPv4Dst, ctaIPv6Src, ctaIPv6Dst  = 1, 2, 3, 4
 	ctaProtoNum, ctaProtoSrcPort, ctaProtoDstPort   = 1, 2, 3
 	ctaFilterOrigFlags                              = 1
+	statusDstNAT                                    = 1 << 5 // IPS_DST_NAT, linux/netfilter/nf_conntrack_common.h
 	filterIPDst, filterProtoNum, filterProtoDstPort = 1 << 1, 1 << 3, 1 << 5
 )
 
@@ -127,46 +128,20 @@ func entries(body []byte) (n uint32, ok bool) {
 	return n, ok && ad.Err() == nil
 }
 
+// verdict reads the end of a dump, or an error in place of one: a negative errno first.
+func verdict(body []byte) error {
+	if len(body) >= 4 {
+		if errno := int32(binary.NativeEndian.Uint32(body)); errno != 0 {
+			return syscall.Errno(-errno)
+		}
+	}
+	return nil
+}
+
 const headerSize = 4
 
 // header is struct nfgenmsg (linux/netfilter/nfnetlink.h): family, version 0, no resource.
 func header(family uint8) []byte { return []byte{family, unix.NFNETLINK_V0, 0, 0} }
-
-func (q question) compare(other question) int {
-	return cmp.Or(cmp.Compare(q.family, other.family), cmp.Compare(q.proto, other.proto), q.to.Compare(other.to), cmp.Compare(q.port, other.port))
-}
-
-// encode is the body of a dump's request: the part of a tuple that is asked for, and which part that
-// is. The flags alone are in the byte order of the machine.
-func (q question) encode() ([]byte, error) {
-	flags := uint32(filterProtoNum)
-	ae := netlink.NewAttributeEncoder()
-	ae.Nested(ctaTupleOrig, func(t *netlink.AttributeEncoder) error {
-		t.ByteOrder = binary.BigEndian
-		if q.to.IsValid() {
-			flags |= filterIPDst
-			t.Nested(ctaTupleIP, func(ip *netlink.AttributeEncoder) error {
-				ip.Bytes(ctaIPv4Dst, q.to.AsSlice())
-				return nil
-			})
-		}
-		t.Nested(ctaTupleProto, func(p *netlink.AttributeEncoder) error {
-			p.Uint8(ctaProtoNum, q.proto)
-			if q.port != 0 {
-				flags |= filterProtoDstPort
-				p.Uint16(ctaProtoDstPort, q.port)
-			}
-			return nil
-		})
-		return nil
-	})
-	ae.Nested(ctaFilter, func(f *netlink.AttributeEncoder) error {
-		f.Uint32(ctaFilterOrigFlags, flags)
-		return nil
-	})
-	body, err := ae.Encode()
-	return append(header(q.family), body...), err
-}
 
 // encode is the body of the request that ends the flow: this one, and not another of the same tuple
 // that has begun since.

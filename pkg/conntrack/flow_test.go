@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -90,37 +89,6 @@ func attributesOf(t *testing.T, body []byte) map[uint16][]byte {
 		t.Fatal(err)
 	}
 	return all
-}
-
-// The kernel is asked port by port for a few, once for many, and never for an IPv6 address or a port
-// of SCTP, which its filter gets wrong.
-func TestQuestions(t *testing.T) {
-	udp := Mapping{Proto: unix.IPPROTO_UDP, HostPort: 8080, Count: 2, Container: ap("10.1.2.3:80")}
-	on := udp
-	on.HostIP = netip.MustParseAddr("192.0.2.10")
-	many := udp
-	many.Count = mostDumps + 1
-	udp6 := Mapping{Proto: unix.IPPROTO_UDP, HostIP: netip.MustParseAddr("2001:db8::10"), HostPort: 8080, Count: 1, Container: ap("[2001:db8:5::3]:80")}
-	last := Mapping{Proto: unix.IPPROTO_UDP, HostPort: 65535, Count: 1, Container: ap("10.1.2.3:80")}
-	sctp := Mapping{Proto: unix.IPPROTO_SCTP, HostPort: 8080, Count: 1, Container: ap("10.1.2.3:80")}
-	const in, in6 = unix.AF_INET, unix.AF_INET6
-	for name, tc := range map[string]struct {
-		mappings []Mapping
-		want     []question
-	}{
-		"nothing":          {},
-		"two ports":        {[]Mapping{udp}, []question{{family: in, proto: 17, port: 8080}, {family: in, proto: 17, port: 8081}}},
-		"twice the same":   {[]Mapping{udp, udp}, []question{{family: in, proto: 17, port: 8080}, {family: in, proto: 17, port: 8081}}},
-		"the last port":    {[]Mapping{last}, []question{{family: in, proto: 17, port: 65535}}},
-		"a host's address": {[]Mapping{on}, []question{{family: in, proto: 17, to: on.HostIP, port: 8080}, {family: in, proto: 17, to: on.HostIP, port: 8081}}},
-		"many":             {[]Mapping{many, udp6}, []question{{family: in, proto: 17}, {family: in6, proto: 17, port: 8080}}},
-		"SCTP":             {[]Mapping{sctp}, []question{{family: in, proto: 132}}},
-	} {
-		got := questions(tc.mappings)
-		if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(question{}), cmpopts.EquateComparable(netip.Addr{}), cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
 }
 
 // Whatever comes from the socket: no panic, and what was understood can be told again.

@@ -340,10 +340,13 @@ func TestFlushAmongManyFlows(t *testing.T) {
 		}
 		s.send(s.lan.Outside, udp, 1001, netip.AddrPortFrom(s.ours, 8080))
 		s.publish(8080, netip.AddrPortFrom(s.container, 8080))
-		s.flush(conntrack.FlushStale, s.mapping(udp))
+		one, two := s.mapping(udp), s.mapping(udp)
+		two.Count = 2 // the kernel tells of every flow
+		s.flush(conntrack.FlushStale, two)
 		s.want("after FlushStale", before...)
 		s.send(s.lan.Outside, udp, 1001, netip.AddrPortFrom(s.ours, 8080))
-		s.flush(conntrack.FlushStale, s.mapping(udp))
+		s.flush(conntrack.FlushStale, one)
+		s.flush(conntrack.FlushStale, two)
 		s.want("after it began anew", slices.Concat([]int{1001}, before)...)
 	})
 }
