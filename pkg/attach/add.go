@@ -31,6 +31,8 @@ type adding struct {
 	ipam    foreign        // of no plugin, if IPAM is the built-in one or there is none
 	routes  []link.Route
 	undo    undo
+
+	flushed <-chan struct{} // closed when the flows of its ports are; nil if there are none
 }
 
 // Add attaches a container: CNI SPEC.md section 4, ADD. The result goes to out, in the form of
@@ -55,6 +57,7 @@ func Add(ctx context.Context, req Request, out io.Writer) (err error) {
 }
 
 func (a *adding) close() {
+	a.endFlush()
 	if a.state != nil {
 		closeState(a.state)
 	}

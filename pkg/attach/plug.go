@@ -186,5 +186,6 @@ func (a *adding) up(context.Context) error {
 
 // print ends the ADD. The record keeps what was printed, for those who ask later.
 func (a *adding) print(out io.Writer) error {
+	a.endFlush()
 	return printResult(out, a.result(), a.cfg.CNIVersion)
 }

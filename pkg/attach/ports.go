@@ -70,10 +70,12 @@ func opensLocalhost(ports []store.Port) bool {
 
 // opened does what has to follow once the elements are there: the rule that closes what
 // route_localnet opens is one of them.
-func (a *adding) opened(context.Context) error {
+func (a *adding) opened(ctx context.Context) error {
 	if a.record.Publish == nil {
 		return nil
 	}
+	a.warnOfListeners()
+	a.beginFlush(ctx)
 	if a.record.Publish.Localhost {
 		return a.host.RouteLocalnet(a.record.Bridge)
 	}

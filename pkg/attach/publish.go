@@ -241,3 +241,22 @@ func (a *adding) isGone(owner string) bool {
 	}
 	return true
 }
+
+// Living are the records of the attachments that live, of every state directory that is known in the
+// given one, in the order of their keys.
+func Living(stateDir string) ([]*store.Record, error) {
+	host, err := link.OpenHost()
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	var all []store.Entry
+	for _, dir := range store.StateDirs(stateDir) {
+		of, err := store.List(dir)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, of...)
+	}
+	return living(host, all), nil
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/patchbay-cni/patchbay/pkg/conntrack"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
@@ -41,6 +42,9 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	did, failed = relocalize(host, records)
 	done, err = append(done, did...), errors.Join(err, failed)
 	did, failed = reloadRules(ctx, host, stateDir, slices.ContainsFunc(records, inRules))
+	for _, r := range records {
+		flush(ctx, r, conntrack.FlushStale) // those that began while the ports led nowhere
+	}
 	return append(done, did...), errors.Join(err, failed)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/patchbay-cni/patchbay/pkg/conntrack"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
@@ -21,6 +22,9 @@ func withRules(do func(*nft.Ruleset) error) error {
 // withdraw takes out of the ruleset what an attachment has there. Without nf_tables nobody has anything.
 func withdraw(record *store.Record) error {
 	err := withRules(func(rules *nft.Ruleset) error { return rules.Withdraw(entryOf(record)) })
+	if err == nil {
+		flush(context.Background(), record, conntrack.FlushOwn) // it has its own deadline
+	}
 	return ignore(err, nft.ErrUnsupported)
 }
 

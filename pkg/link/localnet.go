@@ -14,14 +14,3 @@ func (h *Host) RouteLocalnet(bridge string) error {
 func RoutesLocalnet(bridge string) bool { return getSysctl(localnetPath(bridge)) == "1" }
 
 func localnetPath(bridge string) string { return sysctl("ipv4", "conf", bridge, "route_localnet") }
-
-// BridgeCallsNetfilter reports whether bridged IPv4 or IPv6 packets are shown to the ruleset
-// (module br_netfilter, bridge-nf-call-iptables and -ip6tables).
-func BridgeCallsNetfilter() bool {
-	for _, name := range []string{"bridge-nf-call-iptables", "bridge-nf-call-ip6tables"} {
-		if getSysctl(sysctl("bridge", name)) == "1" {
-			return true
-		}
-	}
-	return false
-}

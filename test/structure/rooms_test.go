@@ -21,11 +21,12 @@ func rooms() map[string][]string {
 		"pkg/store":        {"pkg/ipam"},
 		"pkg/topo":         {"pkg/link", "pkg/store"},
 		"pkg/attach":       {"pkg/config", "pkg/conntrack", "pkg/delegate", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
+		"pkg/doctor":       {"pkg/attach", "pkg/firewall", "pkg/link", "pkg/store"},
 		"pkg/interrupt":    {},
 		"pkg/delegate":     {},
 		"pkg/nettest":      {},
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/link", "pkg/store"},
-		"plugins/patchbay": {"pkg/attach", "pkg/cli", "pkg/config", "pkg/interrupt", "pkg/ipam", "pkg/link", "pkg/store", "pkg/topo"},
+		"plugins/patchbay": {"pkg/attach", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/interrupt", "pkg/ipam", "pkg/link", "pkg/store", "pkg/topo"},
 	}
 }
 

@@ -1,0 +1,56 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// ports: what is published and wanted by a socket of the host, too: the container gets what comes.
+func (x *examination) ports() (found []Finding, err error) {
+	listeners := map[string]link.Listeners{}
+	for proto, number := range map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP} {
+		there, err := x.host.Listeners(number, 0)
+		if err != nil && !errors.Is(err, link.ErrNoSockDiag) {
+			return nil, err
+		}
+		listeners[proto] = there
+	}
+	for _, r := range x.living {
+		if r.Publish == nil {
+			continue
+		}
+		for _, p := range r.Publish.Ports {
+			found = append(found, contested(r, p, listeners[p.Protocol])...)
+		}
+	}
+	return found, nil
+}
+
+// contested are the ports of a mapping that a socket of the host waits on.
+func contested(r *store.Record, p store.Port, there link.Listeners) (found []Finding) {
+	at := p.HostIP
+	if !at.IsValid() {
+		at = netip.IPv6Unspecified()
+		if p.Container.Is4() {
+			at = netip.IPv4Unspecified()
+		}
+	}
+	for i := range uint16(p.Many()) {
+		l, taken := there.At(at, p.HostPort+i)
+		if !taken {
+			continue
+		}
+		found = append(found, Finding{
+			Says: fmt.Sprintf("port %d/%s is wanted twice: %s publishes it and gets what comes, a process of the host waits for it in vain", l.Port(), p.Protocol, r.Key()),
+			Seen: fmt.Sprintf("a socket of the host waits on %s", l),
+			Fix:  []string{fmt.Sprintf("ss -lnp 'sport = %d'", l.Port()), "stop that process, or publish another hostPort"},
+		})
+	}
+	return found
+}
