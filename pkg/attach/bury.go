@@ -32,6 +32,9 @@ func Bury(ctx context.Context, b Burial) (done []string, err error) {
 	for _, dir := range store.StateDirs(b.StateDir) {
 		err = errors.Join(err, g.visit(ctx, dir))
 	}
+	if !b.DryRun && b.Network == "" {
+		err = errors.Join(err, sweepHost(ctx, host, b.StateDir))
+	}
 	return g.done, err
 }
 

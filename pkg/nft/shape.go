@@ -2,6 +2,7 @@ package nft
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -110,6 +111,12 @@ func shapeOf(set string) shape {
 		}
 	}
 	return shape{name: set}
+}
+
+// ofBridges reports whether a set's elements are not an attachment's: those of a bridge, without a
+// comment.
+func (s shape) ofBridges() bool {
+	return slices.Contains([]string{"intra", "apart", "isolated", "localnet"}, s.name)
 }
 
 // is4 reports whether a set is about IPv4.

@@ -88,3 +88,27 @@ func isChainOf(name, network string) bool {
 	hash, found := strings.CutPrefix(rest, network[:min(len(network), longestInName)]+"_")
 	return found && (kind == "masq" || kind == "invalid") && len(hash) == 8 && strings.Trim(hash, "0123456789abcdef") == ""
 }
+
+// SweepBridges removes what bridges have in the ruleset for attachments that are not there any more:
+// only those of the given entries keep it. The caller holds the lock that builders take, exclusively.
+func (r *Ruleset) SweepBridges(living []Entry) error {
+	if has, err := r.HasTable(); err != nil || !has {
+		return err
+	}
+	wanted := map[string]bool{}
+	var sets []string
+	for _, s := range shapes() {
+		if s.ofBridges() {
+			sets = append(sets, s.name)
+		}
+	}
+	for _, e := range living {
+		for _, one := range e.shared() {
+			wanted[one.set+" "+one.key] = true
+		}
+	}
+	return r.remove(func() ([]element, error) {
+		there, err := r.listWhole(sets)
+		return slices.DeleteFunc(there, func(e element) bool { return wanted[e.set+" "+e.key] }), err
+	}, "")
+}
