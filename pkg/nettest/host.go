@@ -168,6 +168,9 @@ func (h *Node) tearDown() {
 	for _, n := range machines {
 		n.close()
 	}
+	for _, guest := range h.oracle.guests {
+		_ = guest.Close()
+	}
 	h.Netns.close()
 	if h.mnt >= 0 {
 		_ = unix.Close(h.mnt)

@@ -17,6 +17,7 @@ type oracle struct {
 	first   *Snapshot
 	roots   []string
 	allowed []string
+	guests  []*os.File // process namespaces whose processes are not pictured
 }
 
 // patience is how long the oracle lets the host settle: the kernel deletes a
@@ -54,6 +55,21 @@ func (h *Node) NoOracle(reason string) { h.oracle.off = reason }
 // Allow excuses differences whose line, without the sign before it, begins with
 // prefix: "address br0 " for a test of forceAddress.
 func (h *Node) Allow(prefix string) { h.oracle.allowed = append(h.oracle.allowed, prefix) }
+
+// Disregard leaves a process, and all of the process namespace that it is in, out of pictures from
+// now on: a firewall or another daemon that runs on the host for the whole test. What else it makes
+// is pictured as ever.
+func (h *Node) Disregard(pid int) {
+	h.t.Helper()
+	// Held open, its number is nobody else's for as long as the host lives.
+	guest, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", pid))
+	if err != nil {
+		h.t.Fatalf("disregard processes: %v", err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.oracle.guests = append(h.oracle.guests, guest)
+}
 
 // adopt makes links that the harness itself has made part of the baseline.
 func (h *Node) adopt(links ...string) {

@@ -3,6 +3,7 @@ package nettest
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -49,6 +50,8 @@ func TestOracleNotices(t *testing.T) {
 		{"named namespace", Attachment, ip("netns", "add", "stray"), "+ netns stray"},
 		{"pin of a container gone", Attachment, func(t testing.TB, h *Node) { h.Run(t, "ip", "netns", "del", h.Container("c").Name()) }, "- container c: pin /run/netns/c"},
 		{"process", Attachment, process, "+ process "},
+		{"process of a guest", Attachment, guest, ""},
+		{"process beside a guest", Attachment, func(t testing.TB, h *Node) { guest(t, h); process(t, h) }, "+ process "},
 		{"allowed", Attachment, func(t testing.TB, h *Node) {
 			h.Allow("address lo ")
 			ip("addr", "add", "192.0.2.99/32", "dev", "lo")(t, h)
@@ -104,6 +107,16 @@ func newBridge(t testing.TB, h *Node) {
 	h.Run(t, "ip", "link", "add", "br7", "type", "bridge")
 	h.Run(t, "ip", "link", "set", "br7", "up", "promisc", "on")
 	h.Run(t, "ip", "addr", "add", "192.0.2.1/24", "dev", "br7")
+}
+
+// guest is a process namespace that the host disregards, with a shell and a child of it.
+func guest(t testing.TB, h *Node) {
+	c := h.Command("sh", "-c", "sleep 60; true")
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h.Disregard(c.Process.Pid)
 }
 
 func process(t testing.TB, h *Node) {

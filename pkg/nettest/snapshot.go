@@ -59,7 +59,7 @@ func (h *Node) snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.addProcesses(h.inodes())
+	return s, s.addProcesses(h.inodes(), h.guests())
 }
 
 // picture takes the part of a snapshot that any namespace has.

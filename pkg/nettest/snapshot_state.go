@@ -134,9 +134,32 @@ func (h *Node) pinNames() []string {
 	return out
 }
 
+// guests returns the process namespaces that are left out.
+func (h *Node) guests() map[netnsInode]bool {
+	out := make(map[netnsInode]bool)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.oracle.guests {
+		var st syscall.Stat_t
+		if syscall.Fstat(int(f.Fd()), &st) == nil {
+			out[netnsInode{dev: st.Dev, ino: st.Ino}] = true
+		}
+	}
+	return out
+}
+
+// namespaceOf returns a namespace of a process, "net" or "pid"; false for a
+// process that has ended.
+func namespaceOf(pid int, kind string) (netnsInode, bool) {
+	var st syscall.Stat_t
+	err := syscall.Stat(fmt.Sprintf("/proc/%d/ns/%s", pid, kind), &st)
+	return netnsInode{dev: st.Dev, ino: st.Ino}, err == nil
+}
+
 // addProcesses states the processes whose network namespace is one of those
-// given. The test itself is none, zombies have no namespace any more.
-func (s *Snapshot) addProcesses(in map[netnsInode]string) error {
+// given, but for guests. The test itself is none, zombies have no namespace any
+// more.
+func (s *Snapshot) addProcesses(in map[netnsInode]string, guests map[netnsInode]bool) error {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
 		return fmt.Errorf("processes: %w", err)
@@ -146,15 +169,14 @@ func (s *Snapshot) addProcesses(in map[netnsInode]string) error {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		var st syscall.Stat_t
-		if syscall.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &st) != nil {
+		netns, alive := namespaceOf(pid, "net")
+		name, ours := in[netns]
+		if its, _ := namespaceOf(pid, "pid"); !alive || !ours || guests[its] {
 			continue
 		}
-		if name, ok := in[netnsInode{dev: st.Dev, ino: st.Ino}]; ok {
-			line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-			cmd := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
-			s.set("", fmt.Sprintf("%q in %s", cmd, name), "process", p.Name())
-		}
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		cmd := strings.TrimSpace(strings.ReplaceAll(string(line), "\x00", " "))
+		s.set("", fmt.Sprintf("%q in %s", cmd, name), "process", p.Name())
 	}
 	return nil
 }
