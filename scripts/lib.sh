@@ -113,6 +113,7 @@ package_of() {
 		jq) echo jq ;;
 		nsenter | unshare | setpriv | mount) echo util-linux ;;
 		sysctl | ps) echo procps ;;
+		python3) echo python3 ;;
 		*) die "no package is known for the tool $1" ;;
 	esac
 }
@@ -176,6 +177,15 @@ unpack_lxc() { unpack lxc lxc liblxc1 liblxc-common libseccomp2 libapparmor1 bus
 unpack_sandboxes() {
 	unpack bubblewrap bubblewrap || true
 	unpack nspawn systemd-container libsystemd-shared libseccomp2 || true
+}
+
+# unpack_firewalls unpacks the firewalls that other people's hosts have. Docker runs with the containerd of unpack_containerd; without
+# a container it needs no runc and no tini. What firewalld's Python modules import comes with them, but for Python itself.
+unpack_firewalls() {
+	unpack docker docker.io libdevmapper1.02.1 || true
+	unpack ufw ufw || true
+	unpack firewalld firewalld python3-firewall python3-nftables python3-jsonschema python3-attr python3-pyrsistent python3-dbus \
+		python3-gi gir1.2-glib-2.0 gir1.2-nm-1.0 libgirepository-1.0-1 libnm0 libglib2.0-0 dbus-daemon libdbus-1-3 libapparmor1 || true
 }
 
 # build_containerd2 builds the containerd of scripts/containerd/go.mod, for which Debian has no package; once, until go.mod or Go

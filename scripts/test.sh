@@ -11,7 +11,7 @@ failed=0
 prepare() {
 	find_go
 	need_root
-	need_tools ip bridge ping tcpdump strace nft iptables setpriv unshare nsenter
+	need_tools ip bridge ping tcpdump strace nft iptables setpriv unshare nsenter python3
 	say "build bin/patchbay, the reference plugins and cnitool"
 	build_patchbay
 	build_next
@@ -19,6 +19,7 @@ prepare() {
 	unpack_program dnsmasq dnsmasq-base
 	unpack_containerd
 	unpack_lxc
+	unpack_firewalls
 	unpack_sandboxes
 	build_containerd2
 	build_test claims
