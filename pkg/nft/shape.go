@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -23,10 +24,17 @@ const (
 )
 
 func (f field) datatype() nftables.SetDatatype {
-	return map[field]nftables.SetDatatype{
-		fieldIfname: nftables.TypeIFName, fieldIPv4: nftables.TypeIPAddr, fieldIPv6: nftables.TypeIP6Addr,
-		fieldProto: nftables.TypeInetProto, fieldPort: nftables.TypeInetService,
-	}[f]
+	switch f {
+	case fieldIfname:
+		return nftables.TypeIFName
+	case fieldIPv4:
+		return nftables.TypeIPAddr
+	case fieldIPv6:
+		return nftables.TypeIP6Addr
+	case fieldProto:
+		return nftables.TypeInetProto
+	}
+	return nftables.TypeInetService
 }
 
 // size is how many bytes a field takes: as it is in a register, of four bytes or several of them.
@@ -77,7 +85,9 @@ type shape struct {
 
 // shapes are all sets and maps, in the order in which they are listed. What is per attachment has
 // its owner as comment; intra, apart, isolated and localnet hold bridges.
-func shapes() []shape {
+var shapes = sync.OnceValue(allShapes)
+
+func allShapes() []shape {
 	all := []shape{
 		{name: "intra", key: []field{fieldIfname, fieldIfname}},
 		{name: "apart", key: []field{fieldIfname, fieldIfname}},
