@@ -229,10 +229,9 @@ func (r *Ruleset) addBridgeTable(c *draft) error {
 // atOnce is how many elements go into one transaction: what the smallest send buffer holds.
 const atOnce = 400
 
-// mostMessages is how many messages go into one transaction that has the buffers of library: each
-// is answered, an answer takes 768 bytes of the receive buffer (Linux 6.18), and where it is full
-// the kernel makes the changes and the answers are lost (ENOBUFS).
-const mostMessages = 2000
+// mostMessages is how many messages of chains and rules go into one transaction: what the send buffer
+// holds that root of a user namespace gets (net.core.wmem_max).
+const mostMessages = 1000
 
 // chunks are the elements in pieces for one transaction each, every key once: of two owners of one
 // address, which only a host can have whose two networks share bridge and subnet, the first has it.

@@ -17,11 +17,9 @@ type draft struct {
 	answer error             // of the last transaction
 }
 
-// draft begins one. Its buffers are for the table of a large host, and an answer to each of its
-// messages. Root of a user namespace gets what net.core allows, enough for some dozens of networks.
+// draft begins one, with a buffer for the table of a large host.
 func (r *Ruleset) draft() (*draft, error) {
-	_ = r.conn.SetWriteBuffer(1 << 20)
-	_ = r.conn.SetReadBuffer(2 << 20)
+	r.conn.room(1 << 20)
 	d := &draft{}
 	send := func(batch []netlink.Message) ([]netlink.Message, error) {
 		if len(batch) < 2 { // a look for answers, of which there are none

@@ -51,7 +51,7 @@ func (r *Ruleset) create(e Entry) error {
 // makeRoom lets a transaction of many ports into the socket.
 func (r *Ruleset) makeRoom(ports int) {
 	if ports > perMessage {
-		_ = r.conn.SetWriteBuffer(4 << 20) // where that is not allowed, commit tells
+		r.conn.room(4 << 20)
 	}
 }
 

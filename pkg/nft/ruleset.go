@@ -3,26 +3,21 @@ package nft
 import (
 	"errors"
 	"fmt"
-	"os"
-	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// answerTimeout bounds every wait for the kernel. A transaction waits for those of others.
-const answerTimeout = 10 * time.Second
-
 // Ruleset is the way to the host's ruleset: that of the network namespace the process is in. It is
 // not safe for concurrent use.
 type Ruleset struct {
-	conn *netlink.Conn
+	conn *socket
 }
 
 // Open opens the way. Errors wrap ErrUnsupported where the kernel has no nf_tables, else what
 // socket(2) says. Close it when done.
 func Open() (*Ruleset, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	conn, err := dial()
 	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
@@ -34,7 +29,7 @@ func Open() (*Ruleset, error) {
 
 // Close closes the socket. After a transaction that removed something this waits until no
 // processor looks at it any more, ten milliseconds and more (design section 7).
-func (r *Ruleset) Close() { _ = r.conn.Close() }
+func (r *Ruleset) Close() { r.conn.close() }
 
 // Supported asks the kernel whether it has nf_tables, and changes nothing. ErrUnsupported, or nil.
 func (r *Ruleset) Supported() error {
@@ -85,14 +80,11 @@ func message(kind uint16, flags netlink.HeaderFlags, body []byte) netlink.Messag
 // ask sends a question; flags tell one that has one answer (0) from one that has a list of them
 // (netlink.Dump).
 func (r *Ruleset) ask(kind uint16, flags netlink.HeaderFlags, body []byte) ([]netlink.Message, error) {
-	if err := r.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
-		return nil, err
-	}
-	return r.conn.Execute(message(kind, flags, body))
+	return r.conn.execute(message(kind, flags, body))
 }
 
-// commit makes the changes of all messages, or none: the first error is returned. Each message is
-// acknowledged, so that there are as many answers; a kernel that refuses the whole sends one.
+// commit makes the changes of all messages, or none: the first error is returned. Only the last one
+// is acknowledged; errors are told of each. What is told of the begin is of the whole.
 func (r *Ruleset) commit(messages []netlink.Message) error {
 	begin := netlink.Message{
 		Header: netlink.Header{Type: unix.NFNL_MSG_BATCH_BEGIN, Flags: netlink.Request},
@@ -100,32 +92,42 @@ func (r *Ruleset) commit(messages []netlink.Message) error {
 	}
 	end := begin
 	end.Header.Type = unix.NFNL_MSG_BATCH_END
-	all := append([]netlink.Message{begin}, messages...)
-	if err := r.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
-		return err
+	all := make([]netlink.Message, 0, len(messages)+2)
+	all = append(append(append(all, begin), messages...), end)
+	for i := range all {
+		all[i].Header.Flags &^= netlink.Acknowledge
 	}
-	if _, err := r.conn.SendMessages(append(all, end)); err != nil {
+	all[len(messages)].Header.Flags |= netlink.Acknowledge
+	first, err := r.conn.send(all)
+	if err != nil {
 		return fmt.Errorf("send transaction: %w", err)
 	}
-	var first error
-	for range messages {
-		_, err := r.conn.Receive()
-		if err != nil && first == nil {
-			first = err
-		}
-		if refusedWhole(err) {
-			break
-		}
+	err = r.committed(first, uint32(len(messages)))
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	if errors.Is(first, unix.EOPNOTSUPP) {
-		return fmt.Errorf("%w: %w", ErrUnsupported, first)
-	}
-	return first
+	return err
 }
 
-// refusedWhole reports whether an error stands for the transaction: the kernel stops at it
-// (nfnetlink_rcv_batch), and nothing more will come.
-func refusedWhole(err error) bool {
-	return errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOMEM) ||
-		errors.Is(err, unix.ENOBUFS) || errors.Is(err, os.ErrDeadlineExceeded)
+// committed waits for what the kernel says of a transaction of so many messages, whose begin has a
+// sequence number.
+func (r *Ruleset) committed(begin, count uint32) (first error) {
+	for {
+		datagram, err := r.conn.receive()
+		if err != nil {
+			return err
+		}
+		for m := range messagesOf(datagram) {
+			at := m.Header.Sequence - begin
+			if m.Header.Type != netlink.Error || at > count {
+				continue // to a question that was given up
+			}
+			if err := verdictOf(m); err != nil && first == nil {
+				first = err
+			}
+			if at == 0 || at == count {
+				return first
+			}
+		}
+	}
 }
