@@ -81,7 +81,7 @@ func (a *adding) warnOfListeners() {
 			return // nobody is harmed by not being told
 		}
 		for _, p := range ports {
-			warnOfListener(a.record, p, there)
+			a.warnOfListener(p, there)
 		}
 	}
 }
@@ -95,7 +95,7 @@ func (a *adding) portsOfProtocol(proto string) (ports []store.Port) {
 	return ports
 }
 
-func warnOfListener(r *store.Record, p store.Port, there link.Listeners) {
+func (a *adding) warnOfListener(p store.Port, there link.Listeners) {
 	at := p.HostIP
 	if !at.IsValid() {
 		at = netip.IPv6Unspecified()
@@ -105,8 +105,8 @@ func warnOfListener(r *store.Record, p store.Port, there link.Listeners) {
 	}
 	for i := range uint16(p.Many()) {
 		if l, found := there.At(at, p.HostPort+i); found {
-			warn("port %d/%s is published by %s and wanted by a socket of the host (%s): the container gets what comes; stop that process, or use another hostPort (ss -lnp 'sport = %d')",
-				l.Port(), p.Protocol, r.Key(), l, l.Port())
+			a.req.warn("port %d/%s is published by %s and wanted by a socket of the host (%s): the container gets what comes; stop that process, or use another hostPort (ss -lnp 'sport = %d')",
+				l.Port(), p.Protocol, a.record.Key(), l, l.Port())
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"fmt"
 	"net"
 	"time"
 
@@ -22,7 +23,16 @@ type Request struct {
 	Path             string // CNI_PATH
 	Program          string // name that this program was called by, without directory
 
-	Took func(step string, d time.Duration) // told of every step that has ended; nil for nobody
+	Took   func(step string, d time.Duration) // told of every step that has ended; nil for nobody
+	Warned func(sentence string)              // told of what is no error and hurts somebody, besides stderr; nil for nobody
+}
+
+// warn tells what is no error on stderr, and who listens.
+func (r *Request) warn(format string, args ...any) {
+	warn(format, args...)
+	if r.Warned != nil {
+		r.Warned(fmt.Sprintf(format, args...))
+	}
 }
 
 // step does one step of a verb, and tells who wants to know how long it took.

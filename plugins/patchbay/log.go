@@ -46,6 +46,7 @@ type logLine struct {
 	Traceparent  string             `json:"traceparent,omitempty"` // W3C trace context; libcni passes it
 	Code         uint               `json:"code"`                  // 0 if it succeeded
 	Msg          string             `json:"msg,omitempty"`
+	Warnings     []string           `json:"warnings,omitempty"` // what is no error and hurts somebody
 	MS           float64            `json:"ms"`
 	Steps        map[string]float64 `json:"steps,omitempty"`
 }
@@ -83,6 +84,7 @@ func (l *verbLog) about(req *attach.Request) {
 		l.line.PodNamespace, l.line.PodName, l.line.PodUID = args.PodNamespace, args.PodName, args.PodUID
 	}
 	l.line.Steps = map[string]float64{}
+	req.Warned = func(sentence string) { l.line.Warnings = append(l.line.Warnings, sentence) }
 	req.Took = func(step string, d time.Duration) { l.line.Steps[step] += milliseconds(d) }
 }
 
