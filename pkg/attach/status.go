@@ -180,8 +180,8 @@ func (r *readiness) forwarding() error {
 
 // ruleset is there for who needs it, in a form that this patchbay can add to.
 func (r *readiness) ruleset() error {
-	if r.cfg.Masq == nil || r.cfg.IPAMType == "" {
-		return nil
+	if (r.cfg.Masq == nil || r.cfg.IPAMType == "") && policyOf(r.cfg) == "" {
+		return nil // a container without ports needs none; STATUS is not told whether one has ports
 	}
 	return withRules((*nft.Ruleset).Usable)
 }
