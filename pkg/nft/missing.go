@@ -44,7 +44,7 @@ func (r *Ruleset) missing(e Entry) ([]string, error) {
 		return nil, err
 	}
 	if built == 0 {
-		return []string{fmt.Sprintf("table inet %s of nftables is gone, and with it %s", tableName, e.serves())}, nil
+		return []string{tableGone(e)}, nil
 	}
 	if built > Schema() {
 		return nil, nil // a newer patchbay's, whose form this one cannot judge
@@ -82,6 +82,11 @@ func (r *Ruleset) missingElements(e Entry, chains bool) ([]string, error) {
 	for _, t := range found {
 		there[t.set+" "+t.key] = t
 	}
+	return lostElements(wanted, there, chains), nil
+}
+
+// lostElements compares with what is there, by set and key.
+func lostElements(wanted []element, there map[string]element, chains bool) []string {
 	var lost []string
 	for _, w := range wanted {
 		t, has := there[w.set+" "+w.key]
@@ -96,7 +101,7 @@ func (r *Ruleset) missingElements(e Entry, chains bool) ([]string, error) {
 			lost = append(lost, fmt.Sprintf("map %s of nftables sends %s to another container", w.set, w.text()))
 		}
 	}
-	return few(lost), nil
+	return few(lost)
 }
 
 // few leaves the first of many sentences, and says how many there are.
@@ -110,6 +115,27 @@ func few(sentences []string) []string {
 
 // missingRules counts the rules that the entry's packets meet.
 func (r *Ruleset) missingRules(e Entry) ([]string, error) {
+	wanted, got := e.rules(), map[string]int{}
+	for chain := range wanted {
+		n, err := r.countRules(header(), chain)
+		if err != nil {
+			return nil, err
+		}
+		got[chain] = n
+	}
+	lost := lostRules(wanted, got)
+	if e.Isolation == Isolated {
+		got, err := r.countRules(bridgeHeader(), "forward")
+		if err != nil {
+			return nil, err
+		}
+		lost = append(lost, lostBridgeRules(got)...)
+	}
+	return lost, nil
+}
+
+// rules are how many each chain has that the entry's packets meet.
+func (e Entry) rules() map[string]int {
 	wanted := map[string]int{}
 	for _, chain := range skeletonChains() {
 		wanted[chain.Name] = len(chain.rules)
@@ -120,38 +146,46 @@ func (r *Ruleset) missingRules(e Entry) ([]string, error) {
 	if e.marks() {
 		wanted[e.marking()] = len(markAndTranslate(0))
 	}
+	return wanted
+}
+
+func lostRules(wanted, got map[string]int) []string {
 	var lost []string
 	for _, chain := range slices.Sorted(stdmaps.Keys(wanted)) {
-		got, err := r.countRules(header(), chain)
-		if err != nil {
-			return nil, err
-		}
-		if got != wanted[chain] && (chain != markedChain || got < wanted[chain]) { // which has one for each bit
-			lost = append(lost, fmt.Sprintf("chain %s of nftables has %d rules, not %d", chain, got, wanted[chain]))
+		if got[chain] != wanted[chain] && (chain != markedChain || got[chain] < wanted[chain]) { // which has one for each bit
+			lost = append(lost, fmt.Sprintf("chain %s of nftables has %d rules, not %d", chain, got[chain], wanted[chain]))
 		}
 	}
-	if e.Isolation == Isolated {
-		got, err := r.countRules(bridgeHeader(), "forward")
-		if err != nil {
-			return nil, err
-		}
-		if want := len(bridgeChains()[0].rules); got != want {
-			lost = append(lost, fmt.Sprintf("chain forward of table bridge %s of nftables has %d rules, not %d", tableName, got, want))
-		}
+	return lost
+}
+
+func lostBridgeRules(got int) []string {
+	want := len(bridgeChains()[0].rules)
+	if got == want {
+		return nil
 	}
-	return lost, nil
+	return []string{fmt.Sprintf("chain forward of table bridge %s of nftables has %d rules, not %d", tableName, got, want)}
 }
 
 // countRules counts those of a chain in the table of a family; none where that is not there.
 func (r *Ruleset) countRules(of []byte, chain string) (int, error) {
-	body, err := named(map[uint16]string{unix.NFTA_RULE_TABLE: tableName, unix.NFTA_RULE_CHAIN: chain})
+	rules, err := r.listRules(of, map[uint16]string{unix.NFTA_RULE_TABLE: tableName, unix.NFTA_RULE_CHAIN: chain})
 	if err != nil {
-		return 0, err
-	}
-	copy(body, of)
-	rules, err := r.ask(unix.NFT_MSG_GETRULE, netlink.Dump, body)
-	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return 0, fmt.Errorf("list chain %s of nftables: %w", chain, err)
 	}
 	return len(rules), nil
+}
+
+// listRules are those of a table of a family, or of one of its chains; none where that is not there.
+func (r *Ruleset) listRules(of []byte, names map[uint16]string) ([]netlink.Message, error) {
+	body, err := named(names)
+	if err != nil {
+		return nil, err
+	}
+	copy(body, of)
+	rules, err := r.ask(unix.NFT_MSG_GETRULE, netlink.Dump, body)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	return rules, err
 }

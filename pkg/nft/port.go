@@ -36,6 +36,9 @@ func (p Port) element(kind string) element {
 	return e
 }
 
+// target is where the port's element leads.
+func (p Port) target() string { return addrBytes(p.Container.Addr()) + portBytes(p.Container.Port()) }
+
 // publications are the elements of the entry's ports, and of the addresses that they lead to: how
 // those are masqueraded who come by one.
 func (e Entry) publications() []element {
@@ -43,7 +46,7 @@ func (e Entry) publications() []element {
 	led := map[netip.Addr]bool{}
 	for _, p := range e.Ports {
 		one := p.element("publish")
-		one.target = addrBytes(p.Container.Addr()) + portBytes(p.Container.Port())
+		one.target = p.target()
 		all = append(all, one)
 		if e.marks() {
 			one := p.element("mark")
