@@ -93,7 +93,7 @@ func LostRules(r *store.Record) ([]string, error) {
 		return err
 	})
 	if r.Publish != nil && r.Publish.Localhost && !link.RoutesLocalnet(r.Bridge) {
-		lost = append(lost, "published ports are not reached by 127.0.0.1: route_localnet of bridge "+r.Bridge+" is 0")
+		lost = append(lost, noLocalhost(r.Bridge))
 	}
 	return lost, err
 }

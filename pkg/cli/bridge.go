@@ -20,12 +20,24 @@ type Wish struct {
 	Dir     string       // of configurations
 	Network string       // "" for the only one, or the default
 	IPs     []netip.Addr // asked for by name
+	Ports   Mappings     // to be published
 }
 
 // Choose finds the network of a wish: a configured one, the default, or that of a bridge of this
-// name which somebody else has made, with the addresses that it has. Errors wrap ErrNoNetwork or
-// ErrLAN and say what the choices are.
+// name which somebody else has made, with the addresses that it has; with the ports in its
+// configuration. Errors wrap ErrNoNetwork or ErrLAN and say what the choices are, or name the port.
 func (w Wish) Choose() (*Network, error) {
+	n, err := w.choose()
+	if err == nil {
+		err = n.publish(w.Ports)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (w Wish) choose() (*Network, error) {
 	n, err := Find(w.Dir, w.Network)
 	if err == nil {
 		return n, w.guard(n)

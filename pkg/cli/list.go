@@ -34,6 +34,7 @@ type Attachment struct {
 	Netns       string   `json:"netns"`    // path, as it was given
 	Owner       string   `json:"owner"`    // cni: a runtime; cli: these commands; lxc; "" where nothing tells
 	State       string   `json:"state"`
+	Ports       []Port   `json:"ports"` // published; never null
 
 	stateDir string
 	record   *store.Record
@@ -89,7 +90,7 @@ type switchboard struct {
 }
 
 func (s *switchboard) ofEntry(e store.Entry) Attachment {
-	a := Attachment{Name: e.Key.ContainerID, Network: e.Key.Network, ContainerID: e.Key.ContainerID, IfName: e.Key.IfName, Addresses: []string{}}
+	a := Attachment{Name: e.Key.ContainerID, Network: e.Key.Network, ContainerID: e.Key.ContainerID, IfName: e.Key.IfName, Addresses: []string{}, Ports: []Port{}}
 	r := e.Record
 	if r == nil {
 		a.State = StateUnreadable
@@ -99,6 +100,7 @@ func (s *switchboard) ofEntry(e store.Entry) Attachment {
 	for _, address := range r.Addresses {
 		a.Addresses = append(a.Addresses, address.Address.String())
 	}
+	a.Ports = portsOf(r)
 	a.State = s.state(r)
 	if a.State == StateNoCable {
 		a.HostLink = ""
@@ -180,7 +182,7 @@ func (s *switchboard) unrecorded(all []Attachment) []Attachment {
 		if ours {
 			found = append(found, Attachment{
 				Name: cmp.Or(key.ContainerID, name), Network: key.Network, ContainerID: key.ContainerID, IfName: key.IfName,
-				Addresses: []string{}, HostLink: name, Owner: owner, State: StateNoRecord,
+				Addresses: []string{}, HostLink: name, Owner: owner, State: StateNoRecord, Ports: []Port{},
 			})
 		}
 	}
