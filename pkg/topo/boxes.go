@@ -104,7 +104,7 @@ func (g *group) endLines(a *Attachment, width int) []boxLine {
 	if hidden := masqueraded(a.Record); hidden != "" {
 		lines = append(lines, wrapped(text(hidden, plain), width)...)
 	}
-	return lines
+	return append(lines, a.portLines(width)...)
 }
 
 // masqueraded says who is seen outside, of which families if that is not all that there is; "" where
@@ -266,7 +266,7 @@ func (g *group) listed(a *Attachment, nameWidth int) row {
 	for _, addr := range globals(a.Link.Addresses) {
 		l = line(l, text(" "+addr.Prefix.String(), plain))
 	}
-	return l
+	return line(l, a.portsListed())
 }
 
 // nameWidth is the column for names that the list of a bay needs.

@@ -175,6 +175,47 @@ func withMany(n int) *View {
 	return v
 }
 
+// withPorts is a host whose containers publish: one much, with a port and half a range lost, the other one
+// port of the host on a bridge that is isolated.
+func withPorts() *View {
+	v := withMuch()
+	v.Bridges[1].Ports = nil
+	first, second := &v.Attachments[0], &v.Attachments[1]
+	ports := []store.Port{
+		port("tcp", 8080, "192.0.2.100", 80), port("tcp", 8080, "2001:db8:0:1::100", 80), port("udp", 53, "192.0.2.100", 53),
+		port("tcp", 8000, "192.0.2.100", 8000), port("sctp", 9, "192.0.2.100", 9), port("tcp", 443, "2001:db8:0:1::100", 443),
+		port("tcp", 444, "192.0.2.100", 8443), port("tcp", 445, "192.0.2.100", 445),
+	}
+	ports[2].HostIP, ports[5].HostIP = netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8:0:1::10")
+	ports[3].Count = 100
+	first.Record = &store.Record{Role: store.RolePort, Publish: &store.Publish{Ports: ports}}
+	first.LostPorts = ports[1:4]
+	first.Problems = []string{"map publish6 of nftables has lost tcp . 8080 (patchbay reload)"}
+	second.Record = &store.Record{Role: store.RolePort, Policy: "same-bridge", Publish: &store.Publish{Ports: ports[:1]}}
+	v.Attachments[2].Record = &store.Record{Role: store.RolePort, Policy: "isolated"}
+	v.Problems = []Problem{{About: about(first), Text: first.Problems[0]}}
+	return v
+}
+
+func port(protocol string, host uint16, address string, container uint16) store.Port {
+	return store.Port{Protocol: protocol, HostPort: host, Container: netip.MustParseAddr(address), ContainerPort: container}
+}
+
+// withManyPorts is a list in which some publish.
+func withManyPorts() *View {
+	v := withMany(8)
+	for i := range v.Attachments {
+		a := &v.Attachments[i]
+		a.Record.Publish = &store.Publish{}
+		for n := range i % 4 {
+			a.Record.Publish.Ports = append(a.Record.Publish.Ports, port("tcp", uint16(8000+10*i+n), "10.1.0.2", 80))
+		}
+		a.Record.Policy = "isolated"
+	}
+	v.Attachments[1].LostPorts = v.Attachments[1].Record.Publish.Ports
+	return v
+}
+
 func views() map[string]*View {
 	return map[string]*View{
 		"1-host":      hostAlone(),
@@ -187,6 +228,8 @@ func views() map[string]*View {
 		"much":        withMuch(),
 		"drift":       withDrift(),
 		"many":        withMany(8),
+		"ports":       withPorts(),
+		"manyports":   withManyPorts(),
 	}
 }
 
@@ -324,6 +367,21 @@ func BenchmarkDraw1000(b *testing.B) {
 	for b.Loop() {
 		if err := Draw(&strings.Builder{}, v, Style{}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestPorts: what is lost is never among those that are cut, and each port is said once.
+func TestPorts(t *testing.T) {
+	for width := 40; width <= 120; width++ {
+		got := draw(t, withPorts(), Style{Width: width})
+		for want, times := range map[string]int{
+			"ports of the host:": 2, "! 192.0.2.10:53/udp": 1, "! 8000-8099/tcp": 1, "! 8080/tcp -> 80": 1, "  8080/tcp -> 80": 1,
+			"  3 more (patchbay": 1, "network lan: same-bridge": 1, "network backend: isolated": 1,
+		} {
+			if n := strings.Count(got, want); n != times {
+				t.Errorf("at %d there is %q %d times, want %d:\n%s", width, want, n, times, got)
+			}
 		}
 	}
 }

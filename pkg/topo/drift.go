@@ -42,6 +42,13 @@ func (m *moment) rulesetDrift(a *Attachment) []string {
 	for i := range lost {
 		lost[i] += " (patchbay reload)"
 	}
+	if m.lostPorts != nil && err == nil && a.Record.Publish != nil {
+		for _, p := range a.Record.Publish.Ports {
+			if m.lostPorts(a.Record, p) > 0 {
+				a.LostPorts = append(a.LostPorts, p)
+			}
+		}
+	}
 	return lost
 }
 

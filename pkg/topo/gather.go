@@ -24,13 +24,15 @@ type Options struct {
 
 	// Ruleset says what the ruleset has lost of what a record says, a sentence each. Nil: nobody looks.
 	Ruleset func(*store.Record) ([]string, error)
+	// LostPorts is how many of several ports of a record the ruleset does not lead there. Nil as Ruleset.
+	LostPorts func(*store.Record, store.Port) int
 }
 
 // Gather reads the host that the process is in: kernel, the records under stateDir, the
 // namespaces of the records and those with a name. What it may not read becomes a sentence in
 // View.Unseen; errors are an unreadable kernel and ErrNoBridge.
 func Gather(stateDir string, o Options) (*View, error) {
-	m := moment{bootID: store.BootID(), ruleset: o.Ruleset}
+	m := moment{bootID: store.BootID(), ruleset: o.Ruleset, lostPorts: o.LostPorts}
 	var recordsErr error
 	m.before, recordsErr = store.List(stateDir)
 	var err error

@@ -17,6 +17,7 @@ type moment struct {
 	before, after []store.Entry // the records, around the look at the kernel
 	recordsKnown  bool          // false: no record says nothing
 	ruleset       func(*store.Record) ([]string, error)
+	lostPorts     func(*store.Record, store.Port) int
 	blindToRules  []string // why the ruleset could not be looked at, once
 }
 

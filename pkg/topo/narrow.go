@@ -78,7 +78,7 @@ func (p *plan) bayBox(y *bay) []row {
 	width := p.width - 4
 	var inside []row
 	if y.bridge != nil {
-		inside = bayLines(y.bridge, width-4)
+		inside = append(bayLines(y.bridge, width-4), y.policyLines(width-4)...)
 		for i := range y.bridge.Ports {
 			inside = append(inside, p.narrowPort(y.bridge, &y.bridge.Ports[i]))
 		}

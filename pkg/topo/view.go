@@ -54,8 +54,9 @@ type Attachment struct {
 	Link     *link.SurveyLink   `json:"link"`             // the container's end; null: there is none, or it cannot be seen
 	Routes   []link.SurveyRoute `json:"defaultRoutes"`    // through Link
 
-	Record   *store.Record `json:"record"`             // null: there is none, or it cannot be read
-	Problems []string      `json:"problems,omitempty"` // where kernel and record differ
+	Record    *store.Record `json:"record"`              // null: there is none, or it cannot be read
+	LostPorts []store.Port  `json:"lostPorts,omitempty"` // of the record, those that do not all lead here any more
+	Problems  []string      `json:"problems,omitempty"`  // where kernel and record differ
 }
 
 // cabled reports whether there is a cable to draw, whole or broken.

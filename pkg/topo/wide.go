@@ -1,5 +1,7 @@
 package topo
 
+import "slices"
+
 // sheet is a wide picture in the making: the host at the left, what its cables lead to at the
 // right.
 type sheet struct {
@@ -89,7 +91,7 @@ func leave(sign, crossing rune, t tone) row { return row{{sign, t}, {crossing, f
 func (s *sheet) bay(y *bay) {
 	if y.bridge != nil {
 		s.left = append(s.left, side(bayTop(y.bridge, s.hostWidth-4), s.hostWidth))
-		for _, l := range bayLines(y.bridge, s.hostWidth-8) {
+		for _, l := range slices.Concat(bayLines(y.bridge, s.hostWidth-8), y.policyLines(s.hostWidth-8)) {
 			s.left = append(s.left, s.inBay(y, l))
 		}
 		for i := range y.bridge.Ports {

@@ -29,11 +29,12 @@ func attachCommand() command {
 It gets an interface (--ifname) with addresses of the network and the routes that belong to
 them, and one line says what. The container ID of the record follows from TARGET alone: the
 name itself, pid-NUMBER, lxc-NAME, path-LAST-hash; what is too long or no container ID of CNI
-is cut and gets a hash. A second attach of the same interface is an error and changes nothing.
+is cut and gets a hash. --publish leads ports of the host to it (patchbay help up). A second attach of the same interface is an error and changes nothing.
 No GC of a runtime takes away what people have attached.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "name of the network (default the only one configured, or "+cli.DefaultName+" where there is none)")
 			f.registerIP(flags)
+			f.registerPublish(flags)
 			flags.StringVar(&f.ifName, "ifname", "eth0", "name of the interface in the namespace")
 		},
 		runArgs: f.attach,
@@ -58,7 +59,7 @@ func (c *common) attach(out io.Writer, args []string) error {
 	}
 	line, err := plugIn(interruptible(), w.Request(n, t, c.ifName), n)
 	if err == nil {
-		fmt.Fprintf(out, "%s: %s\n", word, line)
+		fmt.Fprintf(out, "%s: %s\n", word, line+c.publishes())
 	}
 	return err
 }

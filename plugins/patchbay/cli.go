@@ -26,7 +26,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(),
-		showCommand(), doctorCommand(), gcCommand(), reloadCommand(), lxcCommand(), lxcHookCommand(), versionCommand(),
+		portsCommand(), showCommand(), doctorCommand(), gcCommand(), reloadCommand(), lxcCommand(), lxcHookCommand(), versionCommand(),
 	}
 }
 

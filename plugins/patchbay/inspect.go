@@ -15,6 +15,8 @@ type inspected struct {
 	Name  string `json:"name"`  // as ls has it
 	State string `json:"state"` // as ls has it
 	Owner string `json:"owner"` // as ls has it
+
+	Ports []cli.Port `json:"ports"` // as ls has it
 	topo.Attachment
 }
 
@@ -26,13 +28,15 @@ func inspectCommand() command {
 path of its namespace, a pod's name, or the host end of its cable. It prints a JSON array with
 an object for each attachment of these, with the fields
 
-  name, state, owner, network, containerID, ifname, bridge   as in ls -o json
+  name, state, owner, network, containerID, ifname, bridge, ports   as in ls -o json
   ours           false for a veth that somebody has made by hand
   hostLink       what the kernel says of the cable's host end; null: there is none
   netns          path of the namespace; left out if none can be found
   link           what the kernel says of the other end, with its addresses; null: there is none
   defaultRoutes  through it
   record         what should be: null if there is none, or it cannot be read
+  lostPorts      those of the record's that the ruleset does not lead here any more; left out
+                 if there are none
   problems       sentences, where the two differ; left out if there are none
 
 Fields are added, and neither renamed nor taken away.`,
@@ -57,7 +61,8 @@ func (c *common) inspect(out io.Writer, args []string) error {
 		}
 		wanted = append(wanted, found...)
 	}
-	view, err := topo.Gather(c.stateDir, topo.Options{})
+	lost, ports := rulesLook()
+	view, err := topo.Gather(c.stateDir, topo.Options{Ruleset: lost, LostPorts: ports})
 	if err != nil {
 		return err
 	}
@@ -68,7 +73,7 @@ func (c *common) inspect(out io.Writer, args []string) error {
 	objects := []inspected{}
 	for i := range wanted {
 		a := &wanted[i]
-		object := inspected{a.Name, a.State, a.Owner, seen[a.Key()]}
+		object := inspected{a.Name, a.State, a.Owner, a.Ports, seen[a.Key()]}
 		if object.ContainerID == "" { // its record cannot be read, and it has no cable
 			object.Attachment = topo.Attachment{Network: a.Network, ContainerID: a.ContainerID, IfName: a.IfName, Ours: true}
 		}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
@@ -37,9 +38,10 @@ kernel's list of cables; no namespace is looked into. STATE is one of
 
 OWNER is who has made it: cni a runtime, cli a person, lxc LXC's hook. -o json is an array of
 objects with the fields name, network, containerID, ifname, addresses (a list, with the length
-of the subnet), bridge, hostLink, netns, owner and state; what is not known is "" or []. Fields
-are added, and neither renamed nor taken away. The table gives way to a list where the terminal
-is too narrow for it.`,
+of the subnet), bridge, hostLink, netns, owner, state and ports (a list of objects, each with
+hostIP, hostPort, count, protocol, address and containerPort, as in ports -o json); what is not
+known is "" or []. Fields are added, and neither renamed nor taken away. The table has a column
+PORTS where one publishes; it gives way to a list where the terminal is too narrow for it.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only attachments of this network")
 			flags.StringVar(&f.output, "output", "text", "text or json")
@@ -87,11 +89,20 @@ func printJSON(out io.Writer, object any) error {
 func table(all []cli.Attachment) string {
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tNETWORK\tIF\tADDRESSES\tBRIDGE\tOWNER\tSTATE")
+	published := slices.ContainsFunc(all, func(a cli.Attachment) bool { return len(a.Ports) > 0 })
+	head := []string{"NAME", "NETWORK", "IF", "ADDRESSES", "BRIDGE", "OWNER", "STATE"}
+	if published {
+		head = append(head, "PORTS")
+	}
+	fmt.Fprintln(w, strings.Join(head, "\t"))
 	for _, a := range all {
-		fmt.Fprintln(w, strings.Join([]string{
+		columns := []string{
 			short(a.Name), dash(a.Network), dash(a.IfName), dash(strings.Join(a.Addresses, " ")), dash(a.Bridge), dash(a.Owner), a.State,
-		}, "\t"))
+		}
+		if published {
+			columns = append(columns, dash(strings.Join(someSpans(a.Ports), " ")))
+		}
+		fmt.Fprintln(w, strings.Join(columns, "\t"))
 	}
 	_ = w.Flush() // into memory
 	return text.String()
@@ -105,8 +116,27 @@ func list(all []cli.Attachment) string {
 		for _, address := range a.Addresses {
 			fmt.Fprintf(&text, "  %s\n", address)
 		}
+		for _, ports := range someSpans(a.Ports) {
+			fmt.Fprintf(&text, "  %s\n", ports)
+		}
 	}
 	return text.String()
+}
+
+// someSpans are the first of an attachment's ports, each once, whatever number of its addresses they
+// lead to, and how many there are besides.
+func someSpans(ports []cli.Port) []string {
+	const most = 3
+	var spans []string
+	for _, p := range ports {
+		if where := p.Where(); !slices.Contains(spans, where) {
+			spans = append(spans, where)
+		}
+	}
+	if len(spans) > most {
+		spans = append(spans[:most], fmt.Sprintf("+%d", len(spans)-most))
+	}
+	return spans
 }
 
 // short cuts the long numbers of runtimes, as their own tools do. Names of people stay.

@@ -23,6 +23,7 @@ import (
 // common are the flags that commands for people share.
 type common struct {
 	network, ip, ifName, confDir, stateDir string
+	publish                                cli.Mappings
 }
 
 func (c *common) registerNetwork(flags *flag.FlagSet, meaning string) {
@@ -44,7 +45,7 @@ func (c *common) registerState(flags *flag.FlagSet) {
 
 func (c *common) wish() (cli.Wish, error) {
 	ips, err := cli.ParseIPs(c.ip)
-	return cli.Wish{Dir: c.confDir, Network: c.network, IPs: ips}, err
+	return cli.Wish{Dir: c.confDir, Network: c.network, IPs: ips, Ports: c.publish}, err
 }
 
 // choose finds the network. Of a list's other plugins it says that nobody calls them.
@@ -100,6 +101,9 @@ func privileged(command string, wanted ...int) error {
 func told(err error) error {
 	if err == nil {
 		return nil
+	}
+	if by := attach.TakenPort(err); by != nil {
+		return taken(by)
 	}
 	e := attach.CNIError(err)
 	if e.Code == attach.CodeAttached {

@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 	"github.com/patchbay-cni/patchbay/pkg/topo"
 )
 
@@ -30,8 +32,8 @@ func showCommand() command {
 		name: "show", short: "draw this host's bridges, cables and namespaces",
 		long: `Draws this host: its bridges with their sockets, the cables plugged into them, and the
 namespaces at their other ends, from the kernel and the records. Where a cable, an address of
-a container or a record is not what it should be, the picture has a mark and a sentence below
-it; the verb CHECK also compares routes, gateways and forwarding. Nothing is changed. Without
+a container, a published port or a record is not what it should be, the picture has a mark and
+a sentence below it; "8080/tcp -> 80" in a box is a port of the host and where it leads; the verb CHECK also compares routes, gateways and forwarding. Nothing is changed. Without
 root the records and the inside of namespaces cannot be seen, and the command says so.`,
 		flags: f.register, run: f.run,
 	}
@@ -51,7 +53,7 @@ func (f *showFlags) run(out io.Writer) error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output %q: it is text or json", f.output)
 	}
-	f.Ruleset = attach.LostRules
+	f.Ruleset, f.LostPorts = rulesLook()
 	view, err := topo.Gather(f.stateDir, f.Options)
 	if err != nil {
 		return err
@@ -62,6 +64,26 @@ func (f *showFlags) run(out io.Writer) error {
 		return encoder.Encode(view)
 	}
 	return topo.Draw(out, view, f.style(out))
+}
+
+// rulesLook is a look at the ruleset that is taken when the first asks, and is the same for all.
+func rulesLook() (lost func(*store.Record) ([]string, error), ports func(*store.Record, store.Port) int) {
+	look := sync.OnceValues(attach.LookAtRules)
+	lost = func(r *store.Record) ([]string, error) {
+		rules, err := look()
+		if err != nil {
+			return nil, err
+		}
+		return rules.Lost(r), nil
+	}
+	ports = func(r *store.Record, p store.Port) int {
+		rules, err := look()
+		if err != nil {
+			return 0
+		}
+		return rules.LostPorts(r, p)
+	}
+	return lost, ports
 }
 
 // style follows what the person has: the terminal's width, NO_COLOR (no-color.org), the locale.

@@ -32,10 +32,16 @@ it, 127 if it is not found, 126 if it cannot be run).
 Where no network is configured there is one that needs no file, ` + cli.DefaultName + `: the bridge ` + cli.DefaultBridge + `, a /24 that no
 route of this host uses, and the outside sees the host's address. The subnet stays as long as
 the bridge exists. --network may also name a bridge that somebody has made, such as br0, if
---ip says which address of its subnet is free.`,
+--ip says which address of its subnet is free.
+
+--publish leads ports of the host to it: -p 8080:80, -p 192.0.2.1:53:53/udp, -p 8000-8009:80-89,
+-p [2001:db8::1]:443:443; one number alone is the port of both. They are reached from outside by
+any address of the host, or by the one that is told, from the host itself, by 127.0.0.1 too, and
+from other containers; they are gone with it.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "name of the network (default the only one configured, or "+cli.DefaultName+" where there is none)")
 			f.registerIP(flags)
+			f.registerPublish(flags)
 		},
 		runArgs: f.up,
 	}
@@ -128,7 +134,7 @@ func (u *upping) make(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", errors.Join(err, link.UnpinNetns(path))
 	}
-	return line, nil
+	return line + u.publishes(), nil
 }
 
 // withoutCNI is an environment without what is for IPAM plugins.
