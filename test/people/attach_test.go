@@ -198,6 +198,7 @@ func TestWithoutPrivileges(t *testing.T) {
 		"attach web": "attach needs CAP_NET_ADMIN and CAP_SYS_ADMIN",
 		"detach web": "detach needs CAP_NET_ADMIN",
 		"gc":         "gc needs CAP_NET_ADMIN",
+		"ports":      "ports needs CAP_NET_ADMIN",
 		"ls":         "the records belong to root",
 		"inspect x":  "the records belong to root",
 	} {

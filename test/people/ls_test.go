@@ -67,7 +67,7 @@ func TestListFieldsAreThose(t *testing.T) {
 		fields = append(fields, field)
 		expect.Contains(t, help, field)
 	}
-	expect.Equal(t, "fields of ls", sorted(fields), []string{"addresses", "bridge", "containerID", "hostLink", "ifname", "name", "netns", "network", "owner", "state"})
+	expect.Equal(t, "fields of ls", sorted(fields), []string{"addresses", "bridge", "containerID", "hostLink", "ifname", "name", "netns", "network", "owner", "ports", "state"})
 	fields, objects = nil, nil
 	if err := json.Unmarshal([]byte(l.ok(t, "inspect", "web")), &objects); err != nil || len(objects) != 1 {
 		t.Fatal(err, objects)
@@ -78,7 +78,7 @@ func TestListFieldsAreThose(t *testing.T) {
 		expect.Contains(t, help, field)
 	}
 	expect.Equal(t, "fields of inspect", sorted(fields), []string{
-		"bridge", "containerID", "defaultRoutes", "hostLink", "ifname", "link", "name", "netns", "network", "ours", "owner", "record", "state",
+		"bridge", "containerID", "defaultRoutes", "hostLink", "ifname", "link", "name", "netns", "network", "ours", "owner", "ports", "record", "state",
 	})
 	l.ok(t, "down", "web")
 }
@@ -153,7 +153,7 @@ func TestClosedPipe(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
 	l.ok(t, "up", "web")
-	for _, command := range [][]string{{"ls"}, {"ls", "-o", "json"}, {"inspect", "web"}, {"help"}, {"help", "ls"}, {"show"}, {"gc"}, {"version"}} {
+	for _, command := range [][]string{{"ls"}, {"ls", "-o", "json"}, {"ports"}, {"inspect", "web"}, {"help"}, {"help", "ls"}, {"show"}, {"gc"}, {"version"}} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +179,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	for _, command := range []string{"ls", "help", "help ls", "gc"} {
+	for _, command := range []string{"ls", "ports", "help", "help ls", "gc"} {
 		cmd := l.command(t, strings.Fields(command)...)
 		var stderr strings.Builder
 		cmd.Stdout, cmd.Stderr = full, &stderr
@@ -211,9 +211,9 @@ func TestNarrowTerminal(t *testing.T) {
 
 // crowd writes records of so many attachments and makes their cables, all into one namespace. To
 // make them by ADD would take a namespace for each, and the records are the same.
-func (l *laptop) crowd(t *testing.T, count int) {
+func (l *laptop) crowd(t *testing.T, count int, flags ...string) {
 	t.Helper()
-	l.ok(t, "up", "model")
+	l.ok(t, append([]string{"up", "model"}, flags...)...)
 	dir := "/run/patchbay/patchbay"
 	var model map[string]any
 	l.Do(func() {
