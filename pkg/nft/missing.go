@@ -6,6 +6,7 @@ import (
 	stdmaps "maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -134,12 +135,18 @@ func (r *Ruleset) missingRules(e Entry) ([]string, error) {
 	return lost, nil
 }
 
+// skeletonRules are how many each chain of the skeleton has.
+var skeletonRules = sync.OnceValue(func() map[string]int {
+	count := map[string]int{}
+	for _, chain := range skeletonChains() {
+		count[chain.Name] = len(chain.rules)
+	}
+	return count
+})
+
 // rules are how many each chain has that the entry's packets meet.
 func (e Entry) rules() map[string]int {
-	wanted := map[string]int{}
-	for _, chain := range skeletonChains() {
-		wanted[chain.Name] = len(chain.rules)
-	}
+	wanted := stdmaps.Clone(skeletonRules())
 	if len(e.Addresses) > 0 {
 		wanted[e.masquerade()], wanted[e.invalid()] = len(e.exclusions())+1, len(e.exclusions())+1
 	}
