@@ -29,7 +29,7 @@ type Wish struct {
 func (w Wish) Choose() (*Network, error) {
 	n, err := w.choose()
 	if err == nil {
-		err = n.publish(w.Ports)
+		err = n.Publish(w.Ports)
 	}
 	if err != nil {
 		return nil, err

@@ -43,13 +43,17 @@ func (m *Mappings) Set(word string) error {
 	return err
 }
 
-// Words are what was written, in order.
-func (m Mappings) Words() []string {
-	var words []string
+// Flags are what a shell makes of the same words again.
+func (m Mappings) Flags() string {
+	var line strings.Builder
 	for _, one := range m {
-		words = append(words, one.word)
+		word := one.word
+		if strings.Contains(word, "[") { // which a shell would look for among its files
+			word = "'" + word + "'"
+		}
+		line.WriteString(" --publish " + word)
 	}
-	return words
+	return line.String()
 }
 
 // String is a mapping as `up` and `show` tell it: "8080/tcp -> 80".
@@ -153,9 +157,9 @@ func parseSpan(text, whose string) (first, count int, err error) {
 	return first, last - first + 1, nil
 }
 
-// publish gives a network's configuration what a runtime passes for the capability portMappings, and
-// sees that an ADD would take it.
-func (n *Network) publish(ports Mappings) error {
+// Publish gives a network's configuration what a runtime passes for the capability portMappings, and
+// sees that an ADD would take it. Errors name what was written.
+func (n *Network) Publish(ports Mappings) error {
 	if len(ports) == 0 {
 		return nil
 	}

@@ -93,14 +93,14 @@ func TestMappingText(t *testing.T) {
 func TestPublishKeeps(t *testing.T) {
 	n := &Network{Name: "net", Config: []byte(`{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "runtimeConfig": {"mac": "02:00:00:00:00:01"},
 		"ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}`)}
-	if err := n.publish(nil); err != nil || strings.Contains(string(n.Config), "portMappings") {
+	if err := n.Publish(nil); err != nil || strings.Contains(string(n.Config), "portMappings") {
 		t.Errorf("without ports: %v, %s", err, n.Config)
 	}
 	var ports Mappings
 	if err := ports.Set("8080:80"); err != nil {
 		t.Fatal(err)
 	}
-	err := n.publish(ports)
+	err := n.Publish(ports)
 	for _, want := range []string{`"mac":"02:00:00:00:00:01"`, `"portMappings":[{"hostPort":8080,"containerPort":80,"protocol":"tcp"}]`, `"subnet":"10.1.0.0/24"`} {
 		if err != nil || !strings.Contains(string(n.Config), want) {
 			t.Errorf("%v, no %s in %s", err, want, n.Config)

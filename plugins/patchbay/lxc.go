@@ -16,13 +16,14 @@ import (
 type lxcFlags struct {
 	network, ip, lxcPath, confDir string
 	force                         bool
+	publish                       cli.Mappings
 }
 
 func lxcCommand() command {
 	f := &lxcFlags{}
 	return command{
 		name: "lxc", short: "give an LXC container a network, or take it away: lxc enable NAME, lxc disable NAME",
-		long: `  patchbay lxc enable NAME [--network N] [--ip A] [--lxcpath P] [--force]
+		long: `  patchbay lxc enable NAME [--network N] [--ip A] [--publish P] [--lxcpath P] [--force]
   patchbay lxc disable NAME [--lxcpath P]
 
 enable writes the lines into the container's configuration by which LXC calls patchbay when the
@@ -37,6 +38,8 @@ and disable puts them back.`,
 func (f *lxcFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&f.network, "network", "", "name of the network (default the only one there is)")
 	flags.StringVar(&f.ip, "ip", "", "address that the container is to have; two with a comma between them")
+	flags.Var(&f.publish, "publish", publishMeaning)
+	flags.Var(&f.publish, "p", "short for -publish")
 	flags.StringVar(&f.lxcPath, "lxcpath", "", "directory of containers (default that of LXC)")
 	flags.StringVar(&f.confDir, "conf-dir", cli.DefaultConfDir, "where the networks are")
 	flags.BoolVar(&f.force, "force", false, "set lines of lxc.net.0 aside")
@@ -59,6 +62,9 @@ func (f *lxcFlags) run(out io.Writer, words []string) error {
 	}
 	n, err := cli.Find(f.confDir, f.network)
 	if err != nil {
+		return err
+	}
+	if err := n.Publish(f.publish); err != nil {
 		return err
 	}
 	lines, err := f.lines(n.Name)
@@ -106,6 +112,7 @@ func (f *lxcFlags) lines(network string) (cli.LXCLines, error) {
 		}
 		hook += " --ip " + f.ip
 	}
+	hook += f.publish.Flags()
 	if f.confDir != cli.DefaultConfDir {
 		hook += " --conf-dir " + f.confDir
 	}

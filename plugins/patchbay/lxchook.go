@@ -24,6 +24,7 @@ import (
 // lxcHook is one call of the hook by LXC.
 type lxcHook struct {
 	network, ip, confDir string
+	publish              cli.Mappings
 	call                 *cli.LXCCall
 	out                  io.Writer
 }
@@ -42,6 +43,7 @@ its log (lxc-start -F -l DEBUG -o /dev/stdout), and a start fails with it.`,
 		flags: func(flags *flag.FlagSet) {
 			flags.StringVar(&h.network, "network", "", "name of the network (default the only one there is)")
 			flags.StringVar(&h.ip, "ip", "", "address that the container is to have; two with a comma between them")
+			flags.Var(&h.publish, "publish", publishMeaning)
 			flags.StringVar(&h.confDir, "conf-dir", cli.DefaultConfDir, "where the networks are")
 		},
 		runArgs: func(out io.Writer, args []string) error {
@@ -97,6 +99,9 @@ func (h *lxcHook) add() error {
 	}
 	if len(n.Others) > 0 {
 		fmt.Fprintf(h.out, "patchbay: plugins %v of network %s are not called for LXC\n", n.Others, n.Name)
+	}
+	if err := n.Publish(h.publish); err != nil {
+		return err
 	}
 	ctx, _ := interrupt.Catch() // to the end of the process, see add
 	req := h.request(n.Sticky())

@@ -156,10 +156,11 @@ func portList(all []cli.Publication) string {
 	return text.String()
 }
 
+const publishMeaning = "lead a `port` of the host to it: [hostIP:]hostPort[-end][:containerPort[-end]][/tcp|udp|sctp]; may be repeated"
+
 // registerPublish is for ports of the host, in the words of docker and podman.
 func (c *common) registerPublish(flags *flag.FlagSet) {
-	const meaning = "lead a `port` of the host to it: [hostIP:]hostPort[-end][:containerPort[-end]][/tcp|udp|sctp]; may be repeated"
-	flags.Var(&c.publish, "publish", meaning)
+	flags.Var(&c.publish, "publish", publishMeaning)
 	flags.Var(&c.publish, "p", "short for -publish")
 }
 

@@ -27,6 +27,8 @@ func TestEnableDisable(t *testing.T) {
 	expect.Equal(t, "configuration", c.read(c.config()), enabled)
 	s.patchbay("lxc", "--ip", "10.88.1.1", "enable", "web", "--network", "bridge")
 	expect.Contains(t, c.read(c.config()), "lxc-hook --network bridge --ip 10.88.1.1\n")
+	s.patchbay("lxc", "enable", "web", "-p", "8080:80", "--publish", "127.0.0.1:53:53/udp")
+	expect.Contains(t, c.read(c.config()), "lxc-hook --network bridge --publish 8080:80 --publish 127.0.0.1:53:53/udp\n")
 	expect.Equal(t, "told", s.patchbay("lxc", "disable", "web"), "web: LXC calls patchbay no more\n")
 	expect.Equal(t, "told", s.patchbay("lxc", "disable", "web"), "web: LXC does not call patchbay\n")
 	expect.Equal(t, "configuration", c.read(c.config()), before)
@@ -66,6 +68,8 @@ func TestEnableRefuses(t *testing.T) {
 		`--ip: ParseAddr("10.88.0"): IPv4 address too short`:                  {"enable", "web", "--ip", "10.88.0"},
 		"use a path without white space":                                      {"enable", "web", "--conf-dir", "/etc/cni/net.d/;x"},
 		"lxc wants enable NAME or disable NAME":                               {"enable"},
+		`"70000" is no port of the container`:                                 {"enable", "web", "-p", "80:70000"},
+		"--publish [::1]:1:1: ::1 cannot be published on":                     {"enable", "web", "-p", "[::1]:1:1"},
 	} {
 		if args[len(args)-1] == "/etc/cni/net.d/;x" {
 			s.run("cp", "-r", confDir, "/run/net.d")

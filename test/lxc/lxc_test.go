@@ -99,6 +99,44 @@ func TestNAT(t *testing.T) {
 	b.destroy()
 }
 
+// TestPublishedByLXC: the ports that enable was told of lead to the container as long as it runs, again after
+// a start, and to nobody once it is gone.
+func TestPublishedByLXC(t *testing.T) {
+	t.Parallel()
+	s := host(t)
+	for _, set := range []string{"intra", "localnet"} { // what a bridge keeps
+		s.h.Allow("nft element patchbay " + set + " ")
+	}
+	network := nat()
+	network["ipam"] = map[string]any{"type": "patchbay", "ranges": []any{
+		[]any{map[string]any{"subnet": "10.88.0.0/16"}}, []any{map[string]any{"subnet": "2001:db8:88::/64"}},
+	}}
+	s.network("bridge", network)
+	c := s.container("web")
+	c.enable("--publish", "8080:80", "-p", "[2001:db8:88::1]:443:8443/udp")
+	want := `HOST             PORT      TO                        NAME          NETWORK  STATE
+2001:db8:88::1   443/udp   [2001:db8:88::2]:8443     lxc-web-0     bridge   ok
+*                8080/tcp  10.88.0.2:80              lxc-web-0     bridge   ok
+*                8080/tcp  [2001:db8:88::2]:80       lxc-web-0     bridge   ok`
+	fields := func(table, name string) (all [][]string) {
+		for line := range strings.Lines(table) {
+			f := strings.Fields(line)
+			if f[0] != "HOST" {
+				f[3] = name // has a hash of the path
+			}
+			all = append(all, f)
+		}
+		return all
+	}
+	for range 2 {
+		c.start()
+		expect.Equal(t, "ports", fields(s.patchbay("ports"), "web"), fields(want, "web"))
+		c.stop()
+		expect.Equal(t, "ports of one that stands still", s.patchbay("ports"), "no port of this host is published\n")
+	}
+	c.destroy()
+}
+
 // TestHostsNetworkIsRefused: with lxc.net.0.type = none the container would be in the host's own namespace. Nothing is changed.
 func TestHostsNetworkIsRefused(t *testing.T) {
 	t.Parallel()
