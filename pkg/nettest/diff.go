@@ -13,9 +13,9 @@ type Mode string
 
 // The oracle's two modes. Attachment lets scaffolding stay: new bridges with
 // all that is theirs, new addresses and routes of old ones, forwarding switched
-// on, state directories, lock and cursor files, the sticky memory, the table of
-// nftables without its elements. CleanHost
-// lets nothing differ.
+// on, route_localnet of bridges, state directories, lock and cursor files, the
+// sticky memory, the tables of nftables without the elements of attachments.
+// CleanHost lets nothing differ.
 const (
 	Attachment Mode = "attachment"
 	CleanHost  Mode = "clean host"
@@ -133,7 +133,7 @@ func (d differ) permitted(c change) bool {
 		return c.came() && d.isBridge(c.link())
 	case "sysctl":
 		base := filepath.Base(name)
-		return c.after.value == "1" && (base == "forwarding" || base == "ip_forward")
+		return c.after.value == "1" && (base == "forwarding" || base == "ip_forward" || base == "route_localnet" && d.isBridge(c.link()))
 	case "file":
 		return permittedFile(name, c)
 	case "nft":
@@ -158,9 +158,15 @@ func (d differ) isBridge(link string) bool {
 	return d.after.facts["link "+link].value == "bridge"
 }
 
-// permittedRule permits our table, its chains with their rules, and its maps; not their elements.
+// permittedRule permits our tables, their chains with their rules, and their sets and maps. Of elements
+// it permits those that bridges have, which stay as the bridges do, and none of an attachment.
 func permittedRule(object string) bool {
-	return strings.Contains(object, `"table":"patchbay"`) || object == `{"table":{"family":"inet","name":"patchbay"}}`
+	if element, ok := strings.CutPrefix(object, "element patchbay "); ok {
+		set, _, _ := strings.Cut(element, " ")
+		return slices.Contains([]string{"intra", "apart", "isolated", "localnet"}, set)
+	}
+	return strings.Contains(object, `"table":"patchbay"`) ||
+		strings.HasPrefix(object, `{"table":`) && strings.HasSuffix(object, `"name":"patchbay"}}`)
 }
 
 // permittedFile permits new directories, a new life, locks, cursors and sticky memory.

@@ -32,6 +32,7 @@ func TestOracleNotices(t *testing.T) {
 		{"alias", Attachment, ip("link", "set", "lo", "alias", "x"), "~ link lo alias: - -> x"},
 		{"promisc", Attachment, ip("link", "set", "lo", "promisc", "on"), "~ link lo promisc: false -> true"},
 		{"sysctl", Attachment, sysctl("net/ipv4/conf/lo/route_localnet", "1"), "~ sysctl net/ipv4/conf/lo/route_localnet: 0 -> 1"},
+		{"route_localnet of a bridge", Attachment, sysctl("net/ipv4/conf/old/route_localnet", "1"), ""},
 		{"accept_ra", Attachment, sysctl("net/ipv6/conf/all/accept_ra", "2"), "~ sysctl net/ipv6/conf/all/accept_ra: 1 -> 2"},
 		{"forwarding, clean host", CleanHost, sysctl("net/ipv4/ip_forward", "1"), "~ sysctl net/ipv4/ip_forward: 0 -> 1"},
 		{"forwarding", Attachment, sysctl("net/ipv4/ip_forward", "1"), ""},
