@@ -104,9 +104,6 @@ func TestNAT(t *testing.T) {
 func TestPublishedByLXC(t *testing.T) {
 	t.Parallel()
 	s := host(t)
-	for _, set := range []string{"intra", "localnet"} { // what a bridge keeps
-		s.h.Allow("nft element patchbay " + set + " ")
-	}
 	network := nat()
 	network["ipam"] = map[string]any{"type": "patchbay", "ranges": []any{
 		[]any{map[string]any{"subnet": "10.88.0.0/16"}}, []any{map[string]any{"subnet": "2001:db8:88::/64"}},

@@ -30,16 +30,6 @@ func (l *laptop) ports(t testing.TB, args ...string) []publication {
 	return all
 }
 
-// newPublisher is a laptop whose bridges may leave in the ruleset what containers on them share.
-func newPublisher(t *testing.T) *laptop {
-	t.Helper()
-	l := newLaptop(t)
-	for _, set := range []string{"intra", "localnet"} {
-		l.Allow("nft element patchbay " + set + " ")
-	}
-	return l
-}
-
 // lines are the words of a table's lines, without its head.
 func lines(table string) [][]string {
 	var all [][]string
@@ -59,7 +49,7 @@ func (l *laptop) answerTo(t testing.TB, from, target string) string {
 // the namespace.
 func TestPublish(t *testing.T) {
 	t.Parallel()
-	l := newPublisher(t)
+	l := newLaptop(t)
 	expect.Equal(t, "an empty host", l.ok(t, "ports"), "no port of this host is published\n")
 	expect.Equal(t, "an empty host, as JSON", l.ok(t, "ports", "--json"), "[]\n")
 	expect.Equal(t, "what up says", l.ok(t, "up", "web", "-p", "8080:80", "--publish", "127.0.0.1:53:5353/udp", "-p", "8000-8009:9000-9009"),
@@ -99,7 +89,7 @@ func TestPublish(t *testing.T) {
 // the container next door.
 func TestPublishedPortIsReached(t *testing.T) {
 	t.Parallel()
-	l := newPublisher(t)
+	l := newLaptop(t)
 	l.ok(t, "up", "web", "-p", "8080:80")
 	l.ok(t, "up", "db")
 	serve := l.Command("ip", "netns", "exec", "web", "python3", "-c", `
@@ -130,7 +120,7 @@ while True:
 // TestPublishIsRefused by name, before anything is made.
 func TestPublishIsRefused(t *testing.T) {
 	t.Parallel()
-	l := newPublisher(t)
+	l := newLaptop(t)
 	l.ok(t, "up", "web", "-p", "8080:80")
 	for word, parts := range map[string][]string{
 		"0:80":              {`invalid value "0:80" for flag -publish`, `"0" is no port of the host: give a number from 1 to 65535`},
@@ -162,7 +152,7 @@ func TestPublishIsRefused(t *testing.T) {
 // TestPublishOnANetwork of a file: by a runtime's name for it, and the owner is told in a runtime's error.
 func TestPublishOnANetwork(t *testing.T) {
 	t.Parallel()
-	l := newPublisher(t)
+	l := newLaptop(t)
 	l.network(t, "net", "cni0", map[string]string{"subnet": "10.1.0.0/24"})
 	const conf = `{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "bridge": "cni0", "ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.0.0/24"}], [{"subnet": "2001:db8:7::/64"}]]},
 		"runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}}`
@@ -191,7 +181,7 @@ func TestPublishOnANetwork(t *testing.T) {
 // TestPortsFieldsAreThose that help documents: they stay.
 func TestPortsFieldsAreThose(t *testing.T) {
 	t.Parallel()
-	l := newPublisher(t)
+	l := newLaptop(t)
 	l.ok(t, "up", "web", "-p", "80")
 	of := func(command ...string) []string {
 		t.Helper()
@@ -221,7 +211,7 @@ func TestPortsFieldsAreThose(t *testing.T) {
 // where it is the ruleset's, a way back.
 func TestPortsThatAreLost(t *testing.T) {
 	t.Parallel()
-	l := newPublisher(t)
+	l := newLaptop(t)
 	l.ok(t, "up", "web", "-p", "80-82", "-p", "90")
 	l.ok(t, "up", "db", "-p", "70")
 	states := func() map[string]string {
@@ -293,7 +283,7 @@ func TestPortsThatAreLost(t *testing.T) {
 // TestPortsOnANarrowTerminal: no line is longer than it, and nothing is left out.
 func TestPortsOnANarrowTerminal(t *testing.T) {
 	t.Parallel()
-	l := newPublisher(t)
+	l := newLaptop(t)
 	l.ok(t, "up", "web", "-p", "10.77.0.1:8000-8099:9000-9099/udp")
 	narrow := l.onTerminal(t, 40, "ports")
 	for line := range strings.Lines(narrow) {
