@@ -182,6 +182,6 @@ func (c *common) publishes() string {
 
 // taken says whose a port is that somebody else publishes.
 func taken(by *attach.Taken) error {
-	return fmt.Errorf("%s is published by %s of network %s, which %s has attached: publish another port, or take that one away (patchbay ports tells who publishes what)",
+	return fmt.Errorf("%s is published by %s of network %s, which %s has attached: take another port (patchbay ports lists who has which)",
 		by.Thing, short(by.Key.ContainerID), by.Key.Network, owner(&cli.Attachment{Owner: by.Owner}))
 }
