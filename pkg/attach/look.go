@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -22,6 +23,9 @@ func LookAtRules() (*Rules, error) {
 		r.look, err = rules.Look()
 		return err
 	})
+	if errors.Is(err, nft.ErrUnsupported) {
+		r.look, err = &nft.Look{}, nil // nobody has anything there
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -149,6 +149,24 @@ func TestPublishIsRefused(t *testing.T) {
 	l.ok(t, "down", "web")
 }
 
+// TestPublishBesideAListener: a process of the host that waits on the port gets nothing any more, and the
+// person who has published it is told.
+func TestPublishBesideAListener(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	listen := l.Command("python3", "-c", "import socket, sys; s = socket.create_server(('', 8080)); print(flush=True); sys.stdin.read()")
+	in, out := pipes(t, listen)
+	if !out.Scan() {
+		t.Fatal("nobody listens")
+	}
+	a := l.run(t, "up", "web", "-p", "8080:80")
+	expect.Equal(t, "exit", a.exit, 0)
+	expect.Contains(t, a.stderr, "patchbay: port 8080/tcp is published by ", "wanted by a socket of the host", "ss -lnp")
+	in.Close()
+	_ = listen.Wait() // it has read to the end
+	l.ok(t, "down", "web")
+}
+
 // TestPublishOnANetwork of a file: by a runtime's name for it, and the owner is told in a runtime's error.
 func TestPublishOnANetwork(t *testing.T) {
 	t.Parallel()
