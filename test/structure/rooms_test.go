@@ -17,10 +17,11 @@ func rooms() map[string][]string {
 		"pkg/link":         {},
 		"pkg/nft":          {},
 		"pkg/conntrack":    {},
+		"pkg/firewall":     {},
 		"pkg/config":       {"pkg/ipam"},
 		"pkg/store":        {"pkg/ipam"},
 		"pkg/topo":         {"pkg/link", "pkg/store"},
-		"pkg/attach":       {"pkg/config", "pkg/conntrack", "pkg/delegate", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
+		"pkg/attach":       {"pkg/config", "pkg/conntrack", "pkg/delegate", "pkg/firewall", "pkg/ipam", "pkg/link", "pkg/nft", "pkg/store"},
 		"pkg/doctor":       {"pkg/attach", "pkg/firewall", "pkg/link", "pkg/store"},
 		"pkg/interrupt":    {},
 		"pkg/delegate":     {},
@@ -136,7 +137,7 @@ func TestForbiddenImportsFinds(t *testing.T) {
 		},
 		{
 			"nettest is for tests", file("pkg/attach/b.go", module+"/pkg/nettest"),
-			[]string{"pkg/attach/b.go:2 imports " + module + "/pkg/nettest: this room imports only pkg/config, pkg/conntrack, pkg/delegate, pkg/ipam, pkg/link, pkg/nft, pkg/store"},
+			[]string{"pkg/attach/b.go:2 imports " + module + "/pkg/nettest: this room imports only pkg/config, pkg/conntrack, pkg/delegate, pkg/firewall, pkg/ipam, pkg/link, pkg/nft, pkg/store"},
 		},
 		{
 			"nobody imports attach", file("pkg/topo/a.go", module+"/pkg/attach"),

@@ -1,0 +1,191 @@
+package firewall
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Bridge is what a network's containers need of the host.
+type Bridge struct {
+	Name string
+	// Uplink is the link of the default route. Without one it is not known where what leaves goes.
+	Uplink string
+	// IPv4 and IPv6 say which of them the containers speak.
+	IPv4, IPv6 bool
+	// Routed says that the host is the containers' router: they have a gateway that it is.
+	Routed bool
+	// Published says that the network has published ports, or may have.
+	Published bool
+	// NFCall4 and NFCall6 are bridge-nf-call-iptables and -ip6tables: whether what is bridged meets
+	// the chains of the forward hook. Without br_netfilter they are false.
+	NFCall4, NFCall6 bool
+}
+
+// Drop is a place where packets of a kind are dropped, or may be.
+type Drop struct {
+	What       Wanted
+	IPv4, IPv6 bool
+	// By is "docker", "ufw", "firewalld", "iptables" (rules that another program or a person made
+	// with it), "iptables-legacy", or "" for rules of nftables of unknown origin.
+	By string
+	// Family ("ip", "ip6" or "inet"), Table and Chain name where the rule is.
+	Family, Table, Chain string
+	// Evidence is "policy drop", or the rule: its number, its handle, and as much of it as this
+	// package can put into words.
+	Evidence string
+	// Certain says that every such packet is dropped there. It is false if a match decides that is
+	// not understood, or that is true for some addresses and ports only.
+	Certain bool
+	// Fix are the commands, one per line, that let the packets pass. A line that mends several kinds
+	// is the same in each Drop.
+	Fix string
+}
+
+// String is a sentence about it, without the fix.
+func (d Drop) String() string {
+	by, verb, families := "", "drops", "IPv4"
+	if d.By != "" {
+		by = " (" + d.By + ")"
+	}
+	if !d.Certain {
+		verb = "may drop"
+	}
+	switch {
+	case d.IPv4 && d.IPv6:
+		families = "IPv4 and IPv6"
+	case d.IPv6:
+		families = "IPv6"
+	}
+	return fmt.Sprintf("chain %s of table %s %s%s %s %s of %s: %s", d.Chain, d.Family, d.Table, by, verb, d.What, families, d.Evidence)
+}
+
+// Drops says what the filters of others do to a bridge's traffic in the forward hook; nothing if all
+// of it passes. It changes nothing, and may be asked before there is a bridge. Errors are those of
+// netlink and of a ruleset that does not come to rest (ErrBusy).
+func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
+	f.begin()
+	v := &view{f: f, sets: map[place]set{}}
+	err = f.steadily(func() error {
+		v.rules, v.sets = map[place][]rule{}, map[place]set{}
+		chains, err := f.chains()
+		if err != nil {
+			return err
+		}
+		legacy, err := legacyChains(v)
+		if err != nil {
+			return err
+		}
+		drops, err = judge(b, append(chains, legacy...), v)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("judge the host's packet filters: %w", err)
+	}
+	return merge(drops), nil
+}
+
+// packets are the kinds that a bridge needs, one of each.
+func (b Bridge) packets() (all []packet) {
+	bridge := port{name: b.Name, index: linkIndex(b.Name), isBridge: true}
+	uplink := port{name: b.Uplink, index: linkIndex(b.Uplink)}
+	for _, family := range []struct{ isIPv6, speaks, nfCall bool }{{false, b.IPv4, b.NFCall4}, {true, b.IPv6, b.NFCall6}} {
+		if !family.speaks {
+			continue
+		}
+		add := func(is bool, what Wanted, iif, oif port) {
+			if is {
+				all = append(all, packet{what: what, isIPv6: family.isIPv6, iif: iif, oif: oif})
+			}
+		}
+		add(b.Routed, Leaving, bridge, uplink)
+		add(b.Routed, Returning, uplink, bridge)
+		add(b.Published, Published, uplink, bridge)
+		add(family.nfCall, Neighbours, bridge, bridge)
+	}
+	return all
+}
+
+// linkIndex is the index of a link, 0 if there is none of that name.
+func linkIndex(name string) uint32 {
+	request, err := unix.NewIfreq(name)
+	if err != nil || name == "" {
+		return 0
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+		return 0
+	}
+	return request.Uint32()
+}
+
+// judge leads each packet through each chain of the forward hook.
+func judge(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
+	for _, p := range b.packets() {
+		w := &walk{view: v, packet: p, been: map[visit]outcome{}}
+		for _, c := range chains {
+			if !c.isForward || c.family != unix.NFPROTO_INET && c.family != p.family() {
+				continue
+			}
+			o, err := w.baseChain(c)
+			if err != nil {
+				return nil, err
+			}
+			if o.drop == well {
+				drops = append(drops, dropOf(p, o, scene{b.Name, c, chains}))
+			}
+		}
+	}
+	return drops, nil
+}
+
+func dropOf(p packet, o outcome, s scene) Drop {
+	d := Drop{
+		What: p.what, IPv4: !p.isIPv6, IPv6: p.isIPv6, By: s.by(),
+		Family: familyName(o.where.in.family), Table: o.where.in.table, Chain: o.where.in.name,
+		Evidence: o.where.evidence, Certain: o.accept == no,
+	}
+	if o.where.number > 0 {
+		d.Evidence = fmt.Sprintf("rule %d%s: %s", o.where.number, handle(o.where.handle), o.where.evidence)
+	}
+	d.Fix = s.fix(d)
+	return d
+}
+
+// handle is what nft(8) calls a rule by; iptables-legacy has none.
+func handle(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (handle %d)", n)
+}
+
+// merge makes one of two drops that differ only in the version of IP.
+func merge(drops []Drop) (all []Drop) {
+	for _, d := range drops {
+		bare := func(d Drop) Drop { d.IPv4, d.IPv6 = false, false; return d }
+		at := slices.IndexFunc(all, func(other Drop) bool { return bare(other) == bare(d) })
+		if at < 0 {
+			all = append(all, d)
+			continue
+		}
+		all[at].IPv4, all[at].IPv6 = all[at].IPv4 || d.IPv4, all[at].IPv6 || d.IPv6
+	}
+	return all
+}
+
+func familyName(family byte) string {
+	switch family {
+	case unix.NFPROTO_IPV4:
+		return "ip"
+	case unix.NFPROTO_IPV6:
+		return "ip6"
+	default:
+		return "inet"
+	}
+}

@@ -1,0 +1,80 @@
+package firewall_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/firewall"
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// host is a host whose rules the test may leave: what it holds is what the test looks at.
+func host(t *testing.T) *nettest.Node {
+	t.Helper()
+	h := nettest.Host(t)
+	nettest.Need(t, nettest.Tool("nft"), nettest.Tool("iptables"))
+	h.Allow("nft ")
+	return h
+}
+
+// inHost runs what opens sockets of its own with the filters of a host.
+func inHost(t *testing.T, h *nettest.Node, run func(f *firewall.Filters) error) {
+	t.Helper()
+	var err error
+	h.Do(func() {
+		var f *firewall.Filters
+		if f, err = firewall.Open(); err == nil {
+			defer f.Close()
+			err = run(f)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// usual is a bridge that needs all there is.
+func usual() firewall.Bridge {
+	return firewall.Bridge{Name: "cni0", Uplink: "eth0", IPv4: true, IPv6: true, Routed: true, Published: true, NFCall4: true, NFCall6: true}
+}
+
+func drops(t *testing.T, h *nettest.Node, b firewall.Bridge) (all []firewall.Drop) {
+	t.Helper()
+	inHost(t, h, func(f *firewall.Filters) (err error) {
+		all, err = f.Drops(b)
+		return err
+	})
+	return all
+}
+
+// sentences are the drops as a person reads them.
+func sentences(all []firewall.Drop) (texts []string) {
+	for _, d := range all {
+		texts = append(texts, d.String())
+	}
+	return texts
+}
+
+// load puts rules into a host, in the form of nft(8).
+func load(t *testing.T, h *nettest.Node, rules string) {
+	t.Helper()
+	c := h.Command("nft", "-f", "-")
+	c.Stdin = strings.NewReader(rules)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s\n%s", err, out, rules)
+	}
+}
+
+// heal runs the commands that the drops name, each once.
+func heal(t *testing.T, h *nettest.Node, all []firewall.Drop) {
+	t.Helper()
+	done := map[string]bool{}
+	for _, d := range all {
+		for line := range strings.SplitSeq(d.Fix, "\n") {
+			if !done[line] {
+				h.Run(t, "sh", "-c", line)
+			}
+			done[line] = true
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package firewall
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
+
+// choice is what a rule may do with a packet, and how often.
+type choice struct {
+	answer  answer
+	verdict verdict
+}
+
+// judgement is one rule's: its registers, and how often all matches so far are true.
+type judgement struct {
+	*walk
+	in        place // the rule's chain
+	registers registers
+	so        answer
+}
+
+// rule says what a rule may do; nothing if it does not match, or has no verdict.
+func (w *walk) rule(in place, r rule) ([]choice, error) {
+	j := &judgement{walk: w, in: in, so: always}
+	for _, e := range r.expressions {
+		choices, isEnd, err := j.step(e)
+		if err != nil || isEnd {
+			return choices, err
+		}
+		if j.so == never {
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
+
+// step is one expression's: the choices it makes if the rule ends there, else j.so is what it left.
+func (j *judgement) step(e expression) (choices []choice, isEnd bool, err error) {
+	switch e.name {
+	case "immediate":
+		data := e.with.nested(unix.NFTA_IMMEDIATE_DATA)
+		if dreg := e.with.number(unix.NFTA_IMMEDIATE_DREG); dreg != unix.NFT_REG_VERDICT {
+			j.registers.load(dreg, known(data.values[unix.NFTA_DATA_VALUE]))
+			return nil, false, nil
+		}
+		return j.ends(verdictOf(data))
+	case "reject":
+		return j.ends(verdict{kind: drop})
+	case "queue":
+		return j.ends(verdict{kind: queue})
+	case "target":
+		if v := j.xtTarget(e.with.text(unix.NFTA_TARGET_NAME)); v.kind != none {
+			return j.ends(v)
+		}
+		return nil, false, nil
+	case "lookup":
+		return j.lookup(e)
+	default:
+		j.so = min(j.so, j.match(e))
+		return nil, false, nil
+	}
+}
+
+func (j *judgement) ends(v verdict) ([]choice, bool, error) {
+	if v.kind == none {
+		return nil, true, nil
+	}
+	return []choice{{j.so, v}}, true, nil
+}
+
+// match evaluates an expression that loads, compares or does something beside.
+func (j *judgement) match(e expression) answer {
+	switch e.name {
+	case "meta":
+		return j.meta(e.with)
+	case "ct":
+		return j.conntrack(e.with)
+	case "payload":
+		return j.payload(e.with)
+	case "fib":
+		j.registers.load(e.with.number(unix.NFTA_FIB_DREG), j.packet.fib(e.with.number(unix.NFTA_FIB_RESULT), e.with.number(unix.NFTA_FIB_FLAGS)))
+		return always
+	case "exthdr": // an option of TCP or an extension header of IPv6; or it is written
+		if e.with.has(unix.NFTA_EXTHDR_DREG) {
+			j.registers.load(e.with.number(unix.NFTA_EXTHDR_DREG), unknown(max(1, int(e.with.number(unix.NFTA_EXTHDR_LEN)&0xff)), true))
+		}
+		return always
+	case "cmp":
+		return j.compare(e.with)
+	case "range":
+		return j.within(e.with)
+	case "bitwise":
+		j.bitwise(e.with)
+		return always
+	case "byteorder":
+		j.swap(e.with)
+		return always
+	case "match":
+		return j.xtMatch(e.with.text(unix.NFTA_MATCH_NAME), e.with.number(unix.NFTA_MATCH_REV), e.with.values[unix.NFTA_MATCH_INFO])
+	case "limit":
+		return rarely.inverted(e.with.number(unix.NFTA_LIMIT_FLAGS)&1 == 0)
+	case "quota":
+		return rarely.inverted(e.with.number(unix.NFTA_QUOTA_FLAGS)&1 == 0)
+	case "connlimit":
+		const flags = 2 // NFTA_CONNLIMIT_FLAGS
+		return rarely.inverted(e.with.number(flags)&1 == 0)
+	case "objref":
+		return objectRef(e.with)
+	case "dynset":
+		if e.with.has(unix.NFTA_DYNSET_EXPR) {
+			return perhaps // a limit for each element
+		}
+		return always
+	case "counter", "log", "last", "notrack", "flow_offload", "dup":
+		return always
+	default:
+		j.registers.spoil()
+		return perhaps
+	}
+}
+
+func objectRef(with attributes) answer {
+	switch with.number(unix.NFTA_OBJREF_IMM_TYPE) {
+	case 1, 3, 7, 8, 9: // a counter; a connection's helper, timeout, security mark, expectation
+		return always
+	default:
+		return perhaps // a quota, a limit, or one that a map names
+	}
+}
+
+func (j *judgement) meta(with attributes) answer {
+	key := with.number(unix.NFTA_META_KEY)
+	if with.has(unix.NFTA_META_SREG) {
+		j.packet.marked = j.packet.marked || key == unix.NFT_META_MARK
+		return always
+	}
+	v, is := j.packet.meta(key)
+	j.registers.load(with.number(unix.NFTA_META_DREG), v)
+	return sure(is)
+}
+
+func (j *judgement) conntrack(with attributes) answer {
+	key := with.number(unix.NFTA_CT_KEY)
+	if with.has(unix.NFTA_CT_SREG) {
+		j.packet.marked = j.packet.marked || key == unix.NFT_CT_MARK
+		return always
+	}
+	j.registers.load(with.number(unix.NFTA_CT_DREG), j.packet.conntrack(key))
+	return always
+}
+
+// payload loads from a packet's headers, of which nothing is known but the protocol: iptables and
+// older nft(8) look for it in the header of IP.
+func (j *judgement) payload(with attributes) answer {
+	if with.has(unix.NFTA_PAYLOAD_SREG) {
+		return always
+	}
+	protocolAt := uint32(9)
+	if j.packet.isIPv6 {
+		protocolAt = 6
+	}
+	n := with.number(unix.NFTA_PAYLOAD_LEN)
+	v := unknown(int(min(n, 64)), true)
+	if with.number(unix.NFTA_PAYLOAD_BASE) == unix.NFT_PAYLOAD_NETWORK_HEADER && with.number(unix.NFTA_PAYLOAD_OFFSET) == protocolAt && n == 1 {
+		v = known([]byte{tcp})
+	}
+	j.registers.load(with.number(unix.NFTA_PAYLOAD_DREG), v)
+	return always
+}
+
+func (j *judgement) compare(with attributes) answer {
+	want := with.nested(unix.NFTA_CMP_DATA).values[unix.NFTA_DATA_VALUE]
+	v := j.registers.get(with.number(unix.NFTA_CMP_SREG), len(want))
+	op := with.number(unix.NFTA_CMP_OP)
+	if op == unix.NFT_CMP_EQ || op == unix.NFT_CMP_NEQ {
+		return v.equals(want).inverted(op == unix.NFT_CMP_NEQ)
+	}
+	if !v.isKnown() || len(v.data) != len(want) {
+		return v.guess()
+	}
+	order := bytes.Compare(v.data, want)
+	switch op {
+	case unix.NFT_CMP_LT:
+		return sure(order < 0)
+	case unix.NFT_CMP_LTE:
+		return sure(order <= 0)
+	case unix.NFT_CMP_GT:
+		return sure(order > 0)
+	case unix.NFT_CMP_GTE:
+		return sure(order >= 0)
+	default:
+		return perhaps
+	}
+}
+
+func (j *judgement) within(with attributes) answer {
+	from := with.nested(unix.NFTA_RANGE_FROM_DATA).values[unix.NFTA_DATA_VALUE]
+	to := with.nested(unix.NFTA_RANGE_TO_DATA).values[unix.NFTA_DATA_VALUE]
+	v := j.registers.get(with.number(unix.NFTA_RANGE_SREG), len(from))
+	a := v.guess()
+	if v.isKnown() && len(v.data) == len(from) {
+		a = sure(bytes.Compare(from, v.data) <= 0 && bytes.Compare(v.data, to) <= 0)
+	}
+	return a.inverted(with.number(unix.NFTA_RANGE_OP) == 1)
+}
+
+// bitwise is `& mask ^ xor`; shifts (Linux 5.7) and operations of two registers (6.13) are not understood.
+func (j *judgement) bitwise(with attributes) {
+	const op = 6 // NFTA_BITWISE_OP; 0 is mask and xor
+	mask := with.nested(unix.NFTA_BITWISE_MASK).values[unix.NFTA_DATA_VALUE]
+	xor := with.nested(unix.NFTA_BITWISE_XOR).values[unix.NFTA_DATA_VALUE]
+	v := j.registers.get(with.number(unix.NFTA_BITWISE_SREG), len(mask))
+	dreg := with.number(unix.NFTA_BITWISE_DREG)
+	if with.number(op) != 0 || len(mask) == 0 || len(xor) != len(mask) || len(v.data) != len(mask) {
+		n := int(min(with.number(unix.NFTA_BITWISE_LEN), 64))
+		j.registers.load(dreg, unknown(n, j.registers.get(with.number(unix.NFTA_BITWISE_SREG), n).isVaried))
+		return
+	}
+	for i := range mask {
+		v.data[i] = v.data[i]&mask[i] ^ xor[i]
+		v.unknown[i] &= mask[i]
+	}
+	j.registers.load(dreg, v)
+}
+
+// swap is what nft(8) puts before an ordered comparison of a number that the host counts with.
+func (j *judgement) swap(with attributes) {
+	n, size := int(min(with.number(unix.NFTA_BYTEORDER_LEN), 64)), int(with.number(unix.NFTA_BYTEORDER_SIZE))
+	v := j.registers.get(with.number(unix.NFTA_BYTEORDER_SREG), n)
+	isLittle := binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+	if isLittle && (size == 2 || size == 4 || size == 8) {
+		for i := 0; i+size <= len(v.data); i += size {
+			reverse(v.data[i : i+size])
+			reverse(v.unknown[i : i+size])
+		}
+	}
+	j.registers.load(with.number(unix.NFTA_BYTEORDER_DREG), v)
+}

@@ -1,0 +1,181 @@
+package firewall
+
+import "fmt"
+
+// level is how well something is possible.
+type level int
+
+const (
+	no     level = iota
+	barely       // only by a match that is rarely true
+	well
+)
+
+// outcome is what may become of a packet in a chain.
+type outcome struct {
+	accept, drop, ret level
+	where             where // the drop that is best possible
+}
+
+// where is a rule that drops, or a chain's policy.
+type where struct {
+	in       place
+	number   int // of the rule, from 1; 0 is the policy
+	handle   uint64
+	evidence string
+}
+
+// view is the ruleset as far as it was read: each chain and each set once for all packets.
+type view struct {
+	f     *Filters
+	rules map[place][]rule
+	sets  map[place]set
+}
+
+func (v *view) chain(p place) ([]rule, error) {
+	if rules, read := v.rules[p]; read {
+		return rules, nil
+	}
+	rules, err := v.f.rules(p)
+	v.rules[p] = rules
+	return rules, err
+}
+
+// set is one of the table of a chain.
+func (v *view) set(in place, name string) (set, error) {
+	p := place{in.isLegacy, in.family, in.table, name}
+	if s, read := v.sets[p]; read {
+		return s, nil
+	}
+	s, err := v.f.set(p, name)
+	v.sets[p] = s
+	return s, err
+}
+
+// visit is a chain that a packet came to, with or without a mark.
+type visit struct {
+	place
+	marked bool
+}
+
+// walk is one packet's way.
+type walk struct {
+	view   *view
+	packet packet
+	been   map[visit]outcome
+	depth  int // of the chain that is walked
+}
+
+const (
+	// mostDeep is twice what the kernel allows (NFT_JUMP_STACK_SIZE).
+	mostDeep = 32
+	// mostChains bounds how many chains one packet is led through: kube-proxy has one for each service.
+	mostChains = 5000
+)
+
+// baseChain is what becomes of the packet at a hook: what falls out of the chain meets its policy.
+func (w *walk) baseChain(c chain) (outcome, error) {
+	o, err := w.chain(c.place())
+	if err != nil {
+		return o, err
+	}
+	if !c.isDrop {
+		o.accept = max(o.accept, o.ret)
+	} else if o.ret > o.drop {
+		o.drop, o.where = o.ret, where{in: c.place(), evidence: "policy drop"}
+	}
+	return o, nil
+}
+
+// chain is what becomes of the packet in a chain, and in those that it leads to. Each is walked once,
+// so that the work is bounded by the number of rules, however they are entangled.
+func (w *walk) chain(p place) (outcome, error) {
+	key := visit{p, w.packet.marked}
+	if o, has := w.been[key]; has {
+		return o, nil
+	}
+	if w.depth > mostDeep || len(w.been) > mostChains {
+		return outcome{accept: barely, drop: barely, ret: well}, nil
+	}
+	rules, err := w.view.chain(p)
+	if err != nil {
+		return outcome{}, err
+	}
+	w.depth++
+	defer func() { w.depth-- }()
+	var o outcome
+	here := well // how well it is possible that a packet comes to this rule
+	for i, r := range rules {
+		choices, err := w.rule(p, r)
+		if err != nil {
+			return outcome{}, err
+		}
+		for _, c := range choices {
+			if here, err = w.choose(&o, here, c, where{in: p, number: i + 1, handle: r.handle, evidence: r.words()}); err != nil {
+				return outcome{}, err
+			}
+		}
+		if here == no {
+			break
+		}
+	}
+	o.ret = max(o.ret, here)
+	w.been[key] = o
+	return o, nil
+}
+
+// choose adds what a verdict makes possible to what already is, and returns how well the packet may
+// come to what follows: because the rule did not match, or because a jump came back.
+func (w *walk) choose(o *outcome, here level, c choice, at where) (level, error) {
+	taken, not := min(here, c.answer.is()), min(here, c.answer.not().is())
+	if taken == no {
+		return here, nil
+	}
+	then, err := w.verdict(c.verdict, at)
+	if err != nil {
+		return no, err
+	}
+	if c.verdict.kind == jump {
+		not = max(not, min(taken, then.ret))
+		then.ret = no
+	}
+	o.accept, o.ret = max(o.accept, min(taken, then.accept)), max(o.ret, min(taken, then.ret))
+	if dropped := min(taken, then.drop); dropped > o.drop {
+		o.drop, o.where = dropped, then.where
+	}
+	return not, nil
+}
+
+// is says how well it is possible that what has the answer is true.
+func (a answer) is() level {
+	switch a {
+	case never:
+		return no
+	case rarely:
+		return barely
+	default:
+		return well
+	}
+}
+
+// verdict is what a verdict makes possible, if it is come to.
+func (w *walk) verdict(v verdict, at where) (outcome, error) {
+	switch v.kind {
+	case accept:
+		return outcome{accept: well}, nil
+	case drop:
+		return outcome{drop: well, where: at}, nil
+	case queue:
+		return outcome{accept: well, drop: barely, where: at}, nil
+	case leave:
+		return outcome{ret: well}, nil
+	case jump, leap:
+		o, err := w.chain(place{at.in.isLegacy, at.in.family, at.in.table, v.target})
+		if err != nil {
+			err = fmt.Errorf("chain %s of table %s: %w", at.in.name, at.in.table, err)
+		}
+		return o, err
+	default:
+		return outcome{ret: well}, nil
+	}
+}

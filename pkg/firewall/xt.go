@@ -1,0 +1,184 @@
+package firewall
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+)
+
+// Matches and targets of iptables (xtables), as iptables-nft writes them where nftables has no
+// expression of its own, or had none. Their data are the structures of linux/netfilter/xt_*.h, in the
+// order of the host.
+
+// info is such a structure; what is cut short reads as zero.
+type info []byte
+
+func (i info) u8(at int) byte {
+	if at >= len(i) {
+		return 0
+	}
+	return i[at]
+}
+
+func (i info) u16(at int) uint16 {
+	return binary.NativeEndian.Uint16([]byte{i.u8(at), i.u8(at + 1)})
+}
+
+func (i info) u32(at int) uint32 {
+	return binary.NativeEndian.Uint32([]byte{i.u8(at), i.u8(at + 1), i.u8(at + 2), i.u8(at + 3)})
+}
+
+// xtMatch evaluates a match.
+func (j *judgement) xtMatch(name string, revision uint32, with info) answer {
+	switch name {
+	case "comment":
+		return always
+	case "conntrack":
+		return j.packet.xtConntrack(revision, with)
+	case "state":
+		return sure(with.u32(0)&j.packet.state() != 0)
+	case "addrtype":
+		return xtAddrtype(revision, with)
+	case "physdev":
+		return j.packet.xtPhysdev(with)
+	case "mark", "connmark": // mark, mask, invert
+		if j.packet.marked {
+			return perhaps
+		}
+		return sure(with.u32(0) == 0).inverted(with.u8(8) != 0)
+	case "tcp": // source ports, destination ports, option, flags mask, flags, inversions
+		return xtPorts(with, info{0, 0, 0})
+	case "udp", "sctp", "icmp", "icmp6":
+		return never // the packet is TCP
+	case "rt", "frag", "hbh", "dst", "ipv6header", "ttl", "hl", "length", "mac", "string": // of few packets
+		return rarely
+	case "multiport":
+		const invertAt = 47 // of revision 1
+		return rarely.inverted(revision == 1 && with.u8(invertAt) != 0)
+	case "limit":
+		return mostly
+	default:
+		return perhaps
+	}
+}
+
+// xtPorts: a match of TCP that names nothing is always true.
+func xtPorts(with, zero info) answer {
+	isAny := with.u16(0) == 0 && with.u16(2) == 0xffff && with.u16(4) == 0 && with.u16(6) == 0xffff
+	for i := range zero {
+		isAny = isAny && (i == 2 || with.u8(8+i) == 0)
+	}
+	if isAny && with.u8(11) == 0 {
+		return always
+	}
+	return rarely
+}
+
+// Of linux/netfilter/xt_conntrack.h: where the fields of the structure are, and bits.
+const (
+	ctFlagsAt, ctInvertAt, ctStateAt, ctStatusAt = 146, 148, 150, 152
+
+	ctByState     = 1 << 0
+	ctByProto     = 1 << 1
+	ctByStatus    = 1 << 6
+	ctByDirection = 1 << 12
+
+	ctStateSNAT = 1 << 6
+	ctStateDNAT = 1 << 7
+)
+
+// xtConntrack evaluates --ctstate, --ctstatus and --ctdir; addresses and ports are not known.
+func (p packet) xtConntrack(revision uint32, with info) answer {
+	by, inverted := with.u16(ctFlagsAt), with.u16(ctInvertAt)
+	state, status := uint32(with.u16(ctStateAt)), uint32(with.u16(ctStatusAt))
+	switch {
+	case revision == 1:
+		state, status = uint32(with.u8(ctStateAt)), uint32(with.u8(ctStateAt+1))
+	case revision > 3 || revision == 0:
+		return perhaps
+	}
+	so := always
+	if by&ctByState != 0 {
+		so = min(so, p.inState(state).inverted(inverted&ctByState != 0))
+	}
+	if by&ctByStatus != 0 {
+		set, open := p.status()
+		so = min(so, anyOf(set, open, status).inverted(inverted&ctByStatus != 0))
+	}
+	if by&ctByDirection != 0 { // inverted is the original direction's opposite
+		so = min(so, sure((p.what == Returning) == (inverted&ctByDirection != 0)))
+	}
+	if by&^(ctByState|ctByStatus|ctByDirection) != 0 {
+		so = min(so, rarely)
+	}
+	return so
+}
+
+// inState asks for the state of the connection, two bits of which are its status.
+func (p packet) inState(mask uint32) answer {
+	set, open := p.state(), uint32(0)
+	isSet, isOpen := p.status()
+	for _, bit := range []struct{ status, state uint32 }{{statusSNAT, ctStateSNAT}, {statusDNAT, ctStateDNAT}} {
+		if isSet&bit.status != 0 {
+			set |= bit.state
+		}
+		if isOpen&bit.status != 0 {
+			open |= bit.state
+		}
+	}
+	return anyOf(set, open, mask)
+}
+
+// anyOf says whether one of a mask's bits is set, where some are not known.
+func anyOf(set, open, mask uint32) answer {
+	switch {
+	case set&mask != 0:
+		return always
+	case open&mask != 0:
+		return perhaps
+	default:
+		return never
+	}
+}
+
+// xtAddrtype: both ends are single machines, and neither is the host (RTN_UNICAST).
+func xtAddrtype(revision uint32, with info) answer {
+	const unicast = 1 << unix.RTN_UNICAST
+	source, dest := with.u16(0), with.u16(2)
+	invertSource, invertDest := with.u32(4)&1 != 0, with.u32(4)&2 != 0
+	if revision == 0 {
+		invertSource, invertDest = with.u32(4) != 0, with.u32(8) != 0
+	}
+	so := always
+	if source != 0 {
+		so = min(so, sure(source&unicast != 0).inverted(invertSource))
+	}
+	if dest != 0 {
+		so = min(so, sure(dest&unicast != 0).inverted(invertDest))
+	}
+	return so
+}
+
+// xtPhysdev answers --physdev-is-bridged (bit 2): what neighbours send is, what is routed is not.
+func (p packet) xtPhysdev(with info) answer {
+	const bitmaskAt, invertAt, isBridged = 65, 64, 1 << 2
+	if with.u8(bitmaskAt) != isBridged {
+		return perhaps
+	}
+	return sure(p.what == Neighbours).inverted(with.u8(invertAt)&isBridged != 0)
+}
+
+// xtTarget is a target that is no verdict of nftables: what it does with the packet.
+func (j *judgement) xtTarget(name string) verdict {
+	switch name {
+	case "REJECT":
+		return verdict{kind: drop}
+	case "MARK", "CONNMARK":
+		j.packet.marked = true
+		return verdict{}
+	case "LOG", "NFLOG", "AUDIT", "TRACE", "TCPMSS", "CHECKSUM", "CLASSIFY", "CT", "DSCP", "TOS", "TTL", "HL", "SET", "TEE", "SECMARK", "CONNSECMARK":
+		return verdict{}
+	default:
+		return verdict{kind: queue} // NFQUEUE, and what is not known
+	}
+}
