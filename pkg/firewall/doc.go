@@ -1,10 +1,14 @@
 // Package firewall is what Patchbay knows of the packet filters of others: docker, ufw, firewalld, a
 // bare `policy drop`, legacy iptables. It reads them and says whether they would drop what a bridge's
 // containers need, where (table, chain, rule), and with which command that is mended.
-// It edits none of them; it never looks at what pkg/nft owns; and it starts no program.
+// It edits one chain, which is made for that: DOCKER-USER of iptables. It never touches another, nor
+// a rule there that is not its own; it never looks at what pkg/nft owns; and it starts no program.
 //
 //	filters, err := firewall.Open()         // one socket in the host
 //	drops, err := filters.Drops(bridge)     // nothing if all passes
+//	changed, err := filters.Allow("cni0")   // two rules in DOCKER-USER, where there is one
+//	names, err := filters.Allowed()         // bridges that have some
+//	changed, err = filters.Disallow("cni0")
 //
 // An accept in one table cannot overrule a drop in another: every chain of the forward hook must let
 // a packet pass, which is why a plugin cannot open the way with rules of its own, and has to ask.
