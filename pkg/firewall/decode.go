@@ -183,9 +183,11 @@ type verdict struct {
 
 type kind int
 
-// The kinds of verdict; none goes on with the next rule, queue asks a program that nobody knows here.
+// The kinds of verdict; none goes on with the rule, stop with the next one, and queue asks a program
+// that nobody knows here.
 const (
 	none kind = iota
+	stop
 	accept
 	drop
 	queue
@@ -208,8 +210,10 @@ func verdictOf(data attributes) verdict {
 		return verdict{leap, target}
 	case unix.NFT_RETURN:
 		return verdict{kind: leave}
-	case unix.NFT_CONTINUE, unix.NFT_BREAK:
+	case unix.NFT_CONTINUE:
 		return verdict{}
+	case unix.NFT_BREAK:
+		return verdict{kind: stop}
 	default:
 		return standard(code & 0xff)
 	}

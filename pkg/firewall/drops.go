@@ -66,19 +66,17 @@ func (d Drop) String() string {
 // netlink and of a ruleset that does not come to rest (ErrBusy).
 func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 	f.begin()
-	v := &view{f: f, sets: map[place]set{}}
-	err = f.steadily(func() error {
-		v.rules, v.sets = map[place][]rule{}, map[place]set{}
+	drops, err = f.steadily(func() ([]Drop, error) {
+		v := &view{f: f, rules: map[place][]rule{}, sets: map[place]set{}}
 		chains, err := f.chains()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		legacy, err := legacyChains(v)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		drops, err = judge(b, append(chains, legacy...), v)
-		return err
+		return judge(b, append(chains, legacy...), v)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("judge the host's packet filters: %w", err)
@@ -148,10 +146,10 @@ func dropOf(p packet, o outcome, s scene) Drop {
 	d := Drop{
 		What: p.what, IPv4: !p.isIPv6, IPv6: p.isIPv6, By: s.by(),
 		Family: familyName(o.where.in.family), Table: o.where.in.table, Chain: o.where.in.name,
-		Evidence: o.where.evidence, Certain: o.accept == no,
+		Evidence: "policy drop", Certain: o.accept == no,
 	}
 	if o.where.number > 0 {
-		d.Evidence = fmt.Sprintf("rule %d%s: %s", o.where.number, handle(o.where.handle), o.where.evidence)
+		d.Evidence = fmt.Sprintf("rule %d%s: %s", o.where.number, handle(o.where.rule.handle), o.where.rule.words())
 	}
 	d.Fix = s.fix(d)
 	return d

@@ -87,29 +87,33 @@ func message(kind uint16, flags netlink.HeaderFlags, body []byte) netlink.Messag
 // header is struct nfgenmsg (linux/netfilter/nfnetlink.h): family, version 0, no resource.
 func header(family byte) []byte { return []byte{family, unix.NFNETLINK_V0, 0, 0} }
 
-// steadily looks until nobody changes the ruleset meanwhile: several questions, and one list that the
-// kernel tells in pieces, are else of different rulesets, and a chain may go between two of them.
-func (f *Filters) steadily(look func() error) error {
+// steadily looks until two looks see the same, or nobody changed the ruleset during one: several
+// questions, and one list that the kernel tells in pieces, are else of different rulesets, and a chain
+// may go between two of them. Attachments change it too, with each ADD.
+func (f *Filters) steadily(look func() ([]Drop, error)) (found []Drop, err error) {
 	const looks = 10
-	var failed error
-	for range looks {
-		before, err := f.generation()
-		if isUnsupported(err) {
-			return nil
+	for i := range looks {
+		before, failed := f.generation()
+		if isUnsupported(failed) {
+			return look()
+		}
+		if failed != nil {
+			return nil, failed
+		}
+		last := found
+		found, err = look()
+		after, failed := f.generation()
+		if failed != nil {
+			return nil, failed
+		}
+		if before == after || err == nil && i > 0 && slices.Equal(last, found) {
+			return found, err
 		}
 		if err != nil {
-			return err
-		}
-		failed = look()
-		after, err := f.generation()
-		if err != nil {
-			return err
-		}
-		if before == after {
-			return failed
+			found = []Drop{{}} // no look's
 		}
 	}
-	return errors.Join(ErrBusy, failed)
+	return nil, errors.Join(ErrBusy, err)
 }
 
 // generation is the number of the ruleset, which every transaction makes higher.
@@ -152,6 +156,9 @@ func (c chain) place() place { return place{c.isLegacy, c.family, c.table, c.nam
 // order that a packet meets them. Our own table is not among them.
 func (f *Filters) chains() ([]chain, error) {
 	answers, err := f.ask(unix.NFT_MSG_GETCHAIN, netlink.Dump, unix.AF_UNSPEC, nil)
+	if isUnsupported(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list chains of nftables: %w", err)
 	}

@@ -22,8 +22,8 @@ func TestDropsOfEntangledChains(t *testing.T) {
 	}
 }
 
-// As kube-proxy does it: a rule and a chain for each of many services. Rules that are true for one
-// address only decide nothing, and more of their chains than are worth a look are not read.
+// As kube-proxy does it: a rule and a chain for each of many services, more than are worth a look.
+// Rules that are true for one address only decide nothing.
 func TestDropsOfManyChains(t *testing.T) {
 	t.Parallel()
 	h := host(t)

@@ -119,17 +119,17 @@ func (m member) holds(v value) answer {
 	return so
 }
 
-// lookup is `@set`, or a map: of verdicts, which ends the rule, or of data.
-func (j *judgement) lookup(e expression) ([]choice, bool, error) {
+// lookup is `@set`, or a map: of verdicts, or of data.
+func (j *judgement) lookup(e expression) ([]choice, error) {
 	s, err := j.view.set(j.in, e.with.text(unix.NFTA_LOOKUP_SET))
 	if err != nil {
-		return nil, true, err
+		return nil, err
 	}
 	v := j.registers.get(e.with.number(unix.NFTA_LOOKUP_SREG), s.keyLength)
 	hits := s.find(v)
 	if !e.with.has(unix.NFTA_LOOKUP_DREG) {
 		j.so = min(j.so, best(hits).inverted(e.with.number(unix.NFTA_LOOKUP_FLAGS)&unix.NFT_LOOKUP_F_INV != 0))
-		return nil, false, nil
+		return nil, nil
 	}
 	if dreg := e.with.number(unix.NFTA_LOOKUP_DREG); dreg != unix.NFT_REG_VERDICT {
 		j.so = min(j.so, best(hits))
@@ -138,9 +138,9 @@ func (j *judgement) lookup(e expression) ([]choice, bool, error) {
 			data = known(hits[0].member.data)
 		}
 		j.registers.load(dreg, data)
-		return nil, false, nil
+		return nil, nil
 	}
-	return j.verdicts(hits), true, nil
+	return j.verdicts(hits), nil
 }
 
 // best is how often one of the members is met.
@@ -152,12 +152,17 @@ func best(hits []hit) answer {
 	return a
 }
 
-// verdicts are the choices of a map, each verdict once: of many elements most lead to few chains.
+// verdicts are the choices of a map, each verdict once: of many elements most lead to few chains. The
+// rule goes on only with an element that says so (continue).
 func (j *judgement) verdicts(hits []hit) (choices []choice) {
 	at := map[verdict]int{}
+	goesOn := never
 	for _, h := range hits {
 		c := choice{min(j.so, h.answer), h.member.verdict}
 		if c.verdict.kind == none {
+			goesOn = max(goesOn, c.answer)
+		}
+		if c.verdict.kind == none || c.verdict.kind == stop {
 			continue
 		}
 		i, seen := at[c.verdict]
@@ -168,6 +173,7 @@ func (j *judgement) verdicts(hits []hit) (choices []choice) {
 		}
 		choices[i].answer = max(choices[i].answer, c.answer)
 	}
+	j.so = goesOn
 	slices.SortStableFunc(choices, func(a, b choice) int { return int(a.answer - b.answer) }) // what always happens last
 	return choices
 }

@@ -22,52 +22,56 @@ type judgement struct {
 }
 
 // rule says what a rule may do; nothing if it does not match, or has no verdict.
-func (w *walk) rule(in place, r rule) ([]choice, error) {
+func (w *walk) rule(in place, r rule) (all []choice, err error) {
 	j := &judgement{walk: w, in: in, so: always}
 	for _, e := range r.expressions {
-		choices, isEnd, err := j.step(e)
-		if err != nil || isEnd {
-			return choices, err
+		choices, err := j.step(e)
+		if err != nil {
+			return nil, err
 		}
+		all = append(all, choices...)
 		if j.so == never {
-			return nil, nil
+			break
 		}
 	}
-	return nil, nil
+	return all, nil
 }
 
-// step is one expression's: the choices it makes if the rule ends there, else j.so is what it left.
-func (j *judgement) step(e expression) (choices []choice, isEnd bool, err error) {
+// step is one expression's: the choices that end the rule there, and in j.so how often it goes on.
+func (j *judgement) step(e expression) ([]choice, error) {
 	switch e.name {
 	case "immediate":
 		data := e.with.nested(unix.NFTA_IMMEDIATE_DATA)
 		if dreg := e.with.number(unix.NFTA_IMMEDIATE_DREG); dreg != unix.NFT_REG_VERDICT {
 			j.registers.load(dreg, known(data.values[unix.NFTA_DATA_VALUE]))
-			return nil, false, nil
+			return nil, nil
 		}
-		return j.ends(verdictOf(data))
+		return j.ends(verdictOf(data)), nil
 	case "reject":
-		return j.ends(verdict{kind: drop})
+		return j.ends(verdict{kind: drop}), nil
 	case "queue":
-		return j.ends(verdict{kind: queue})
+		return j.ends(verdict{kind: queue}), nil
 	case "target":
-		if v := j.xtTarget(e.with.text(unix.NFTA_TARGET_NAME)); v.kind != none {
-			return j.ends(v)
-		}
-		return nil, false, nil
+		return j.ends(j.xtTarget(e.with.text(unix.NFTA_TARGET_NAME))), nil
 	case "lookup":
 		return j.lookup(e)
 	default:
 		j.so = min(j.so, j.match(e))
-		return nil, false, nil
+		return nil, nil
 	}
 }
 
-func (j *judgement) ends(v verdict) ([]choice, bool, error) {
+// ends makes the rule end with a verdict, if it is one.
+func (j *judgement) ends(v verdict) []choice {
 	if v.kind == none {
-		return nil, true, nil
+		return nil
 	}
-	return []choice{{j.so, v}}, true, nil
+	so := j.so
+	j.so = never
+	if v.kind == stop {
+		return nil
+	}
+	return []choice{{so, v}}
 }
 
 // match evaluates an expression that loads, compares or does something beside.

@@ -19,10 +19,9 @@ type outcome struct {
 
 // where is a rule that drops, or a chain's policy.
 type where struct {
-	in       place
-	number   int // of the rule, from 1; 0 is the policy
-	handle   uint64
-	evidence string
+	in     place
+	number int // of the rule, from 1; 0 is the policy
+	rule   rule
 }
 
 // view is the ruleset as far as it was read: each chain and each set once for all packets.
@@ -82,7 +81,7 @@ func (w *walk) baseChain(c chain) (outcome, error) {
 	if !c.isDrop {
 		o.accept = max(o.accept, o.ret)
 	} else if o.ret > o.drop {
-		o.drop, o.where = o.ret, where{in: c.place(), evidence: "policy drop"}
+		o.drop, o.where = o.ret, where{in: c.place()}
 	}
 	return o, nil
 }
@@ -111,7 +110,7 @@ func (w *walk) chain(p place) (outcome, error) {
 			return outcome{}, err
 		}
 		for _, c := range choices {
-			if here, err = w.choose(&o, here, c, where{in: p, number: i + 1, handle: r.handle, evidence: r.words()}); err != nil {
+			if here, err = w.choose(&o, here, c, where{in: p, number: i + 1, rule: r}); err != nil {
 				return outcome{}, err
 			}
 		}
