@@ -3,6 +3,7 @@ package firewall
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,9 +39,21 @@ type Drop struct {
 	// Certain says that every such packet is dropped there. It is false if a match decides that is
 	// not understood, or that is true for some addresses and ports only.
 	Certain bool
-	// Fix are the commands, one per line, that let the packets pass. A line that mends several kinds
-	// is the same in each Drop.
+	// Fix are the commands, one per line, that let the packets pass; see Fixes. They are as permanent
+	// as the program that they are of makes them: ufw's and firewalld's are.
 	Fix string
+}
+
+// Fixes are the commands of all drops, in order, each once.
+func Fixes(drops []Drop) (commands []string) {
+	for _, d := range drops {
+		for line := range strings.SplitSeq(d.Fix, "\n") {
+			if !slices.Contains(commands, line) {
+				commands = append(commands, line)
+			}
+		}
+	}
+	return commands
 }
 
 // String is a sentence about it, without the fix.
@@ -81,10 +94,10 @@ func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("judge the host's packet filters: %w", err)
 	}
-	return merge(drops), nil
+	return drops, nil
 }
 
-// packets are the kinds that a bridge needs, one of each.
+// packets are those that a bridge needs: of each kind one, or one and its answer.
 func (b Bridge) packets() (all []packet) {
 	bridge := port{name: b.Name, index: linkIndex(b.Name), isBridge: true}
 	uplink := port{name: b.Uplink, index: linkIndex(b.Uplink)}
@@ -92,15 +105,18 @@ func (b Bridge) packets() (all []packet) {
 		if !family.speaks {
 			continue
 		}
-		add := func(is bool, what Wanted, iif, oif port) {
+		add := func(is bool, p packet) {
 			if is {
-				all = append(all, packet{what: what, isIPv6: family.isIPv6, iif: iif, oif: oif})
+				p.isIPv6 = family.isIPv6
+				all = append(all, p)
 			}
 		}
-		add(b.Routed, Leaving, bridge, uplink)
-		add(b.Routed, Returning, uplink, bridge)
-		add(b.Published, Published, uplink, bridge)
-		add(family.nfCall, Neighbours, bridge, bridge)
+		add(b.Routed, packet{what: Leaving, iif: bridge, oif: uplink})
+		add(b.Routed, packet{what: Returning, iif: uplink, oif: bridge, isAnswer: true})
+		add(b.Published, packet{what: Published, iif: uplink, oif: bridge})
+		add(b.Published, packet{what: Published, iif: bridge, oif: uplink, isAnswer: true})
+		add(family.nfCall, packet{what: Neighbours, iif: bridge, oif: bridge})
+		add(family.nfCall, packet{what: Neighbours, iif: bridge, oif: bridge, isAnswer: true})
 	}
 	return all
 }
@@ -124,6 +140,7 @@ func linkIndex(name string) uint32 {
 
 // judge leads each packet through each chain of the forward hook.
 func judge(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
+	var found []finding
 	for _, p := range b.packets() {
 		w := &walk{view: v, packet: p, been: map[visit]outcome{}}
 		for _, c := range chains {
@@ -135,11 +152,41 @@ func judge(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
 				return nil, err
 			}
 			if o.drop == well {
-				drops = append(drops, dropOf(p, o, scene{b.Name, c, chains}))
+				found = absorb(found, finding{c.place(), p.isIPv6, dropOf(p, o, scene{b.Name, c, chains})})
 			}
 		}
 	}
-	return drops, nil
+	for _, f := range found {
+		drops = append(drops, f.drop)
+	}
+	return merge(drops), nil
+}
+
+// finding is a drop, and the chain of the hook that led to it.
+type finding struct {
+	base   place
+	isIPv6 bool
+	drop   Drop
+}
+
+// absorb adds a finding. Of a connection's two packets that one chain drops, the one that is certain
+// to be is told, else the first; and the fix is that of both.
+func absorb(all []finding, f finding) []finding {
+	at := slices.IndexFunc(all, func(other finding) bool {
+		return other.base == f.base && other.isIPv6 == f.isIPv6 && other.drop.What == f.drop.What
+	})
+	if at < 0 {
+		return append(all, f)
+	}
+	fix := all[at].drop.Fix
+	if !strings.Contains(fix, f.drop.Fix) {
+		fix += "\n" + f.drop.Fix
+	}
+	if f.drop.Certain && !all[at].drop.Certain {
+		all[at].drop = f.drop
+	}
+	all[at].drop.Fix = fix
+	return all
 }
 
 func dropOf(p packet, o outcome, s scene) Drop {
@@ -151,7 +198,7 @@ func dropOf(p packet, o outcome, s scene) Drop {
 	if o.where.number > 0 {
 		d.Evidence = fmt.Sprintf("rule %d%s: %s", o.where.number, handle(o.where.rule.handle), o.where.rule.words())
 	}
-	d.Fix = s.fix(d)
+	d.Fix = s.fix(d.By, p)
 	return d
 }
 
@@ -163,7 +210,7 @@ func handle(n uint64) string {
 	return fmt.Sprintf(" (handle %d)", n)
 }
 
-// merge makes one of two drops that differ only in the version of IP.
+// merge makes one of those drops that differ only in the version of IP.
 func merge(drops []Drop) (all []Drop) {
 	for _, d := range drops {
 		bare := func(d Drop) Drop { d.IPv4, d.IPv6 = false, false; return d }

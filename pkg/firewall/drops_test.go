@@ -60,20 +60,20 @@ func TestDrops(t *testing.T) {
 		{"established", forward("drop", "ct state established,related accept"), kinds(leaving, published, neighbours)},
 		{"a set of states", forward("drop", "ct state { established, related } accept"), kinds(leaving, published, neighbours)},
 		{"a map of states", forward("drop", "ct state vmap { established : accept, related : accept, invalid : drop }"), kinds(leaving, published, neighbours)},
-		{"new", forward("drop", "ct state new accept"), returning},
+		{"new", forward("drop", "ct state new accept"), kinds(returning, published, neighbours)},
 		{"not new", forward("drop", "ct state != new accept"), kinds(leaving, published, neighbours)},
 		{"invalid", forward("accept", "ct state invalid drop; ct state untracked drop"), ""},
 		{"dnat", forward("drop", "ct status dnat accept"), kinds(leaving, returning, neighbours)},
 		{"not dnat", forward("accept", `oifname "cni0" ct state new ct status & dnat == 0 drop`), neighbours},
 		{"source NAT of what comes back", forward("drop", "ct status snat accept"), kinds(leaving, returning+"?", published, neighbours)},
-		{"original direction", forward("drop", "ct direction original accept"), returning},
+		{"original direction", forward("drop", "ct direction original accept"), kinds(returning, published, neighbours)},
 		{"from the bridge", forward("drop", `iifname "cni0" accept`), kinds(returning, published)},
-		{"to the bridge", forward("drop", `oifname "cni0" accept`), leaving},
+		{"to the bridge", forward("drop", `oifname "cni0" accept`), kinds(leaving, published)},
 		{"from a bridge of such a name", forward("drop", `iifname "cni*" accept`), kinds(returning, published)},
 		{"from another of such a name", forward("drop", `iifname "cni00" accept; iifname "cn" accept; iifname "cni0x*" accept`), all},
-		{"from all but it", forward("drop", `iifname != "cni0" accept`), kinds(leaving, neighbours)},
+		{"from all but it", forward("drop", `iifname != "cni0" accept`), kinds(leaving, published, neighbours)},
 		{"a set of links", forward("drop", `iifname { "lo", "cni0" } accept; oifname { "docker0" } accept`), kinds(returning, published)},
-		{"not in a set of links", forward("drop", `iifname != { "lo", "cni0" } accept`), kinds(leaving, neighbours)},
+		{"not in a set of links", forward("drop", `iifname != { "lo", "cni0" } accept`), kinds(leaving, published, neighbours)},
 		{"a set of names with a star", forward("drop", `iifname { "veth*", "cni*" } accept`), kinds(returning, published)},
 		{"a named set, empty", forward("drop", `iifname @trusted accept`, "set trusted { type ifname; }"), all},
 		{"two links", forward("drop", `iifname . oifname { "cni0" . "eth0", "eth0" . "cni0" } accept`), neighbours},
@@ -183,19 +183,23 @@ func TestDropsSays(t *testing.T) {
 // The commands that mend it, as they are; those of tables that are there are run by TestDropsIsWhatHappens.
 func TestDropsFix(t *testing.T) {
 	const ctstate = " -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT"
-	for name, tc := range map[string]struct{ rules, want string }{
-		"a table of its own": {forward("drop", ""), strings.Join([]string{
+	for name, tc := range map[string]struct {
+		rules string
+		want  []string
+	}{
+		"a table of its own": {forward("drop", ""), []string{
 			`nft 'insert rule inet filter forward iifname "cni0" accept'`,
 			`nft 'insert rule inet filter forward oifname "cni0" ct state established,related accept'`,
 			`nft 'insert rule inet filter forward oifname "cni0" ct status dnat accept'`,
-			`nft 'insert rule inet filter forward iifname "cni0" accept'`,
-		}, "\n")},
-		"where iptables lives": {iptablesForward(""), "iptables -I FORWARD -i cni0 -j ACCEPT\niptables -I FORWARD -o cni0" + ctstate + "\niptables -I FORWARD -o cni0" + ctstate + "\niptables -I FORWARD -i cni0 -j ACCEPT"},
-		"docker":               {iptablesForward("chain DOCKER-USER { }"), "iptables -I DOCKER-USER -i cni0 -j ACCEPT\niptables -I DOCKER-USER -o cni0" + ctstate + "\niptables -I DOCKER-USER -o cni0" + ctstate + "\niptables -I DOCKER-USER -i cni0 -j ACCEPT"},
-		"ufw": {iptablesForward("chain ufw-before-forward { }"), "ufw route allow in on cni0\n" +
-			strings.Repeat(`sed -i 's/^\(-A ufw6\?-before-forward\) -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT$/&\n\1 -o cni0`+ctstate+`/' /etc/ufw/before.rules /etc/ufw/before6.rules`+"\nufw reload\n", 2) +
-			"ufw route allow in on cni0"},
-		"firewalld": {strings.ReplaceAll(forward("drop", ""), "inet filter", "inet firewalld"), strings.TrimSpace(strings.Repeat("firewall-cmd --permanent --zone=trusted --add-interface=cni0\nfirewall-cmd --reload\n", 4))},
+		}},
+		"where iptables lives": {iptablesForward(""), []string{"iptables -I FORWARD -i cni0 -j ACCEPT", "iptables -I FORWARD -o cni0" + ctstate}},
+		"docker":               {iptablesForward("chain DOCKER-USER { }"), []string{"iptables -I DOCKER-USER -i cni0 -j ACCEPT", "iptables -I DOCKER-USER -o cni0" + ctstate}},
+		"ufw": {iptablesForward("chain ufw-before-forward { }"), []string{
+			"ufw route allow in on cni0",
+			`sed -i 's/^\(-A ufw6\?-before-forward\) -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT$/&\n\1 -o cni0` + ctstate + `/' /etc/ufw/before.rules /etc/ufw/before6.rules`,
+			"ufw reload",
+		}},
+		"firewalld": {strings.ReplaceAll(forward("drop", ""), "inet filter", "inet firewalld"), []string{"firewall-cmd --permanent --zone=trusted --add-interface=cni0", "firewall-cmd --reload"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,11 +207,7 @@ func TestDropsFix(t *testing.T) {
 			load(t, h, tc.rules)
 			b := usual()
 			b.IPv6 = false
-			var fixes []string
-			for _, d := range drops(t, h, b) {
-				fixes = append(fixes, d.Fix)
-			}
-			if diff := cmp.Diff(tc.want, strings.Join(fixes, "\n")); diff != "" {
+			if diff := cmp.Diff(tc.want, firewall.Fixes(drops(t, h, b))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -52,28 +52,29 @@ func (s scene) has(is func(name string) bool) bool {
 	})
 }
 
-// fix are the commands that let through what the drop is about, and no more than that.
-func (s scene) fix(d Drop) string {
-	switch d.By {
+// fix are the commands that let such a packet pass, and no more than that.
+func (s scene) fix(by string, p packet) string {
+	isFrom := p.iif.isBridge
+	switch by {
 	case "firewalld":
 		return firewalldFix(s.bridge)
 	case "ufw":
-		return ufwFix(s.bridge, d.What)
+		return ufwFix(s.bridge, isFrom)
 	}
-	if s.isIptables() {
-		program, chain := "iptables", s.base.name
-		if familyName(s.base.family) == "ip6" {
-			program = "ip6tables"
-		}
-		if s.base.isLegacy {
-			program += "-legacy"
-		}
-		if s.has(func(name string) bool { return name == userChain }) {
-			chain = userChain
-		}
-		return iptablesFix(program, chain, s.bridge, d.What)
+	if !s.isIptables() {
+		return s.nftFix(p, isFrom)
 	}
-	return s.nftFix(d.What)
+	program, chain := "iptables", s.base.name
+	if familyName(s.base.family) == "ip6" {
+		program = "ip6tables"
+	}
+	if s.base.isLegacy {
+		program += "-legacy"
+	}
+	if s.has(func(name string) bool { return name == userChain }) {
+		chain = userChain
+	}
+	return iptablesFix(program, chain, s.bridge, isFrom)
 }
 
 // firewalldFix: a zone that trusts the bridge; what comes back and what is redirected passes anyway.
@@ -83,8 +84,8 @@ func firewalldFix(bridge string) string {
 
 // ufwFix: what ufw has a command for, and for what is redirected a line in the file that it leaves to
 // people: `ufw route allow out on` would open every port of every container.
-func ufwFix(bridge string, what Wanted) string {
-	if what == Leaving || what == Neighbours {
+func ufwFix(bridge string, isFrom bool) string {
+	if isFrom {
 		return "ufw route allow in on " + quoted(bridge)
 	}
 	line := `\1 -o ` + bridge + ` -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT`
@@ -94,26 +95,26 @@ func ufwFix(bridge string, what Wanted) string {
 
 // iptablesFix is of iptables, ip6tables or their legacy form. The second rule is that of Allow: answers
 // and published ports, but not what nobody asked for.
-func iptablesFix(program, chain, bridge string, what Wanted) string {
+func iptablesFix(program, chain, bridge string, isFrom bool) string {
 	insert := program + " -I " + chain
-	if what == Published || what == Returning {
-		return insert + " -o " + quoted(bridge) + " -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT"
+	if isFrom {
+		return insert + " -i " + quoted(bridge) + " -j ACCEPT"
 	}
-	return insert + " -i " + quoted(bridge) + " -j ACCEPT"
+	return insert + " -o " + quoted(bridge) + " -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT"
 }
 
 // nftFix quotes the whole for the shell, so that nft(8) sees the quotes of the name: without them
 // there are names that it takes for a number or a word of its own.
-func (s scene) nftFix(what Wanted) string {
+func (s scene) nftFix(p packet, isFrom bool) string {
 	insert := "insert rule " + familyName(s.base.family) + " " + s.base.table + " " + s.base.name
 	name := strconv.Quote(s.bridge)
-	switch what {
-	case Published:
-		insert += " oifname " + name + " ct status dnat accept"
-	case Returning:
+	switch {
+	case isFrom:
+		insert += " iifname " + name + " accept"
+	case p.isAnswer:
 		insert += " oifname " + name + " ct state established,related accept"
 	default:
-		insert += " iifname " + name + " accept"
+		insert += " oifname " + name + " ct status dnat accept"
 	}
 	return "nft " + quoted(insert)
 }

@@ -65,16 +65,10 @@ func load(t *testing.T, h *nettest.Node, rules string) {
 	}
 }
 
-// heal runs the commands that the drops name, each once.
+// heal runs the commands that the drops name.
 func heal(t *testing.T, h *nettest.Node, all []firewall.Drop) {
 	t.Helper()
-	done := map[string]bool{}
-	for _, d := range all {
-		for line := range strings.SplitSeq(d.Fix, "\n") {
-			if !done[line] {
-				h.Run(t, "sh", "-c", line)
-			}
-			done[line] = true
-		}
+	for _, command := range firewall.Fixes(all) {
+		h.Run(t, "sh", "-c", command)
 	}
 }

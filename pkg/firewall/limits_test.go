@@ -36,7 +36,7 @@ func TestDropsOfManyChains(t *testing.T) {
 	load(t, h, "table ip filter {\n"+chains.String()+"chain services {\n"+jumps.String()+"}\nchain forward { type filter hook forward priority filter; policy drop;\njump services\n"+`oifname "cni0" accept`+"\n}\n}\n")
 	b := usual()
 	b.IPv6 = false
-	if got, want := verdicts(drops(t, h, b)), leaving+"/4?"; got != want {
+	if got, want := verdicts(drops(t, h, b)), kinds(leaving+"/4?", published+"/4?"); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -13,8 +13,8 @@ type Wanted int
 const (
 	Leaving    Wanted = iota // the first of a connection, from a container to beyond the host
 	Returning                // an answer to that
-	Published                // the first of a connection to a published port, from beyond the host
-	Neighbours               // between containers of one bridge, where bridge-nf-call-iptables or -ip6tables is 1
+	Published                // the first of a connection to a published port, from beyond the host, and an answer
+	Neighbours               // both between containers of one bridge, where bridge-nf-call-iptables or -ip6tables is 1
 )
 
 // String is the kind in words that follow "drops".
@@ -36,6 +36,7 @@ type packet struct {
 	what     Wanted
 	isIPv6   bool
 	iif, oif port
+	isAnswer bool
 	marked   bool // a rule has given it a mark, or its connection; else it has none
 }
 
@@ -65,7 +66,7 @@ const (
 )
 
 func (p packet) state() uint32 {
-	if p.what == Returning {
+	if p.isAnswer {
 		return stateEstablished
 	}
 	return stateNew
@@ -73,14 +74,14 @@ func (p packet) state() uint32 {
 
 // status is that of the connection when its packet comes to the forward hook: source NAT comes later.
 func (p packet) status() (set, unknown uint32) {
-	switch p.what {
-	case Returning:
-		return statusSeenReply | statusConfirmed, statusAssured | statusSNAT | statusSNATDone | statusDNATDone
-	case Published:
-		return statusDNAT | statusDNATDone, statusSNATDone
-	default:
-		return 0, statusSNATDone | statusDNATDone
+	unknown = statusSNATDone | statusDNATDone
+	if p.isAnswer {
+		set, unknown = statusSeenReply|statusConfirmed, unknown|statusAssured|statusSNAT
 	}
+	if p.what == Published {
+		set, unknown = set|statusDNAT|statusDNATDone, unknown&^statusDNATDone
+	}
+	return set, unknown
 }
 
 // tcp is the protocol of a packet that stands for all.
@@ -174,7 +175,7 @@ func (p packet) conntrack(key uint32) value {
 	case unix.NFT_CT_STATE:
 		return known(native32(p.state()))
 	case unix.NFT_CT_DIRECTION:
-		return known([]byte{byte(sure(p.what == Returning) / always)})
+		return known([]byte{byte(sure(p.isAnswer) / always)})
 	case unix.NFT_CT_STATUS:
 		set, open := p.status()
 		return value{data: native32(set), unknown: native32(open)}

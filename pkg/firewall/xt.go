@@ -106,7 +106,7 @@ func (p packet) xtConntrack(revision uint32, with info) answer {
 		so = min(so, anyOf(set, open, status).inverted(inverted&ctByStatus != 0))
 	}
 	if by&ctByDirection != 0 { // inverted is the original direction's opposite
-		so = min(so, sure((p.what == Returning) == (inverted&ctByDirection != 0)))
+		so = min(so, sure(p.isAnswer == (inverted&ctByDirection != 0)))
 	}
 	if by&^(ctByState|ctByStatus|ctByDirection) != 0 {
 		so = min(so, rarely)
