@@ -19,6 +19,7 @@ import (
 type DriftError struct {
 	Found      []string // each a sentence; at least one
 	Reloadable bool     // `patchbay reload` mends some of it, and touches no container
+	Commands   []string // that mend what the host's firewall drops
 }
 
 // Error is the first difference.
@@ -33,7 +34,8 @@ type checking struct {
 	record  *store.Record
 	found   []string
 
-	reloadable bool // patchbay reload mends some of it
+	reloadable bool     // patchbay reload mends some of it
+	commands   []string // mend what the host's firewall drops
 }
 
 func (c *checking) differ(format string, args ...any) {
@@ -69,7 +71,7 @@ func Check(ctx context.Context, req Request) error {
 	if err != nil || len(c.found) == 0 {
 		return err
 	}
-	return &DriftError{Found: c.found, Reloadable: c.reloadable}
+	return &DriftError{Found: c.found, Reloadable: c.reloadable, Commands: c.commands}
 }
 
 // state looks at what is on disk.
@@ -129,7 +131,7 @@ func (c *checking) kernel() (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.cable(bridge), c.forwarding(), c.ruleset())
+	return errors.Join(c.cable(bridge), c.forwarding(), c.ruleset(), c.firewall())
 }
 
 // bridge looks at the bridge and its gateway addresses; nil if there is none.
@@ -250,6 +252,9 @@ func (e *DriftError) details() string {
 	fix := "the attachment is not as ADD left it: DEL and ADD it again"
 	if e.Reloadable {
 		fix = "the attachment is not as ADD left it: run patchbay reload on this host, or DEL and ADD it again"
+	}
+	if len(e.Commands) > 0 {
+		fix = "the host's firewall drops what the network needs: " + strings.Join(e.Commands, "; ")
 	}
 	if len(e.Found) == 1 {
 		return fix

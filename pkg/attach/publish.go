@@ -46,6 +46,7 @@ func (a *adding) planMasquerade() {
 // publish puts into the ruleset what this attachment has there: one transaction of elements. Chains
 // and table are made by the first who misses them.
 func (a *adding) publish(ctx context.Context) error {
+	a.admit(ctx)
 	if err := a.bridgeIsFree(); err != nil { // looked at before this record was there for others to see
 		return err
 	}

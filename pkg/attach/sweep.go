@@ -2,18 +2,20 @@ package attach
 
 import (
 	"context"
+	"errors"
 
+	"github.com/patchbay-cni/patchbay/pkg/firewall"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// sweepHost takes away what bridges have in the ruleset for attachments that are gone. Where
-// somebody is building just now, the next one will.
+// sweepHost takes away what bridges have for attachments that are gone: in the ruleset, and in
+// docker's chain. Where somebody is building just now, the next one will.
 func sweepHost(ctx context.Context, host *link.Host, stateDir string) error {
 	err := withRules(func(rules *nft.Ruleset) error {
-		if has, err := rules.HasTable(); err != nil || !has {
-			return nil
+		if has, err := anythingToSweep(rules); err != nil || !has {
+			return err
 		}
 		lock, err := lockRules(ctx, stateDir, false)
 		if err != nil {
@@ -21,10 +23,26 @@ func sweepHost(ctx context.Context, host *link.Host, stateDir string) error {
 		}
 		defer lock.Unlock()
 		living, err := entries(host, rules, stateDir)
-		if err != nil {
-			return err
+		if err == nil {
+			err = rules.SweepBridges(living)
 		}
-		return rules.SweepBridges(living)
+		return errors.Join(err, disallow(stateDir))
 	})
 	return ignore(err, nft.ErrUnsupported)
+}
+
+func anythingToSweep(rules *nft.Ruleset) (bool, error) {
+	if err := rules.Supported(); err != nil {
+		return false, err
+	}
+	has, err := rules.HasTable()
+	if err != nil || has {
+		return has, err
+	}
+	err = withFilters(func(filters *firewall.Filters) error {
+		bridges, err := filters.Allowed()
+		has = len(bridges) > 0
+		return err
+	})
+	return has, err
 }

@@ -74,6 +74,7 @@ type look struct {
 func looks() []look {
 	return []look{
 		{"forwarding", (*examination).forwarding},
+		{"firewall", (*examination).firewall},
 		{"rules", (*examination).rules},
 		{"ports", (*examination).ports},
 		{"routes", (*examination).routes},

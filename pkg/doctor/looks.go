@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
@@ -32,11 +31,12 @@ func (x *examination) forwarding() (found []Finding, err error) {
 
 // rules: what an attachment has lost of what it should have in nftables.
 func (x *examination) rules() (found []Finding, err error) {
+	ruleset, err := attach.LookAtRules()
+	if err != nil {
+		return nil, err
+	}
 	for _, r := range x.living {
-		lost, failed := attach.LostRules(r)
-		if failed != nil {
-			return found, errors.Join(err, failed)
-		}
+		lost := ruleset.Lost(r)
 		if len(lost) == 0 {
 			continue
 		}

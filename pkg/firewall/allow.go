@@ -30,6 +30,19 @@ func (f *Filters) Allow(bridge string) (changed bool, err error) {
 	})
 }
 
+// Needs reports whether Allow would change something, and changes nothing.
+func (f *Filters) Needs(bridge string) (needs bool, err error) {
+	f.begin()
+	for _, p := range userChains() {
+		messages, err := f.allowing(p, bridge)
+		if err != nil {
+			return needs, fmt.Errorf("look whether %s is allowed in %s: %w", bridge, userChain, err)
+		}
+		needs = needs || len(messages) > 0
+	}
+	return needs, nil
+}
+
 // Disallow removes what Allow put there for a bridge, and reports whether there was something.
 func (f *Filters) Disallow(bridge string) (changed bool, err error) {
 	return f.edit("disallow "+bridge+" in "+userChain, func(p place) (messages []netlink.Message, err error) {

@@ -157,19 +157,27 @@ func (h *Host) addBridge(name string, mac net.HardwareAddr, mtu int) error {
 // uplinkMTU is the MTU of the interface that the default route leaves by, 1500 without one.
 func (h *Host) uplinkMTU() int {
 	const ethernet = 1500
+	if l := h.Uplink(); l != nil {
+		return l.MTU
+	}
+	return ethernet
+}
+
+// Uplink is the interface that the default route leaves by; nil without one.
+func (h *Host) Uplink() *Link {
 	library, err := h.dumper()
 	if err != nil {
-		return ethernet
+		return nil
 	}
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
 		routes, _ := library.RouteListFiltered(family, &netlink.Route{Dst: nil, Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_DST|netlink.RT_FILTER_TABLE)
 		for _, route := range routes {
 			if l, err := h.get(route.LinkIndex); err == nil {
-				return l.MTU
+				return l
 			}
 		}
 	}
-	return ethernet
+	return nil
 }
 
 // randomMAC is locally administered and unicast.
