@@ -97,7 +97,8 @@ func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 	return drops, nil
 }
 
-// packets are those that a bridge needs: of each kind one, or one and its answer.
+// packets are those that a bridge needs: of each kind one, or one and its answer,
+// and what neighbours ask of each other before.
 func (b Bridge) packets() (all []packet) {
 	bridge := port{name: b.Name, index: linkIndex(b.Name), isBridge: true}
 	uplink := port{name: b.Uplink, index: linkIndex(b.Uplink)}
@@ -117,6 +118,7 @@ func (b Bridge) packets() (all []packet) {
 		add(b.Published, packet{what: Published, iif: bridge, oif: uplink, isAnswer: true})
 		add(family.nfCall, packet{what: Neighbours, iif: bridge, oif: bridge})
 		add(family.nfCall, packet{what: Neighbours, iif: bridge, oif: bridge, isAnswer: true})
+		add(family.nfCall && family.isIPv6, packet{what: Neighbours, iif: bridge, oif: bridge, isSolicit: true})
 	}
 	return all
 }

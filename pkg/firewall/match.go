@@ -151,12 +151,13 @@ func (j *judgement) conntrack(with attributes) answer {
 		j.packet.marked = j.packet.marked || key == unix.NFT_CT_MARK
 		return always
 	}
-	j.registers.load(with.number(unix.NFTA_CT_DREG), j.packet.conntrack(key))
-	return always
+	v, is := j.packet.conntrack(key)
+	j.registers.load(with.number(unix.NFTA_CT_DREG), v)
+	return sure(is)
 }
 
-// payload loads from a packet's headers, of which nothing is known but the protocol: iptables and
-// older nft(8) look for it in the header of IP.
+// payload loads from a packet's headers, of which the protocol is known, for which iptables and older
+// nft(8) look in the header of IP, and the type of ICMPv6.
 func (j *judgement) payload(with attributes) answer {
 	if with.has(unix.NFTA_PAYLOAD_SREG) {
 		return always
@@ -167,8 +168,12 @@ func (j *judgement) payload(with attributes) answer {
 	}
 	n := with.number(unix.NFTA_PAYLOAD_LEN)
 	v := unknown(int(min(n, 64)), true)
-	if with.number(unix.NFTA_PAYLOAD_BASE) == unix.NFT_PAYLOAD_NETWORK_HEADER && with.number(unix.NFTA_PAYLOAD_OFFSET) == protocolAt && n == 1 {
-		v = known([]byte{tcp})
+	base, offset := with.number(unix.NFTA_PAYLOAD_BASE), with.number(unix.NFTA_PAYLOAD_OFFSET)
+	switch {
+	case base == unix.NFT_PAYLOAD_NETWORK_HEADER && offset == protocolAt && n == 1:
+		v = known([]byte{j.packet.protocol()})
+	case base == unix.NFT_PAYLOAD_TRANSPORT_HEADER && offset == 0 && n == 1 && j.packet.isSolicit:
+		v = known([]byte{solicitation})
 	}
 	j.registers.load(with.number(unix.NFTA_PAYLOAD_DREG), v)
 	return always

@@ -31,13 +31,16 @@ func (w Wanted) String() string {
 	}
 }
 
-// packet is what is known of one, beside that it is TCP and is sent to one machine.
+// packet is what is known of one. It is sent to one machine, and it is TCP; but for isSolicit, which
+// is the question of a neighbour for another's MAC: where IPv6 that is bridged is filtered, that is
+// too, and conntrack leaves it untracked.
 type packet struct {
-	what     Wanted
-	isIPv6   bool
-	iif, oif port
-	isAnswer bool
-	marked   bool // a rule has given it a mark, or its connection; else it has none
+	what      Wanted
+	isIPv6    bool
+	iif, oif  port
+	isAnswer  bool
+	isSolicit bool
+	marked    bool // a rule has given it a mark, or its connection; else it has none
 }
 
 // port is the link that a packet comes from or goes to.
@@ -48,10 +51,11 @@ type port struct {
 }
 
 // State of a connection, as a bit of `ct state` (NF_CT_STATE_BIT); that of iptables' conntrack match
-// has the same bits for these.
+// has the same bits for these, but for the last.
 const (
 	stateEstablished = 1 << 1
 	stateNew         = 1 << 3
+	stateUntracked   = 1 << 6
 )
 
 // Status of a connection (enum ip_conntrack_status).
@@ -66,6 +70,9 @@ const (
 )
 
 func (p packet) state() uint32 {
+	if p.isSolicit {
+		return stateUntracked
+	}
 	if p.isAnswer {
 		return stateEstablished
 	}
@@ -84,8 +91,15 @@ func (p packet) status() (set, unknown uint32) {
 	return set, unknown
 }
 
-// tcp is the protocol of a packet that stands for all.
-const tcp = unix.IPPROTO_TCP
+// solicitation is the type of a question for a MAC in ICMPv6.
+const solicitation = 135
+
+func (p packet) protocol() byte {
+	if p.isSolicit {
+		return unix.IPPROTO_ICMPV6
+	}
+	return unix.IPPROTO_TCP
+}
 
 // metaIIFKind and metaOIFKind are of Linux 5.5.
 const (
@@ -103,7 +117,7 @@ func (p packet) meta(key uint32) (value, bool) {
 	case unix.NFT_META_NFPROTO:
 		return known([]byte{p.family()}), true
 	case unix.NFT_META_L4PROTO:
-		return known([]byte{tcp}), true
+		return known([]byte{p.protocol()}), true
 	case unix.NFT_META_PROTOCOL:
 		if p.isIPv6 {
 			return known([]byte{0x86, 0xdd}), true
@@ -169,11 +183,16 @@ func name16(name string) []byte {
 
 func native32(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
 
-// conntrack is what `ct` loads of the packet's connection.
-func (p packet) conntrack(key uint32) value {
+// conntrack is what `ct` loads of the packet's connection; false if it has none, and the rule ends.
+func (p packet) conntrack(key uint32) (value, bool) {
+	if key == unix.NFT_CT_STATE {
+		return known(native32(p.state())), true
+	}
+	return p.connection(key), !p.isSolicit
+}
+
+func (p packet) connection(key uint32) value {
 	switch key {
-	case unix.NFT_CT_STATE:
-		return known(native32(p.state()))
 	case unix.NFT_CT_DIRECTION:
 		return known([]byte{byte(sure(p.isAnswer) / always)})
 	case unix.NFT_CT_STATUS:
@@ -184,7 +203,7 @@ func (p packet) conntrack(key uint32) value {
 	case unix.NFT_CT_L3PROTOCOL:
 		return known([]byte{p.family()})
 	case unix.NFT_CT_PROTOCOL:
-		return known([]byte{tcp})
+		return known([]byte{p.protocol()})
 	case unix.NFT_CT_ZONE:
 		return known(make([]byte, 2))
 	case unix.NFT_CT_SECMARK, unix.NFT_CT_EVENTMASK, unix.NFT_CT_ID:
@@ -197,6 +216,9 @@ func (p packet) conntrack(key uint32) value {
 // fib is what `fib` loads: a route's kind, or whether there is one. Both ends are single machines, and
 // neither is the host.
 func (p packet) fib(result, flags uint32) value {
+	if p.isSolicit {
+		return unknown(16, true) // it is sent to a group, and its answer is not
+	}
 	switch result {
 	case unix.NFT_FIB_RESULT_ADDRTYPE:
 		return known(native32(unix.RTN_UNICAST))

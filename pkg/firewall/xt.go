@@ -38,6 +38,9 @@ func (j *judgement) xtMatch(name string, revision uint32, with info) answer {
 	case "state":
 		return sure(with.u32(0)&j.packet.state() != 0)
 	case "addrtype":
+		if j.packet.isSolicit {
+			return rarely // it is sent to a group, and its answer is not
+		}
 		return xtAddrtype(revision, with)
 	case "physdev":
 		return j.packet.xtPhysdev(with)
@@ -46,10 +49,13 @@ func (j *judgement) xtMatch(name string, revision uint32, with info) answer {
 			return perhaps
 		}
 		return sure(with.u32(0) == 0).inverted(with.u8(8) != 0)
-	case "tcp": // source ports, destination ports, option, flags mask, flags, inversions
-		return xtPorts(with, info{0, 0, 0})
-	case "udp", "sctp", "icmp", "icmp6":
-		return never // the packet is TCP
+	case "tcp":
+		return min(sure(!j.packet.isSolicit), xtTCP(with))
+	case "icmp6": // type, two codes, inversions; 255 is any type
+		is := with.u8(0) == solicitation || with.u8(0) == 255
+		return min(sure(j.packet.isSolicit), sure(is).inverted(with.u8(3) != 0))
+	case "udp", "sctp", "icmp":
+		return never
 	case "rt", "frag", "hbh", "dst", "ipv6header", "ttl", "hl", "length", "mac", "string": // of few packets
 		return rarely
 	case "multiport":
@@ -62,13 +68,11 @@ func (j *judgement) xtMatch(name string, revision uint32, with info) answer {
 	}
 }
 
-// xtPorts: a match of TCP that names nothing is always true.
-func xtPorts(with, zero info) answer {
+// xtTCP reads source ports, destination ports, an option, the mask of flags, flags, and inversions: a
+// match that names nothing is always true.
+func xtTCP(with info) answer {
 	isAny := with.u16(0) == 0 && with.u16(2) == 0xffff && with.u16(4) == 0 && with.u16(6) == 0xffff
-	for i := range zero {
-		isAny = isAny && (i == 2 || with.u8(8+i) == 0)
-	}
-	if isAny && with.u8(11) == 0 {
+	if isAny && with.u8(8) == 0 && with.u8(9) == 0 && with.u8(11) == 0 {
 		return always
 	}
 	return rarely
@@ -85,6 +89,7 @@ const (
 
 	ctStateSNAT = 1 << 6
 	ctStateDNAT = 1 << 7
+	ctUntracked = 1 << 8
 )
 
 // xtConntrack evaluates --ctstate, --ctstatus and --ctdir; addresses and ports are not known.
@@ -101,6 +106,9 @@ func (p packet) xtConntrack(revision uint32, with info) answer {
 	if by&ctByState != 0 {
 		so = min(so, p.inState(state).inverted(inverted&ctByState != 0))
 	}
+	if p.isSolicit { // the rest asks for a connection, and is not looked at without one
+		return min(so, sure(by&ctByState != 0))
+	}
 	if by&ctByStatus != 0 {
 		set, open := p.status()
 		so = min(so, anyOf(set, open, status).inverted(inverted&ctByStatus != 0))
@@ -116,6 +124,9 @@ func (p packet) xtConntrack(revision uint32, with info) answer {
 
 // inState asks for the state of the connection, two bits of which are its status.
 func (p packet) inState(mask uint32) answer {
+	if p.isSolicit {
+		return sure(mask&ctUntracked != 0)
+	}
 	set, open := p.state(), uint32(0)
 	isSet, isOpen := p.status()
 	for _, bit := range []struct{ status, state uint32 }{{statusSNAT, ctStateSNAT}, {statusDNAT, ctStateDNAT}} {
