@@ -25,7 +25,7 @@ func (a *adding) bridgeIsFree() error {
 			return err
 		}
 		if key != (store.Key{}) {
-			return fmt.Errorf("bridge %s %w: %s is isolated (container %s)", a.cfg.Bridge, errBridgeShared, isolating, key.ContainerID)
+			return fmt.Errorf("network %s cannot use bridge %s: it %w, %s, which is isolated (container %s)", a.cfg.Name, a.cfg.Bridge, errBridgeShared, isolating, key.ContainerID)
 		}
 	}
 	if a.cfg.IngressPolicy != config.PolicyIsolated {

@@ -76,12 +76,7 @@ func (a *adding) publishHeld(ctx context.Context, entry nft.Entry) error {
 		return err
 	}
 	defer unlock()
-	err = a.rules.Publish(entry)
-	var taken *nft.TakenError
-	if errors.As(err, &taken) {
-		err = a.rules.Replace(entry, a.isGone)
-	}
-	return err
+	return a.rules.PublishReplacing(entry, a.isGone)
 }
 
 func (a *adding) build(ctx context.Context, entry nft.Entry) error {
@@ -90,7 +85,7 @@ func (a *adding) build(ctx context.Context, entry nft.Entry) error {
 		return err
 	}
 	defer lock.Unlock()
-	return a.rules.Build(entry, func() ([]nft.Entry, error) { return entries(a.host, a.rules, a.cfg.StateDir) })
+	return a.rules.BuildReplacing(entry, a.isGone, func() ([]nft.Entry, error) { return entries(a.host, a.rules, a.cfg.StateDir) })
 }
 
 // lockRules locks the host's ruleset, whatever state directory a network has. Where the one that
@@ -179,7 +174,9 @@ func entries(host *link.Host, rules *nft.Ruleset, stateDir string) ([]nft.Entry,
 		return nil, err
 	}
 	var wanted []nft.Entry
-	for _, r := range living(host, all) {
+	records := living(host, all)
+	slices.SortStableFunc(records, func(a, b *store.Record) int { return a.Created.Compare(b.Created) }) // of two who want one port the one that came first
+	for _, r := range records {
 		if inRules(r) {
 			wanted = append(wanted, entryOf(r))
 		}

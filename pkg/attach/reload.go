@@ -39,9 +39,12 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	}
 	did, failed := reforward(host, records)
 	done, err = append(done, did...), errors.Join(err, failed)
-	did, failed = relocalize(host, records)
-	done, err = append(done, did...), errors.Join(err, failed)
 	did, failed = reloadRules(ctx, host, stateDir, slices.ContainsFunc(records, inRules))
+	done, err = append(done, did...), errors.Join(err, failed)
+	if failed != nil {
+		return done, err // what 127.0.0.0/8 is closed by may be missing
+	}
+	did, failed = relocalize(host, records)
 	for _, r := range records {
 		flush(ctx, r, conntrack.FlushStale) // those that began while the ports led nowhere
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,10 @@ func seeds() []string {
 		`{"cniVersion": "0.2.0", "name": "net", "type": "macvlan", "ipam": {"type": "patchbay", "subnet": "10.1.2.4/31"}}`,
 		withResult("0.4.0", `{"ips": [null]}`), withResult("0.1.0", `{"ip4": {"ip": "10.1.2.3/24"}}`),
 		`{"name": "a", "ipam": {"type": "x", "type": {}}, "ipam": 5}`,
+		mapped(`[{"hostPort": 8080, "containerPort": 80}]`), mapped(`[{"hostPort": 8080, "containerPort": 80, "protocol": "UDP", "hostIP": "::ffff:192.0.2.1", "range": 4096}]`),
+		mapped(`[{"hostPort": 1, "containerPort": 65535}, {"hostPort": 1, "containerPort": 1, "hostIP": "::"}]`), mapped(`[null, {"range": 65535}]`, `"markMasqBit": 31, "masqAll": true`),
+		mapped(`[{"hostPort": 80, "containerPort": 80, "hostIP": "127.0.0.1"}]`, `"snat": false, "hostLocalhost": false`), mapped(`[{"HOSTPORT": 1, "ContainerPort": 2}]`, `"ingressPolicy": "isolated", "firewall": "auto"`),
+		conf(`"conditionsV4": ["-d"], "externalSetMarkChain": "x", "backend": "iptables"`),
 	}
 }
 
@@ -84,6 +89,7 @@ func keepsPromises(t *testing.T, c *Config) {
 	if c.MAC != nil && (len(c.MAC) != 6 || c.MAC[0]&1 != 0) {
 		t.Errorf("accepted the MAC address %s", c.MAC)
 	}
+	keepsPromisesOfPorts(t, c)
 	if c.IPAM == nil {
 		return
 	}
@@ -103,6 +109,33 @@ func keepsPromises(t *testing.T, c *Config) {
 		if r.Dst != r.Dst.Masked() || r.GW.IsValid() && r.GW.Is4() != r.Dst.Addr().Is4() {
 			t.Errorf("accepted the route %+v", r)
 		}
+	}
+}
+
+// Of ports that are accepted each is one, of the host's each is there once, and there are not too many.
+func keepsPromisesOfPorts(t *testing.T, c *Config) {
+	t.Helper()
+	p := c.Publish
+	if p.MarkBit < 0 || p.MarkBit > 31 || p.MasqAll && !p.SNAT || len(p.Ports) > 0 && c.IPAMType == "" {
+		t.Errorf("accepted %+v", p)
+	}
+	taken, total := map[string]bool{}, 0
+	for _, m := range p.Ports {
+		total += m.Count
+		if m.Count < 1 || m.HostPort < 1 || m.ContainerPort < 1 || int(m.HostPort)+m.Count > 65536 || int(m.ContainerPort)+m.Count > 65536 || m.HostIP.Is4In6() || m.HostIP.Zone() != "" {
+			t.Fatalf("accepted the mapping %+v", m)
+		}
+		for i := range m.Count {
+			at := fmt.Sprint(m.Protocol, " ", int(m.HostPort)+i, " ")
+			if taken[at] || taken[at+m.HostIP.String()] {
+				t.Errorf("accepted %s twice", at)
+			}
+			taken[at+m.HostIP.String()] = true
+			taken[at] = taken[at] || !m.HostIP.IsValid()
+		}
+	}
+	if total > MostPorts {
+		t.Errorf("accepted %d ports", total)
 	}
 }
 

@@ -177,7 +177,7 @@ func permittedFile(path string, c change) bool {
 		return true
 	case base == "lock", strings.HasPrefix(base, "last_reserved_ip."):
 		return true
-	case base == ".life", base == ".ruleset", filepath.Base(filepath.Dir(path)) == ".elsewhere": // made once
+	case base == ".life", base == ".ruleset", slices.Contains([]string{".elsewhere", ".isolating"}, filepath.Base(filepath.Dir(path))): // made once
 		return c.came()
 	}
 	return strings.HasPrefix(path, "/var/lib/patchbay/sticky/")

@@ -41,6 +41,7 @@ func TestOracleNotices(t *testing.T) {
 		{"address file", Attachment, file("/var/lib/cni/networks/net/10.0.0.2"), "+ file /var/lib/cni/networks/net/10.0.0.2"},
 		{"lock", Attachment, file("/run/patchbay/ipam/net/lock"), ""},
 		{"cursor", Attachment, file("/run/patchbay/ipam/net/last_reserved_ip.0"), ""},
+		{"isolated bridge", Attachment, file("/run/patchbay/.isolating/br0"), ""},
 		{"sticky", Attachment, file("/var/lib/patchbay/sticky/net/x"), ""},
 		{"lock, clean host", CleanHost, file("/run/patchbay/ipam/net/lock"), "+ file /run/patchbay/ipam/net/lock"},
 		{"bridge", Attachment, newBridge, ""},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strconv"
+	"testing"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -125,4 +126,16 @@ func rulesetGeneration() (uint32, error) {
 		}
 	}
 	return 0, errors.New("ask for the ruleset's generation: no answer")
+}
+
+// RulesetGeneration returns the number of the nft ruleset: each transaction makes it one higher.
+func (n *Netns) RulesetGeneration(t testing.TB) uint32 {
+	t.Helper()
+	var generation uint32
+	var err error
+	n.Do(func() { generation, err = rulesetGeneration() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return generation
 }

@@ -18,7 +18,13 @@ import (
 // that all builders of this host take; everybody lists the entries of all attachments that are not
 // dead, and is asked only for a new table. ErrNewer and ErrForeign leave things as they are.
 func (r *Ruleset) Build(e Entry, everybody func() ([]Entry, error)) error {
-	err := r.Publish(e) // another builder may have had the lock before
+	return r.BuildReplacing(e, func(string) bool { return false }, everybody)
+}
+
+// BuildReplacing is Build that takes the place of owners that are gone, as Replace does.
+func (r *Ruleset) BuildReplacing(e Entry, gone func(owner string) bool, everybody func() ([]Entry, error)) error {
+	publish := func() error { return r.PublishReplacing(e, gone) }
+	err := publish() // another builder may have had the lock before
 	if !errors.Is(err, ErrNotBuilt) {
 		return err
 	}
@@ -29,7 +35,7 @@ func (r *Ruleset) Build(e Entry, everybody func() ([]Entry, error)) error {
 	if built == Schema() {
 		err = r.addChains(e)
 		if err == nil {
-			err = r.Publish(e)
+			err = publish()
 		}
 		if err == nil || !errors.Is(err, unix.ENOENT) && !errors.Is(err, ErrNotBuilt) {
 			return err
@@ -42,11 +48,12 @@ func (r *Ruleset) Build(e Entry, everybody func() ([]Entry, error)) error {
 	if err := r.rebuild(built, everybody); err != nil {
 		return err
 	}
-	return r.Publish(e)
+	return publish()
 }
 
 // Rebuild makes the table anew, whatever version it has, with what everybody has in it. Who was not
-// listed yet, and published while the table was built, is seen by a second look.
+// listed yet, and published while the table was built, is seen by a second look. Of two who want one
+// thing the one that had it keeps it; the other one's own ADD is told.
 func (r *Ruleset) Rebuild(everybody func() ([]Entry, error)) error {
 	was, err := r.built()
 	if err != nil {
@@ -76,7 +83,10 @@ func (r *Ruleset) rebuild(was int, everybody func() ([]Entry, error)) error {
 		if slices.ContainsFunc(first, func(f Entry) bool { return f.Owner == e.Owner }) {
 			continue
 		}
-		err = errors.Join(err, r.addChains(e), r.Publish(e))
+		failed := errors.Join(r.addChains(e), r.Publish(e))
+		if isTaken := new(TakenError); !errors.As(failed, &isTaken) {
+			err = errors.Join(err, failed)
+		}
 	}
 	return err
 }
@@ -259,6 +269,10 @@ func chunks(elements []element) iter.Seq2[int, []element] {
 // lost; in a replacement they would be, which is what the lock is for. A table with more elements
 // or chains than one transaction holds is filled by further ones.
 func (r *Ruleset) build(entries []Entry, isFirst bool) error {
+	elements, err := r.wantedBy(entries, isFirst)
+	if err != nil {
+		return err
+	}
 	c, err := r.draft()
 	if err != nil {
 		return err
@@ -268,10 +282,6 @@ func (r *Ruleset) build(entries []Entry, isFirst bool) error {
 	}
 	if err := allChains(c, table(), entries); err != nil {
 		return err
-	}
-	var elements []element
-	for _, e := range entries {
-		elements = append(elements, slices.Concat(e.elements(), e.shared())...)
 	}
 	for i, chunk := range chunks(elements) {
 		if i > 0 {
@@ -298,8 +308,9 @@ func (r *Ruleset) buildTables(c *draft, entries []Entry, isFirst bool) error {
 	if err := skeleton(c.Conn, t, schema); err != nil {
 		return fmt.Errorf("encode table of nftables: %w", err)
 	}
+	needed := slices.ContainsFunc(entries, func(e Entry) bool { return e.Isolation == Isolated })
 	there, err := r.builtIn(bridgeHeader())
-	if err != nil && !errors.Is(err, ErrUnsupported) {
+	if err != nil && !errors.Is(err, ErrUnsupported) && (needed || !errors.Is(err, ErrForeign)) {
 		return err
 	}
 	b := bridgeTable()
@@ -307,7 +318,7 @@ func (r *Ruleset) buildTables(c *draft, entries []Entry, isFirst bool) error {
 		c.AddTable(b)
 		c.DelTable(b)
 	}
-	if !slices.ContainsFunc(entries, func(e Entry) bool { return e.Isolation == Isolated }) {
+	if !needed {
 		return nil
 	}
 	c.CreateTable(b)

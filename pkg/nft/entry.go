@@ -114,7 +114,8 @@ func (e Entry) elements() []element {
 	}
 	all = append(all, e.publications()...)
 	if e.Isolation == Isolated {
-		all = append(all, element{set: portsApart, key: ifnameBytes(e.HostLink)})
+		port := ifnameBytes(e.HostLink)
+		all = append(all, element{set: portsApart, key: port}, element{set: portsSelf, key: port + port})
 	}
 	for i := range all {
 		all[i].comment = e.comment()

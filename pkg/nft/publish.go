@@ -39,6 +39,15 @@ func (r *Ruleset) Publish(e Entry) error {
 	return nil
 }
 
+// PublishReplacing is Publish and, where another owner is in the way, Replace.
+func (r *Ruleset) PublishReplacing(e Entry, gone func(owner string) bool) error {
+	err := r.Publish(e)
+	if other := new(TakenError); errors.As(err, &other) {
+		return r.Replace(e, gone)
+	}
+	return err
+}
+
 func (r *Ruleset) create(e Entry) error {
 	messages, err := additions(e)
 	if err != nil || len(messages) == 0 {
@@ -83,8 +92,20 @@ func elementMessages(elements []element, kind uint16, flags netlink.HeaderFlags)
 }
 
 // Replace is Publish that also takes the place of other owners, in one transaction: of those that
-// gone, which is given the comment of an element, knows not to be there any more.
+// gone, which is given the comment of an element, knows not to be there any more. All that these
+// have goes with it: what their ports lead to may be an address of somebody else's by now.
 func (r *Ruleset) Replace(e Entry, gone func(owner string) bool) error {
+	const tries = 5
+	var err error
+	for range tries { // an element that somebody else removes meanwhile makes the kernel refuse all
+		if err = r.replace(e, gone); !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	return fmt.Errorf("table %s of nftables, as network %s needs it, %w", tableName, e.Network, ErrNotBuilt)
+}
+
+func (r *Ruleset) replace(e Entry, gone func(owner string) bool) error {
 	wanted := e.elements()
 	there, err := r.find(wanted)
 	if err != nil {
@@ -98,20 +119,18 @@ func (r *Ruleset) Replace(e Entry, gone func(owner string) bool) error {
 	if err != nil {
 		return err
 	}
-	verdicts := map[string]bool{mark(e.Owner): true}
-	for _, found := range slices.Concat(there, overlapping) {
-		m := mark(found.comment)
-		if _, known := verdicts[m]; !known {
-			verdicts[m] = gone(found.comment)
-		}
-		if !verdicts[m] {
-			return taken(found)
-		}
+	dead, err := deadOf(slices.Concat(there, overlapping), e, gone)
+	if err != nil {
+		return err
 	}
-	if len(overlapping) == 0 && len(shared) == len(e.shared()) && sameElements(there, wanted) {
+	if len(dead) == 0 && len(shared) == len(e.shared()) && sameElements(there, wanted) {
 		return nil
 	}
-	removals, err := deletions(append(there, overlapping...))
+	left, err := r.ofOwners(dead)
+	if err != nil {
+		return err
+	}
+	removals, err := deletions(append(ownOf(there, e), left...))
 	if err != nil {
 		return err
 	}
@@ -119,11 +138,42 @@ func (r *Ruleset) Replace(e Entry, gone func(owner string) bool) error {
 	if err != nil {
 		return err
 	}
-	r.makeRoom(len(e.Ports))
+	r.makeRoom(len(e.Ports) + len(left))
 	if err := r.commit(append(removals, added...)); err != nil {
 		return fmt.Errorf("replace elements of nftables: %w", err)
 	}
 	return nil
+}
+
+// deadOf are the marks of other owners that have what an entry wants; a *TakenError if one of them
+// is not gone.
+func deadOf(there []element, e Entry, gone func(owner string) bool) (map[string]bool, error) {
+	dead := map[string]bool{}
+	for _, found := range there {
+		m := mark(found.comment)
+		if m == mark(e.Owner) || dead[m] {
+			continue
+		}
+		if !gone(found.comment) {
+			return nil, taken(found)
+		}
+		dead[m] = true
+	}
+	return dead, nil
+}
+
+// ofOwners are all elements that have one of some marks.
+func (r *Ruleset) ofOwners(marks map[string]bool) ([]element, error) {
+	if len(marks) == 0 {
+		return nil, nil
+	}
+	all, err := r.listWhole(names())
+	return slices.DeleteFunc(all, func(e element) bool { return !marks[mark(e.comment)] }), err
+}
+
+// ownOf are those of some elements that an entry has itself.
+func ownOf(there []element, e Entry) []element {
+	return slices.DeleteFunc(slices.Clone(there), func(found element) bool { return mark(found.comment) != mark(e.Owner) })
 }
 
 func sameElements(a, b []element) bool {

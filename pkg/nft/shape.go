@@ -108,11 +108,18 @@ func allShapes() []shape {
 			shape{name: "all" + n, key: []field{fieldIfname, addr}},
 		)
 	}
-	return append(all, shape{name: portsApart, key: []field{fieldIfname}, bridge: true})
+	return append(all,
+		shape{name: portsApart, key: []field{fieldIfname}, bridge: true},
+		shape{name: portsSelf, key: []field{fieldIfname, fieldIfname}, bridge: true},
+	)
 }
 
-// portsApart is the set of bridge ports that do not reach each other.
-const portsApart = "ports_apart"
+// portsApart is the set of bridge ports that do not reach each other, portsSelf that of the same
+// ports, each by itself: nft cannot say that a frame goes out where it came in.
+const (
+	portsApart = "ports_apart"
+	portsSelf  = "ports_self"
+)
 
 func shapeOf(set string) shape {
 	for _, s := range shapes() {

@@ -71,6 +71,7 @@ func skeletonChains() []chainOf {
 func bridgeChains() []chainOf {
 	return []chainOf{
 		{Chain: base("forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityRef(-200)), rules: []ruleOf{
+			do(bothIfnames(), lookup(portsSelf), verdict(expr.VerdictAccept)).because("a container by its own port"),
 			do(iifnameIn(portsApart), oifnameIn(portsApart), verdict(expr.VerdictDrop)).because("containers of an isolated network"),
 		}},
 	}

@@ -40,6 +40,9 @@ func dial() (*socket, error) {
 		unix.Close(fd)
 		return nil, err
 	}
+	// A refusal repeats what it refuses, by default: those of a transaction of thousands of ports
+	// would not fit into the receive buffer, and nobody would know why it was refused.
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	return &socket{fd: fd, buffer: make([]byte, bufferSize)}, nil
 }
 

@@ -90,14 +90,11 @@ func TestKeysNotBuiltYet(t *testing.T) {
 		{"vlanTrunk", `[{"id":5}]`},
 		{"macspoofchk", `true`},
 		{"portIsolation", `true`},
-		{"ingressPolicy", `"same-bridge"`},
 		{"sysctl", `{"net.core.somaxconn":"512"}`},
-		{"snat", `true`},
 	} {
 		rows = append(rows, row{name: key.name, config: network(`"` + key.name + `": ` + key.value), code: unsupported, msg: key.name + ": " + key.value + " is not supported by this version", details: chain})
 	}
 	rows = append(rows,
-		row{name: "portMappings", config: network(`"runtimeConfig": {"portMappings": [{"hostPort":80}]}`), code: unsupported, msg: `runtimeConfig.portMappings: [{"hostPort":80}] is not supported by this version`, details: chain},
 		row{name: "bandwidth", config: network(`"runtimeConfig": {"bandwidth": {"ingressRate":1}}`), code: unsupported, msg: `runtimeConfig.bandwidth: {"ingressRate":1} is not supported by this version`, details: chain},
 	)
 	b.try(t, rows)

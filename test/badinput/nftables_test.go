@@ -72,7 +72,7 @@ func TestWithoutNFTables(t *testing.T) {
 	b.call.Plugin = bare(t)
 	b.try(t, []row{{
 		name: "ipMasq without nf_tables", config: subnetWith(`"isGateway": true, "ipMasq": true`), code: 108,
-		msg: "this kernel has no nf_tables: socket: protocol not supported", details: "modprobe nf_tables nft_chain_nat nft_masq nft_ct), or set ipMasq to false",
+		msg: "this kernel has no nf_tables: protocol not supported", details: "modprobe nf_tables nft_chain_nat nft_nat nft_masq nft_ct nft_fib_inet), or do without ipMasq, portMappings and ingressPolicy",
 	}})
 	for _, config := range []string{subnetWith(`"isGateway": true`), network(`"bridge": "br0", "ipMasq": true`)} {
 		call := b.call

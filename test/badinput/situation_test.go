@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
 // TestAddresses: ranges and requests that cannot be served.
@@ -139,14 +140,15 @@ func TestState(t *testing.T) {
 	b := newTable(t)
 	b.attach(t, "neighbour", subnet())
 	b.Run(t, "sh", "-c", "mkdir /run/ro /run/full && mount --bind /run/ro /run/ro && mount -o remount,ro,bind /run/ro && mount -t tmpfs -o nr_inodes=1 tmpfs /run/full")
-	b.Run(t, "sh", "-c", `echo '{"version": 2, "shape": []}' >/run/patchbay/net/newer@eth0.json`)
+	knows := store.RecordVersion()
+	b.Run(t, "sh", "-c", fmt.Sprintf(`echo '{"version": %d, "shape": []}' >/run/patchbay/net/newer@eth0.json`, knows+1))
 	b.Baseline()
 	const io = 5
 	b.try(t, []row{
 		{name: "stateDir/read-only", config: network(`"stateDir": "/run/ro"`), code: io, msg: "make state directory: mkdir /run/ro/net: read-only file system", details: "set stateDir, and ipam.dataDir"},
 		{name: "stateDir/full", config: network(`"stateDir": "/run/full"`), code: io, msg: "make state directory: mkdir /run/full/net: no space left on device", details: "make room in the state directory"},
 		{name: "stateDir/plain file", config: network(`"stateDir": "/etc/passwd"`), code: io, msg: "make state directory: mkdir /etc/passwd: not a directory", details: "look at the file"},
-		{name: "record/newer", config: subnet(), env: []string{"CNI_CONTAINERID=newer"}, code: 50, msg: "unreadable record: written by a newer patchbay: it has version 2, this one knows versions up to 1", details: "install the newer patchbay again"},
+		{name: "record/newer", config: subnet(), env: []string{"CNI_CONTAINERID=newer"}, code: 50, msg: fmt.Sprintf("unreadable record: written by a newer patchbay: it has version %d, this one knows versions up to %d", knows+1, knows), details: "install the newer patchbay again"},
 	})
 }
 

@@ -112,9 +112,10 @@ func firstPlugin(t *testing.T, path string) conf {
 	return plugin
 }
 
-// whatElse is what no file of conf/ has: shared addresses, and detection of duplicates.
+// whatElse is what no file of conf/ has: shared addresses, detection of duplicates, and ports, which a runtime tells.
 func whatElse() conf {
-	return network(conf{"enabledad": true, "ipam": conf{
+	ports := []conf{{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}, {"hostPort": 53, "containerPort": 53, "protocol": "udp"}}
+	return network(conf{"enabledad": true, "runtimeConfig": conf{"portMappings": ports}, "ipam": conf{
 		"type": "patchbay", "sticky": true, "dataDir": "/var/lib/cni/networks",
 		"ranges": [][]conf{{{"subnet": "10.1.2.0/24"}}, {{"subnet": "fd00:1:2::/64"}}},
 	}})
@@ -206,11 +207,12 @@ func traced(t *testing.T, a *attachment, verb string) []step {
 func plainNames(thing string, network conf) string {
 	bridge, _ := network["bridge"].(string)
 	thing = strings.NewReplacer(
-		"traced@eth0", "CONTAINER@IFNAME", "/conf/eth0/", "/conf/IFNAME/", "/conf/"+bridge+"/", "/conf/BRIDGE/", "/conf/br0/", "/conf/UPLINK/",
+		"traced@eth0", "CONTAINER@IFNAME", "/conf/eth0/", "/conf/IFNAME/", "/conf/"+bridge+"/", "/conf/BRIDGE/", "/conf/br0/", "/conf/UPLINK/", "/.isolating/"+bridge, "/.isolating/BRIDGE",
 		elsewhere+"/net", "/run/patchbay/NETWORK", elsewhere, "/run/patchbay", "/run/patchbay/net", "/run/patchbay/NETWORK",
 		"program "+fake, "program of ipam.type", "/ipam/net", "/ipam/NETWORK", "/sticky/net", "/sticky/NETWORK", "/networks/net", "/networks/NETWORK",
 	).Replace(thing)
 	thing = regexp.MustCompile(`last_reserved_ip\.[0-9]+`).ReplaceAllString(thing, "last_reserved_ip.N")
+	thing = regexp.MustCompile(`/\.isolating/\.new[0-9]+`).ReplaceAllString(thing, "/.isolating/.newPID")
 	thing = regexp.MustCompile(`/\.elsewhere/[0-9a-f]+`).ReplaceAllString(thing, "/.elsewhere/HASH")
 	return regexp.MustCompile(`([/-])([0-9]+(\.[0-9]+){3}|[0-9a-f]+:[0-9a-f:]+)`).ReplaceAllString(thing, "${1}ADDRESS")
 }

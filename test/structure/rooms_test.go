@@ -42,7 +42,7 @@ func doors() []door {
 	return []door{
 		{"github.com/vishvananda/netlink", []string{"pkg/link", "pkg/nettest"}, "only pkg/link speaks rtnetlink"},
 		{"github.com/google/nftables", []string{"pkg/nft", "pkg/nettest"}, "only pkg/nft speaks nftables"},
-		{"github.com/mdlayher/netlink", []string{"pkg/conntrack", "pkg/nft"}, "only pkg/nft speaks nftables, and only pkg/conntrack conntrack"},
+		{"github.com/mdlayher/netlink", []string{"pkg/conntrack", "pkg/firewall", "pkg/nft"}, "only pkg/nft and pkg/firewall speak nftables, and only pkg/conntrack conntrack"},
 		{"regexp", []string{"pkg/nettest"}, "a quarter of a megabyte in every start, for a prefix and some digits"},
 		{"os/exec", []string{"pkg/nettest"}, "one exec: a foreign IPAM plugin is started in one place (pkg/delegate), what a person runs (up NAME -- CMD) in another (pkg/cli/program.go), both by os.StartProcess"},
 		{"github.com/stretchr/testify", nil, "tests are written with the standard library and go-cmp"},

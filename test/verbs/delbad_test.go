@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
@@ -114,8 +115,8 @@ func TestDelTellsOfUnreadableRecord(t *testing.T) {
 	writeFile(t, h, recordPath(a), `{"version": 999}`)
 	answer := a.run(t, "DEL").OK(t)
 	expect.Equal(t, "stdout", string(answer.Stdout), "")
-	expect.Equal(t, "stderr", string(answer.Stderr), "patchbay: record "+recordPath(a)+
-		": unreadable record: written by a newer patchbay: it has version 999, this one knows versions up to 1; removing what is found without it\n")
+	expect.Equal(t, "stderr", string(answer.Stderr), fmt.Sprintf("patchbay: record %s: unreadable record: written by a newer patchbay: "+
+		"it has version 999, this one knows versions up to %d; removing what is found without it\n", recordPath(a), store.RecordVersion()))
 	a.state = ""
 }
 

@@ -1,11 +1,13 @@
 package verbs
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 	"github.com/patchbay-cni/patchbay/test/expect"
 )
 
@@ -87,7 +89,7 @@ func TestGCSparesRecordsOfTheFuture(t *testing.T) {
 	stale, _ := attach(t, h, d, everything())
 	told, _ := attach(t, h, e, everything())
 	for _, a := range []*attachment{gone, stale, told} {
-		editRecord(t, a, `"version": 1`, `"version": 99`)
+		editRecord(t, a, fmt.Sprintf(`"version": %d`, store.RecordVersion()), `"version": 99`)
 	}
 	for _, a := range []*attachment{gone, stale} {
 		editRecord(t, a, `"owner": "cni"`, `"owner": 7`)

@@ -86,7 +86,7 @@ func (w *worker) add(t *testing.T) bool {
 			w.prev = answer.Stdout
 			return true
 		}
-		if w.own != w.s.old || !strings.Contains(string(answer.Stdout), `"code": 108`) || !strings.Contains(string(answer.Stdout), "it has version 2, this one knows versions up to 1") {
+		if w.own != w.s.old || !strings.Contains(string(answer.Stdout), `"code": 108`) || !strings.Contains(string(answer.Stdout), tooNew(schema())) {
 			t.Errorf("ADD of %s by %s: %s", w.c.Name(), w.own, answer)
 			return false
 		}

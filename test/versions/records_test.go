@@ -2,11 +2,13 @@ package versions
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
 // edit changes a record as a version of the future might have written it.
@@ -45,10 +47,10 @@ func future() map[string]func(map[string]any) {
 			delete(r, "dataDir")
 			delete(r, "masquerade")
 		},
-		"another shape":      func(r map[string]any) { r["addresses"] = "10.88.0.2" },
-		"nothing known":      func(r map[string]any) { clear(r); r["version"] = 3; r["what"] = "ever" },
-		"names moved":        func(r map[string]any) { delete(r, "hostLink"); delete(r, "alias"); delete(r, "bridge") },
-		"version three only": func(r map[string]any) { r["version"] = 3 },
+		"another shape": func(r map[string]any) { r["addresses"] = "10.88.0.2" },
+		"nothing known": func(r map[string]any) { clear(r); r["version"] = store.RecordVersion() + 2; r["what"] = "ever" },
+		"names moved":   func(r map[string]any) { delete(r, "hostLink"); delete(r, "alias"); delete(r, "bridge") },
+		"version alone": func(r map[string]any) { r["version"] = store.RecordVersion() + 2 },
 	}
 }
 
@@ -83,13 +85,13 @@ func (s *scene) reloadOrRefuse(all ...*nettest.Container) {
 	out, err := s.Command(s.old, "reload").CombinedOutput()
 	s.masquerades(all...)
 	if err == nil {
-		s.schema(1)
+		s.hasSchema(schema())
 		return
 	}
 	if s.table() != before {
 		s.t.Errorf("a refused reload changed the table:\n%s", s.table())
 	}
-	for _, word := range []string{"table inet patchbay of nftables stays as it is", "net/" + all[0].ID() + "/eth0", "it has version ", "knows versions up to 1"} {
+	for _, word := range []string{"table inet patchbay of nftables stays as it is", "net/" + all[0].ID() + "/eth0", "it has version ", fmt.Sprintf("knows versions up to %d", store.RecordVersion())} {
 		if !strings.Contains(string(out), word) {
 			s.t.Errorf("reload said %q, want %q in it", out, word)
 		}
@@ -99,7 +101,7 @@ func (s *scene) reloadOrRefuse(all ...*nettest.Container) {
 // TestReloadRefuses where it has to, and not where it need not.
 func TestReloadRefuses(t *testing.T) {
 	t.Parallel()
-	for name, refuses := range map[string]bool{"more fields": false, "version three only": false, "masquerade elsewhere": true, "another shape": true, "nothing known": true} {
+	for name, refuses := range map[string]bool{"more fields": false, "version alone": false, "masquerade elsewhere": true, "another shape": true, "nothing known": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, masq)
@@ -136,7 +138,7 @@ func TestAddRefusesNewerRecord(t *testing.T) {
 	s.Run(t, "ip", "link", "del", s.hostLink(c))
 	s.unchanged("an ADD that is refused", func() {
 		e := s.do(s.old, "ADD", c).Error(t)
-		const want = "written by a newer patchbay: it has version 2, this one knows versions up to 1"
+		want := "written by a newer patchbay: " + tooNew(store.RecordVersion())
 		if e.Code != 50 || e.Msg != want || !strings.Contains(e.Details, "DEL that attachment") {
 			t.Errorf("code %d, %q, %q; want 50, %q", e.Code, e.Msg, e.Details, want)
 		}

@@ -8,7 +8,16 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
 )
+
+// schema is the version of the table that the program under test builds; the other one's is one higher.
+func schema() int { return nft.Schema() }
+
+// tooNew is what the program under test says of a version one higher than its own.
+func tooNew(own int) string {
+	return fmt.Sprintf("it has version %d, this one knows versions up to %d", own+1, own)
+}
 
 // codeRuleset is the error code of a table that cannot be used.
 const codeRuleset = 108
@@ -96,8 +105,8 @@ func (s *scene) table() string {
 	return s.Run(s.t, "nft", "list", "table", "inet", "patchbay")
 }
 
-// schema must be the table's version.
-func (s *scene) schema(want int) {
+// hasSchema wants a version of the table.
+func (s *scene) hasSchema(want int) {
 	s.t.Helper()
 	if text := s.table(); !strings.Contains(text, fmt.Sprintf("chain schema_%d {", want)) || strings.Count(text, "chain schema_") != 1 {
 		s.t.Errorf("want schema %d in\n%s", want, text)
@@ -122,7 +131,7 @@ func (s *scene) masquerades(all ...*nettest.Container) {
 func (s *scene) refused(answer nettest.Answer) {
 	s.t.Helper()
 	e := answer.Error(s.t)
-	const want = "table patchbay of nftables was built by a newer patchbay: it has version 2, this one knows versions up to 1"
+	want := "table patchbay of nftables was built by a newer patchbay: " + tooNew(schema())
 	if e.Code != codeRuleset || e.Msg != want {
 		s.t.Errorf("code %d, %q; want %d, %q", e.Code, e.Msg, codeRuleset, want)
 	}

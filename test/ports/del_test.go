@@ -1,0 +1,70 @@
+package ports
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// closed are tries of ports that nobody has published any more: they are told so at once.
+func closed(s *scene, numbers ...uint16) []try {
+	var tries []try
+	for _, number := range numbers {
+		for _, to := range append(at(number, uplink...), at(number, localhost...)...) {
+			for _, proto := range tcpAndUDP() {
+				tries = append(tries, try{from: s.Netns, proto: proto, to: to, refused: true})
+				if to.Addr() != localhost[0] {
+					tries = append(tries, try{from: s.outside.Netns, proto: proto, to: to, refused: true})
+				}
+			}
+		}
+	}
+	return tries
+}
+
+// A DEL is not told of the ports, as by GC or a runtime that has forgotten them: nothing is left, and
+// who asks for the ports is refused.
+func TestDelWithoutPorts(t *testing.T) {
+	bridgeNetfilter(t, func(t *testing.T, s *scene, _ bool) {
+		ports := append(port(8080), mapping{HostPort: 9000, ContainerPort: 80, HostIP: uplink[0].String()},
+			mapping{HostPort: 9100, ContainerPort: 80, Range: 5, Protocol: "udp"})
+		w := newTown(t, s, map[string]any{"markMasqBit": 20}, ports...)
+		all(t, w.tries(8080, tcpAndUDP()...))
+		s.CNI(t, call("DEL", w.web, "eth0", w.near.config(nil))).OK(t)
+		all(t, closed(s, 8080, 9000, 9100))
+		if rules := s.Run(t, "nft", "list", "ruleset"); strings.Contains(rules, w.web.ID()) || !strings.Contains(rules, w.neighbour.ID()) {
+			t.Errorf("want elements of the neighbour, and none of %s:\n%s", w.web.ID(), rules)
+		}
+	})
+}
+
+// As many ports as one container can have come and go in one transaction each, and all lead to theirs.
+func TestMostPorts(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	near := network{name: "near", n: 81}
+	s.box(t, "first", near) // it builds the table
+	before := s.RulesetGeneration(t)
+	web := s.box(t, "web", near, mapping{HostPort: 20000, ContainerPort: 30000, Range: 4096})
+	if got := s.RulesetGeneration(t) - before; got != 1 {
+		t.Errorf("ADD took %d transactions", got)
+	}
+	serve(t, web.Netns, web.addrs, 30000, 32000, 34095)
+	var tries []try
+	for _, number := range []uint16{20000, 22000, 24095} {
+		for _, to := range at(number, uplink...) {
+			tries = append(tries, try{from: s.outside.Netns, proto: "tcp", to: to, server: "web", saw: faraway})
+		}
+	}
+	all(t, tries)
+	all(t, []try{{from: s.outside.Netns, proto: "tcp", to: netip.AddrPortFrom(uplink[0], 24096), refused: true}})
+	before = s.RulesetGeneration(t)
+	s.CNI(t, call("DEL", web, "eth0", near.config(nil))).OK(t)
+	if got := s.RulesetGeneration(t) - before; got != 1 {
+		t.Errorf("DEL took %d transactions", got)
+	}
+	all(t, closed(s, 20000, 22000, 24095))
+	if rules := s.Run(t, "nft", "list", "ruleset"); strings.Contains(rules, web.ID()) {
+		t.Error("elements are left")
+	}
+}
