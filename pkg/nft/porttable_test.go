@@ -13,7 +13,7 @@ import (
 // A chain for an unusual bit, and the rule that knows it, are made once, whoever is first.
 func TestMarkingChainIsMadeOnce(t *testing.T) {
 	h, _ := built(t, web("first", "", first4))
-	var lock = make(chan struct{}, 1)
+	lock := make(chan struct{}, 1)
 	crowd(t, h, func(i int, r *nft.Ruleset) error {
 		e := publisher(fmt.Sprint("c", i), port("tcp", "", 9000+uint16(i), fmt.Sprintf("10.1.3.%d:80", i+1)))
 		e.MarkBit = 20

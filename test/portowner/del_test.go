@@ -5,9 +5,9 @@ import (
 	"testing"
 )
 
-// TestLateDelAfterReboot: the old container's DEL comes when a new one has its address and its port.
+// TestPortAfterReboot: the old container's DEL comes when a new one has its address and its port.
 // What the runtime's cache tells, addresses and ports, is no reason to touch what is the new one's.
-func TestLateDelAfterReboot(t *testing.T) {
+func TestPortAfterReboot(t *testing.T) {
 	t.Parallel()
 	for name, state := range map[string]string{"state lost": "/run/patchbay", "state kept": "/var/lib/state"} {
 		t.Run(name, func(t *testing.T) {

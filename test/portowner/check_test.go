@@ -1,0 +1,145 @@
+package portowner
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/expect"
+)
+
+// drifted wants CHECK to say something, and what mends it.
+func (b *box) drifted(t *testing.T, what string) {
+	t.Helper()
+	e := b.do(t, "CHECK").Error(t)
+	if e.Code != codeDrift || !strings.Contains(e.Msg+" "+e.Details, what) {
+		t.Errorf("CHECK says %d, %s, %s; want %q", e.Code, e.Msg, e.Details, what)
+	}
+	expect.Contains(t, e.Details, "patchbay reload")
+}
+
+// TestCheckMissesEachThing that a port and an isolated network need, by name; reload brings it back, all
+// of it as it was, and the connection works.
+func TestCheckMissesEachThing(t *testing.T) {
+	t.Parallel()
+	for keys, rows := range map[string]map[string]string{
+		`"ipMasq": true, "markMasqBit": 20, "masqAll": true`: {
+			"nft delete element inet patchbay publish4 { tcp . 8080 }":                      "map publish4 of nftables has lost tcp . 8080",
+			"nft delete element inet patchbay publish6 { tcp . 8080 }":                      "map publish6 of nftables has lost tcp . 8080",
+			"nft delete element inet patchbay mark6 { tcp . 8080 }":                         "map mark6 of nftables has lost tcp . 8080",
+			`nft delete element inet patchbay self4 { "cni0" . 10.88.0.2 . 10.88.0.2 }`:     "map self4 of nftables has lost cni0 . 10.88.0.2 . 10.88.0.2",
+			`nft delete element inet patchbay all6 { "cni0" . fd00:88::2 }`:                 "map all6 of nftables has lost cni0 . fd00:88::2",
+			`nft delete element inet patchbay intra { "cni0" . "cni0" }`:                    "has lost cni0 . cni0",
+			`nft delete element inet patchbay localnet { "cni0" }`:                          "has lost cni0",
+			"nft flush chain inet patchbay publish":                                         "chain publish of nftables has 0 rules",
+			"nft flush chain inet patchbay publish_20":                                      "chain publish_20 of nftables has 0 rules",
+			"nft flush chain inet patchbay output":                                          "chain output of nftables has 0 rules",
+			"nft flush chain inet patchbay hairpin":                                         "chain hairpin of nftables has 0 rules",
+			"echo 0 >/proc/sys/net/ipv4/conf/cni0/route_localnet":                           "published ports are not reached by 127.0.0.1: route_localnet of bridge cni0 is 0",
+			"nft delete table inet patchbay":                                                "table inet patchbay of nftables is gone, and with it the masquerade of [10.88.0.2/16 fd00:88::2/64], the published ports of 10.88.0.2",
+			"nft flush ruleset; echo 0 >/proc/sys/net/ipv4/conf/cni0/route_localnet":        "table inet patchbay of nftables is gone",
+			"nft flush chain inet patchbay postrouting; nft delete map inet patchbay masq4": "map masq4 of nftables has lost cni0 . 10.88.0.2",
+			"nft delete element inet patchbay publish4 { tcp . 8080 }; nft add element inet patchbay publish4 { tcp . 8080 comment somebody : 10.88.0.9 . 80 }": `map publish4 of nftables has tcp . 8080 for "somebody"`,
+		},
+		`"ingressPolicy": "isolated", "firewall": "none"`: {
+			"nft delete table bridge patchbay":                           "map ports_apart of nftables has lost veth",
+			"nft flush set bridge patchbay ports_apart":                  "map ports_apart of nftables has lost veth",
+			"nft flush chain bridge patchbay forward":                    "chain forward of table bridge patchbay of nftables has 0 rules, not ",
+			`nft delete element inet patchbay apart { "cni0" . "cni0" }`: "has lost cni0 . cni0",
+			`nft delete element inet patchbay isolated { "cni0" }`:       "has lost cni0",
+			"nft flush chain inet patchbay forward":                      "chain forward of nftables has 0 rules",
+			"nft flush ruleset":                                          "table inet patchbay of nftables is gone, and with it the published ports of 10.88.0.2, the isolation of bridge cni0",
+		},
+	} {
+		t.Run(keys, func(t *testing.T) {
+			t.Parallel()
+			h := host(t)
+			b, neighbour := on(h, "web", network("net", "cni0", keys), mapping(8080)), on(h, "neighbour", network("net", "cni0", keys))
+			b.add(t)
+			b.serve(t)
+			neighbour.add(t)
+			b.do(t, "CHECK").OK(t)
+			before := rules(t, h)
+			for harm, what := range rows {
+				h.Run(t, "sh", "-c", harm)
+				b.drifted(t, what)
+				h.Run(t, nettest.Patchbay(t), "reload")
+				b.do(t, "CHECK").OK(t)
+				neighbour.do(t, "CHECK").OK(t)
+				sameRules(t, h, before, "by "+harm+" and reload")
+				b.answers(t, gateway4+":8080", "["+gateway6+"]:8080", "127.0.0.1:8080")
+			}
+			b.del(t)
+			neighbour.del(t)
+		})
+	}
+}
+
+// TestReloadIsolatesAgain: after a flush neighbours reach each other, and after reload they do not.
+func TestReloadIsolatesAgain(t *testing.T) {
+	t.Parallel()
+	h := host(t)
+	config := network("net", "cni0", `"ingressPolicy": "isolated", "firewall": "none"`)
+	one, other := on(h, "one", config, mapping(8080)), on(h, "other", config)
+	one.add(t)
+	one.serve(t)
+	other.add(t)
+	reaches := func(want bool, patience time.Duration) {
+		t.Helper()
+		for _, address := range []string{"10.88.0.2:80", "[fd00:88::2]:80"} {
+			said, err := ask(other.Netns, address, patience)
+			if (said == "one") != want {
+				t.Errorf("%s reached by a neighbour: %q, %v; want %t", address, said, err, want)
+			}
+		}
+	}
+	reaches(false, 300*time.Millisecond)
+	h.Run(t, "nft", "flush", "ruleset")
+	reaches(true, 10*time.Second)
+	h.Run(t, nettest.Patchbay(t), "reload")
+	reaches(false, 300*time.Millisecond)
+	one.answers(t, gateway4+":8080", "["+gateway6+"]:8080", "127.0.0.1:8080")
+	one.del(t)
+	other.del(t)
+}
+
+// TestCheckComparesTheRuntimesPorts with those that are published; a runtime need not tell any.
+func TestCheckComparesTheRuntimesPorts(t *testing.T) {
+	t.Parallel()
+	h := host(t)
+	b, none := on(h, "web", network("net", "cni0"), mapping(8080), mapping(8081, `"range": 2`, `"protocol": "udp"`)), on(h, "none", network("net", "cni0"))
+	b.add(t)
+	none.add(t)
+	for name, tc := range map[string]struct {
+		of       *box
+		mappings []string
+		want     string
+	}{
+		"the same":         {b, b.mappings, ""},
+		"in another order": {b, []string{b.mappings[1], b.mappings[0]}, ""},
+		"not told":         {b, nil, ""},
+		"another number":   {b, []string{mapping(8082), b.mappings[1]}, "port 8082/tcp of the configuration is not published by this attachment"},
+		"another protocol": {b, []string{mapping(8080, `"protocol": "sctp"`), b.mappings[1]}, "port 8080/sctp of the configuration is not published by this attachment"},
+		"another target":   {b, []string{mapping(8080, `"containerPort": 81`), b.mappings[1]}, "port 8080/tcp of the configuration is not published by this attachment"},
+		"another address":  {b, []string{mapping(8080, of(gateway4)), b.mappings[1]}, "port 8080/tcp of the configuration is not published by this attachment"},
+		"another range":    {b, []string{b.mappings[0], mapping(8081, `"range": 3`, `"protocol": "udp"`)}, "port 8081/udp of the configuration is not published by this attachment"},
+		"one more":         {b, append([]string{mapping(9090)}, b.mappings...), "port 9090/tcp of the configuration is not published by this attachment"},
+		"one less":         {b, b.mappings[:1], "the attachment publishes 4 mappings, the configuration has 2"},
+		"none published":   {none, []string{mapping(9090)}, "port 9090/tcp of the configuration is not published by this attachment"},
+	} {
+		call := tc.of.call(t, "CHECK")
+		told := &box{Container: tc.of.Container, h: h, config: tc.of.config, mappings: tc.mappings, prev: tc.of.prev}
+		call.Config = told.call(t, "CHECK").Config
+		a := h.CNI(t, call)
+		if tc.want == "" {
+			a.OK(t)
+			continue
+		}
+		if e := a.Error(t); e.Code != codeDrift || e.Msg != tc.want {
+			t.Errorf("%s: CHECK says %d, %q, want %q", name, e.Code, e.Msg, tc.want)
+		}
+	}
+	b.del(t)
+	none.del(t)
+}
