@@ -163,8 +163,9 @@ func (j judge) living(e store.Entry) *store.Record {
 	}
 }
 
-// entries are what belongs into a table that is going to be built anew. Not even the elements of a
-// newer patchbay's attachments may be lost by it.
+// entries are what belongs into a table that is going to be built anew: of every living attachment,
+// and, without an owner, of bridges that are closed though nobody has ports there any more. Not even
+// the elements of a newer patchbay's attachments may be lost by it.
 func entries(host *link.Host, rules *nft.Ruleset, stateDir string) ([]nft.Entry, error) {
 	all, err := listed(stateDir)
 	if err == nil {
@@ -173,15 +174,33 @@ func entries(host *link.Host, rules *nft.Ruleset, stateDir string) ([]nft.Entry,
 	if err != nil {
 		return nil, err
 	}
+	bridges, err := rules.Closed()
+	if err != nil {
+		return nil, err
+	}
 	var wanted []nft.Entry
 	records := living(host, all)
 	slices.SortStableFunc(records, func(a, b *store.Record) int { return a.Created.Compare(b.Created) }) // of two who want one port the one that came first
 	for _, r := range records {
+		bridges = append(bridges, r.Bridge)
 		if inRules(r) {
 			wanted = append(wanted, entryOf(r))
 		}
 	}
-	return wanted, nil
+	return append(wanted, closing(bridges)...), nil
+}
+
+// closing is what keeps others from the host's 127.0.0.0/8 on bridges where route_localnet would let
+// them in. That is not taken back with the last port, since nobody knows who else relies on it.
+func closing(bridges []string) []nft.Entry {
+	var open []nft.Entry
+	slices.Sort(bridges)
+	for _, bridge := range slices.Compact(bridges) {
+		if link.RoutesLocalnet(bridge) {
+			open = append(open, nft.Entry{Bridge: bridge, Localhost: true, MarkBit: nft.UsualMarkBit})
+		}
+	}
+	return open
 }
 
 // elementsKnown reports whether a record says all that its elements are made of.

@@ -41,14 +41,14 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	done, err = append(done, did...), errors.Join(err, failed)
 	did, failed = reloadRules(ctx, host, stateDir, slices.ContainsFunc(records, inRules))
 	done, err = append(done, did...), errors.Join(err, failed)
-	if failed != nil {
-		return done, err // what 127.0.0.0/8 is closed by may be missing
+	if failed == nil { // the rule that closes what this opens is there
+		did, failed = relocalize(host, records)
+		done, err = append(done, did...), errors.Join(err, failed)
 	}
-	did, failed = relocalize(host, records)
 	for _, r := range records {
 		flush(ctx, r, conntrack.FlushStale) // those that began while the ports led nowhere
 	}
-	return append(done, did...), errors.Join(err, failed)
+	return done, err
 }
 
 // reloadRules leaves a host alone where nobody needs rules and nobody ever did.
@@ -66,15 +66,21 @@ func reloadRules(ctx context.Context, host *link.Host, stateDir string, wanted b
 		return nil, err
 	}
 	defer lock.Unlock()
-	var all []nft.Entry
+	attachments := 0
 	err = rules.Rebuild(func() ([]nft.Entry, error) {
-		all, err = entries(host, rules, stateDir)
+		all, err := entries(host, rules, stateDir)
+		attachments = 0
+		for _, e := range all {
+			if e.Owner != "" {
+				attachments++
+			}
+		}
 		return all, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("table inet patchbay of nftables built anew, for %d attachments", len(all))}, nil
+	return []string{fmt.Sprintf("table inet patchbay of nftables built anew, for %d attachments", attachments)}, nil
 }
 
 // reforward makes the host a router again for the families of those who use it as their gateway.

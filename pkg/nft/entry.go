@@ -24,7 +24,7 @@ type Entry struct {
 	Plain     bool   // who comes by a published port is never masqueraded (snat: false)
 	All       bool   // who comes by a published port is always masqueraded (masqAll)
 	MarkBit   int    // of the packet mark, 0 to 31: what published ports are told by on their way
-	Localhost bool   // ports are reached by 127.0.0.0/8 too, and what that opens is closed to others
+	Localhost bool   // ports are reached by 127.0.0.0/8 too, and what that opens is closed to the bridge
 	Isolation Isolation
 }
 
@@ -130,7 +130,7 @@ func (e Entry) shared() []element {
 	if len(e.Ports) > 0 || e.Isolation != NotKept {
 		all = append(all, element{set: "intra", key: pair})
 	}
-	if len(e.Ports) > 0 && e.Localhost {
+	if e.Localhost {
 		all = append(all, element{set: "localnet", key: ifnameBytes(e.Bridge)})
 	}
 	if e.Isolation != NotKept {

@@ -112,3 +112,16 @@ func (r *Ruleset) SweepBridges(living []Entry) error {
 		return slices.DeleteFunc(there, func(e element) bool { return wanted[e.set+" "+e.key] }), err
 	}, "")
 }
+
+// Closed returns the bridges that are kept from the host's 127.0.0.0/8. Without the table there are none.
+func (r *Ruleset) Closed() ([]string, error) {
+	there, err := r.listWhole([]string{"localnet"})
+	if err != nil {
+		return nil, err
+	}
+	var bridges []string
+	for _, e := range there {
+		bridges = append(bridges, shapeOf(e.set).text(e.key))
+	}
+	return bridges, nil
+}

@@ -51,9 +51,9 @@ func TestMostPorts(t *testing.T) {
 	}
 	serve(t, web.Netns, web.addrs, 30000, 32000, 34095)
 	var tries []try
-	for _, number := range []uint16{20000, 22000, 24095} {
+	for number, server := range map[uint16]string{20000: "web:30000", 22000: "web:32000", 24095: "web:34095"} {
 		for _, to := range at(number, uplink...) {
-			tries = append(tries, try{from: s.outside.Netns, proto: "tcp", to: to, server: "web", saw: faraway})
+			tries = append(tries, try{from: s.outside.Netns, proto: "tcp", to: to, server: server, saw: faraway})
 		}
 	}
 	all(t, tries)

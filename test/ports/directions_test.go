@@ -120,8 +120,8 @@ func TestRange(t *testing.T) {
 	var tries []try
 	for _, proto := range tcpAndUDP() {
 		for _, a := range uplink {
-			for _, number := range []uint16{9000, 9009} {
-				tries = append(tries, try{from: s.outside.Netns, proto: proto, to: netip.AddrPortFrom(a, number), server: "web", saw: faraway})
+			for number, server := range map[uint16]string{9000: "web:7000", 9009: "web:7009"} {
+				tries = append(tries, try{from: s.outside.Netns, proto: proto, to: netip.AddrPortFrom(a, number), server: server, saw: faraway})
 			}
 			for _, number := range []uint16{8999, 9010} {
 				tries = append(tries, try{from: s.outside.Netns, proto: proto, to: netip.AddrPortFrom(a, number), refused: true})

@@ -75,15 +75,15 @@ func (a attempt) fault() string {
 	at, isHeard := heard.Load(a.payload)
 	switch {
 	case a.server != "" && (a.err != nil || a.got.server != a.server):
-		return fmt.Sprintf("got %+v, %v (heard: %v), want an answer of %s", a.got, a.err, at, a.server)
+		return fmt.Sprintf("got %v, %v (heard: %v), want an answer of %s", a.got, a.err, at, a.server)
 	case a.server != "":
 		return a.sourceFault(a.got.saw)
 	case a.err == nil:
-		return fmt.Sprintf("answered by %+v", a.got)
+		return fmt.Sprintf("answered by %v", a.got)
 	case a.oneWay != "":
 		return a.oneWayFault(at)
 	case isHeard:
-		return fmt.Sprintf("no answer (%v), but heard by %+v", a.err, at)
+		return fmt.Sprintf("no answer (%v), but heard by %v", a.err, at)
 	case a.refused && !errors.Is(a.err, unix.ECONNREFUSED):
 		return fmt.Sprintf("got %v, want %v", a.err, unix.ECONNREFUSED)
 	case !a.refused && !errors.Is(a.err, os.ErrDeadlineExceeded) && !errors.Is(a.err, unix.EHOSTUNREACH):
@@ -95,7 +95,7 @@ func (a attempt) fault() string {
 func (a attempt) oneWayFault(at any) string {
 	r, _ := at.(reply)
 	if r.server != a.oneWay {
-		return fmt.Sprintf("heard by %+v, want by %s (%v)", r, a.oneWay, a.err)
+		return fmt.Sprintf("heard by %v, want by %s (%v)", r, a.oneWay, a.err)
 	}
 	return a.sourceFault(r.saw)
 }

@@ -41,6 +41,8 @@ type reply struct {
 	saw    netip.Addr
 }
 
+func (r reply) String() string { return fmt.Sprintf("%s, which saw %s", r.server, r.saw) }
+
 func (r reply) text(payload string) string { return r.server + " " + r.saw.String() + " " + payload }
 
 var (
@@ -77,10 +79,19 @@ func serve(t *testing.T, ns *nettest.Netns, at []netip.Addr, numbers ...uint16) 
 				t.Fatalf("serve in %s: %v", ns.Name(), err)
 			}
 			t.Cleanup(func() { l.Close(); p.Close() })
-			go serveTCP(l, ns.Name())
-			go serveUDP(p, ns.Name())
+			name := serverOn(ns, number)
+			go serveTCP(l, name)
+			go serveUDP(p, name)
 		}
 	}
+}
+
+// serverOn is the name that a server gives: its namespace's, and the port if it is not 80.
+func serverOn(ns *nettest.Netns, number uint16) string {
+	if number == 80 {
+		return ns.Name()
+	}
+	return fmt.Sprintf("%s:%d", ns.Name(), number)
 }
 
 func serveTCP(l net.Listener, name string) {
