@@ -16,6 +16,7 @@ type contender struct {
 	host     ns.NetNS
 	free     []container // the next one first
 	attached []container
+	stay     []container // attached too, and never detached
 }
 
 // verbs are what a contender can do. del is nil where there is nothing to take away.

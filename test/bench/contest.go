@@ -20,6 +20,10 @@ type contest struct {
 
 	// With masquerade: ours, the reference on iptables, the reference on nftables.
 	masq, dual []*contender
+	// With masquerade of IPv4, and ports: the same three.
+	ports []*contender
+	// And ours on a host where portsPresent ports are published.
+	amongPorts *contender
 }
 
 func newContest() (*contest, error) {
@@ -28,7 +32,7 @@ func newContest() (*contest, error) {
 		return nil, err
 	}
 	c := &contest{programs: p}
-	var errs [8]error
+	var errs [9]error
 	c.ours, errs[0] = c.enter("patchbay", p.byLibcni(ours("", "")))
 	c.reference, errs[1] = c.enter("reference bridge + host-local", p.byLibcni(reference("", "")))
 	c.kernel, errs[2] = c.enter("kernel's part of patchbay, one warm process", byKernel)
@@ -37,22 +41,29 @@ func newContest() (*contest, error) {
 	c.nothing, errs[5] = c.enter("a plugin in Go that does nothing", p.byLibcni(network{plugin: "nothing", ipam: "nothing"}))
 	c.masq, errs[6] = c.enterMasquerade("")
 	c.dual, errs[7] = c.enterMasquerade(`, [{"subnet": "fd00:88::/64"}]`)
+	c.ports, errs[8] = c.enterPorts()
 	return c, errors.Join(errs[:]...)
 }
 
 // enterMasquerade enters those who translate addresses, with more ranges.
 func (c *contest) enterMasquerade(ranges string) ([]*contender, error) {
-	const masq, backend = `"ipMasq": true,`, `"ipMasq": true, "ipMasqBackend": %q,`
+	return c.enterThree(ours(masqueradeKey, ranges),
+		reference(fmt.Sprintf(masqueradeWith, "iptables"), ranges), reference(fmt.Sprintf(masqueradeWith, "nftables"), ranges))
+}
+
+// enterPorts enters those who translate addresses and publish each container's ports.
+func (c *contest) enterPorts() ([]*contender, error) {
+	return c.enterThree(oursWithPorts(), referenceWithPorts("iptables"), referenceWithPorts("nftables"))
+}
+
+// enterThree enters ours and the reference's two.
+func (c *contest) enterThree(ours, iptables, nftables network) ([]*contender, error) {
 	var all []*contender
 	var failed error
 	for _, one := range []struct {
 		name string
 		network
-	}{
-		{"patchbay", ours(masq, ranges)},
-		{"reference, iptables", reference(fmt.Sprintf(backend, "iptables"), ranges)},
-		{"reference, nftables", reference(fmt.Sprintf(backend, "nftables"), ranges)},
-	} {
+	}{{"patchbay", ours}, {"reference, iptables", iptables}, {"reference, nftables", nftables}} {
 		entered, err := c.enter(one.name, c.programs.byLibcni(one.network))
 		all, failed = append(all, entered), errors.Join(failed, err)
 	}

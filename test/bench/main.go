@@ -79,7 +79,7 @@ func bench(ctx context.Context, p plan, out io.Writer) error {
 		return err
 	}
 	var found []metric
-	for _, section := range []func(context.Context, *contest, plan, io.Writer) ([]metric, error){oneByOne, masqueraded, together, crowded, statuses} {
+	for _, section := range []func(context.Context, *contest, plan, io.Writer) ([]metric, error){oneByOne, masqueraded, published, together, crowded, statuses, amongPorts, connected} {
 		more, err := section(ctx, c, p, out)
 		if err != nil {
 			return err

@@ -17,6 +17,16 @@ type container struct {
 	id   string // 64 digits, like a runtime's
 	path string
 	addr netip.Addr // for those who have no IPAM; no two containers have the same
+
+	ports []portMapping // for those who publish; no two containers have one of the host in common
+}
+
+// portMapping is one of the capability portMappings.
+type portMapping struct {
+	HostPort      int    `json:"hostPort"`
+	ContainerPort int    `json:"containerPort"`
+	Protocol      string `json:"protocol"`
+	Range         int    `json:"range,omitempty"` // how many; ours alone knows that
 }
 
 // maker makes namespaces with names that are never used twice.
@@ -31,6 +41,8 @@ func (m *maker) container() (container, error) {
 		id:   fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, "container ", n))),
 		path: filepath.Join(netnsDir, fmt.Sprintf("c%d", n)),
 		addr: netip.AddrFrom4([4]byte{10, 88, byte(n>>8) + 1, byte(n)}),
+
+		ports: []portMapping{{HostPort: 1024 + int(n), ContainerPort: 80, Protocol: "tcp"}},
 	}
 	return c, pinNetns(c.path)
 }

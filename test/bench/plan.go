@@ -12,6 +12,8 @@ type plan struct {
 	batches []batch       // attachments made at the same time
 	present []int         // numbers of attachments with which ADD is measured again
 	crowd   int           // rounds at each of them
+	chained int           // rounds of those who publish a port, of whom the slow ones take a second
+	connect connects      // through published ports
 	within  time.Duration // after which the run is given up, whatever hangs
 }
 
@@ -21,6 +23,9 @@ type batch struct {
 	times       int // the median of which counts
 }
 
+// connects are rounds of many connections, one after the other, through each port.
+type connects struct{ rounds, each int }
+
 // planOf is the plan with a name: quick, full, or "" for full.
 func planOf(name string) (plan, error) {
 	switch name {
@@ -29,14 +34,16 @@ func planOf(name string) (plan, error) {
 			warmUp: 5, rounds: 100,
 			batches: []batch{{size: 40, width: 8, times: 5}},
 			present: []int{10, 300}, crowd: 40,
-			within: 3 * time.Minute,
+			chained: 20, connect: connects{rounds: 15, each: 400},
+			within: 5 * time.Minute,
 		}, nil
 	case "full", "":
 		return plan{
 			warmUp: 10, rounds: 400,
 			batches: []batch{{size: 80, width: 8, times: 7}, {size: 300, width: 300, times: 2}},
 			present: []int{10, 900}, crowd: 100,
-			within: 10 * time.Minute,
+			chained: 60, connect: connects{rounds: 41, each: 1000},
+			within: 15 * time.Minute,
 		}, nil
 	}
 	return plan{}, fmt.Errorf("BENCH is quick or full, not %q", name)

@@ -94,7 +94,7 @@ func bind(dir *os.File, place string) error {
 
 // complete is an error that names the first program that is not there.
 func (p programs) complete() error {
-	for _, name := range []string{"patchbay", "bridge", "host-local", "nothing"} {
+	for _, name := range []string{"patchbay", "bridge", "host-local", "portmap", "nothing"} {
 		if _, err := os.Stat(p.path(name)); err != nil {
 			return fmt.Errorf("%s is not built: run make bench", name)
 		}

@@ -72,7 +72,7 @@ func TestOthers(t *testing.T) {
 
 func TestPlans(t *testing.T) {
 	for _, name := range []string{"quick", "full", ""} {
-		if p, err := planOf(name); err != nil || p.rounds == 0 || len(p.present) < 2 || p.within == 0 {
+		if p, err := planOf(name); err != nil || p.rounds == 0 || len(p.present) < 2 || p.within == 0 || p.chained == 0 || p.connect.rounds == 0 || p.connect.each == 0 {
 			t.Errorf("planOf(%q) is %+v, %v", name, p, err)
 		}
 	}

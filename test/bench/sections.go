@@ -42,27 +42,28 @@ func oneByOne(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric,
 // masqueraded compares one ADD and one DEL of a network that translates addresses: of IPv4, and of
 // both families, as containerd's default configuration has it.
 func masqueraded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
-	found, err := masquerade{"masq", "IPv4", c.masq}.compare(ctx, c, p, out)
+	found, err := trio{"masq", "masquerade of IPv4", c.masq, p.crowd}.compare(ctx, c, p, out)
 	if err != nil {
 		return nil, err
 	}
-	more, err := masquerade{"masq_dual", "IPv4 and IPv6", c.dual}.compare(ctx, c, p, out)
+	more, err := trio{"masq_dual", "masquerade of IPv4 and IPv6", c.dual, p.crowd}.compare(ctx, c, p, out)
 	return append(found, more...), err
 }
 
-// masquerade is a comparison of three: ours, and the reference's two.
-type masquerade struct {
-	metric, families string
-	all              []*contender
+// trio is a comparison of three: ours, and the reference's two.
+type trio struct {
+	metric, what string
+	all          []*contender
+	rounds       int
 }
 
-func (m masquerade) compare(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
+func (m trio) compare(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	for _, one := range m.all {
 		if err := one.need(20, &c.maker); err != nil {
 			return nil, err
 		}
 	}
-	got, err := alternate(ctx, m.all, p.warmUp, p.crowd)
+	got, err := alternate(ctx, m.all, p.warmUp, m.rounds)
 	if err != nil {
 		return nil, err
 	}
@@ -73,12 +74,12 @@ func (m masquerade) compare(ctx context.Context, c *contest, p plan, out io.Writ
 		if i == 0 {
 			continue
 		}
-		name, text := m.metric+"_"+[]string{"", "iptables", "nftables"}[i], "masquerade of "+m.families+", "+one.name+" / ours, "
+		name, text := m.metric+"_"+[]string{"", "iptables", "nftables"}[i], m.what+", "+one.name+" / ours, "
 		found = append(found,
 			metric{name + "_add_over_ours", text + "ADD", ratio(got[i].adds.median(), got[0].adds.median())},
 			metric{name + "_del_over_ours", text + "DEL", ratio(got[i].dels.median(), got[0].dels.median())})
 	}
-	return found, printTable(out, fmt.Sprintf("Bridge, gateway and masquerade of %s, alternately, %d rounds", m.families, p.crowd), rows)
+	return found, printTable(out, fmt.Sprintf("Bridge, gateway and %s, alternately, %d rounds", m.what, m.rounds), rows)
 }
 
 // together compares how many attachments are made and taken away in a second, several at a time.

@@ -11,7 +11,7 @@ import (
 )
 
 // conflist is the same for all: a bridge that is the default gateway, and addresses of a /16; more
-// keys, and more ranges, for some.
+// keys, more ranges, and plugins that come behind, for some.
 const conflist = `{
   "cniVersion": "1.0.0",
   "name": "bench",
@@ -20,34 +20,72 @@ const conflist = `{
     "bridge": "cni0",
     "isDefaultGateway": true,%s
     "ipam": {"type": %q, "ranges": [[{"subnet": "10.88.0.0/16"}]%s]}
-  }]
+  }%s]
 }`
 
-// network is what differs between contenders. Keys have a comma behind each, ranges one before each.
-type network struct{ plugin, ipam, keys, ranges string }
+// network is what differs between contenders. Keys have a comma behind each, ranges and the plugins of
+// the chain one before each.
+type network struct {
+	plugin, ipam, keys, ranges, chain string
 
-func ours(keys, ranges string) network { return network{"patchbay", "patchbay", keys, ranges} }
+	publishes bool // each container's ports
+}
 
-func reference(keys, ranges string) network { return network{"bridge", "host-local", keys, ranges} }
+func ours(keys, ranges string) network {
+	return network{plugin: "patchbay", ipam: "patchbay", keys: keys, ranges: ranges}
+}
+
+func reference(keys, ranges string) network {
+	return network{plugin: "bridge", ipam: "host-local", keys: keys, ranges: ranges}
+}
+
+const (
+	masqueradeKey    = `"ipMasq": true,`
+	portsCapability  = `"capabilities": {"portMappings": true}`
+	masqueradeWith   = masqueradeKey + ` "ipMasqBackend": %q,`
+	publishedByChain = `, {"type": "portmap", "backend": %q, ` + portsCapability + `}`
+)
+
+// oursWithPorts is one exec for what referenceWithPorts takes three programs for.
+func oursWithPorts() network {
+	n := ours(masqueradeKey+portsCapability+",", "")
+	n.publishes = true
+	return n
+}
+
+// referenceWithPorts has one backend for masquerade and ports.
+func referenceWithPorts(backend string) network {
+	n := reference(fmt.Sprintf(masqueradeWith, backend), "")
+	n.chain, n.publishes = fmt.Sprintf(publishedByChain, backend), true
+	return n
+}
 
 // byLibcni calls plugins as containerd, CRI-O and Podman do.
 func (p programs) byLibcni(n network) func(ns.NetNS) (verbs, error) {
 	return func(host ns.NetNS) (verbs, error) {
-		list, err := libcni.NetworkConfFromBytes(fmt.Appendf(nil, conflist, n.plugin, n.keys, n.ipam, n.ranges))
+		list, err := libcni.NetworkConfFromBytes(fmt.Appendf(nil, conflist, n.plugin, n.keys, n.ipam, n.ranges, n.chain))
 		if err != nil {
 			return verbs{}, err
 		}
 		cni := libcni.NewCNIConfigWithCacheDir(p, cacheDir+"/"+filepath.Base(host.Path()), nil)
 		return verbs{
 			add: func(ctx context.Context, one container) error {
-				_, err := cni.AddNetworkList(ctx, list, one.runtimeConf())
+				_, err := cni.AddNetworkList(ctx, list, n.runtimeConf(one))
 				return err
 			},
 			del: func(ctx context.Context, one container) error {
-				return cni.DelNetworkList(ctx, list, one.runtimeConf())
+				return cni.DelNetworkList(ctx, list, n.runtimeConf(one))
 			},
 		}, nil
 	}
+}
+
+func (n network) runtimeConf(one container) *libcni.RuntimeConf {
+	conf := one.runtimeConf()
+	if n.publishes && len(one.ports) > 0 {
+		conf.CapabilityArgs = map[string]any{"portMappings": one.ports}
+	}
+	return conf
 }
 
 func (c container) runtimeConf() *libcni.RuntimeConf {

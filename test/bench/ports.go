@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// published compares one ADD and one DEL of a container that publishes a port of its own.
+func published(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
+	return trio{"ports", "masquerade of IPv4 and one TCP port", c.ports, p.chained}.compare(ctx, c, p, out)
+}
+
+// Ports of others: those between the first and the last are of three containers, because no
+// container can have more than 4096.
+const (
+	portsPresent = 10000 // on our host
+	firstPort    = 40000
+	lastPort     = firstPort + portsPresent - 1
+	mostOfOne    = 4096
+)
+
+// crowdOfPorts are the mappings of each container that publishes ports of all from first to last.
+func crowdOfPorts(first, last int) (all [][]portMapping) {
+	all = append(all, onePort(first))
+	for from := first + 1; from < last; from += mostOfOne {
+		many := min(mostOfOne, last-from)
+		all = append(all, []portMapping{{HostPort: from, ContainerPort: 1, Protocol: "tcp", Range: many}})
+	}
+	return append(all, onePort(last))
+}
+
+// onePort leads to the server of package main.
+func onePort(port int) []portMapping {
+	return []portMapping{{HostPort: port, ContainerPort: serverPort, Protocol: "tcp"}}
+}
+
+// attachWith attaches one container to each of some lists of mappings, in that order. They stay, and
+// are none of those that are detached.
+func (c *contender) attachWith(ctx context.Context, m *maker, mappings [][]portMapping) ([]container, error) {
+	var all []container
+	for _, ports := range mappings {
+		one, err := m.container()
+		if err != nil {
+			return nil, err
+		}
+		one.ports = ports
+		if _, err := c.timed(ctx, c.add, one); err != nil {
+			return nil, fmt.Errorf("%s: ADD: %w", c.name, err)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// amongPorts compares one ADD and one DEL of a container with a port, on a host where many ports are
+// published and on one where as many containers publish none.
+func amongPorts(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
+	crowd := crowdOfPorts(firstPort, lastPort)
+	var all []*contender
+	for _, mappings := range [][][]portMapping{make([][]portMapping, len(crowd)), crowd} {
+		one, err := c.enter("patchbay", c.programs.byLibcni(oursWithPorts()))
+		if err != nil {
+			return nil, err
+		}
+		if one.stay, err = one.attachWith(ctx, &c.maker, mappings); err != nil {
+			return nil, err
+		}
+		if err := one.need(20, &c.maker); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	c.amongPorts = all[1]
+	got, err := alternate(ctx, all, p.warmUp, p.crowd)
+	if err != nil {
+		return nil, err
+	}
+	rows := [][]string{{"contender", "ports present", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
+	for i, present := range []int{0, portsPresent} {
+		rows = append(rows, []string{
+			all[i].name, fmt.Sprint(present), ms(got[i].adds.median()), ms(got[i].adds.quantile(0.95)), ms(got[i].dels.median()), ms(got[i].dels.quantile(0.95)),
+		})
+	}
+	growth := func(of func(times) time.Duration) float64 { return ratio(of(got[1]), of(got[0])) }
+	text := fmt.Sprintf("with a port, %d ports present / none, ours", portsPresent)
+	return []metric{
+		{"ports_crowd_add_growth", "ADD " + text, growth(func(t times) time.Duration { return t.adds.median() })},
+		{"ports_crowd_del_growth", "DEL " + text, growth(func(t times) time.Duration { return t.dels.median() })},
+	}, printTable(out, fmt.Sprintf("On a host with published ports, alternately, %d rounds", p.crowd), rows)
+}
