@@ -3,7 +3,7 @@
 // It never measures or changes the machine's own network: every contender has a host of its own,
 // which is a network namespace, and all state is on a tmpfs that ends with the program.
 //
-//	BENCH=quick bench     less than a minute; BENCH=full, the default, less than five
+//	BENCH=quick bench     two minutes or three; BENCH=full, the default, less than fifteen
 //
 // The programs are those of PATCHBAY_BIN and PATCHBAY_CACHE_BIN; make bench builds them and sets
 // both. The report goes to stdout. The exit code is 1 if a limit of the file limits is broken.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 )
 
 // published compares one ADD and one DEL of a container that publishes a port of its own.
@@ -12,8 +11,8 @@ func published(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric
 	return trio{"ports", "masquerade of IPv4 and one TCP port", c.ports, p.chained}.compare(ctx, c, p, out)
 }
 
-// Ports of others: those between the first and the last are of three containers, because no
-// container can have more than 4096.
+// Ports of others: the first and the last are of a container each, those between of three, because
+// none can have more than 4096.
 const (
 	portsPresent = 10000 // on our host
 	firstPort    = 40000
@@ -83,10 +82,9 @@ func amongPorts(ctx context.Context, c *contest, p plan, out io.Writer) ([]metri
 			all[i].name, fmt.Sprint(present), ms(got[i].adds.median()), ms(got[i].adds.quantile(0.95)), ms(got[i].dels.median()), ms(got[i].dels.quantile(0.95)),
 		})
 	}
-	growth := func(of func(times) time.Duration) float64 { return ratio(of(got[1]), of(got[0])) }
 	text := fmt.Sprintf("with a port, %d ports present / none, ours", portsPresent)
 	return []metric{
-		{"ports_crowd_add_growth", "ADD " + text, growth(func(t times) time.Duration { return t.adds.median() })},
-		{"ports_crowd_del_growth", "DEL " + text, growth(func(t times) time.Duration { return t.dels.median() })},
+		{"ports_crowd_add_growth", "ADD " + text, ratio(got[1].adds.median(), got[0].adds.median())},
+		{"ports_crowd_del_growth", "DEL " + text, ratio(got[1].dels.median(), got[0].dels.median())},
 	}, printTable(out, fmt.Sprintf("On a host with published ports, alternately, %d rounds", p.crowd), rows)
 }
