@@ -55,7 +55,9 @@ func (a *adding) beginFlush(ctx context.Context) {
 	a.flushed = done
 	go func() {
 		defer close(done)
-		flush(ctx, a.record, conntrack.FlushStale)
+		// An ADD that has come here may end well in spite of a signal, and then this is due; it has
+		// its own deadline.
+		flush(context.WithoutCancel(ctx), a.record, conntrack.FlushStale)
 	}()
 }
 

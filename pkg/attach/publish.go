@@ -105,13 +105,13 @@ func holdRules(ctx context.Context, stateDir string) (unlock func(), err error) 
 
 func keepRules(ctx context.Context, stateDir string, shared bool) (unlock func(), err error) {
 	lock, err := lockRules(ctx, stateDir, shared)
-	if errors.Is(err, store.ErrBusy) || ctx.Err() != nil {
+	switch {
+	case err == nil: // also if ctx has ended since
+		return lock.Unlock, nil
+	case errors.Is(err, store.ErrBusy), ctx.Err() != nil:
 		return nil, err
 	}
-	if err != nil {
-		return func() {}, nil
-	}
-	return lock.Unlock, nil
+	return func() {}, nil
 }
 
 // listed are the records of all attachments of this host.

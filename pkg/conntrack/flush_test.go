@@ -49,6 +49,7 @@ func scenes(t *testing.T, test func(t *testing.T, s *scene)) {
 			s := &scene{t: t, host: nettest.Host(t)}
 			nettest.Need(t, nettest.Tool("nft"))
 			s.host.Allow("nft ")
+			s.host.Allow("flow ")                // which of them stay is the test
 			s.host.Allow("+ container inside: ") // the test's own cabling
 			for i, addr := range []*netip.Addr{&s.ours, &s.second, &s.outside, &s.container, &s.older} {
 				*addr = netip.MustParseAddr(addresses[i])

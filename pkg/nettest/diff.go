@@ -13,9 +13,10 @@ type Mode string
 
 // The oracle's two modes. Attachment lets scaffolding stay: new bridges with
 // all that is theirs, new addresses and routes of old ones, forwarding switched
-// on, route_localnet of bridges, state directories, lock and cursor files, the
-// sticky memory, the tables of nftables without the elements of attachments.
-// CleanHost lets nothing differ.
+// and bridges' route_localnet switched on, state directories, lock and cursor
+// files, the sticky memory, the tables of nftables with what they hold of
+// bridges, not of attachments. Flows that have ended are nobody's leak.
+// CleanHost lets nothing differ but those.
 const (
 	Attachment Mode = "attachment"
 	CleanHost  Mode = "clean host"
@@ -122,18 +123,20 @@ func (s *Snapshot) about(c change) string {
 
 // permitted tells whether a change is scaffolding, which an attachment leaves.
 func (d differ) permitted(c change) bool {
+	kind, name, _ := strings.Cut(c.key, " ")
+	if kind == "flow" {
+		return !c.came()
+	}
 	if d.mode != Attachment || c.after == nil {
 		return false
 	}
-	kind, name, _ := strings.Cut(c.key, " ")
 	switch kind {
 	case "link":
 		return d.permittedLink(c)
 	case "address", "route":
 		return c.came() && d.isBridge(c.link())
 	case "sysctl":
-		base := filepath.Base(name)
-		return c.after.value == "1" && (base == "forwarding" || base == "ip_forward" || base == "route_localnet" && d.isBridge(c.link()))
+		return c.after.value == "1" && d.permittedSysctl(filepath.Base(name), c.link())
 	case "file":
 		return permittedFile(name, c)
 	case "nft":
@@ -158,15 +161,24 @@ func (d differ) isBridge(link string) bool {
 	return d.after.facts["link "+link].value == "bridge"
 }
 
-// permittedRule permits our tables, their chains with their rules, and their sets and maps. Of elements
-// it permits those that bridges have, which stay as the bridges do, and none of an attachment.
+// permittedSysctl permits forwarding, and 127.0.0.0/8 on what comes in by a bridge.
+func (d differ) permittedSysctl(setting, link string) bool {
+	return setting == "forwarding" || setting == "ip_forward" || setting == "route_localnet" && d.isBridge(link)
+}
+
+// permittedRule permits our tables, their chains with their rules, and their maps and sets; of the
+// elements those that are of bridges, which all attachments there share.
 func permittedRule(object string) bool {
-	if element, ok := strings.CutPrefix(object, "element patchbay "); ok {
-		set, _, _ := strings.Cut(element, " ")
-		return slices.Contains([]string{"intra", "apart", "isolated", "localnet"}, set)
+	for _, family := range []string{"inet", "bridge"} {
+		if object == `{"table":{"family":"`+family+`","name":"patchbay"}}` {
+			return true
+		}
 	}
-	return strings.Contains(object, `"table":"patchbay"`) ||
-		strings.HasPrefix(object, `{"table":`) && strings.HasSuffix(object, `"name":"patchbay"}}`)
+	if element, is := strings.CutPrefix(object, "element "); is {
+		ofBridges := []string{"inet patchbay intra ", "inet patchbay apart ", "inet patchbay isolated ", "inet patchbay localnet "}
+		return slices.ContainsFunc(ofBridges, func(set string) bool { return strings.HasPrefix(element, set) })
+	}
+	return strings.Contains(object, `"table":"patchbay"`)
 }
 
 // permittedFile permits new directories, a new life, locks, cursors and sticky memory.
@@ -177,8 +189,10 @@ func permittedFile(path string, c change) bool {
 		return true
 	case base == "lock", strings.HasPrefix(base, "last_reserved_ip."):
 		return true
-	case base == ".life", base == ".ruleset", slices.Contains([]string{".elsewhere", ".isolating"}, filepath.Base(filepath.Dir(path))): // made once
+	case base == ".life", base == ".ruleset", filepath.Base(filepath.Dir(path)) == ".elsewhere": // made once
 		return c.came()
+	case filepath.Base(filepath.Dir(path)) == ".isolating": // of a bridge
+		return true
 	}
 	return strings.HasPrefix(path, "/var/lib/patchbay/sticky/")
 }

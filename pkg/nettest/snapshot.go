@@ -27,7 +27,8 @@ type fact struct {
 // Snapshot takes a picture of the host: links, addresses, routes of all
 // tables, rules, forwarding sysctls, permanent fdb and mdb entries, files of
 // the state directories, named namespaces, the nft ruleset where the nft
-// program is installed, and processes in the host or its containers.
+// program is installed, translated flows of datagrams, and processes in the host
+// or its containers.
 // Neighbours are left out, and so is what the kernel derives by itself:
 // link-local addresses and the routes that follow from addresses.
 func (h *Node) Snapshot() *Snapshot {
@@ -51,7 +52,7 @@ func (h *Node) snapshot() (*Snapshot, error) {
 	maps.Copy(s.facts, ruleset)
 	mine := h.pinNames()
 	h.Do(func() {
-		err = errors.Join(s.addForwarding(), s.addMDB(), s.addPins(mine))
+		err = errors.Join(s.addForwarding(), s.addMDB(), s.addPins(mine), s.addFlows())
 		for _, root := range h.oracle.roots {
 			err = errors.Join(err, s.addFiles(root))
 		}

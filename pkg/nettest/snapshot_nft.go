@@ -65,7 +65,7 @@ func rulesetFacts(out []byte) (map[string]fact, error) {
 
 // part is what is stated of an object by itself.
 type part struct {
-	of    string // "nft " or "nft element <table> <set> "
+	of    string // "nft " or "nft element <family> <table> <set> "
 	value any
 }
 
@@ -81,7 +81,7 @@ func parts(object map[string]any) []part {
 		elements, _ := set["elem"].([]any)
 		delete(set, "elem")
 		for _, e := range elements {
-			all = append(all, part{fmt.Sprintf("nft element %v %v ", set["table"], set["name"]), e})
+			all = append(all, part{fmt.Sprintf("nft element %v %v %v ", set["family"], set["table"], set["name"]), e})
 		}
 	}
 	return all

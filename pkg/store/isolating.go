@@ -21,20 +21,32 @@ func Isolating(known, bridge string) (network string, err error) {
 	return network, nil
 }
 
-// NoteIsolating notes that a network is isolated on its bridge.
+// NoteIsolating notes that a network is isolated on its bridge. It needs no temporary file, which a
+// process that dies would leave: what is replaced is the note of a network without attachments, and
+// one that is not there says the same.
 func NoteIsolating(known, bridge, network string) error {
 	path := filepath.Join(known, isolating, bridge)
-	if err := makeDirs(known, filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("note that bridge %s is isolated: %w", bridge, err)
-	}
-	next := filepath.Join(filepath.Dir(path), fmt.Sprintf(".new%d", os.Getpid())) // no bridge is called so
-	_ = os.Remove(next)
-	err := os.Symlink(network, next)
+	err := makeDirs(known, filepath.Dir(path), 0o700)
 	if err == nil {
-		err = os.Rename(next, path)
+		err = note(path, network)
 	}
 	if err != nil {
 		return fmt.Errorf("note that bridge %s is isolated: %w", bridge, err)
 	}
 	return nil
+}
+
+func note(path, network string) (err error) {
+	for range 10 { // somebody else may note the same bridge
+		if err = os.Symlink(network, path); !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		if noted, _ := os.Readlink(path); noted == network {
+			return nil
+		}
+		if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
+			return e
+		}
+	}
+	return err
 }

@@ -105,6 +105,9 @@ and each state that this can leave is recovered from by a DEL with everything, a
 and a DEL, and the next container's ADD and the DEL of both. A state between two calls is met behind the one by two of these, and before the other
 by the other two. SIGTERM comes in each of these states: an ADD is undone or has a result, a DEL finishes. A leak is whatever the attachment oracle finds, or any other failure.
 
+What two threads do at one time (an ADD ends flows while it configures the container, a DEL takes elements away while links go) is listed
+one thread after the other; where one of them is met, the other may be anywhere.
+
 A family that begins as another does is met where it is different. While another IPAM plugin works, what is killed is Patchbay alone: the plugin dies with it,
 before the call that it was about to make. What the reference host-local v1.9.1 then leaves, the empty file of an address that it never frees, is not counted.
 

@@ -47,6 +47,7 @@ func again(t testing.TB, s *subject, scene *family.Scene) {
 func addAgain(t testing.TB, scene *family.Scene) {
 	answer := scene.One.Do(t, scene.One.Call("ADD"))
 	if answer.Exit == 0 {
+		scene.Reached(t)
 		scene.One.Do(t, scene.One.Call("CHECK")).OK(t)
 		return
 	}

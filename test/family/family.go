@@ -36,6 +36,8 @@ type Family struct {
 	// there and later. "" for the first of all.
 	Begins string
 	lost   bool // the records are gone, with the containers still attached
+	// publishes is set where containers have ports of the host, and clients send to them.
+	publishes bool
 }
 
 // All are the families. The names are those of the golden list and of the table.
@@ -56,6 +58,8 @@ func All() []Family {
 		{Name: "first masquerade", Begins: "nftables", conf: network(gateway, masquerade(), pool("10.1.0.0/24", "fd00:1::/64"))},
 		{Name: "another IPAM", Begins: "start a process", conf: network(gateway, ipam(Conf{"type": "host-local", "ranges": ranges("10.1.0.0/24", "fd00:1::/64")})), container: neighbour},
 		{Name: "chained, masquerade", Begins: "nftables", conf: network(masquerade(), pool("10.1.0.0/24", "fd00:1::/64")), container: cable},
+		{Name: "ports", Begins: "nftables", publishes: true, conf: network(gateway, masquerade(), pool("10.1.0.0/24", "fd00:1::/64")), host: uplink, container: published},
+		{Name: "ports, isolated", Begins: ".isolating", publishes: true, conf: network(gateway, Conf{"ingressPolicy": "isolated"}, pool("10.1.0.0/24", "fd00:1::/64")), host: uplink, container: firstPublished},
 		{Name: "addresses only", conf: network(Conf{"type": "macvlan", "master": "eth0"}, pool("10.1.0.0/24", "fd00:1::/64"))},
 	}
 }
@@ -125,6 +129,9 @@ func neighbour(s *Scene, _ *nettest.Container) Conf {
 		return nil
 	}
 	other := &Attachment{scene: s, c: s.Container("beside")}
+	if s.publishes {
+		other.more = firstPublished(s, other.c)
+	}
 	other.Do(s.t, other.Call("ADD")).OK(s.t)
 	s.kept = append(s.kept, Conf{"containerID": other.c.ID(), "ifname": s.IfName})
 	return nil

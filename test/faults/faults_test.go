@@ -70,6 +70,7 @@ func (s subject) arrive(t testing.TB) *family.Scene {
 	if s.verb != "ADD" {
 		scene.Attach(t)
 	}
+	scene.Traffic(t)
 	return scene
 }
 
@@ -119,6 +120,9 @@ func (s subject) run(t testing.TB, at place, f fault) {
 	if answer.Exit != 0 {
 		wellFormed(t, answer)
 	}
+	if strings.HasPrefix(at.text, "conntrack ") {
+		answer.OK(t)
+	}
 	switch s.verb {
 	case "ADD":
 		afterADD(t, scene, answer)
@@ -144,6 +148,9 @@ func afterADD(t testing.TB, scene *family.Scene, answer nettest.Answer) {
 	t.Helper()
 	if answer.Exit == 0 {
 		answer.Result(t)
+		if !astray(answer) {
+			scene.Reached(t)
+		}
 		scene.One.Do(t, scene.One.Call("CHECK")).OK(t)
 		scene.One.Do(t, scene.One.Call("DEL")).OK(t)
 	}
@@ -153,11 +160,20 @@ func afterADD(t testing.TB, scene *family.Scene, answer nettest.Answer) {
 	}
 }
 
+// astray tells whether the verb has told that flows which it should have ended go on. That is no
+// reason to fail.
+func astray(answer nettest.Answer) bool {
+	return strings.Contains(string(answer.Stderr), "goes astray until it pauses")
+}
+
 // afterDEL: it passed, and nothing is left; or it failed, and the next one passes.
 func afterDEL(t testing.TB, scene *family.Scene, answer nettest.Answer) {
 	t.Helper()
 	if answer.Exit != 0 {
 		scene.One.Do(t, scene.One.Call("DEL")).OK(t)
+	}
+	if astray(answer) {
+		scene.Allow("flow ")
 	}
 	scene.Clean(t)
 	if t.Failed() {
@@ -201,12 +217,14 @@ func pictureOf(scene *family.Scene) string {
 // TestFaults gives every verb, at each of its calls, each fault that the call can have.
 func TestFaults(t *testing.T) {
 	nettest.Root(t)
-	for _, f := range family.Some(t, "single addresses", "sticky", "shared directory", "chained", "addresses only", "masquerade", "another IPAM") {
+	for _, f := range family.Some(t, "single addresses", "sticky", "shared directory", "chained", "addresses only", "masquerade", "ports", "another IPAM") {
 		for _, verb := range []string{"ADD", "DEL", "CHECK"} {
 			subject{f, verb}.try(t)
 		}
 	}
-	subject{family.Some(t, "first masquerade")[0], "ADD"}.try(t) // once the table is there, it is as any other
+	for _, name := range []string{"first masquerade", "ports, isolated"} { // once the tables are there, they are as any other's
+		subject{family.Some(t, name)[0], "ADD"}.try(t)
+	}
 	for _, f := range family.Crowds() {
 		subject{f, "GC"}.try(t)
 	}

@@ -253,7 +253,7 @@ func (c *churn) destroy(t *testing.T, one *nettest.Container) {
 func (c *churn) end(t *testing.T) {
 	t.Helper()
 	for _, k := range c.present() {
-		d := c.do(t, op{verb: "DEL", key: k, config: c.planner.configOf(k.Network)})
+		d := c.do(t, op{verb: "DEL", key: k, config: c.planner.configOf(k)})
 		if d.code != 0 {
 			t.Errorf("%s: %s", d.op, d.answer)
 		}

@@ -35,6 +35,16 @@ const (
 	masquerade     = `"ipMasq": true`
 )
 
+// publishing is a section runtimeConfig with one port of the host, of TCP and of UDP; hostIP may be
+// empty.
+func publishing(port int, hostIP string) []byte {
+	var all []string
+	for _, protocol := range []string{"tcp", "udp"} {
+		all = append(all, fmt.Sprintf(`{"hostPort": %d, "containerPort": 80, "protocol": %q, "hostIP": %q}`, port, protocol, hostIP))
+	}
+	return []byte(`{"portMappings": [` + strings.Join(all, ", ") + `]}`)
+}
+
 // with is a configuration with one key more.
 func with(config, key string, value []byte) []byte {
 	return fmt.Appendf(nil, "%s, %q: %s}", strings.TrimSuffix(config, "}"), key, value)

@@ -22,6 +22,7 @@ type crowd struct {
 type member struct {
 	*nettest.Container
 	prev []byte // what ADD printed
+	more []byte // its own section runtimeConfig; nil for none
 }
 
 // gather makes n containers.
@@ -36,8 +37,11 @@ func gather(t *testing.T, h *nettest.Node, n int, config string) *crowd {
 
 func (c *crowd) call(m *member, verb string) nettest.Call {
 	call := nettest.Call{Command: verb, ContainerID: m.ID(), Netns: m.Path(), IfName: "eth0", Plugin: c.plugin, Config: []byte(c.config)}
+	if m.more != nil {
+		call.Config = with(c.config, "runtimeConfig", m.more)
+	}
 	if m.prev != nil && verb != "ADD" {
-		call.Config = with(c.config, "prevResult", m.prev)
+		call.Config = with(string(call.Config), "prevResult", m.prev)
 	}
 	return call
 }

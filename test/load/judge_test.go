@@ -38,6 +38,7 @@ func (c *churn) forgetRulesOfTheDead(seen state) {
 		for k, e := range b.here {
 			if e.dead {
 				delete(seen.Rules, k)
+				delete(seen.Ports, k)
 			}
 		}
 	}
@@ -53,6 +54,12 @@ func (c *churn) rules(calls []done) rules {
 	return rules{
 		sticky:    func(network string) bool { return remembers[network] },
 		mayBeFull: func(k key) bool { return sizes[k.Network] > 0 && othersThan(k, wanted) >= sizes[k.Network] },
+		mayBeHeld: func(k key) bool { return c.heldBeside(k, wanted) },
+		refused: func(d done) bool {
+			return slices.ContainsFunc(calls, func(o done) bool {
+				return o.code == codeTaken && o.key != d.key && o.key.ID == d.key.ID && o.key.IfName == d.key.IfName && o.from.Before(d.to) && d.from.Before(o.to)
+			})
+		},
 		alone: func(d done) bool {
 			return !slices.ContainsFunc(calls, func(o done) bool {
 				return o.verb == "ADD" && o.key.Network == d.key.Network && o.key != d.key && o.from.Before(d.to) && d.from.Before(o.to)
@@ -73,6 +80,16 @@ func (c *churn) wanted(calls []done) map[key]bool {
 		}
 	}
 	return out
+}
+
+// heldBeside tells whether another attachment wants the port of the host that this one does.
+func (c *churn) heldBeside(k key, wanted map[key]bool) bool {
+	for other := range wanted {
+		if other != k && c.planner.portOf(k) != 0 && c.planner.portOf(other) == c.planner.portOf(k) {
+			return true
+		}
+	}
+	return false
 }
 
 func othersThan(k key, keys map[key]bool) int {
@@ -121,6 +138,9 @@ func (c *churn) want() state {
 			s.add(k, bridges[k.Network], e.addresses)
 			if masquerades[k.Network] {
 				s.Rules[k] = withoutLengths(e.addresses)
+			}
+			if port := c.planner.portOf(k); port != 0 {
+				s.publish(k, port, c.planner.familyOf(k).hostIP, withoutLengths(e.addresses))
 			}
 		}
 	}

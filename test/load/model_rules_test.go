@@ -24,6 +24,8 @@ func TestModel(t *testing.T) {
 	r := rules{
 		sticky:    func(network string) bool { return network == "second" },
 		mayBeFull: func(k key) bool { return k == other },
+		mayBeHeld: func(k key) bool { return k == other },
+		refused:   func(d done) bool { return d.key == rival },
 		alone:     func(done) bool { return true },
 	}
 	dead := newBook().with(web, entry{addresses: []string{address}, dead: true}, false)
@@ -43,6 +45,10 @@ func TestModel(t *testing.T) {
 		{"DEL fails", newBook(), []done{call("DEL", web, 999).at(0, 1)}, false},
 		{"no address where there must be some", newBook(), []done{call("ADD", web, 11).at(0, 1)}, false},
 		{"no address where there may be none", newBook(), []done{call("ADD", other, 11).at(0, 1)}, true},
+		{"a port of nobody is held", newBook(), []done{call("ADD", web, 102).at(0, 1)}, false},
+		{"a port of another is held", newBook(), []done{call("ADD", other, 102).at(0, 1)}, true},
+		{"one that is refused has the name for a moment", newBook(), []done{call("ADD", rival, 4).at(0, 1)}, true},
+		{"nobody has the name", newBook(), []done{call("ADD", web, 4).at(0, 1)}, false},
 		{"the name is taken", newBook(), []done{call("ADD", web, 0, address).at(0, 1), call("ADD", other, 4).at(2, 3)}, true},
 		{"the name is taken and nobody minds", newBook(), []done{call("ADD", web, 0, address).at(0, 1), call("ADD", other, 0, address).at(2, 3)}, false},
 		{"a dead one's address comes back", dead, []done{call("ADD", web, 0, address).at(0, 1)}, true},

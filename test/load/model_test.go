@@ -14,6 +14,7 @@ const (
 	codeConfig    = types.ErrInvalidNetworkConfig
 	codeAgain     = types.ErrTryAgainLater
 	codeAttached  = 100
+	codeTaken     = 102
 	codeDrift     = 106
 )
 
@@ -73,6 +74,8 @@ type done struct {
 type rules struct {
 	sticky    func(network string) bool
 	mayBeFull func(k key) bool  // so many others had, or wanted, an address that there may have been none for k
+	mayBeHeld func(k key) bool  // another had, or wanted, the port of the host that k wants
+	refused   func(d done) bool // an ADD that had the interface's name at that time was refused its port, and undone
 	alone     func(d done) bool // nobody else was given an address of the network at that time
 }
 
@@ -94,10 +97,12 @@ func (r rules) add(b book, d done) []book {
 	switch {
 	case known && !before.dead:
 		return only(b, d.code == codeAttached)
-	case b.nameInUse(d.key) && d.code == codeInterface:
+	case (b.nameInUse(d.key) || r.refused(d)) && d.code == codeInterface:
 		return []book{b, b.without(d.key)} // the dead one is cleaned up, unless the name was taken before all else
 	case d.code == codeAgain:
 		return only(b.without(d.key), r.mayBeFull(d.key))
+	case d.code == codeTaken:
+		return only(b.without(d.key), r.mayBeHeld(d.key))
 	case d.code != 0 || b.nameInUse(d.key):
 		return nil
 	}

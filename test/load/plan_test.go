@@ -10,10 +10,13 @@ import (
 type family struct {
 	name, bridge, config string
 	sticky, masquerades  bool
-	size                 int // addresses in its pool; 0 where there is always one more
+	size                 int  // addresses in its pool; 0 where there is always one more
+	publishes            bool // each attachment has a port of the host, see portOf
+	hostIP               string
 }
 
-// families are all kinds of networks: without addresses, IPv4, both, two on one bridge, of which one masquerades, one that remembers, one that is too small.
+// families are all kinds of networks: without addresses, IPv4, both, two on one bridge, of which one masquerades, one that remembers, one that is
+// too small, two with ports, at every address of the host and at one.
 func families() []family {
 	return []family{
 		{name: "layer2", bridge: "br0", config: network("layer2", "br0")},
@@ -22,6 +25,8 @@ func families() []family {
 		{name: "left", bridge: "br3", config: network("left", "br3", defaultGateway, masquerade, pool("10.3.0.0/24")), masquerades: true},
 		{name: "right", bridge: "br3", config: network("right", "br3", gateway, pool("fd00:3::/64"))},
 		{name: "kept", bridge: "br4", config: network("kept", "br4", gateway, masquerade, sticky("10.4.0.0/24", "fd00:4::/64")), sticky: true, masquerades: true},
+		{name: "ports", bridge: "br6", config: network("ports", "br6", defaultGateway, masquerade, pool("10.6.0.0/24", "fd00:6::/64")), masquerades: true, publishes: true},
+		{name: "one", bridge: "br7", config: network("one", "br7", defaultGateway, pool("10.7.0.0/24")), publishes: true, hostIP: "192.0.2.10"},
 		{name: "small", bridge: "br5", config: network("small", "br5", gateway, pool("10.5.0.0/29")), size: 5},
 	}
 }
@@ -100,13 +105,32 @@ func (p *planner) one() op {
 	if known && (o.verb != "ADD" || p.random.IntN(5) == 0) {
 		o.key = pick(p.random, p.likely)
 	}
-	o.config = p.configOf(o.key.Network)
+	o.config = p.configOf(o.key)
 	return o
 }
 
-func (p *planner) configOf(network string) string {
-	i := slices.IndexFunc(p.families, func(f family) bool { return f.name == network })
-	return p.families[i].config
+func (p *planner) familyOf(k key) family {
+	i := slices.IndexFunc(p.families, func(f family) bool { return f.name == k.Network })
+	return p.families[i]
+}
+
+func (p *planner) configOf(k key) string {
+	f := p.familyOf(k)
+	if !f.publishes {
+		return f.config
+	}
+	return string(with(f.config, "runtimeConfig", publishing(p.portOf(k), f.hostIP)))
+}
+
+// hostPorts are fewer than those who want one: some want what another has.
+const hostPorts = 20
+
+// portOf is the port of the host that an attachment always wants, 0 for none.
+func (p *planner) portOf(k key) int {
+	if !p.familyOf(k).publishes {
+		return 0
+	}
+	return 8000 + (slices.Index(p.ids, k.ID)*len(interfaces())+slices.Index(interfaces(), k.IfName))%hostPorts
 }
 
 // expect keeps likely up to date: an ADD does not pass if the container has an interface of that name.
@@ -126,7 +150,7 @@ func (p *planner) crash() string {
 	id := pick(p.random, p.ids)
 	for _, k := range p.likely {
 		if k.ID == id && p.random.IntN(3) > 0 {
-			p.restart = append(p.restart, op{verb: "ADD", key: k, config: p.configOf(k.Network)})
+			p.restart = append(p.restart, op{verb: "ADD", key: k, config: p.configOf(k)})
 		}
 	}
 	return id

@@ -3,6 +3,7 @@ package load
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -32,10 +33,11 @@ type state struct {
 	Records map[key][]string          // the addresses that the record has
 	Files   map[string]map[string]key // of each network: the addresses that have a file, and whose they are
 	Rules   map[key][]string          // the addresses that the ruleset masquerades
+	Ports   map[key][]string          // the ports of the host that lead to it, as "192.0.2.10 tcp 8001 10.1.0.2", "any" for every address
 }
 
 func newState() state {
-	return state{Links: map[key]string{}, Ends: map[string][]string{}, Records: map[key][]string{}, Files: map[string]map[string]key{}, Rules: map[key][]string{}}
+	return state{Links: map[key]string{}, Ends: map[string][]string{}, Records: map[key][]string{}, Files: map[string]map[string]key{}, Rules: map[key][]string{}, Ports: map[key][]string{}}
 }
 
 // add says that an attachment is there with everything it has.
@@ -107,10 +109,35 @@ func (s state) lookAtLinks(t *testing.T, h *nettest.Node) {
 func (s state) lookAtRules(t *testing.T, h *nettest.Node) {
 	t.Helper()
 	text := h.Run(t, "nft", "list", "ruleset")
+	s.readPorts(text)
 	element := regexp.MustCompile(`"\S+" \. (\S+) comment "patchbay:\S+ (\S+)/(\S+)/(\S+)" : jump masq_`)
 	for _, m := range element.FindAllStringSubmatch(text, -1) {
 		k := key{m[2], m[3], m[4]}
 		s.Rules[k] = sorted(append(s.Rules[k], m[1]))
+	}
+}
+
+// readPorts reads what is published, in what nft lists.
+func (s state) readPorts(text string) {
+	port := regexp.MustCompile(`(?:(\S+) \. )?(tcp|udp) \. (\d+) comment "patchbay:\S+ (\S+)/(\S+)/(\S+)" : (\S+) \. 80\b`)
+	for _, m := range port.FindAllStringSubmatch(text, -1) {
+		k, at := key{m[4], m[5], m[6]}, m[1]
+		if at == "" {
+			at = "any"
+		}
+		s.Ports[k] = sorted(append(s.Ports[k], strings.Join([]string{at, m[2], m[3], m[7]}, " ")))
+	}
+}
+
+// publish says that a port of the host leads to an attachment, by TCP and UDP. An empty hostIP is any.
+func (s state) publish(k key, port int, hostIP string, addresses []string) {
+	if hostIP == "" {
+		hostIP = "any"
+	}
+	for _, a := range addresses {
+		for _, protocol := range []string{"tcp", "udp"} {
+			s.Ports[k] = sorted(append(s.Ports[k], fmt.Sprintf("%s %s %d %s", hostIP, protocol, port, a)))
+		}
 	}
 }
 

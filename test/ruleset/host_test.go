@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,7 +55,7 @@ func host(t *testing.T) *nettest.Node {
 	return h
 }
 
-// list is the ruleset with each element on a line of its own, in the order of bridge and address.
+// list is the ruleset with each element on a line of its own, in the order of their keys.
 func list(t *testing.T, h *nettest.Node) string {
 	t.Helper()
 	var out, elements []string
@@ -69,7 +70,7 @@ func list(t *testing.T, h *nettest.Node) string {
 		text, last := strings.CutSuffix(text, " }")
 		elements = append(elements, strings.TrimSuffix(text, ","))
 		if last {
-			slices.SortFunc(elements, byAddress)
+			slices.SortFunc(elements, byKey)
 			out = append(out, "\t\telements = {\n")
 			for _, e := range elements {
 				out = append(out, "\t\t\t"+e+",\n")
@@ -81,13 +82,21 @@ func list(t *testing.T, h *nettest.Node) string {
 	return strings.Join(out, "")
 }
 
-// byAddress orders elements: "bridge" . address and more.
-func byAddress(a, b string) int {
-	x, y := strings.Fields(a), strings.Fields(b)
-	if x[0] != y[0] {
-		return strings.Compare(x[0], y[0])
-	}
-	return netip.MustParseAddr(x[2]).Compare(netip.MustParseAddr(y[2]))
+// byKey orders elements, field by field: addresses and numbers by their values.
+func byKey(a, b string) int {
+	return slices.CompareFunc(strings.Fields(a), strings.Fields(b), func(x, y string) int {
+		at, err := netip.ParseAddr(x)
+		other, failed := netip.ParseAddr(y)
+		if err == nil && failed == nil {
+			return at.Compare(other)
+		}
+		n, err := strconv.Atoi(x)
+		m, failed := strconv.Atoi(y)
+		if err == nil && failed == nil {
+			return n - m
+		}
+		return strings.Compare(x, y)
+	})
 }
 
 // without is a listing without the elements of a container.

@@ -73,6 +73,13 @@ func listing(t *testing.T, f family, keys string, bridges []string) string {
 			all = append(all, attachment{c, f.network(i+1, bridge).config(keys)})
 		}
 	}
+	return inAndOut(t, h, all)
+}
+
+// inAndOut is the ruleset with all attached. They are taken away again, the last first, and of each
+// of them goes what it had, and nothing else.
+func inAndOut(t *testing.T, h *nettest.Node, all []attachment) string {
+	t.Helper()
 	seen := []string{list(t, h)}
 	for _, a := range all {
 		h.CNI(t, a.call("ADD")).OK(t)

@@ -30,7 +30,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	p := newPage(t)
 	text, err := template.New("ruleset.md.tmpl").Funcs(template.FuncMap{
-		"listing": func() string { return p.listing }, "element": p.element, "object": p.object, "mark": p.mark, "run": p.run,
+		"listing": func() string { return p.listing }, "element": p.element, "elements": p.elements, "object": p.object, "mark": p.mark, "run": p.run,
 		"schema": p.schema, "del": p.del, "reload": func() string { return p.reload },
 	}).ParseFiles("testdata/ruleset.md.tmpl")
 	if err != nil {
@@ -52,8 +52,10 @@ func newPage(t *testing.T) *page {
 	web := network{"web", "cni0", "10.88.0.0/16", "fd00:88::/64"}
 	db := network{"db", "cni1", "10.89.0.0/16", "fd00:89::/64"}
 	p := &page{t: t, h: h, attachments: map[string]attachment{
-		"nginx":    {h.Container("nginx"), web.config(`"isDefaultGateway": true, "ipMasq": true,`)},
-		"postgres": {h.Container("postgres"), db.config(`"isDefaultGateway": true, "ipMasq": true, "masqExclude": ["192.168.0.0/16"],`)},
+		"nginx": {h.Container("nginx"), web.config(`"isDefaultGateway": true, "ipMasq": true, "runtimeConfig": {"portMappings": [
+			{"hostPort": 8080, "containerPort": 80}, {"hostPort": 5353, "containerPort": 53, "protocol": "udp", "hostIP": "192.0.2.10"}]},`)},
+		"postgres": {h.Container("postgres"), db.config(`"isDefaultGateway": true, "ipMasq": true, "masqExclude": ["192.168.0.0/16"],
+			"ingressPolicy": "isolated", "runtimeConfig": {"portMappings": [{"hostPort": 5432, "containerPort": 5432}]},`)},
 	}}
 	for _, name := range []string{"nginx", "postgres"} {
 		h.CNI(t, p.attachments[name].call("ADD")).OK(t)
@@ -91,6 +93,24 @@ func (p *page) element(of, container string) (string, error) {
 		}
 	}
 	return "", errors.Join(err, fmt.Errorf("map %s has no element of %s", of, container))
+}
+
+// elements are all those of a container in a map or set, a line each.
+func (p *page) elements(of, container string) (string, error) {
+	text, err := p.object("map " + of + " ")
+	if err != nil {
+		text, err = p.object("set " + of + " ")
+	}
+	var all []string
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "/"+container+"/") {
+			all = append(all, strings.Trim(line, "\t,\n"))
+		}
+	}
+	if len(all) == 0 {
+		err = errors.Join(err, fmt.Errorf("%s has no element of %s", of, container))
+	}
+	return strings.Join(all, "\n"), err
 }
 
 // mark is the first word of a container's comments.

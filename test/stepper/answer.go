@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	noSuchRequest   = 0x7ff0                              // a message type that rtnetlink has no use for: it answers EOPNOTSUPP
+	noSuchRequest   = 0x7ff0                              // a message type that rtnetlink has no use for: it answers EOPNOTSUPP, and sock_diag EINVAL
 	noSuchRule      = unix.NFNL_SUBSYS_NFTABLES<<8 | 0xff // one that nftables has no use for: it answers EINVAL
 	noSuchSubsystem = 0xffff                              // what no transaction can be for: EINVAL is the one answer
 )
@@ -32,16 +32,20 @@ func (t *tracer) refuse(in *inCall, act Act) error {
 
 // spoil changes messages so that the kernel refuses them, and says how it will tell.
 func spoil(protocol int, all []netlinkMessage, act Act) *answerFault {
-	if protocol == unix.NETLINK_NETFILTER {
+	as := syscall.EOPNOTSUPP
+	switch protocol {
+	case unix.NETLINK_NETFILTER:
 		return spoilRules(all, act)
+	case unix.NETLINK_SOCK_DIAG:
+		as = syscall.EINVAL
 	}
 	for _, m := range all {
 		binary.NativeEndian.PutUint16(m.raw[4:], noSuchRequest)
 	}
-	return &answerFault{act: act, left: len(all), as: syscall.EOPNOTSUPP}
+	return &answerFault{act: act, left: len(all), as: as}
 }
 
-// spoilRules is spoil for nftables. Of a transaction ENOMEM is told once and is the only answer
+// spoilRules is spoil for nftables and conntrack. Of a transaction ENOMEM is told once and is the only answer
 // (nfnetlink_rcv_batch of the kernel), and any other error is that of one message, here the first:
 // the others have their own answers, and nothing is done.
 func spoilRules(all []netlinkMessage, act Act) *answerFault {

@@ -34,13 +34,16 @@ func messages(data []byte) []netlinkMessage {
 
 func aligned(size int) int { return (size + 3) &^ 3 }
 
-// describe says what messages ask for. Of another protocol than rtnetlink and nftables everything
-// counts as a change.
+// describe says what messages ask for. Of a protocol that is not known here everything counts as a
+// change.
 func describe(protocol int, data []byte) (text string, changing bool) {
-	if protocol == unix.NETLINK_NETFILTER {
+	switch protocol {
+	case unix.NETLINK_NETFILTER:
 		return describeRules(messages(data))
-	}
-	if protocol != unix.NETLINK_ROUTE {
+	case unix.NETLINK_SOCK_DIAG:
+		return describeSockets(messages(data))
+	case unix.NETLINK_ROUTE:
+	default:
 		return fmt.Sprintf("netlink protocol %d", protocol), true
 	}
 	var parts []string
@@ -52,6 +55,20 @@ func describe(protocol int, data []byte) (text string, changing bool) {
 		return "a netlink message of no known form", true
 	}
 	return strings.Join(parts, " + "), changing
+}
+
+// describeSockets says what messages ask of sockets: to be told of some, or, which is a change, to
+// end one.
+func describeSockets(all []netlinkMessage) (text string, changing bool) {
+	text = "a message to sock_diag of no known form"
+	for i, m := range all {
+		if m.kind == unix.SOCK_DIAG_BY_FAMILY && len(m.body) >= 2 && i == 0 {
+			text = fmt.Sprintf("SOCK_DIAG_BY_FAMILY family %d protocol %d", m.body[0], m.body[1])
+			continue
+		}
+		changing = true
+	}
+	return text, changing || len(all) == 0
 }
 
 // routeText is one message of rtnetlink: "RTM_NEWADDR 192.0.2.1/24".

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describeRules says what messages to nftables ask for. A transaction is one buffer: how many there
+// describeRules says what messages to nftables ask for, or to its neighbour conntrack. A transaction is one buffer: how many there
 // are of each kind, in the order in which the first of each comes, and of elements in which maps.
 func describeRules(all []netlinkMessage) (text string, changing bool) {
 	times, maps := map[string]int{}, map[string][]string{}
@@ -29,6 +29,10 @@ func describeRules(all []netlinkMessage) (text string, changing bool) {
 	if len(kinds) == 0 {
 		return "a message to netfilter of no known form", true
 	}
+	of := "nftables"
+	if all[0].kind>>8 == unix.NFNL_SUBSYS_CTNETLINK {
+		of = "conntrack"
+	}
 	for i, kind := range kinds {
 		if times[kind] > 1 {
 			kinds[i] = fmt.Sprintf("%d %s", times[kind], kind)
@@ -37,11 +41,14 @@ func describeRules(all []netlinkMessage) (text string, changing bool) {
 			kinds[i] += " " + strings.Join(maps[kind], " ")
 		}
 	}
-	return "nftables " + strings.Join(kinds, " + "), changing
+	return of + " " + strings.Join(kinds, " + "), changing
 }
 
 // ruleKind is "NEWCHAIN create", and whether the message only asks.
 func ruleKind(m netlinkMessage) (name string, asks bool) {
+	if m.kind>>8 == unix.NFNL_SUBSYS_CTNETLINK {
+		return flowKind(m)
+	}
 	kinds := strings.Fields("NEWTABLE GETTABLE DELTABLE NEWCHAIN GETCHAIN DELCHAIN NEWRULE GETRULE DELRULE NEWSET GETSET DELSET NEWSETELEM GETSETELEM DELSETELEM NEWGEN GETGEN")
 	kind := int(m.kind & 0xff)
 	if m.kind>>8 != unix.NFNL_SUBSYS_NFTABLES || kind >= len(kinds) {
@@ -54,8 +61,22 @@ func ruleKind(m netlinkMessage) (name string, asks bool) {
 	return name, strings.HasPrefix(name, "GET")
 }
 
+// flowKind is ruleKind for what is asked of connection tracking (linux/netfilter/nfnetlink_conntrack.h).
+// A look that sets counters to zero is no change for anybody who is not counting; it is one here.
+func flowKind(m netlinkMessage) (name string, asks bool) {
+	kinds := strings.Fields("NEW GET DELETE GET_CTRZERO GET_STATS_CPU GET_STATS GET_DYING GET_UNCONFIRMED")
+	kind := int(m.kind & 0xff)
+	if kind >= len(kinds) {
+		return fmt.Sprintf("message %#x", m.kind), false
+	}
+	return kinds[kind], strings.HasPrefix(kinds[kind], "GET") && kinds[kind] != "GET_CTRZERO"
+}
+
 // mapName is the one whose elements a message is about; "" for another message.
 func mapName(m netlinkMessage) (name string) {
+	if m.kind>>8 != unix.NFNL_SUBSYS_NFTABLES {
+		return ""
+	}
 	if kind := m.kind & 0xff; kind != unix.NFT_MSG_NEWSETELEM && kind != unix.NFT_MSG_GETSETELEM && kind != unix.NFT_MSG_DELSETELEM {
 		return ""
 	}

@@ -1,0 +1,182 @@
+package ruleset
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+)
+
+// The table is the same on each host but for what is in its maps and sets, and for the table of
+// family bridge: so what a listing of ports shows is that, and the rest is a file of its own.
+const skeletonFile = "testdata/skeleton.nft"
+
+// hostAddresses are what ports are published at, if not at every address of the host.
+func (f family) hostAddresses() []string {
+	return map[string][]string{"v4": {"192.0.2.10"}, "v6": {"2001:db8::10"}, "dual": {"192.0.2.10", "2001:db8::10"}}[f.name]
+}
+
+// mappings are those of the nth container: a port of TCP, and two of UDP.
+func (f family) mappings(n int, specific bool) string {
+	at := []string{""}
+	if specific {
+		at = f.hostAddresses()
+	}
+	var all []string
+	for _, addr := range at {
+		if addr != "" {
+			addr = fmt.Sprintf(`, "hostIP": %q`, addr)
+		}
+		all = append(all,
+			fmt.Sprintf(`{"hostPort": %d, "containerPort": 80, "protocol": "tcp"%s}`, 8080+n, addr),
+			fmt.Sprintf(`{"hostPort": %d, "containerPort": 5060, "protocol": "udp", "range": 2%s}`, 5060+2*n, addr))
+	}
+	return `"runtimeConfig": {"portMappings": [` + strings.Join(all, ", ") + `]},`
+}
+
+// portHost is one that publishes ports.
+type portHost struct {
+	family
+	specific bool
+	policy   string
+	bridges  []string // of each network
+}
+
+func (p portHost) title() string {
+	at := map[bool]string{false: "wildcard", true: "hostIP"}[p.specific]
+	networks := "one network"
+	if len(p.bridges) == 2 {
+		networks = "two networks on " + map[bool]string{true: "one bridge", false: "two bridges"}[p.bridges[0] == p.bridges[1]]
+	}
+	return strings.Join([]string{p.name, at, p.policy, networks}, ", ")
+}
+
+// portHosts are those of a family. An isolated network has its bridge for itself.
+func portHosts(f family) (all []portHost) {
+	for _, specific := range []bool{false, true} {
+		for _, policy := range []string{"open", "same-bridge", "isolated"} {
+			other := map[bool]string{false: "br1", true: "br2"}[policy == "isolated"]
+			all = append(all, portHost{f, specific, policy, []string{"br1"}}, portHost{f, specific, policy, []string{"br1", other}})
+		}
+	}
+	return all
+}
+
+// TestPorts shows what each kind of host that publishes ports has in its ruleset, after two ADDs for
+// each network, and that each DEL leaves what was there before its ADD.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	for _, f := range families() {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			var text strings.Builder
+			for _, p := range portHosts(f) {
+				fmt.Fprintf(&text, "# %s\n%s\n", p.title(), beyond(skeleton(t), p.listing(t)))
+			}
+			golden(t, "testdata/ports-"+f.name+".nft", text.String())
+		})
+	}
+}
+
+func (p portHost) listing(t *testing.T) string {
+	t.Helper()
+	h := host(t)
+	var all []attachment
+	for i, bridge := range p.bridges {
+		for j, name := range []string{"first", "second"} {
+			keys := fmt.Sprintf(`"ingressPolicy": %q, `, p.policy) + p.mappings(2*i+j, p.specific)
+			all = append(all, attachment{h.Container(fmt.Sprintf("%s-of-net%d", name, i+1)), p.network(i+1, bridge).config(keys)})
+		}
+	}
+	return inAndOut(t, h, all)
+}
+
+// TestSkeleton shows the table with nobody in it.
+func TestSkeleton(t *testing.T) {
+	t.Parallel()
+	h := host(t)
+	a := attachment{h.Container("c"), families()[0].network(1, "br1").config(`"ipMasq": true,`)}
+	h.CNI(t, a.call("ADD")).OK(t)
+	h.CNI(t, a.call("DEL")).OK(t)
+	var common []string
+	for _, o := range objects(list(t, h)) {
+		if !strings.Contains(o.head, "_net1_") { // a network's own chains
+			common = append(common, o.text)
+		}
+	}
+	golden(t, skeletonFile, "table inet patchbay {\n"+strings.Join(common, "\n\n")+"\n}\n")
+}
+
+// TestPortsLoad: each listing, with the rest of the table, is a text that nft(8) reads, and what it
+// makes of it lists the same.
+func TestPortsLoad(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	nettest.Need(t, nettest.Tool("nft"))
+	h.Allow("nft ")
+	loaded := 0
+	for _, f := range families() {
+		for _, section := range strings.Split(read(t, "testdata/ports-"+f.name+".nft"), "# ")[1:] {
+			title, text, _ := strings.Cut(section, "\n")
+			h.Run(t, "nft", "flush ruleset; "+skeleton(t)+text)
+			if diff := cmp.Diff(strings.TrimSpace(text), strings.TrimSpace(beyond(skeleton(t), list(t, h)))); diff != "" {
+				t.Errorf("%s, loaded and listed (-text +listed):\n%s", title, diff)
+			}
+			loaded++
+		}
+	}
+	if loaded != 36 {
+		t.Errorf("%d listings, want 36", loaded)
+	}
+}
+
+func skeleton(t *testing.T) string {
+	t.Helper()
+	return read(t, skeletonFile)
+}
+
+// object is a map, set or chain of a listing; head is its first line.
+type object struct{ table, head, text string }
+
+func objects(listing string) (all []object) {
+	table, now := "", []string(nil)
+	for line := range strings.SplitSeq(listing, "\n") {
+		switch {
+		case strings.HasPrefix(line, "table "):
+			table = line
+		case line == "\t}":
+			all = append(all, object{table, now[0], strings.Join(append(now, line), "\n")})
+			now = nil
+		case strings.HasPrefix(line, "\t"):
+			now = append(now, line)
+		}
+	}
+	return all
+}
+
+// beyond is what a listing has and the skeleton does not, table by table.
+func beyond(skeleton, listing string) string {
+	known := objects(skeleton)
+	var out strings.Builder
+	table := ""
+	for _, o := range objects(listing) {
+		if slices.Contains(known, o) {
+			continue
+		}
+		if o.table != table {
+			if table != "" {
+				out.WriteString("}\n")
+			}
+			out.WriteString(o.table + "\n")
+			table = o.table
+		} else {
+			out.WriteString("\n")
+		}
+		out.WriteString(o.text + "\n")
+	}
+	return out.String() + "}\n"
+}
