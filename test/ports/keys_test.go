@@ -140,6 +140,9 @@ func TestServicesOfOthers(t *testing.T) {
 		witness(t, s, "chain pre { type nat hook prerouting priority dstnat - 1;",
 			"ip daddr 10.96.0.10 meta l4proto { tcp, udp } dnat ip to "+w.web.addrs[0].String(),
 			"ip6 daddr fd00:96::10 meta l4proto { tcp, udp } dnat ip6 to "+w.web.addrs[1].String(), "}")
+		for _, service := range []string{"10.96.0.10", "[fd00:96::10]"} { // the service is not ours to end
+			s.Allow("flow udp " + service + ":80 to ")
+		}
 		var tries []try
 		for i, service := range addrs("10.96.0.10", "fd00:96::10") {
 			for _, from := range []*box{pod, w.neighbour} {
