@@ -35,7 +35,10 @@ func (a *adding) accept(out []byte) error {
 	if err := a.state.Save(a.record); err != nil {
 		return err
 	}
-	return a.routeGateways()
+	if err := a.complete(); err != nil {
+		return err
+	}
+	return a.state.Save(a.record)
 }
 
 // acceptAddresses refuses what the built-in IPAM would never give, and an answer without an address, as the reference bridge

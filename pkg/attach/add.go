@@ -216,15 +216,13 @@ func (a *adding) reserve(ctx context.Context) error {
 	if a.cfg.IPAM == nil { // or another plugin is asked, when the cable is there
 		return a.state.Save(a.record)
 	}
-	if err := a.addresses(ctx); err != nil {
-		return err
-	}
-	return a.routeGateways()
+	return a.addresses(ctx)
 }
 
 // addresses reserves them, and when none is free tries again without the dead.
 func (a *adding) addresses(ctx context.Context) error {
 	r := request(a.cfg, a.prefer, a.req)
+	r.Complete = a.complete
 	err := a.state.Reserve(ctx, a.record, r)
 	if outOfAddresses(err) && reclaim(ctx, a.host, dirs(a.cfg.Ident), a.cfg.Name) {
 		return a.state.Reserve(ctx, a.record, r)
@@ -232,23 +230,18 @@ func (a *adding) addresses(ctx context.Context) error {
 	return err
 }
 
-// routeGateways puts what only the addresses tell into the record.
-func (a *adding) routeGateways() error {
+// complete puts what only the addresses tell into the record.
+func (a *adding) complete() error {
 	overrideGateways(a.record.Addresses, a.cfg.IPAM.Gateways)
 	a.routes = routesOf(a.cfg, a.record.Addresses)
+	a.record.HostRoutes = nil
 	for _, address := range a.record.Addresses {
 		if a.cfg.IsGateway && address.Address.IsSingleIP() {
 			a.record.HostRoutes = append(a.record.HostRoutes, address.Address.Addr())
 		}
 	}
 	a.planMasquerade()
-	if err := a.planPorts(); err != nil {
-		return err
-	}
-	if len(a.record.HostRoutes) == 0 && len(a.cfg.IPAM.Gateways) == 0 && !inRules(a.record) {
-		return nil
-	}
-	return a.state.Save(a.record)
+	return a.planPorts()
 }
 
 // forget frees the addresses and then the record, as the last steps of undoing. The signal

@@ -26,6 +26,8 @@ type Request struct {
 	Requested []netip.Addr // each must be given; at most one of each set
 	Prefer    []netip.Addr // given if they are free: what this attachment had before
 	Sticky    string       // owner whose addresses are remembered; "" for none
+
+	Complete func() error // what else follows from the addresses, once the record has them and before it is saved; nil for nothing
 }
 
 // Reserve chooses an address of every set of the pool, saves the record with them, and then
@@ -47,6 +49,11 @@ func (a *Attachment) Reserve(ctx context.Context, r *Record, req Request) error 
 		return err
 	}
 	r.Addresses, r.DataDir = addressesOf(req.Pool, chosen), a.dirs.Data
+	if req.Complete != nil {
+		if err := req.Complete(); err != nil {
+			return err
+		}
+	}
 	if err := a.Save(r); err != nil {
 		return err
 	}
