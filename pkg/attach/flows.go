@@ -5,15 +5,22 @@ import (
 	"errors"
 	"net/netip"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-cni/patchbay/pkg/conntrack"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
 // flush ends flows by one of package conntrack's two ways. Without it a client that goes on sending
 // would reach nobody, or who had the port before. What hinders it is no reason to fail.
 func flush(ctx context.Context, r *store.Record, way func(context.Context, []conntrack.Mapping, conntrack.Local) error) {
-	mappings := datagrams(r)
+	end(ctx, r.Key().String(), datagrams(r), way)
+}
+
+// end is flush for mappings of whom a word tells.
+func end(ctx context.Context, who string, mappings []conntrack.Mapping, way func(context.Context, []conntrack.Mapping, conntrack.Local) error) {
 	if len(mappings) == 0 {
 		return
 	}
@@ -23,7 +30,7 @@ func flush(ctx context.Context, r *store.Record, way func(context.Context, []con
 		err = way(ctx, mappings, host.IsLocal)
 	}
 	if err != nil && !errors.Is(err, conntrack.ErrUnsupported) {
-		warn("%s: %s; what was sent to its ports before goes astray until it pauses", r.Key(), sentence(err))
+		warn("%s: %s; what was sent to its ports before goes astray until it pauses", who, sentence(err))
 	}
 }
 
@@ -41,6 +48,18 @@ func datagrams(r *store.Record) []conntrack.Mapping {
 			Proto: protocols()[p.Protocol], HostIP: p.HostIP, HostPort: p.HostPort, Count: uint16(p.Many()),
 			Container: netip.AddrPortFrom(p.Container, p.ContainerPort),
 		})
+	}
+	return all
+}
+
+// mappingsOf are the mappings of ports of which only the ruleset told.
+func mappingsOf(ports []nft.Port) []conntrack.Mapping {
+	var all []conntrack.Mapping
+	for _, p := range ports {
+		if p.Proto == unix.IPPROTO_TCP {
+			continue
+		}
+		all = append(all, conntrack.Mapping{Proto: p.Proto, HostIP: p.HostIP, HostPort: p.HostPort, Count: 1, Container: p.Container})
 	}
 	return all
 }

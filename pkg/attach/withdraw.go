@@ -30,7 +30,12 @@ func withdraw(record *store.Record) error {
 
 // withdrawMark is withdraw for when there is no record to tell the addresses.
 func withdrawMark(mark string) error {
-	err := withRules(func(rules *nft.Ruleset) error { return rules.WithdrawOwner(mark) })
+	var led []nft.Port
+	err := withRules(func(rules *nft.Ruleset) (err error) {
+		led, err = rules.WithdrawOwner(mark)
+		return err
+	})
+	end(context.Background(), mark, mappingsOf(led), conntrack.FlushOwn)
 	return ignore(err, nft.ErrUnsupported)
 }
 

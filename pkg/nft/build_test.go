@@ -135,7 +135,7 @@ func TestBuildOfTwoVersions(t *testing.T) {
 		t.Errorf("the older one: got %v, want ErrNewer", err)
 	}
 	same(t, h, before, "after the older one's Build")
-	if err := errors.Join(r.Withdraw(first), r.WithdrawOwner(next.Owner)); err != nil {
+	if err := errors.Join(r.Withdraw(first), withdrawOwner(r, next.Owner)); err != nil {
 		t.Error(err)
 	}
 	if got := list(t, h); strings.Contains(got, "patchbay:") {

@@ -130,7 +130,7 @@ func TestCrowdGoesByItsMarks(t *testing.T) {
 		for n := range 9 {
 			e := all[i*10+n]
 			mark, _, _ := strings.Cut(e.Owner, " ")
-			if err := r.WithdrawOwner(mark); err != nil {
+			if err := withdrawOwner(r, mark); err != nil {
 				return err
 			}
 			lost, err := r.Missing(e)
@@ -221,7 +221,7 @@ func TestRebuildOfALargeHost(t *testing.T) {
 			listed(t, h, all...)
 			start = time.Now()
 			mark, _, _ := strings.Cut(all[len(all)-1].Owner, " ")
-			if err := r.WithdrawOwner(mark); err != nil {
+			if err := withdrawOwner(r, mark); err != nil {
 				t.Fatal(err)
 			}
 			t.Logf("looked through for one mark: %v", time.Since(start))

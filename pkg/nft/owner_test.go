@@ -54,6 +54,11 @@ func TestTakenNamesTheOwner(t *testing.T) {
 	}
 }
 
+func withdrawOwner(r *nft.Ruleset, owner string) error {
+	_, err := r.WithdrawOwner(owner)
+	return err
+}
+
 // is knows one owner to be dead.
 func is(dead nft.Entry) func(string) bool {
 	return func(owner string) bool { return owner == dead.Owner }
@@ -148,7 +153,7 @@ func TestWithdraw(t *testing.T) {
 		same(t, h, without, tc.name)
 	}
 	h.Run(t, "nft", "delete table inet patchbay")
-	if err := errors.Join(r.Withdraw(mine), r.WithdrawOwner(mine.Owner)); err != nil {
+	if err := errors.Join(r.Withdraw(mine), withdrawOwner(r, mine.Owner)); err != nil {
 		t.Errorf("the table is gone: %v", err)
 	}
 	same(t, h, "", "after Withdraw from no table")
@@ -160,7 +165,7 @@ func TestWithdrawLeavesAnotherOwners(t *testing.T) {
 	h, r := built(t, next)
 	before := list(t, h)
 	late := entry("net", "cni0", "late", "10.1.2.3/24", "2001:db8::3/64")
-	if err := errors.Join(r.Withdraw(late), r.WithdrawOwner(late.Owner)); err != nil {
+	if err := errors.Join(r.Withdraw(late), withdrawOwner(r, late.Owner)); err != nil {
 		t.Error(err)
 	}
 	same(t, h, before, "after another owner's Withdraw")
@@ -182,10 +187,10 @@ func TestWithdrawOwnerByItsMark(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark, _, _ := strings.Cut(mine.Owner, " ")
-	if err := r.WithdrawOwner(mark[:len(mark)-1]); err != nil || list(t, h) == before {
+	if err := withdrawOwner(r, mark[:len(mark)-1]); err != nil || list(t, h) == before {
 		t.Errorf("a part of a mark is somebody else's: %v", err)
 	}
-	if err := r.WithdrawOwner(mark); err != nil {
+	if err := withdrawOwner(r, mark); err != nil {
 		t.Fatal(err)
 	}
 	same(t, h, before, "after WithdrawOwner")

@@ -203,7 +203,7 @@ func TestWithdrawLeavesAnotherOwnersPorts(t *testing.T) {
 	before := list(t, h)
 	late := next
 	late.Owner = entry("net", "cni0", "late").Owner
-	if err := errors.Join(r.Withdraw(late), r.WithdrawOwner(late.Owner)); err != nil {
+	if err := errors.Join(r.Withdraw(late), withdrawOwner(r, late.Owner)); err != nil {
 		t.Error(err)
 	}
 	same(t, h, before, "after another owner's Withdraw")
@@ -250,7 +250,7 @@ func TestManyPortsInOneTransaction(t *testing.T) {
 	one("Publish again", func() error { return r.Publish(many) })
 	next := publisher("next", many.Ports...)
 	one("Replace", func() error { return r.Replace(next, is(many)) })
-	one("WithdrawOwner", func() error { return r.WithdrawOwner(next.Owner) })
+	one("WithdrawOwner", func() error { return withdrawOwner(r, next.Owner) })
 	same(t, h, before, "after WithdrawOwner")
 }
 

@@ -67,7 +67,7 @@ func TestBridgeTableOfSomebodyElse(t *testing.T) {
 			if err := inHost(h, func() error { return r.Rebuild(only(plain)) }); err != nil {
 				t.Errorf("Rebuild of such: %v", err)
 			}
-			if err := errors.Join(r.Withdraw(isolated), r.WithdrawOwner(isolated.Owner)); err != nil {
+			if err := errors.Join(r.Withdraw(isolated), withdrawOwner(r, isolated.Owner)); err != nil {
 				t.Errorf("Withdraw: %v", err)
 			}
 			if got := h.Run(t, "nft", "list", "table", "bridge", "patchbay"); got != theirs {

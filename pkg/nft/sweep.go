@@ -107,10 +107,11 @@ func (r *Ruleset) SweepBridges(living []Entry) error {
 			wanted[one.set+" "+one.key] = true
 		}
 	}
-	return r.remove(func() ([]element, error) {
+	_, err := r.remove(func() ([]element, error) {
 		there, err := r.listWhole(sets)
 		return slices.DeleteFunc(there, func(e element) bool { return wanted[e.set+" "+e.key] }), err
 	}, "")
+	return err
 }
 
 // Closed returns the bridges that are kept from the host's 127.0.0.0/8. Without the table there are none.

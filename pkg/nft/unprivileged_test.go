@@ -67,7 +67,7 @@ func refusedWithoutCapability(netns int, e nft.Entry) error {
 	var wrong error
 	for name, err := range map[string]error{
 		"Publish": r.Publish(other), "Build": r.Build(other, only(e, other)), "Rebuild": r.Rebuild(only(e)), "Replace": r.Replace(other, is(e)),
-		"Withdraw": r.Withdraw(e), "WithdrawOwner": r.WithdrawOwner(e.Owner), "Missing": missing, "Supported": r.Supported(),
+		"Withdraw": r.Withdraw(e), "WithdrawOwner": withdrawOwner(r, e.Owner), "Missing": missing, "Supported": r.Supported(),
 	} {
 		if !errors.Is(err, os.ErrPermission) || errors.Is(err, nft.ErrUnsupported) {
 			wrong = errors.Join(wrong, fmt.Errorf("%s: got %w, want EPERM", name, err))

@@ -13,35 +13,40 @@ import (
 // Withdraw removes an entry's elements, those that are there and carry the mark of its owner. The
 // chains stay. A missing element, table or nf_tables is no error: nothing is left of the entry.
 func (r *Ruleset) Withdraw(e Entry) error {
-	return r.remove(func() ([]element, error) { return r.find(e.elements()) }, e.Owner)
+	_, err := r.remove(func() ([]element, error) { return r.find(e.elements()) }, e.Owner)
+	return err
 }
 
 // WithdrawOwner is Withdraw for when nothing but the owner's mark is known: it looks through all
-// elements. Owner is a comment, or its first word.
-func (r *Ruleset) WithdrawOwner(owner string) error {
-	return r.remove(func() ([]element, error) { return r.listWhole(names()) }, owner)
+// elements. Owner is a comment, or its first word. It returns the ports that led to the owner.
+func (r *Ruleset) WithdrawOwner(owner string) (led []Port, err error) {
+	gone, err := r.remove(func() ([]element, error) { return r.listWhole(names()) }, owner)
+	for _, e := range gone {
+		if p, whole := publishedPort(e); whole {
+			led = append(led, p)
+		}
+	}
+	return led, err
 }
 
 // remove asks again when an element went away between the look and the transaction: one missing
 // element makes the kernel refuse all of it, and DESTROYSETELEM, which does not mind, is as young
-// as Linux 6.3.
-func (r *Ruleset) remove(look func() ([]element, error), owner string) error {
+// as Linux 6.3. It returns those that it has removed.
+func (r *Ruleset) remove(look func() ([]element, error), owner string) (there []element, err error) {
 	const tries = 5
-	var err error
 	for range tries {
-		var there []element
 		if there, err = look(); errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
-			return nil // without nf_tables nobody has an element
+			return nil, nil // without nf_tables nobody has an element
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		there = slices.DeleteFunc(there, func(e element) bool { return mark(e.comment) != mark(owner) })
 		if err = r.delete(there); !errors.Is(err, unix.ENOENT) {
-			return err
+			return there, err
 		}
 	}
-	return err
+	return nil, err
 }
 
 func (r *Ruleset) delete(elements []element) error {

@@ -1,8 +1,11 @@
 package portowner
 
 import (
+	"net"
 	"strings"
 	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
 // TestPortAfterReboot: the old container's DEL comes when a new one has its address and its port.
@@ -41,6 +44,22 @@ func TestPortAfterReboot(t *testing.T) {
 	}
 }
 
+// sendUDP sends one datagram from the host, and waits for no answer.
+func sendUDP(t *testing.T, h *nettest.Node, address string) {
+	t.Helper()
+	var err error
+	h.Do(func() {
+		var c net.Conn
+		if c, err = net.Dial("udp", address); err == nil {
+			_, err = c.Write([]byte("x"))
+			c.Close()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestDelTakesItsOwnPorts, once and again, with its record, without it, with one that was cut, and
 // when the port is another's by then; those of others stay.
 func TestDelTakesItsOwnPorts(t *testing.T) {
@@ -53,7 +72,8 @@ func TestDelTakesItsOwnPorts(t *testing.T) {
 			t.Parallel()
 			h := host(t)
 			config := network("net", "cni0", `"markMasqBit": 20`, `"masqAll": true`)
-			stays, goes := on(h, "stays", config, mapping(9090)), on(h, "goes", config, mapping(8080, `"range": 3`), mapping(8080, `"protocol": "sctp"`, of("192.0.2.1")))
+			stays, goes := on(h, "stays", config, mapping(9090)), on(h, "goes", config, mapping(8080, `"range": 3`), mapping(8080, `"protocol": "sctp"`, of("192.0.2.1")),
+				mapping(8090, `"protocol": "udp"`))
 			stays.add(t)
 			stays.serve(t)
 			before := rules(t, h)
@@ -61,6 +81,7 @@ func TestDelTakesItsOwnPorts(t *testing.T) {
 			if rules(t, h) == before {
 				t.Error("an ADD has published nothing")
 			}
+			sendUDP(t, h, gateway4+":8090") // a flow that the DEL has to end: the oracle looks for it
 			h.Run(t, "sh", "-c", strings.NewReplacer("RECORD", goes.record(), "LINK", goes.link).Replace(harm))
 			if name == "told no ports" {
 				goes.mappings = nil
