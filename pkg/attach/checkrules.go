@@ -54,6 +54,9 @@ func (c *checking) samePorts() {
 	if c.record.Publish != nil {
 		has = c.record.Publish.Ports
 	}
+	if p := c.record.Publish; p != nil && c.otherwise(p) {
+		c.differ("the ports were published with other settings than the configuration has now (snat, masqAll, markMasqBit, hostLocalhost)")
+	}
 	want, err := portsOf(c.cfg.Publish.Ports, c.record.Addresses)
 	if err != nil {
 		c.differ("%v", err)
@@ -68,6 +71,12 @@ func (c *checking) samePorts() {
 	if len(has) > len(want) {
 		c.differ("the attachment publishes %d mappings, the configuration has %d", len(has), len(want))
 	}
+}
+
+// otherwise reports whether the keys of published ports have changed.
+func (c *checking) otherwise(p *store.Publish) bool {
+	now := c.cfg.Publish
+	return p.Plain == now.SNAT || p.All != now.MasqAll || p.MarkBit != now.MarkBit || p.Localhost && !(now.SNAT && now.Localhost)
 }
 
 // wantsMasquerade reports whether an address of this plugin's is of a family that is asked for.

@@ -67,6 +67,7 @@ func causes() []cause {
 		{link.ErrClash, CodeAddressClash, "use a bridge of its own for this network, or set forceAddress to replace the address; a bridge that nothing is plugged into any more can be removed (ip link del)"},
 		{link.ErrBridgeFull, CodeBridgeFull, "Linux gives a bridge 1023 ports; use a second bridge for further containers"},
 		{link.ErrForeign, CodeForeignLink, "remove or rename that interface; it does not carry the alias of this attachment"},
+		{link.ErrUnfinished, types.ErrTryAgainLater, "the kernel was too busy to finish it; call ADD again"},
 		{link.ErrDADFailed, types.ErrTryAgainLater, "find the host that uses the address (ip neigh), or exclude the address in ipam.exclude"},
 		{link.ErrRouteExists, types.ErrInvalidNetworkConfig, "give the route another priority: the container has one through another network"},
 		{link.ErrExists, types.ErrInvalidEnvironmentVariables, "use another CNI_IFNAME, or remove the interface from the namespace"},

@@ -13,6 +13,7 @@ var (
 	ErrNoNetns     = errors.New("no such network namespace")
 	ErrNotNetns    = errors.New("is not a network namespace")
 	ErrHostNetns   = errors.New("is the host's own network namespace")
+	ErrUnfinished  = errors.New("is not usable") // yet: the kernel has not finished an address
 	ErrDADFailed   = errors.New("is in use by another host on the link")
 	ErrRouteExists = errors.New("a route to that destination exists already")
 )

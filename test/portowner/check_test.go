@@ -140,6 +140,13 @@ func TestCheckComparesTheRuntimesPorts(t *testing.T) {
 			t.Errorf("%s: CHECK says %d, %q, want %q", name, e.Code, e.Msg, tc.want)
 		}
 	}
+	for _, key := range []string{`"snat": false`, `"masqAll": true`, `"markMasqBit": 20`, `"hostLocalhost": false`} {
+		changed := &box{Container: b.Container, h: h, config: network("net", "cni0", key), mappings: b.mappings, prev: b.prev}
+		const want = "the ports were published with other settings than the configuration has now (snat, masqAll, markMasqBit, hostLocalhost)"
+		if e := h.CNI(t, changed.call(t, "CHECK")).Error(t); e.Code != codeDrift || e.Msg != want {
+			t.Errorf("%s: CHECK says %d, %q, want %q", key, e.Code, e.Msg, want)
+		}
+	}
 	b.del(t)
 	none.del(t)
 }
