@@ -3,6 +3,7 @@ package attach
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/firewall"
@@ -13,17 +14,21 @@ import (
 // admit does what the key firewall says about the packet filters of others. What hinders it is no
 // reason to fail: the container is attached, and CHECK and doctor say what it does not reach.
 func (a *adding) admit(ctx context.Context) {
-	var err error
-	switch {
-	case a.cfg.Firewall == config.FirewallAuto:
-		err = allow(ctx, a.cfg.Bridge, a.cfg.StateDir)
-	case a.cfg.Firewall == config.FirewallReport && a.req.Warned != nil: // to read all of it takes too long for nobody
-		var drops []firewall.Drop
-		drops, err = Drops(a.host, a.record)
-		for _, d := range drops {
-			a.req.warn("%s; %s", d, d.Fix)
-		}
+	if a.cfg.Firewall == config.FirewallAuto {
+		a.unless(allow(ctx, a.cfg.Bridge, a.cfg.StateDir))
 	}
+	if a.cfg.Firewall == config.FirewallNone || a.req.Warned == nil { // to read all of it takes too long for nobody
+		return
+	}
+	drops, err := Drops(a.host, a.record)
+	a.unless(err)
+	for _, d := range drops {
+		a.req.warn("%s; %s", d, strings.Join(firewall.Fixes([]firewall.Drop{d}), "; "))
+	}
+}
+
+// unless there is no error, it is told.
+func (a *adding) unless(err error) {
 	if err != nil {
 		a.req.warn("%s", sentence(err))
 	}
@@ -42,7 +47,7 @@ func withFilters(do func(*firewall.Filters) error) error {
 // allow lets a bridge through docker's chain, once for all of its containers.
 func allow(ctx context.Context, bridge, stateDir string) error {
 	return withFilters(func(filters *firewall.Filters) error {
-		if needs, err := filters.Needs(bridge); err != nil || !needs {
+		if needs, err := needsHeld(ctx, filters, bridge, stateDir); err != nil || !needs {
 			return err
 		}
 		lock, err := lockRules(ctx, stateDir, false)
@@ -53,6 +58,17 @@ func allow(ctx context.Context, bridge, stateDir string) error {
 		_, err = filters.Allow(bridge)
 		return err
 	})
+}
+
+// needsHeld looks while nobody takes rules away: who has listed the records before this bridge's was
+// there has also done so by then, and who lists them later finds it.
+func needsHeld(ctx context.Context, filters *firewall.Filters, bridge, stateDir string) (bool, error) {
+	unlock, err := holdRules(ctx, stateDir)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	return filters.Needs(bridge)
 }
 
 // disallow takes the rules of bridges away that no record names any more. The caller holds the lock

@@ -5,5 +5,6 @@
 //
 //	found, err := doctor.Examine(doctor.Host{StateDir: "/run/patchbay"})
 //
-// Each finding says what is wrong and whom it hurts, what was seen, and the command that mends it.
+// Each finding says what is wrong and whom it hurts, what was seen, and the commands that mend it: all
+// lines can be pasted into a shell, for what is no command begins with #.
 package doctor

@@ -16,7 +16,7 @@ type Finding struct {
 	About string   `json:"about"` // which look found it, a word: forwarding, firewall, ports...
 	Says  string   `json:"says"`  // what is wrong, and whom it hurts: one sentence
 	Seen  string   `json:"seen"`  // the evidence
-	Fix   []string `json:"fix"`   // what mends it: commands, or a sentence each
+	Fix   []string `json:"fix"`   // what mends it, lines for a shell; a line that begins with # is for a person
 }
 
 // Host is what is examined.
@@ -75,6 +75,7 @@ func looks() []look {
 	return []look{
 		{"forwarding", (*examination).forwarding},
 		{"firewall", (*examination).firewall},
+		{"cables", (*examination).cables},
 		{"rules", (*examination).rules},
 		{"ports", (*examination).ports},
 		{"routes", (*examination).routes},

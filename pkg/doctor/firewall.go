@@ -35,28 +35,50 @@ func programs(drops []firewall.Drop) (all []string) {
 }
 
 func blocked(b *bridge, by string, drops []firewall.Drop) Finding {
-	who, verb := by, "may drop"
+	who, verb, families := by, "may drop", ""
 	if by == "" {
-		who = fmt.Sprintf("the ruleset (table %s %s)", drops[0].Family, drops[0].Table)
+		who = fmt.Sprintf("table %s %s of nftables", drops[0].Family, drops[0].Table)
 	}
-	if slices.ContainsFunc(drops, func(d firewall.Drop) bool { return d.Certain }) {
+	is := func(of func(d firewall.Drop) bool) bool { return slices.ContainsFunc(drops, of) }
+	if is(func(d firewall.Drop) bool { return d.Certain }) {
 		verb = "drops"
 	}
-	var kinds, seen []string
+	if !is(func(d firewall.Drop) bool { return d.IPv6 }) {
+		families = "IPv4 "
+	} else if !is(func(d firewall.Drop) bool { return d.IPv4 }) {
+		families = "IPv6 "
+	}
+	var seen []string
 	for _, d := range drops {
-		if kind := d.What.String(); !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
-		}
 		if text := fmt.Sprintf("chain %s of table %s %s: %s", d.Chain, d.Family, d.Table, d.Evidence); !slices.Contains(seen, text) {
 			seen = append(seen, text)
 		}
 	}
 	f := Finding{
-		Says: fmt.Sprintf("%s %s, of containers on bridge %s: %s", who, verb, b.name, strings.Join(kinds, ", ")),
+		Says: fmt.Sprintf("%s %s %spackets of bridge %s: %s", who, verb, families, b.name, strings.Join(hurt(drops), ", ")),
 		Seen: strings.Join(seen, "; "), Fix: firewall.Fixes(drops),
 	}
 	if by == "docker" {
-		f.Fix = append(f.Fix, `or set "firewall": "auto" in the network's configuration: the next ADD does it`)
+		f.Fix = append(f.Fix, `# or set "firewall": "auto" in the network's configuration: the next ADD does it`)
 	}
 	return f
+}
+
+// hurt says what does not work, the most usual first.
+func hurt(drops []firewall.Drop) (all []string) {
+	for _, h := range []struct {
+		what firewall.Wanted
+		says string
+	}{
+		{firewall.Leaving, "its containers do not reach the outside"},
+		{firewall.Returning, "its containers do not reach the outside"},
+		{firewall.Published, "nobody reaches their published ports"},
+		{firewall.Neighbours, "they do not reach each other"},
+	} {
+		hit := slices.ContainsFunc(drops, func(d firewall.Drop) bool { return d.What == h.what })
+		if hit && !slices.Contains(all, h.says) {
+			all = append(all, h.says)
+		}
+	}
+	return all
 }

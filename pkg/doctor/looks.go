@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/link"
@@ -22,34 +24,43 @@ func (x *examination) forwarding() (found []Finding, err error) {
 			found = append(found, Finding{
 				Says: fmt.Sprintf("the host does not forward %s: containers on bridge %s reach nothing beyond the host, and nobody reaches their ports", family(is4), b.name),
 				Seen: sysctl + " is 0",
-				Fix:  []string{"sysctl -w " + sysctl + "=1", "and see who sets it to 0: grep -r " + sysctl + " /etc/sysctl.conf /etc/sysctl.d /usr/lib/sysctl.d"},
+				Fix:  []string{"sysctl -w " + sysctl + "=1", "# who sets it to 0: grep -rs " + sysctl + " /etc/sysctl.conf /etc/sysctl.d /run/sysctl.d /usr/lib/sysctl.d"},
 			})
 		}
 	}
 	return found, nil
 }
 
-// rules: what an attachment has lost of what it should have in nftables.
+// rules: what attachments have lost of what they should have in nftables. Whatever it is, and however
+// many they are, one command mends it: they are one finding.
 func (x *examination) rules() (found []Finding, err error) {
 	ruleset, err := attach.LookAtRules()
 	if err != nil {
 		return nil, err
 	}
+	var whose, seen []string
 	for _, r := range x.living {
 		lost := ruleset.Lost(r)
-		if len(lost) == 0 {
+		if x.linkNamed(r.Bridge) == nil || len(lost) == 0 { // without a bridge nothing works: cables says so
 			continue
 		}
-		seen := lost[0]
-		if len(lost) > 1 {
-			seen += fmt.Sprintf(" (and %d more like it)", len(lost)-1)
-		}
-		found = append(found, Finding{
-			Says: fmt.Sprintf("rules of %s are gone: masquerade, published ports or isolation of the container do not work", r.Key()),
-			Seen: seen, Fix: []string{"patchbay reload"},
-		})
+		whose, seen = append(whose, r.Key().String()), append(seen, lost...)
 	}
-	return found, nil
+	if len(whose) == 0 {
+		return nil, nil
+	}
+	return []Finding{{
+		Says: fmt.Sprintf("rules of %s are gone: masquerade, published ports or isolation do not work there", andMore(whose)),
+		Seen: andMore(seen), Fix: []string{"patchbay reload"},
+	}}, nil
+}
+
+// andMore is the first of several, and how many others there are.
+func andMore(all []string) string {
+	if len(all) == 1 {
+		return all[0]
+	}
+	return fmt.Sprintf("%s (and %d more)", all[0], len(all)-1)
 }
 
 // routes: the host must send to a container by its bridge. With a strict rp_filter it drops what
@@ -79,7 +90,7 @@ func (x *examination) astray(b *bridge, r *store.Record) (Finding, bool) {
 		f := Finding{
 			Says: fmt.Sprintf("the host does not send to %s of %s by bridge %s: its answers, and what comes to its ports, go astray", addr, r.Key(), b.name),
 			Seen: fmt.Sprintf("ip route get %s: dev %s", addr, way),
-			Fix:  []string{fmt.Sprintf("ip route show match %s", a.Address.Masked()), "give the network a subnet that no other interface has, or the bridge its gateway address again: patchbay reload"},
+			Fix:  x.leadBack(b, way, addr),
 		}
 		if err != nil {
 			f.Seen = err.Error()
@@ -92,22 +103,52 @@ func (x *examination) astray(b *bridge, r *store.Record) (Finding, bool) {
 	return Finding{}, false
 }
 
+// leadBack is what makes the host send to an address by its bridge. Nobody but its administrator can
+// say whether the host can do without what another interface has: those lines are no commands.
+func (x *examination) leadBack(b *bridge, way string, addr netip.Addr) []string {
+	if !covers(b.link, addr) {
+		return []string{"patchbay reload"} // which gives the bridge its addresses and routes again
+	}
+	fix := []string{fmt.Sprintf("# two interfaces are in one subnet: ip route show match %s", addr)}
+	other := x.linkNamed(way)
+	if other == nil {
+		return fix
+	}
+	for _, a := range other.Addresses {
+		if a.Prefix.Contains(addr) {
+			fix = append(fix, fmt.Sprintf("# if the host can do without: ip address del %s dev %s", a.Prefix, way))
+		}
+	}
+	return append(fix, "# else give the network another subnet, and attach its containers again")
+}
+
+func covers(l *link.SurveyLink, addr netip.Addr) bool {
+	return slices.ContainsFunc(l.Addresses, func(a link.SurveyAddress) bool { return a.Prefix.Contains(addr) })
+}
+
 // brNetfilter shows bridged packets to the ruleset. What that changes for published ports is said;
 // what a firewall makes of it, the look at firewalls says.
 func (x *examination) brNetfilter() (found []Finding, err error) {
 	for _, b := range x.bridges {
 		for _, r := range b.records {
-			if r.Publish == nil || r.Publish.Plain || r.Hairpin || !calls(r) {
+			if r.Publish == nil || r.Publish.Plain || !calls(r) || x.turnsBack(r) {
 				continue
 			}
 			found = append(found, Finding{
 				Says: fmt.Sprintf("%s does not reach the ports that it publishes itself: br_netfilter was switched on after it was attached", r.Key()),
 				Seen: fmt.Sprintf("bridge-nf-call-iptables or -ip6tables is 1, hairpin mode of %s is off", r.HostLink),
-				Fix:  []string{fmt.Sprintf("bridge link set dev %s hairpin on", r.HostLink), "or attach it again"},
+				Fix:  []string{fmt.Sprintf("bridge link set dev %s hairpin on", r.HostLink), "# or attach it again"},
 			})
 		}
 	}
 	return found, nil
+}
+
+// turnsBack reports whether frames may leave by the port that they came in. Of one that is no port, or
+// gone meanwhile, others tell.
+func (x *examination) turnsBack(r *store.Record) bool {
+	l, err := x.host.Link(r.HostLink)
+	return err != nil || l.Port == nil || l.Port.Hairpin
 }
 
 func calls(r *store.Record) bool {
@@ -125,20 +166,28 @@ func (x *examination) mtu() (found []Finding, err error) {
 		if b.link == nil {
 			continue
 		}
+		uplink, long, routed := x.uplink(), 0, b.routed(true) || b.routed(false)
 		for _, r := range b.records {
-			if l := x.linkNamed(r.HostLink); l != nil && l.MTU > b.link.MTU {
+			l := x.linkNamed(r.HostLink)
+			if l == nil {
+				continue
+			}
+			if l.MTU > b.link.MTU {
 				found = append(found, Finding{
 					Says: fmt.Sprintf("what %s sends at full length is dropped by bridge %s", r.Key(), b.name),
 					Seen: fmt.Sprintf("MTU of %s is %d, of %s %d", l.Name, l.MTU, b.name, b.link.MTU),
-					Fix:  []string{fmt.Sprintf("ip link set %s mtu %d", b.name, l.MTU), "or attach the container again"},
+					Fix:  []string{fmt.Sprintf("ip link set %s mtu %d", b.name, l.MTU), "# or attach the container again"},
 				})
 			}
+			if routed && uplink != nil && uplink.Name != b.name {
+				long = max(long, min(l.MTU, b.link.MTU))
+			}
 		}
-		if uplink := x.uplink(); uplink != nil && b.link.MTU > uplink.MTU && uplink.Name != b.name {
+		if uplink != nil && long > uplink.MTU {
 			found = append(found, Finding{
 				Says: fmt.Sprintf("containers on bridge %s send longer packets than %s takes: where ICMP is filtered, large transfers hang", b.name, uplink.Name),
-				Seen: fmt.Sprintf("MTU of %s is %d, of %s %d", b.name, b.link.MTU, uplink.Name, uplink.MTU),
-				Fix:  []string{fmt.Sprintf(`set "mtu": %d in the network's configuration, and attach the containers again`, uplink.MTU)},
+				Seen: fmt.Sprintf("MTU of %s is %d, of containers %d", uplink.Name, uplink.MTU, long),
+				Fix:  []string{fmt.Sprintf(`# set "mtu": %d in the network's configuration, and attach the containers again`, uplink.MTU)},
 			})
 		}
 	}
@@ -153,32 +202,4 @@ func (x *examination) uplink() *link.SurveyLink {
 		}
 	}
 	return nil
-}
-
-// room: Linux gives a bridge 1023 ports.
-func (x *examination) room() (found []Finding, err error) {
-	const few = 50
-	for _, b := range x.bridges {
-		if b.link == nil {
-			found = append(found, Finding{
-				Says: fmt.Sprintf("bridge %s is gone: its %d containers reach nobody", b.name, len(b.records)),
-				Seen: "there is no interface of that name", Fix: []string{"patchbay reload"},
-			})
-			continue
-		}
-		ports := 0
-		for i := range x.survey.Links {
-			if x.survey.Links[i].Master == b.link.Index {
-				ports++
-			}
-		}
-		if left := link.MostPorts - ports; left < few {
-			found = append(found, Finding{
-				Says: fmt.Sprintf("bridge %s has room for %d containers more", b.name, left),
-				Seen: fmt.Sprintf("%d of the %d ports that Linux gives a bridge are in use", ports, link.MostPorts),
-				Fix:  []string{"give further containers a network with another bridge (key bridge)"},
-			})
-		}
-	}
-	return found, nil
 }

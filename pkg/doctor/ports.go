@@ -49,7 +49,7 @@ func contested(r *store.Record, p store.Port, there link.Listeners) (found []Fin
 		found = append(found, Finding{
 			Says: fmt.Sprintf("port %d/%s is wanted twice: %s publishes it and gets what comes, a process of the host waits for it in vain", l.Port(), p.Protocol, r.Key()),
 			Seen: fmt.Sprintf("a socket of the host waits on %s", l),
-			Fix:  []string{fmt.Sprintf("ss -lnp 'sport = %d'", l.Port()), "stop that process, or publish another hostPort"},
+			Fix:  []string{fmt.Sprintf("ss -lnp 'sport = %d'", l.Port()), "# stop that process, or attach the container again with another hostPort"},
 		})
 	}
 	return found

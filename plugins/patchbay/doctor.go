@@ -23,10 +23,11 @@ func doctorCommand() command {
 		name: "doctor", short: "find out why a container reaches nobody, or nobody reaches it",
 		long: `Looks at this host for what keeps attached containers from being reached or from reaching
 others, changes nothing, and prints what it found: each time one sentence that says what is
-wrong and whom it hurts, what was seen, and the command that mends it. It looks at forwarding;
-firewalls that drop (docker, ufw, firewalld, a chain with policy drop, iptables-legacy); lost
-rules; published ports that a process of the host wants too; routes to containers and rp_filter;
-br_netfilter; MTUs; and how full bridges are.
+wrong and whom it hurts, what was seen, and the commands that mend it, which can be pasted into a
+shell: what is no command begins with #. It looks at forwarding; firewalls that drop (docker, ufw,
+firewalld, a chain with policy drop, iptables-legacy); bridges and cables that are gone or down;
+lost rules; published ports that a process of the host wants too; routes to containers and
+rp_filter; br_netfilter; MTUs; and how full bridges are.
 
 It ends with status 0 if it found nothing, with 1 if it found something or could not look. -o
 json is one object: networks and attachments (how many live), looked (at what), and findings,

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/expect"
 	"github.com/patchbay-cni/patchbay/test/hostfw"
@@ -225,11 +227,14 @@ func contains(all []string, one string) bool {
 	return false
 }
 
+// dial tries again where the other was just looked for and not found: that who asked was not let through is remembered for a moment.
 func dial(from *nettest.Netns, addr string, port uint16, patience time.Duration) error {
 	to := netip.AddrPortFrom(netip.MustParseAddr(addr), port).String()
 	var conn net.Conn
-	var err error
-	from.Do(func() { conn, err = net.DialTimeout("tcp", to, patience) })
+	err := error(unix.EHOSTUNREACH)
+	for until := time.Now().Add(patience); errors.Is(err, unix.EHOSTUNREACH) && time.Now().Before(until); {
+		from.Do(func() { conn, err = net.DialTimeout("tcp", to, patience) })
+	}
 	if err == nil {
 		_ = conn.Close()
 	}
