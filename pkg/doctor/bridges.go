@@ -19,7 +19,7 @@ func (x *examination) cables() (found []Finding, err error) {
 		case !b.link.Up:
 			found = append(found, Finding{
 				Says: fmt.Sprintf("bridge %s is down: its containers (%d) reach nobody", b.name, len(b.records)),
-				Seen: "somebody has set it down", Fix: []string{"ip link set " + b.name + " up"},
+				Seen: "somebody has set it down", Fix: []string{"ip link set " + b.name + " up", "patchbay reload"}, // IPv6 has lost its addresses
 			})
 		}
 		found = append(found, x.unplugged(b)...)
@@ -34,7 +34,7 @@ func (x *examination) unplugged(b *bridge) (found []Finding) {
 		if l == nil {
 			continue // gone since it was seen to live
 		}
-		f := Finding{Says: fmt.Sprintf("%s is not plugged into bridge %s, and reaches nobody", r.Key(), b.name)}
+		f := Finding{Says: fmt.Sprintf("%s is not plugged into bridge %s, and reaches nobody", called(r), b.name)}
 		switch {
 		case l.Master == 0:
 			f.Seen, f.Fix = l.Name+" is no port of a bridge", []string{"patchbay reload"}

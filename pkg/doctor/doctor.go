@@ -48,7 +48,7 @@ func Examine(h Host) (*Report, error) {
 		return nil, err
 	}
 	x.gather()
-	report := &Report{Networks: x.networks(), Attachments: len(x.living)}
+	report := &Report{Networks: x.networks(), Attachments: len(x.living), Findings: []Finding{}} // a list also in JSON
 	var failed error
 	for _, look := range looks() {
 		found, err := look.at(x)
@@ -139,6 +139,20 @@ func (b *bridge) routed(is4 bool) bool {
 
 func has(r *store.Record, is4 bool) bool {
 	return slices.ContainsFunc(r.Addresses, func(a store.Address) bool { return a.Address.Addr().Is4() == is4 })
+}
+
+// called is what people call an attachment: the pod, else the container by as much of its ID as a
+// runtime's tools show, and the network.
+func called(r *store.Record) string {
+	const usual, shown = 64, 12 // characters
+	name := r.ContainerID
+	if len(name) == usual {
+		name = name[:shown]
+	}
+	if r.Pod != nil && r.Pod.Name != "" {
+		name = r.Pod.Namespace + "/" + r.Pod.Name
+	}
+	return name + " of network " + r.Network
 }
 
 func family(is4 bool) string {

@@ -44,7 +44,7 @@ func (x *examination) rules() (found []Finding, err error) {
 		if x.linkNamed(r.Bridge) == nil || len(lost) == 0 { // without a bridge nothing works: cables says so
 			continue
 		}
-		whose, seen = append(whose, r.Key().String()), append(seen, lost...)
+		whose, seen = append(whose, called(r)), append(seen, lost...)
 	}
 	if len(whose) == 0 {
 		return nil, nil
@@ -78,7 +78,7 @@ func (x *examination) routes() (found []Finding, err error) {
 }
 
 func (x *examination) astray(b *bridge, r *store.Record) (Finding, bool) {
-	if b.link == nil || !r.Gateway && r.Publish == nil {
+	if b.link == nil || !b.link.Up || !r.Gateway && r.Publish == nil {
 		return Finding{}, false
 	}
 	for _, a := range r.Addresses {
@@ -88,7 +88,7 @@ func (x *examination) astray(b *bridge, r *store.Record) (Finding, bool) {
 			continue
 		}
 		f := Finding{
-			Says: fmt.Sprintf("the host does not send to %s of %s by bridge %s: its answers, and what comes to its ports, go astray", addr, r.Key(), b.name),
+			Says: fmt.Sprintf("the host does not send to %s of %s by bridge %s: its answers, and what comes to its ports, go astray", addr, called(r), b.name),
 			Seen: fmt.Sprintf("ip route get %s: dev %s", addr, way),
 			Fix:  x.leadBack(b, way, addr),
 		}
@@ -135,7 +135,7 @@ func (x *examination) brNetfilter() (found []Finding, err error) {
 				continue
 			}
 			found = append(found, Finding{
-				Says: fmt.Sprintf("%s does not reach the ports that it publishes itself: br_netfilter was switched on after it was attached", r.Key()),
+				Says: fmt.Sprintf("%s does not reach the ports that it publishes itself: br_netfilter was switched on after it was attached", called(r)),
 				Seen: fmt.Sprintf("bridge-nf-call-iptables or -ip6tables is 1, hairpin mode of %s is off", r.HostLink),
 				Fix:  []string{fmt.Sprintf("bridge link set dev %s hairpin on", r.HostLink), "# or attach it again"},
 			})
@@ -158,48 +158,4 @@ func calls(r *store.Record) bool {
 		}
 	}
 	return false
-}
-
-// mtu: a frame that is too long for the next link is dropped, by a bridge without a word.
-func (x *examination) mtu() (found []Finding, err error) {
-	for _, b := range x.bridges {
-		if b.link == nil {
-			continue
-		}
-		uplink, long, routed := x.uplink(), 0, b.routed(true) || b.routed(false)
-		for _, r := range b.records {
-			l := x.linkNamed(r.HostLink)
-			if l == nil {
-				continue
-			}
-			if l.MTU > b.link.MTU {
-				found = append(found, Finding{
-					Says: fmt.Sprintf("what %s sends at full length is dropped by bridge %s", r.Key(), b.name),
-					Seen: fmt.Sprintf("MTU of %s is %d, of %s %d", l.Name, l.MTU, b.name, b.link.MTU),
-					Fix:  []string{fmt.Sprintf("ip link set %s mtu %d", b.name, l.MTU), "# or attach the container again"},
-				})
-			}
-			if routed && uplink != nil && uplink.Name != b.name {
-				long = max(long, min(l.MTU, b.link.MTU))
-			}
-		}
-		if uplink != nil && long > uplink.MTU {
-			found = append(found, Finding{
-				Says: fmt.Sprintf("containers on bridge %s send longer packets than %s takes: where ICMP is filtered, large transfers hang", b.name, uplink.Name),
-				Seen: fmt.Sprintf("MTU of %s is %d, of containers %d", uplink.Name, uplink.MTU, long),
-				Fix:  []string{fmt.Sprintf(`# set "mtu": %d in the network's configuration, and attach the containers again`, uplink.MTU)},
-			})
-		}
-	}
-	return found, nil
-}
-
-// uplink is the interface of the best default route; nil without one.
-func (x *examination) uplink() *link.SurveyLink {
-	for _, r := range x.survey.Routes {
-		if l := x.linkNamed(r.Link); l != nil {
-			return l
-		}
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -26,10 +27,22 @@ func (x *examination) ports() (found []Finding, err error) {
 			continue
 		}
 		for _, p := range r.Publish.Ports {
-			found = append(found, contested(r, p, listeners[p.Protocol])...)
+			for _, f := range contested(r, p, listeners[p.Protocol]) {
+				found = join(found, f)
+			}
 		}
 	}
 	return found, nil
+}
+
+// join adds a finding. A port of both families is one matter, with the evidence of each.
+func join(all []Finding, f Finding) []Finding {
+	at := slices.IndexFunc(all, func(other Finding) bool { return other.Says == f.Says })
+	if at < 0 {
+		return append(all, f)
+	}
+	all[at].Seen += "; " + f.Seen
+	return all
 }
 
 // contested are the ports of a mapping that a socket of the host waits on.
@@ -47,7 +60,7 @@ func contested(r *store.Record, p store.Port, there link.Listeners) (found []Fin
 			continue
 		}
 		found = append(found, Finding{
-			Says: fmt.Sprintf("port %d/%s is wanted twice: %s publishes it and gets what comes, a process of the host waits for it in vain", l.Port(), p.Protocol, r.Key()),
+			Says: fmt.Sprintf("port %d/%s is wanted twice: %s publishes it and gets what comes, a process of the host waits for it in vain", l.Port(), p.Protocol, called(r)),
 			Seen: fmt.Sprintf("a socket of the host waits on %s", l),
 			Fix:  []string{fmt.Sprintf("ss -lnp 'sport = %d'", l.Port()), "# stop that process, or attach the container again with another hostPort"},
 		})
