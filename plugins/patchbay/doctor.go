@@ -85,5 +85,13 @@ func printReport(out io.Writer, r *doctor.Report) {
 	if n := len(r.Findings); n > 0 {
 		said = fmt.Sprintf("%d found", n)
 	}
-	fmt.Fprintf(out, "%s: %d attachments of %d networks; looked at %s\n", said, r.Attachments, r.Networks, strings.Join(r.Looked, ", "))
+	fmt.Fprintf(out, "%s: %s of %s; looked at %s\n", said, many(r.Attachments, "attachment"), many(r.Networks, "network"), strings.Join(r.Looked, ", "))
+}
+
+// many is a number of things of a name, "1 network", "2 networks".
+func many(n int, name string) string {
+	if n == 1 {
+		return "1 " + name
+	}
+	return fmt.Sprintf("%d %ss", n, name)
 }
