@@ -20,23 +20,29 @@ type ill struct {
 func ills() map[string]ill {
 	return map[string]ill{
 		"docker": {
-			nil, []string{"docker drops IPv4 packets of bridge cni0: its containers do not reach the outside", "chain FORWARD of table ip filter: policy drop"}, "chain FORWARD of table ip filter",
+			nil,
+			[]string{"docker drops IPv4 packets of bridge cni0: its containers do not reach the outside", "chain FORWARD of table ip filter: policy drop"},
+			"chain FORWARD of table ip filter",
 			"iptables -I DOCKER-USER -i cni0 -j ACCEPT",
 		},
 		"ufw": {
-			nil, []string{"ufw drops packets of bridge cni0: its containers do not reach the outside, nobody reaches their published ports", "chain FORWARD of table ip filter: policy drop", "chain FORWARD of table ip6 filter: policy drop"},
+			nil,
+			[]string{"ufw drops packets of bridge cni0: its containers do not reach the outside, nobody reaches their published ports", "chain FORWARD of table ip filter: policy drop", "chain FORWARD of table ip6 filter: policy drop"},
 			"chain FORWARD of table ip filter", "ufw route allow in on cni0",
 		},
 		"firewalld": {
-			[]string{published, across}, []string{"firewalld drops packets of bridge cni0: its containers do not reach the outside", "chain filter_FWD_public of table inet firewalld: rule "},
+			[]string{published, across},
+			[]string{"firewalld drops packets of bridge cni0: its containers do not reach the outside", "chain filter_FWD_public of table inet firewalld: rule "},
 			"chain filter_FWD_public of table inet firewalld", "firewall-cmd --permanent --zone=trusted --add-interface=cni0",
 		},
 		"policy drop": {
-			nil, []string{"table inet filter of nftables drops packets of bridge cni0: ", "chain forward of table inet filter: policy drop"},
+			nil,
+			[]string{"table inet filter of nftables drops packets of bridge cni0: ", "chain forward of table inet filter: policy drop"},
 			"chain forward of table inet filter", `nft 'insert rule inet filter forward iifname "cni0" accept'`,
 		},
 		"legacy iptables": {
-			nil, []string{"iptables-legacy drops packets of bridge cni0: ", "chain FORWARD of table ip filter: policy drop"},
+			nil,
+			[]string{"iptables-legacy drops packets of bridge cni0: ", "chain FORWARD of table ip filter: policy drop"},
 			"chain FORWARD of table ip filter", "iptables-legacy -I FORWARD -i cni0 -j ACCEPT",
 		},
 	}

@@ -36,12 +36,12 @@ func sh(lines string) func(t *testing.T, s *site) {
 func breaches() map[string]breach {
 	routed := []string{published, leaving, across, shut}
 	webLink := `link=$(ip -o link | sed -n 's|^[0-9]*: \(veth[^@]*\)@.*alias .*/web-.*|\1|p')`
-	var close func()
 	occupy := func(network string) breach {
+		var leave func()
 		return breach{
 			about: "ports", says: "is wanted twice: web-4b5e57f6 of network net publishes it", seen: "a socket of the host waits on ", fix: "ss -lnp 'sport = ",
-			breaks: func(t *testing.T, s *site) { t.Helper(); close = s.occupy(t, network) },
-			person: func(*testing.T, *site, []string) { close() },
+			breaks: func(t *testing.T, s *site) { t.Helper(); leave = s.occupy(t, network) },
+			person: func(*testing.T, *site, []string) { leave() },
 		}
 	}
 	return map[string]breach{
@@ -222,24 +222,24 @@ func (s *site) shell(t testing.TB, line string) {
 }
 
 // occupy has a process of the host wait on the published port; of UDP on that one.
-func (s *site) occupy(t testing.TB, network string) (close func()) {
+func (s *site) occupy(t testing.TB, network string) (leave func()) {
 	t.Helper()
 	var err error
 	s.Do(func() {
 		if network == "tcp" {
 			var l net.Listener
 			l, err = net.Listen("tcp", fmt.Sprint(":", hostPort))
-			close = func() { _ = l.Close() }
+			leave = func() { _ = l.Close() }
 			return
 		}
 		var l net.PacketConn
 		l, err = net.ListenPacket("udp4", fmt.Sprint(":", udpPort))
-		close = func() { _ = l.Close() }
+		leave = func() { _ = l.Close() }
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return close
+	return leave
 }
 
 // A bridge that is nearly full, with cables for containers.
