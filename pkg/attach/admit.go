@@ -71,10 +71,10 @@ func needsHeld(ctx context.Context, filters *firewall.Filters, bridge, stateDir 
 	return filters.Needs(bridge)
 }
 
-// disallow takes the rules of bridges away that no record names any more. The caller holds the lock
-// of builders.
-func disallow(stateDir string) error {
-	return withFilters(func(filters *firewall.Filters) error {
+// disallow takes the rules of bridges away that no record names any more, and returns those. The caller
+// holds the lock of builders.
+func disallow(stateDir string) (gone []string, err error) {
+	err = withFilters(func(filters *firewall.Filters) error {
 		bridges, err := filters.Allowed()
 		if err != nil || len(bridges) == 0 {
 			return err
@@ -91,9 +91,11 @@ func disallow(stateDir string) error {
 			if _, err := filters.Disallow(bridge); err != nil {
 				return err
 			}
+			gone = append(gone, bridge)
 		}
 		return nil
 	})
+	return gone, err
 }
 
 // Drops says what the packet filters of others do to what a record's attachment needs. It changes

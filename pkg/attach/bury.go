@@ -33,7 +33,11 @@ func Bury(ctx context.Context, b Burial) (done []string, err error) {
 		err = errors.Join(err, g.visit(ctx, dir))
 	}
 	if !b.DryRun && b.Network == "" {
-		err = errors.Join(err, sweepHost(ctx, host, b.StateDir))
+		disallowed, failed := sweepHost(ctx, host, b.StateDir)
+		for _, bridge := range disallowed {
+			g.say("removed the rules of bridge %s from docker's chain DOCKER-USER", bridge)
+		}
+		err = errors.Join(err, failed)
 	}
 	return g.done, err
 }

@@ -44,7 +44,10 @@ func GC(ctx context.Context, req Request) error {
 	return errors.Join(
 		failed,
 		req.step("sweep", func() error { return c.sweep(ctx) }),
-		req.step("sweep host", func() error { return sweepHost(ctx, host, cfg.StateDir) }),
+		req.step("sweep host", func() error {
+			_, err := sweepHost(ctx, host, cfg.StateDir)
+			return err
+		}),
 		req.step("ask", func() error { return req.collectForeign(ctx, cfg.Ident) }),
 	)
 }

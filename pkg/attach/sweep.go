@@ -11,9 +11,10 @@ import (
 )
 
 // sweepHost takes away what bridges have for attachments that are gone: in the ruleset, and in
-// docker's chain. Where somebody is building just now, the next one will.
-func sweepHost(ctx context.Context, host *link.Host, stateDir string) error {
-	err := withRules(func(rules *nft.Ruleset) error {
+// docker's chain. Where somebody is building just now, the next one will. It returns the bridges that
+// docker lets through no more.
+func sweepHost(ctx context.Context, host *link.Host, stateDir string) (disallowed []string, err error) {
+	err = withRules(func(rules *nft.Ruleset) error {
 		if has, err := anythingToSweep(rules); err != nil || !has {
 			return err
 		}
@@ -26,9 +27,11 @@ func sweepHost(ctx context.Context, host *link.Host, stateDir string) error {
 		if err == nil {
 			err = rules.SweepBridges(living)
 		}
-		return errors.Join(err, disallow(stateDir))
+		var failed error
+		disallowed, failed = disallow(stateDir)
+		return errors.Join(err, failed)
 	})
-	return ignore(err, nft.ErrUnsupported)
+	return disallowed, ignore(err, nft.ErrUnsupported)
 }
 
 func anythingToSweep(rules *nft.Ruleset) (bool, error) {

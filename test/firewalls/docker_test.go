@@ -69,18 +69,22 @@ func TestDockerAuto(t *testing.T) {
 			s.healthy(t, "auto")
 			s.check(t, s.web, auto.publishing(webPort())).OK(t)
 			s.leave(t, auto)
-			s.collect(t)
+			expect.Equal(t, "gc says", s.collect(t), gone)
 		})
 	}
 }
 
 // collect runs gc for people, which has to take the rules away: that is for the oracle to see.
-func (s *site) collect(t testing.TB) {
+func (s *site) collect(t testing.TB) (said string) {
 	t.Helper()
-	if exit, out, errs := s.patchbay(t, "gc"); exit != 0 || errs != "" {
+	exit, out, errs := s.patchbay(t, "gc")
+	if exit != 0 || errs != "" {
 		t.Errorf("gc: exit %d: %s%s", exit, out, errs)
 	}
+	return out
 }
+
+const gone = "removed the rules of bridge cni0 from docker's chain DOCKER-USER\n"
 
 // However many are attached at once, a bridge has two rules; iptables and docker can do with them, and gc takes them when nobody
 // needs them, and not before.
@@ -122,7 +126,7 @@ func TestDockerRulesLive(t *testing.T) {
 		wait.Go(func() { s.del(t, c, auto) })
 	}
 	wait.Wait()
-	s.collect(t)
+	expect.Equal(t, "gc says", s.collect(t), "nothing is dead\n")
 	stays("after gc beside a living container")
 	gc := func(valid ...conf) {
 		t.Helper()
