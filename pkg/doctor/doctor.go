@@ -28,7 +28,7 @@ type Host struct {
 type Report struct {
 	Networks    int       `json:"networks"`    // with a living attachment
 	Attachments int       `json:"attachments"` // living
-	Looked      []string  `json:"looked"`      // at what, in order: words of Finding.About
+	Looked      []string  `json:"looked"`      // at what, in order, without an error: words of Finding.About
 	Findings    []Finding `json:"findings"`
 }
 
@@ -48,18 +48,19 @@ func Examine(h Host) (*Report, error) {
 		return nil, err
 	}
 	x.gather()
-	report := &Report{Networks: x.networks(), Attachments: len(x.living), Findings: []Finding{}} // a list also in JSON
+	report := &Report{Networks: x.networks(), Attachments: len(x.living), Looked: []string{}, Findings: []Finding{}} // lists also in JSON
 	var failed error
 	for _, look := range looks() {
 		found, err := look.at(x)
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("look at %s: %w", look.about, err))
+		} else {
+			report.Looked = append(report.Looked, look.about)
 		}
 		for _, f := range found {
 			f.About = look.about
 			report.Findings = append(report.Findings, f)
 		}
-		report.Looked = append(report.Looked, look.about)
 	}
 	return report, failed
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/doctor"
 )
@@ -45,6 +47,9 @@ func (f *doctorFlags) run(out io.Writer) error {
 	if f.output != "text" && f.output != "json" {
 		return fmt.Errorf("--output %q: it is text or json", f.output)
 	}
+	if err := privileged("doctor", unix.CAP_NET_ADMIN); err != nil {
+		return err
+	}
 	dir, err := filepath.Abs(f.stateDir)
 	if err != nil {
 		return err
@@ -58,7 +63,7 @@ func (f *doctorFlags) run(out io.Writer) error {
 			return failed
 		}
 	} else {
-		printReport(out, report)
+		printReport(out, report, err == nil)
 	}
 	switch {
 	case err != nil:
@@ -69,7 +74,8 @@ func (f *doctorFlags) run(out io.Writer) error {
 	return nil
 }
 
-func printReport(out io.Writer, r *doctor.Report) {
+// printReport prints it for people; whole is whether everything could be looked at.
+func printReport(out io.Writer, r *doctor.Report, whole bool) {
 	for i, f := range r.Findings {
 		fmt.Fprintf(out, "%d. %s\n   seen: %s\n", i+1, f.Says, f.Seen)
 		for j, fix := range f.Fix {
@@ -82,8 +88,11 @@ func printReport(out io.Writer, r *doctor.Report) {
 		fmt.Fprintln(out)
 	}
 	said := "nothing is wrong"
-	if n := len(r.Findings); n > 0 {
+	switch n := len(r.Findings); {
+	case n > 0:
 		said = fmt.Sprintf("%d found", n)
+	case !whole:
+		said = "nothing found, but not all could be looked at"
 	}
 	fmt.Fprintf(out, "%s: %s of %s; looked at %s\n", said, many(r.Attachments, "attachment"), many(r.Networks, "network"), strings.Join(r.Looked, ", "))
 }

@@ -199,6 +199,7 @@ func TestWithoutPrivileges(t *testing.T) {
 		"detach web": "detach needs CAP_NET_ADMIN",
 		"gc":         "gc needs CAP_NET_ADMIN",
 		"ports":      "ports needs CAP_NET_ADMIN",
+		"doctor":     "doctor needs CAP_NET_ADMIN",
 		"ls":         "the records belong to root",
 		"inspect x":  "the records belong to root",
 	} {
