@@ -69,7 +69,7 @@ func TestDoctorHeals(t *testing.T) {
 				if value == "0" {
 					open4 = append(open4, neighbours)
 					open6 = open4
-				} else if len(open6) > 0 { // a redirected frame of IPv6 goes to the next port only when its neighbour was found
+				} else if len(open6) > 0 { // whoever answers a neighbour of IPv6 looks for it first, by packets that are dropped
 					open6 = []string{published}
 				}
 				s.eachFamily(t, "before", kind.IPv6, open4, open6)
