@@ -90,6 +90,9 @@ func (a *adding) look(ctx context.Context) (err error) {
 	if err := a.openRules(); err != nil {
 		return err
 	}
+	if err := a.portsAreFree(); err != nil {
+		return err
+	}
 	if err := a.bridgeIsFree(); err != nil {
 		return err
 	}

@@ -35,6 +35,27 @@ func (a *adding) planPorts() error {
 	return nil
 }
 
+// portsAreFree refuses ports that others have before anything is done. Which families they are for,
+// the pool tells; what another IPAM gives, only publish sees.
+func (a *adding) portsAreFree() error {
+	if len(a.cfg.Publish.Ports) == 0 || a.cfg.IPAM == nil {
+		return nil
+	}
+	var addresses []store.Address
+	for _, set := range a.cfg.IPAM.Pool.Sets {
+		addresses = append(addresses, store.Address{Address: netip.PrefixFrom(set[0].Start, set[0].Subnet.Bits())})
+	}
+	ports, err := portsOf(a.cfg.Publish.Ports, addresses)
+	if err != nil {
+		return err
+	}
+	e := nft.Entry{Owner: a.names.alias}
+	for _, p := range ports {
+		e.Ports = append(e.Ports, expand(p)...)
+	}
+	return a.rules.Free(e, a.isGone)
+}
+
 // portsOf leads each mapping to the container's first address of either family, as the reference does.
 func portsOf(mappings []config.PortMapping, addresses []store.Address) ([]store.Port, error) {
 	var all []store.Port

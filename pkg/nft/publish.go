@@ -3,7 +3,6 @@ package nft
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -223,51 +222,4 @@ func (r *Ruleset) findInLists(elements []element) ([]element, error) {
 	}
 	all, err := r.listWhole(sets)
 	return slices.DeleteFunc(all, func(e element) bool { return !wanted[e.set+" "+e.key] }), err
-}
-
-// overlaps are the elements of other owners that want one of the entry's ports for one address
-// where it is for any, or for any where it is for one.
-func (r *Ruleset) overlaps(e Entry) ([]element, error) {
-	var generals []element          // to be asked for, where this entry's ports are for one address
-	wide := map[string]bool{}       // set and key of a port for any address
-	listed := map[string]struct{}{} // sets to be looked through
-	for _, p := range e.Ports {
-		if p.HostIP.IsValid() {
-			p.HostIP = netip.Addr{}
-			generals = append(generals, p.element("publish"))
-			continue
-		}
-		one := p.element("publish")
-		wide[one.set+" "+one.key] = true
-		listed[one.set+"_addr"] = struct{}{}
-	}
-	there, err := r.find(generals)
-	if err != nil || len(wide) == 0 {
-		return others(there, e), err
-	}
-	for set := range listed {
-		all, err := r.listWhole([]string{set})
-		if err != nil {
-			return nil, err
-		}
-		for _, found := range all {
-			if _, port, whole := cutKey(found); whole && wide[set[:len(set)-len("_addr")]+" "+port] {
-				there = append(there, found)
-			}
-		}
-	}
-	return others(there, e), nil
-}
-
-// cutKey takes the address off the key of a port that is of one address.
-func cutKey(e element) (addr, port string, whole bool) {
-	size := shapeOf(e.set).key[0].size()
-	if len(e.key) < size {
-		return "", "", false
-	}
-	return e.key[:size], e.key[size:], true
-}
-
-func others(there []element, e Entry) []element {
-	return slices.DeleteFunc(there, func(found element) bool { return mark(found.comment) == mark(e.Owner) })
 }
