@@ -73,6 +73,7 @@ func causes() []cause {
 		{link.ErrExists, types.ErrInvalidEnvironmentVariables, "use another CNI_IFNAME, or remove the interface from the namespace"},
 		{nft.ErrTaken, CodeAddressTaken, "give each of the two networks a subnet of its own, or a bridge of its own; patchbay show tells who is attached"},
 		{nft.ErrPortTaken, CodePortTaken, "use another hostPort, or end the other one (patchbay ports tells who publishes what); a port of one address and the same port of any are in each other's way"},
+		{errWanted, CodePortTaken, "take another port, or stop that process (ss -lnp tells which it is)"},
 		{errNoFamily, types.ErrInvalidNetworkConfig, "leave hostIP out, or give the container an address of that family"},
 		{errBridgeShared, types.ErrInvalidNetworkConfig, "give one of the two networks a bridge of its own (key bridge)"},
 		{nft.ErrNewer, CodeRuleset, "install the newer patchbay again, or let this one build the table anew: patchbay reload"},

@@ -3,7 +3,9 @@ package attach
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -86,48 +88,69 @@ func (a *adding) endFlush() {
 	}
 }
 
-// warnOfListeners tells of sockets of the host whose traffic the container gets from now on.
-func (a *adding) warnOfListeners() {
+// alsoWanted calls each for sockets of the host that wait on one of some ports. Where the kernel does
+// not tell of its sockets, nobody is harmed by not being told.
+func (a *adding) alsoWanted(ports []store.Port, each func(p store.Port, by netip.AddrPort)) {
 	for _, proto := range []string{"tcp", "udp"} {
-		ports := a.portsOfProtocol(proto)
-		if len(ports) == 0 {
+		of := slices.DeleteFunc(slices.Clone(ports), func(p store.Port) bool { return p.Protocol != proto })
+		if len(of) == 0 {
 			continue
 		}
 		only := uint16(0) // all, which takes no longer than a few single ones
-		if len(ports) == 1 && ports[0].Many() == 1 {
-			only = ports[0].HostPort
+		if len(of) == 1 && of[0].Many() == 1 {
+			only = of[0].HostPort
 		}
-		there, err := a.host.Listeners(protocols()[proto], only)
-		if err != nil {
-			return // nobody is harmed by not being told
-		}
-		for _, p := range ports {
-			a.warnOfListener(p, there)
+		there, _ := a.host.Listeners(protocols()[proto], only)
+		for _, p := range of {
+			for i := range uint16(p.Many()) {
+				if by, found := there.At(hostAddress(p), p.HostPort+i); found {
+					each(p, by)
+				}
+			}
 		}
 	}
 }
 
-func (a *adding) portsOfProtocol(proto string) (ports []store.Port) {
+// hostAddress is a port's address of the host, the unspecified one for any of its family.
+func hostAddress(p store.Port) netip.Addr {
+	switch {
+	case p.HostIP.IsValid():
+		return p.HostIP
+	case p.Container.Is4():
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// warnOfPorts tells of sockets of the host whose traffic the container gets from now on, and of
+// addresses that the host has not.
+func (a *adding) warnOfPorts() {
+	a.alsoWanted(a.record.Publish.Ports, func(p store.Port, by netip.AddrPort) {
+		a.req.warn("port %d/%s is published by %s and wanted by a socket of the host (%s): the container gets what comes; stop that process, or use another hostPort (ss -lnp 'sport = %d')",
+			by.Port(), p.Protocol, a.record.Key(), by, by.Port())
+	})
 	for _, p := range a.record.Publish.Ports {
-		if p.Protocol == proto {
-			ports = append(ports, p)
+		if !p.HostIP.IsValid() {
+			continue
+		}
+		if local, err := a.host.IsLocal(p.HostIP); err == nil && !local {
+			a.req.warn("port %d/%s is published on %s, which is no address of this host: nothing comes there as long as it has none", p.HostPort, p.Protocol, p.HostIP)
 		}
 	}
-	return ports
 }
 
-func (a *adding) warnOfListener(p store.Port, there link.Listeners) {
-	at := p.HostIP
-	if !at.IsValid() {
-		at = netip.IPv6Unspecified()
-		if p.Container.Is4() {
-			at = netip.IPv4Unspecified()
-		}
+var errWanted = errors.New("is in use by a process of the host")
+
+// notWanted refuses a person's ports that a socket of the host waits on: who publishes port 22 by
+// mistake is cut off. A runtime is only warned, as by the reference.
+func (a *adding) notWanted(ports []store.Port) (err error) {
+	if a.req.owner() != store.OwnerCLI {
+		return nil
 	}
-	for i := range uint16(p.Many()) {
-		if l, found := there.At(at, p.HostPort+i); found {
-			a.req.warn("port %d/%s is published by %s and wanted by a socket of the host (%s): the container gets what comes; stop that process, or use another hostPort (ss -lnp 'sport = %d')",
-				l.Port(), p.Protocol, a.record.Key(), l, l.Port())
+	a.alsoWanted(ports, func(p store.Port, by netip.AddrPort) {
+		if err == nil {
+			err = fmt.Errorf("port %d/%s %w (%s)", by.Port(), p.Protocol, errWanted, by)
 		}
-	}
+	})
+	return err
 }

@@ -53,7 +53,10 @@ func (a *adding) portsAreFree() error {
 	for _, p := range ports {
 		e.Ports = append(e.Ports, expand(p)...)
 	}
-	return a.rules.Free(e, a.isGone)
+	if err := a.rules.Free(e, a.isGone); err != nil {
+		return err
+	}
+	return a.notWanted(ports)
 }
 
 // portsOf leads each mapping to the container's first address of either family, as the reference does.
@@ -95,7 +98,7 @@ func (a *adding) opened(ctx context.Context) error {
 	if a.record.Publish == nil {
 		return nil
 	}
-	a.warnOfListeners()
+	a.warnOfPorts()
 	a.beginFlush(ctx)
 	if a.record.Publish.Localhost {
 		return a.host.RouteLocalnet(a.record.Bridge)

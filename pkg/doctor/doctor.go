@@ -16,6 +16,7 @@ type Finding struct {
 	About string   `json:"about"` // which look found it, a word: forwarding, firewall, ports...
 	Says  string   `json:"says"`  // what is wrong, and whom it hurts: one sentence
 	Seen  string   `json:"seen"`  // the evidence
+	Maybe bool     `json:"maybe"` // it depends on what was not understood, or on addresses and ports
 	Fix   []string `json:"fix"`   // what mends it, lines for a shell; a line that begins with # is for a person
 }
 

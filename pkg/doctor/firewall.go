@@ -40,7 +40,8 @@ func blocked(b *bridge, by string, drops []firewall.Drop) Finding {
 		who = fmt.Sprintf("table %s %s of nftables", drops[0].Family, drops[0].Table)
 	}
 	is := func(of func(d firewall.Drop) bool) bool { return slices.ContainsFunc(drops, of) }
-	if is(func(d firewall.Drop) bool { return d.Certain }) {
+	certain := is(func(d firewall.Drop) bool { return d.Certain })
+	if certain {
 		verb = "drops"
 	}
 	if !is(func(d firewall.Drop) bool { return d.IPv6 }) {
@@ -56,9 +57,9 @@ func blocked(b *bridge, by string, drops []firewall.Drop) Finding {
 	}
 	f := Finding{
 		Says: fmt.Sprintf("%s %s %spackets of bridge %s: %s", who, verb, families, b.name, strings.Join(hurt(drops), ", ")),
-		Seen: strings.Join(seen, "; "), Fix: firewall.Fixes(drops),
+		Seen: strings.Join(seen, "; "), Maybe: !certain, Fix: firewall.Fixes(drops),
 	}
-	if by == "docker" {
+	if by == "docker" && slices.ContainsFunc(f.Fix, func(line string) bool { return strings.Contains(line, "DOCKER-USER") }) {
 		f.Fix = append(f.Fix, `# or set "firewall": "auto" in the network's configuration: the next ADD does it`)
 	}
 	return f

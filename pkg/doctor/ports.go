@@ -30,9 +30,27 @@ func (x *examination) ports() (found []Finding, err error) {
 			for _, f := range contested(r, p, listeners[p.Protocol]) {
 				found = join(found, f)
 			}
+			if f, absent := x.absent(r, p); absent {
+				found = join(found, f)
+			}
 		}
 	}
 	return found, nil
+}
+
+// absent is a port on an address that the host has not.
+func (x *examination) absent(r *store.Record, p store.Port) (Finding, bool) {
+	if !p.HostIP.IsValid() {
+		return Finding{}, false
+	}
+	if local, err := x.host.IsLocal(p.HostIP); err != nil || local {
+		return Finding{}, false
+	}
+	return Finding{
+		Says: fmt.Sprintf("nobody reaches port %d/%s of %s: it is published on %s, which is no address of this host", p.HostPort, p.Protocol, called(r), p.HostIP),
+		Seen: fmt.Sprintf("ip route get %s does not say local", p.HostIP),
+		Fix:  []string{"# give the host that address, or attach the container again with another hostIP"},
+	}, true
 }
 
 // join adds a finding. A port of both families is one matter, with the evidence of each.

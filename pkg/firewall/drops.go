@@ -154,7 +154,7 @@ func judge(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
 				return nil, err
 			}
 			if o.drop == well {
-				found = absorb(found, finding{c.place(), p.isIPv6, dropOf(p, o, scene{b.Name, c, chains})})
+				found = absorb(found, finding{c.place(), p.isIPv6, dropOf(p, o, scene{b.Name, c, chains, v.leadsTo(c.place(), userChain)})})
 			}
 		}
 	}

@@ -196,7 +196,8 @@ func TestDropsFix(t *testing.T) {
 			`nft 'insert rule inet filter forward oifname "cni0" ct status dnat accept'`,
 		}},
 		"where iptables lives": {iptablesForward(""), []string{"iptables -I FORWARD -i cni0 -j ACCEPT", "iptables -I FORWARD -o cni0" + ctstate}},
-		"docker":               {iptablesForward("chain DOCKER-USER { }"), []string{"iptables -I DOCKER-USER -i cni0 -j ACCEPT", "iptables -I DOCKER-USER -o cni0" + ctstate}},
+		"docker, left over":    {iptablesForward("chain DOCKER-USER { }"), []string{"iptables -I FORWARD -i cni0 -j ACCEPT", "iptables -I FORWARD -o cni0" + ctstate}},
+		"docker":               {iptablesForward("chain DOCKER-USER { }") + "add rule ip filter FORWARD counter jump DOCKER-USER\n", []string{"iptables -I DOCKER-USER -i cni0 -j ACCEPT", "iptables -I DOCKER-USER -o cni0" + ctstate}},
 		"ufw": {iptablesForward("chain ufw-before-forward { }"), []string{
 			"ufw route allow in on cni0",
 			`sed -i 's/^\(-A ufw6\?-before-forward\) -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT$/&\n\1 -o cni0` + ctstate + `/' /etc/ufw/before.rules /etc/ufw/before6.rules`,

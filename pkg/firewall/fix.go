@@ -18,6 +18,7 @@ type scene struct {
 	bridge string
 	base   chain
 	chains []chain
+	toUser bool // the base chain leads to docker's chain for others; one that is left over leads nowhere
 }
 
 // by says who made the chain of the hook.
@@ -71,7 +72,7 @@ func (s scene) fix(by string, p packet) string {
 	if s.base.isLegacy {
 		program += "-legacy"
 	}
-	if s.has(func(name string) bool { return name == userChain }) {
+	if s.toUser {
 		chain = userChain
 	}
 	return iptablesFix(program, chain, s.bridge, isFrom)

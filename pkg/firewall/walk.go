@@ -1,5 +1,9 @@
 package firewall
 
+import (
+	"golang.org/x/sys/unix"
+)
+
 import "fmt"
 
 // level is how well something is possible.
@@ -38,6 +42,18 @@ func (v *view) chain(p place) ([]rule, error) {
 	rules, err := v.f.rules(p)
 	v.rules[p] = rules
 	return rules, err
+}
+
+// leadsTo reports whether a rule of a chain jumps to another one, as far as the rules were read.
+func (v *view) leadsTo(from place, name string) bool {
+	for _, r := range v.rules[from] {
+		for _, e := range r.expressions {
+			if to := verdictOf(e.with.nested(unix.NFTA_IMMEDIATE_DATA)); to.target == name {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // set is one of the table of a chain.

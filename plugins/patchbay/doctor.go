@@ -33,7 +33,7 @@ rp_filter; br_netfilter; MTUs; and how full bridges are.
 
 It ends with status 0 if it found nothing, with 1 if it found something or could not look. -o
 json is one object: networks and attachments (how many live), looked (at what), and findings,
-each with about, says, seen and fix (a list).`,
+each with about, says, seen, maybe (it depends on what was not understood) and fix (a list).`,
 		flags: func(flags *flag.FlagSet) {
 			flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "where the records are; those where networks have rules are known")
 			flags.StringVar(&f.output, "output", "text", "text or json")

@@ -31,7 +31,7 @@ func portsCommand() command {
 address of the host, * for any; TO is the container's. It is from the records and the ruleset;
 with PORT it is that one alone. STATE is one of
 
-  ok            what comes to the port gets there
+  ok            the ruleset leads there what comes to the port
   lost          the ruleset has lost it, of several "3 of 10 lost" (patchbay reload)
   rules lost    the ruleset has it, and has lost what it takes beside (patchbay reload)
   no record     the ruleset has it, and no record tells of it (patchbay reload)

@@ -2,6 +2,7 @@ package firewalls
 
 import (
 	"encoding/json"
+	"net"
 	"strings"
 	"testing"
 
@@ -156,6 +157,14 @@ func TestLogWarns(t *testing.T) {
 		return line.Warnings
 	}
 	expect.Equal(t, "warnings on a well host", len(warnings(network(nil))), 0)
+	var listener net.Listener
+	var err error
+	s.Do(func() { listener, err = net.Listen("tcp4", ":8080") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect.Contains(t, strings.Join(warnings(network(nil)), "\n"), "port 8080/tcp is published by ", "wanted by a socket of the host (0.0.0.0:8080)", "ss -lnp")
+	listener.Close()
 	s.fw = hostfw.StartPolicyDrop(t, s.Node)
 	for _, value := range []string{"report", "auto"} {
 		got := strings.Join(warnings(network(conf{"firewall": value})), "\n")

@@ -267,6 +267,7 @@ func (s *site) patchbay(t testing.TB, args ...string) (exit int, stdout, stderr 
 // finding is one of `patchbay doctor -o json`.
 type finding struct {
 	About, Says, Seen string
+	Maybe             bool
 	Fix               []string
 }
 

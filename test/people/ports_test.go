@@ -149,8 +149,8 @@ func TestPublishIsRefused(t *testing.T) {
 	l.ok(t, "down", "web")
 }
 
-// TestPublishBesideAListener: a process of the host that waits on the port gets nothing any more, and the
-// person who has published it is told.
+// TestPublishBesideAListener: a port that a process of the host waits on is refused to a person, who may
+// have meant another one, and be cut off; when that process has ended it is not.
 func TestPublishBesideAListener(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
@@ -159,11 +159,15 @@ func TestPublishBesideAListener(t *testing.T) {
 	if !out.Scan() {
 		t.Fatal("nobody listens")
 	}
-	a := l.run(t, "up", "web", "-p", "8080:80")
-	expect.Equal(t, "exit", a.exit, 0)
-	expect.Contains(t, a.stderr, "patchbay: port 8080/tcp is published by ", "wanted by a socket of the host", "ss -lnp")
+	for _, word := range []string{"8080:80", "10.77.0.1:8080:80", "8070-8090"} {
+		l.refused(t, []string{"port 8080/tcp is in use by a process of the host", "take another port", "ss -lnp"}, "up", "web", "-p", word)
+	}
+	expect.Equal(t, "namespaces", len(l.pins(t)), 0)
+	l.ok(t, "up", "web", "-p", "8080:80/udp")
+	l.ok(t, "down", "web")
 	in.Close()
 	_ = listen.Wait() // it has read to the end
+	l.ok(t, "up", "web", "-p", "8080:80")
 	l.ok(t, "down", "web")
 }
 
@@ -189,7 +193,7 @@ func TestPublishOnANetwork(t *testing.T) {
 	want := publication{HostPort: 8080, Count: 1, Protocol: "tcp", Address: "10.1.0.2", ContainerPort: 80, Name: "blue/web", Network: "net", IfName: "eth0", Owner: "cni", State: "ok"}
 	six, web := want, want
 	six.Address = "2001:db8:7::2"
-	web.HostPort, web.Address, web.Name, web.Owner = 8081, "10.1.0.4", "web", "cli"
+	web.HostPort, web.Address, web.Name, web.Owner = 8081, "10.1.0.3", "web", "cli"
 	expect.Equal(t, "ports", got, []publication{want, six, web})
 	call.Command = "DEL"
 	l.CNI(t, call).OK(t)
