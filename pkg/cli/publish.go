@@ -86,7 +86,7 @@ func ParseMapping(word string) (Mapping, error) {
 		container = host
 	}
 	if strings.Contains(container, ":") {
-		return m, fmt.Errorf("too many colons: want %s", publishForm)
+		return m, fmt.Errorf("too many colons: want %s, an IPv6 address within brackets", publishForm)
 	}
 	first, count, err := parseSpan(host, "the host")
 	if err != nil {
