@@ -1,10 +1,10 @@
 package firewall
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 )
-
-import "fmt"
 
 // level is how well something is possible.
 type level int
