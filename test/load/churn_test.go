@@ -76,6 +76,8 @@ func newChurn(t *testing.T, seed uint64) *churn {
 		h: nettest.Host(t), planner: newPlanner(seed, population),
 		containers: map[string]*nettest.Container{}, books: map[string]book{}, prev: map[key][]byte{},
 	}
+	c.h.Run(t, "ip", "address", "add", publishedOn+"/32", "dev", "lo")
+	c.h.Baseline()
 	for i, name := range c.planner.ids {
 		one := c.h.Container(name)
 		c.planner.ids[i] = one.ID()

@@ -15,6 +15,9 @@ type family struct {
 	hostIP               string
 }
 
+// publishedOn is an address of the host.
+const publishedOn = "192.0.2.10"
+
 // families are all kinds of networks: without addresses, IPv4, both, two on one bridge, of which one masquerades, one that remembers, one that is
 // too small, two with ports, at every address of the host and at one.
 func families() []family {
@@ -26,7 +29,7 @@ func families() []family {
 		{name: "right", bridge: "br3", config: network("right", "br3", gateway, pool("fd00:3::/64"))},
 		{name: "kept", bridge: "br4", config: network("kept", "br4", gateway, masquerade, sticky("10.4.0.0/24", "fd00:4::/64")), sticky: true, masquerades: true},
 		{name: "ports", bridge: "br6", config: network("ports", "br6", defaultGateway, masquerade, pool("10.6.0.0/24", "fd00:6::/64")), masquerades: true, publishes: true},
-		{name: "one", bridge: "br7", config: network("one", "br7", defaultGateway, pool("10.7.0.0/24")), publishes: true, hostIP: "192.0.2.10"},
+		{name: "one", bridge: "br7", config: network("one", "br7", defaultGateway, pool("10.7.0.0/24")), publishes: true, hostIP: publishedOn},
 		{name: "small", bridge: "br5", config: network("small", "br5", gateway, pool("10.5.0.0/29")), size: 5},
 	}
 }
