@@ -20,7 +20,7 @@ func (c *checking) ruleset() error {
 	if was, is := c.record.Policy, policyOf(c.cfg); was != is {
 		c.differ("the attachment was made with ingressPolicy %s, the configuration has %s", named(was), named(is))
 	}
-	lost, err := LostRules(c.record)
+	lost, err := lostRules(c.record)
 	for _, sentence := range lost {
 		c.reloadable = true
 		c.differ("%s", sentence)
@@ -90,9 +90,8 @@ func (c *checking) wantsMasquerade() bool {
 	return false
 }
 
-// LostRules says what of a record is not in the ruleset any more, a sentence each, for who draws the
-// host. It changes nothing.
-func LostRules(r *store.Record) ([]string, error) {
+// lostRules says what of a record is not in the ruleset any more, a sentence each. It changes nothing.
+func lostRules(r *store.Record) ([]string, error) {
 	if !inRules(r) {
 		return nil, nil
 	}
@@ -101,8 +100,5 @@ func LostRules(r *store.Record) ([]string, error) {
 		lost, err = rules.Missing(entryOf(r))
 		return err
 	})
-	if r.Publish != nil && r.Publish.Localhost && !link.RoutesLocalnet(r.Bridge) {
-		lost = append(lost, noLocalhost(r.Bridge))
-	}
-	return lost, err
+	return append(lost, lostLocalhost(r, link.RoutesLocalnet)...), err
 }

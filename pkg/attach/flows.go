@@ -103,23 +103,12 @@ func (a *adding) alsoWanted(ports []store.Port, each func(p store.Port, by netip
 		there, _ := a.host.Listeners(protocols()[proto], only)
 		for _, p := range of {
 			for i := range uint16(p.Many()) {
-				if by, found := there.At(hostAddress(p), p.HostPort+i); found {
+				if by, found := there.At(p.HostAddress(), p.HostPort+i); found {
 					each(p, by)
 				}
 			}
 		}
 	}
-}
-
-// hostAddress is a port's address of the host, the unspecified one for any of its family.
-func hostAddress(p store.Port) netip.Addr {
-	switch {
-	case p.HostIP.IsValid():
-		return p.HostIP
-	case p.Container.Is4():
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
 }
 
 // warnOfPorts tells of sockets of the host whose traffic the container gets from now on, and of

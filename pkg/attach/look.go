@@ -32,16 +32,12 @@ func LookAtRules() (*Rules, error) {
 	return r, nil
 }
 
-// Lost says what of a record is not in the ruleset any more, as LostRules does.
+// Lost says what of a record is not in the ruleset any more, as CHECK does for one alone (lostRules).
 func (r *Rules) Lost(record *store.Record) []string {
 	if !inRules(record) {
 		return nil
 	}
-	lost := r.look.Missing(entryOf(record))
-	if record.Publish != nil && record.Publish.Localhost && !r.routesLocalnet(record.Bridge) {
-		lost = append(lost, noLocalhost(record.Bridge))
-	}
-	return lost
+	return append(r.look.Missing(entryOf(record)), lostLocalhost(record, r.routesLocalnet)...)
 }
 
 func (r *Rules) routesLocalnet(bridge string) bool {
@@ -53,8 +49,12 @@ func (r *Rules) routesLocalnet(bridge string) bool {
 	return routes
 }
 
-func noLocalhost(bridge string) string {
-	return fmt.Sprintf("published ports are not reached by 127.0.0.1: route_localnet of bridge %s is 0", bridge)
+// lostLocalhost says if 127.0.0.1 leads to a record's ports no more; routes is link.RoutesLocalnet, or remembers it.
+func lostLocalhost(r *store.Record, routes func(bridge string) bool) []string {
+	if r.Publish == nil || !r.Publish.Localhost || routes(r.Bridge) {
+		return nil
+	}
+	return []string{fmt.Sprintf("published ports are not reached by 127.0.0.1: route_localnet of bridge %s is 0", r.Bridge)}
 }
 
 // LostPorts is how many of several ports of a record lead to it no more.

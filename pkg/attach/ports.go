@@ -157,10 +157,10 @@ func entryOf(r *store.Record) nft.Entry {
 
 // expand are the single ports of several.
 func expand(p store.Port) []nft.Port {
-	all := make([]nft.Port, 0, p.Many())
+	all, proto := make([]nft.Port, 0, p.Many()), protocols()[p.Protocol]
 	for i := range uint16(p.Many()) {
 		all = append(all, nft.Port{
-			Proto: protocols()[p.Protocol], HostIP: p.HostIP, HostPort: p.HostPort + i,
+			Proto: proto, HostIP: p.HostIP, HostPort: p.HostPort + i,
 			Container: netip.AddrPortFrom(p.Container, p.ContainerPort+i),
 		})
 	}

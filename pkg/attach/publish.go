@@ -121,6 +121,11 @@ func listed(stateDir string) ([]store.Entry, error) {
 	if unknown {
 		dirs = append(dirs, stateDir)
 	}
+	return listedIn(dirs)
+}
+
+// listedIn are the records in some state directories.
+func listedIn(dirs []string) ([]store.Entry, error) {
 	var all []store.Entry
 	for _, dir := range dirs {
 		of, err := store.List(dir)
@@ -267,13 +272,9 @@ func Living(stateDir string) ([]*store.Record, error) {
 		return nil, err
 	}
 	defer host.Close()
-	var all []store.Entry
-	for _, dir := range store.StateDirs(stateDir) {
-		of, err := store.List(dir)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, of...)
+	all, err := listedIn(store.StateDirs(stateDir))
+	if err != nil {
+		return nil, err
 	}
 	return living(host, all), nil
 }

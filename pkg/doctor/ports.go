@@ -3,7 +3,6 @@ package doctor
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -65,15 +64,8 @@ func join(all []Finding, f Finding) []Finding {
 
 // contested are the ports of a mapping that a socket of the host waits on.
 func contested(r *store.Record, p store.Port, there link.Listeners) (found []Finding) {
-	at := p.HostIP
-	if !at.IsValid() {
-		at = netip.IPv6Unspecified()
-		if p.Container.Is4() {
-			at = netip.IPv4Unspecified()
-		}
-	}
 	for i := range uint16(p.Many()) {
-		l, taken := there.At(at, p.HostPort+i)
+		l, taken := there.At(p.HostAddress(), p.HostPort+i)
 		if !taken {
 			continue
 		}

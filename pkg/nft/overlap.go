@@ -22,12 +22,8 @@ func (r *Ruleset) Free(e Entry, gone func(owner string) bool) error {
 	if err != nil {
 		return err
 	}
-	for _, found := range slices.Concat(others(there, e), overlapping) {
-		if !gone(found.comment) {
-			return taken(found)
-		}
-	}
-	return nil
+	_, err = deadOf(slices.Concat(there, overlapping), e, gone)
+	return err
 }
 
 // overlaps are the elements of other owners that want one of the entry's ports for one address

@@ -134,6 +134,17 @@ type Port struct {
 	ContainerPort uint16     `json:"containerPort"`   // the first
 }
 
+// HostAddress is the port's address of the host, the unspecified one for any of its family.
+func (p Port) HostAddress() netip.Addr {
+	switch {
+	case p.HostIP.IsValid():
+		return p.HostIP
+	case p.Container.Is4():
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
 // Many is how many ports it is.
 func (p Port) Many() int { return max(1, p.Count) }
 

@@ -67,14 +67,19 @@ func (f *lsFlags) run(out io.Writer) error {
 	if f.output == "json" {
 		return printJSON(out, all)
 	}
-	if f.width == 0 {
-		f.width, _ = columnsOf(out)
+	return printFitting(out, f.width, table(all), func() string { return list(all) })
+}
+
+// printFitting prints a table, or a list where that is too wide for so many columns: 0 for the
+// terminal's, and where there is none for as many as it takes.
+func printFitting(out io.Writer, width int, table string, list func() string) error {
+	if width == 0 {
+		width, _ = columnsOf(out)
 	}
-	text := table(all)
-	if f.width > 0 && widest(text) > f.width {
-		text = list(all)
+	if width > 0 && widest(table) > width {
+		table = list()
 	}
-	_, err = io.WriteString(out, text)
+	_, err := io.WriteString(out, table)
 	return err
 }
 

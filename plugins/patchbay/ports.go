@@ -75,15 +75,7 @@ func (f *portsFlags) run(out io.Writer, args []string) error {
 		_, err := fmt.Fprintln(out, f.none(args))
 		return err
 	}
-	if f.width == 0 {
-		f.width, _ = columnsOf(out)
-	}
-	text := portTable(all)
-	if f.width > 0 && widest(text) > f.width {
-		text = portList(all)
-	}
-	_, err = io.WriteString(out, text)
-	return err
+	return printFitting(out, f.width, portTable(all), func() string { return portList(all) })
 }
 
 // ports are those that are asked for.
