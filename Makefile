@@ -1,8 +1,8 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build demo test lint bench soak fuzz mutants clean
+.PHONY: help build demo test test-runtimes test-kernels claims test-arm64 lint bench soak fuzz mutants clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
 
 build: ## build the static binary bin/patchbay (VERSION=x.y.z stamps that version)
 	@scripts/build.sh
@@ -10,22 +10,34 @@ build: ## build the static binary bin/patchbay (VERSION=x.y.z stamps that versio
 demo: ## attach two namespaces to a br0 with an uplink, in a host that is a namespace (HERE=1: this machine)
 	@scripts/demo.sh
 
-test: ## run every test; built as you, run as root (RUN=regexp: only those)
-	@scripts/test.sh
+test: ## run the tests that need only plain tools; built as you, run as root (RUN=regexp: only those)
+	@scripts/test.sh quick
 
-lint: ## check form: gofumpt, go vet, golangci-lint; known vulnerabilities: govulncheck
+test-runtimes: ## run the others: containerd, CRI-O, LXC, docker, firewalld ..., every crash, fault and load test (RUN=regexp: only those)
+	@scripts/test.sh runtimes
+
+test-kernels: ## run the tests of the network on other kernels, in virtual machines (KERNELS="6.1 6.12"; RUN=regexp: only those)
+	@scripts/test-kernels.sh
+
+claims: ## check that the last `make test` and `make test-runtimes` kept every promise of test/claims.md
+	@scripts/test.sh claims
+
+test-arm64: ## build for arm64, and run the tests of the pure packages by qemu-user
+	@scripts/test-arm64.sh
+
+lint: ## check form: gofumpt, go vet, golangci-lint, commit subjects; known vulnerabilities: govulncheck
 	@scripts/lint.sh
 
 bench: ## compare with the reference plugins and the bare kernel (BENCH=quick|full)
 	@scripts/bench.sh
 
-soak: ## attach and detach at random, for long, against a model (ROUNDS=200, SEED=n makes the same calls again)
+soak: ## attach and detach at random against a model (ROUNDS=200; SEED=n repeats the calls of a run)
 	@scripts/soak.sh
 
 fuzz: ## run every fuzz test (FUZZTIME=20s each)
 	@scripts/fuzz.sh
 
-mutants: ## break each promise of the code in a copy, and see its test go red (MUTANTS=glob: only those patches)
+mutants: ## break each promise of the code in a copy, and check that its test fails (MUTANTS=glob: only those patches)
 	@scripts/mutants.sh
 
 clean: ## remove bin and .cache

@@ -61,7 +61,7 @@ step "This host, and two namespaces"
 run ip netns add patchbay-red
 run ip netns add patchbay-blue
 
-step "ADD: a bridge of its own, $BRIDGE, and a patch cable to each"
+step "ADD: a bridge of its own, $BRIDGE, and a veth pair to each"
 cni add demo patchbay-red
 cni add demo patchbay-blue
 picture --bridge "$BRIDGE"

@@ -29,7 +29,7 @@ machine() {
 	ip -n "$1" link set lo up
 }
 
-# wire NAMESPACE LINK NAMESPACE LINK makes a cable between two machines.
+# wire NAMESPACE LINK NAMESPACE LINK creates a veth pair between two machines.
 wire() {
 	ip link add "$2" netns "$1" type veth peer name "$4" netns "$3"
 	ip -n "$1" link set "$2" up
@@ -127,7 +127,7 @@ own_address() {
 	printf '   tcpdump outside: %d of 3 requests came from %s itself: no NAT\n' "$seen" "$(address red "$1")"
 }
 
-# heard judges what the two ears have written.
+# heard prints what the two captures have seen.
 heard() {
 	own_address 4
 	own_address 6
@@ -155,11 +155,11 @@ step "A namespace: a place of its own with nothing in it but lo"
 run ip netns add red
 picture
 
-step "ADD: a patch cable (veth) from br0 to red, addresses, default routes"
+step "ADD: a veth pair from br0 to red, addresses, default routes"
 cni add lan red
 picture
 
-step "A second namespace, a second cable"
+step "A second namespace, a second veth pair"
 run ip netns add blue
 cni add lan blue
 picture
@@ -181,7 +181,7 @@ cni check lan red
 cni check lan blue
 printf '   yes\n'
 
-step "DEL: both cables go"
+step "DEL: both veth pairs are deleted"
 cni del lan red
 cni del lan blue
 run ip netns del red

@@ -41,7 +41,7 @@ address() { ip -n "$1" -o "-$2" address show dev eth0 scope global | awk '{sub("
 # firewall_hint names the commonest reason why frames of one bridge do not arrive.
 firewall_hint() {
 	[[ $(cat /proc/sys/net/bridge/bridge-nf-call-iptables 2>/dev/null) == 1 ]] || return 0
-	printf '; net.bridge.bridge-nf-call-iptables is 1, so that a firewall (docker, ufw) judges bridged frames too'
+	printf '; net.bridge.bridge-nf-call-iptables is 1, so that a firewall (docker, ufw) filters bridged frames too'
 }
 
 # pings NAMESPACE ADDRESS WHAT sends three echoes and wants three answers.

@@ -1,6 +1,6 @@
 # Shared by every script here; source it, do not run it.
 #
-#   as_builder CMD...   run CMD as the person the tree belongs to: nothing is ever built by root for somebody else
+#   as_builder CMD...   run CMD as the owner of the tree: root builds nothing in a tree of another user
 #   as_tester CMD...    the same, but as_root still works inside CMD
 #   as_root CMD...      run CMD as root, with only the environment it needs
 #   need_tools NAME...  install the plain tools that are missing, after saying so
@@ -92,7 +92,7 @@ as_root() {
 	fi
 }
 
-# need_root ends the script early, and in words, where as_root could not work later.
+# need_root ends the script early, with a message, if as_root could not work later.
 need_root() {
 	[[ $EUID -eq 0 ]] && return
 	command -v sudo >/dev/null || die "this needs root, and sudo is not installed: run it as root"
@@ -179,7 +179,7 @@ unpack_sandboxes() {
 	unpack nspawn systemd-container libsystemd-shared libseccomp2 || true
 }
 
-# unpack_firewalls unpacks the firewalls that other people's hosts have. Docker runs with the containerd of unpack_containerd; without
+# unpack_firewalls unpacks the firewalls of common distributions. Docker runs with the containerd of unpack_containerd; without
 # a container it needs no runc and no tini. What firewalld's Python modules import comes with them, but for Python itself.
 unpack_firewalls() {
 	unpack docker docker.io libdevmapper1.02.1 || true
@@ -201,7 +201,7 @@ build_containerd2() {
 	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 
-# confirm QUESTION asks when somebody is there to answer; a CI or a pipe is a yes.
+# confirm QUESTION asks on a terminal; in CI and in a pipe the answer is yes.
 confirm() {
 	[[ -n ${CI:-} || ! -t 0 || ! -t 2 ]] && return
 	local answer
@@ -238,29 +238,32 @@ libraries_of() {
 	done
 }
 
-# version prints a semantic version: $VERSION, else the last tag as git describes it, else the first release.
+# version prints a semantic version: $VERSION, else the last tag as git describes it, else the newest release.
 version() {
 	local v=${VERSION:-}
 	[[ -n $v ]] || v=$(as_builder git -C "$ROOT" describe --tags --match 'v[0-9]*' --dirty 2>/dev/null) || true
 	v=${v#v}
-	[[ $v =~ ^[0-9]+\.[0-9]+\.[0-9]+([-+].+)?$ ]] || v=0.1.0
+	[[ $v =~ ^[0-9]+\.[0-9]+\.[0-9]+([-+].+)?$ ]] || v=0.2.0
 	echo "$v"
 }
+
+# commit prints the abbreviated commit that is checked out, "unknown" without git.
+commit() { as_builder git -C "$ROOT" rev-parse --short=7 HEAD 2>/dev/null || echo unknown; }
 
 # go_static ARG... is go with what makes a program static and the same wherever it was built.
 go_static() { as_builder env CGO_ENABLED=0 go "$@"; }
 
 build_patchbay() {
 	find_go
-	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version)" -o "$PATCHBAY_BIN" ./plugins/patchbay
+	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "$PATCHBAY_BIN" ./plugins/patchbay
 }
 
 # build_next builds a patchbay whose schema of nftables and form of records are one version higher: for tests alone.
 build_next() {
 	find_go
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
-	local rooms=github.com/patchbay-cni/patchbay/pkg
-	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X $rooms/nft.newer=+ -X $rooms/store.newer=+" \
+	local packages=github.com/patchbay-cni/patchbay/pkg
+	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit) -X $packages/nft.newer=+ -X $packages/store.newer=+" \
 		-o "$PATCHBAY_CACHE_BIN/patchbay-next" ./plugins/patchbay
 }
 
@@ -269,7 +272,7 @@ build_reference() {
 	find_go
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
 	go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" tool
-	go_static -C "$ROOT/test/cnitool112" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/cnitool-1.1.2" tool
+	go_static -C "$ROOT/test/runtimes/cnitool112" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/cnitool-1.1.2" tool
 }
 
 # build_cnitool builds the one program of them that the demo needs.

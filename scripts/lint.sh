@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Check form: gofumpt, go vet, golangci-lint (.golangci.yml), go mod tidy, known vulnerabilities, and that every script parses.
+# Check form: gofumpt, go vet, golangci-lint (.golangci.yml), go mod tidy, commit subjects, known vulnerabilities, and that every script parses.
 # GOVULNDB names another vulnerability database (https://... or file://...); one that was named must answer.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -30,6 +30,24 @@ parse_scripts() {
 	done
 }
 
+# The rule on commit subjects applies after this commit; COMMITS_SINCE names another one.
+rule=d3e930c
+
+# commit_subjects fails for a commit whose subject is longer than 72 characters.
+commit_subjects() {
+	local base=${COMMITS_SINCE:-$rule} long
+	git_here() { as_builder git -C "$ROOT" "$@"; }
+	git_here cat-file -e "$base^{commit}" 2>/dev/null || base=$rule
+	if ! git_here cat-file -e "$base^{commit}" 2>/dev/null; then
+		say "lint: commit subjects NOT CHECKED: the history does not reach back to $base"
+		return
+	fi
+	long=$(git_here log --no-merges --format='%h %s' "$base..HEAD" | awk 'length($0) - length($1) - 1 > 72')
+	[[ -z $long ]] && return
+	printf 'longer than 72 characters:\n%s\n' "$long" >&2
+	return 1
+}
+
 # vulnerabilities MODULE fails for a known vulnerability that our code reaches. Where the database does not answer nothing is
 # known: that is said at the end, as the last thing, and fails only if GOVULNDB named the database.
 vulnerabilities() {
@@ -49,6 +67,7 @@ build_tool golangci-lint
 build_tool govulncheck
 check "bash -n" parse_scripts
 check gofumpt unformatted
+check "commit subjects" commit_subjects
 for module in "${modules[@]}"; do
 	check "go mod tidy ($module)" in_module "$module" go mod tidy -diff
 	check "go vet ($module)" in_module "$module" go vet ./...

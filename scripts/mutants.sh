@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Break the code as each patch of test/mutants says, in a copy of the tree, and run the test that the patch names: it must go
+# Break the code as each patch of test/repo/mutants says, in a copy of the tree, and run the test that the patch names: it must go
 # red, by an assertion, each of RUNS=3 times. MUTANTS=glob takes only the patches whose names match.
-# A patch that does not apply or does not build, and a test that does not run or does not end, is an error.
+# First test/repo/mutants/main.go checks that each patch applies and names an existing test. A patch that does not build, and a test that does
+# not run or does not end, is an error too.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-patches=$ROOT/test/mutants
+patches=$ROOT/test/repo/mutants
 work=$ROOT/.cache/mutants
 failed=0
 
@@ -26,18 +27,18 @@ copy_tree() {
 # apply ARG... PATCH; the copy is no repository, and git must not look for one above it.
 apply() { (cd "$ROOT" && as_builder env GIT_CEILING_DIRECTORIES="$work" git apply "${@:1:$#-1}" "$patches/${!#}.patch"); }
 
-# build ROOM builds the binary, and the tests of one room.
+# build DIRECTORY builds the binary, and the tests of one package.
 build() {
 	local module=$ROOT package=./$1
 	if [[ $1 == test/* ]]; then module=$ROOT/test package=./${1#test/}; fi
-	[[ $1 != test/versions ]] || build_next || return
+	[[ $1 != test/faults/versions ]] || build_next || return
 	build_patchbay && go_static -C "$module" test -c -o "$work/${1//\//-}.test" "$package"
 }
 
-# logged LOG CMD... keeps what a command says; nothing of root's is left in a tree that is somebody else's.
+# logged LOG CMD... keeps what a command says; root leaves no file in a tree of another user.
 logged() { "${@:2}" 2>&1 | as_builder tee "$1" >/dev/null; }
 
-# run ROOM PATTERN TIMES runs tests of a room.
+# run DIRECTORY PATTERN TIMES runs tests of a package.
 run() { (cd "$ROOT/$1" && as_root "$work/${1//\//-}.test" -test.run "$2" -test.count "$3" -test.timeout 2m -test.v); }
 
 # exact TEST is the pattern of one test, TestX or TestX/subtest.
@@ -48,21 +49,21 @@ count() { grep -c "${@:2}" "$1" || true; }
 
 # all_green runs every named test on the code as it is.
 all_green() {
-	local room test names log
-	for room in "${!named[@]}"; do
-		names=${named[$room]# } log=$work/green-${room//\//-}.log
-		say "as it is: $room"
-		build "$room" || die "$room does not build"
+	local directory test names log
+	for directory in "${!named[@]}"; do
+		names=${named[$directory]# } log=$work/green-${directory//\//-}.log
+		say "as it is: $directory"
+		build "$directory" || die "$directory does not build"
 		names=$(tr ' ' '\n' <<<"$names" | sort -u)
-		logged "$log" run "$room" "^($(sed 's|/.*||' <<<"$names" | sort -u | paste -sd '|'))\$" 1 || die "not green as it is: $log"
+		logged "$log" run "$directory" "^($(sed 's|/.*||' <<<"$names" | sort -u | paste -sd '|'))\$" 1 || die "not green as it is: $log"
 		for test in $names; do
-			[[ $(count "$log" -Fx "=== RUN   $test") -eq 1 ]] || die "$room has no test $test: $log"
+			[[ $(count "$log" -Fx "=== RUN   $test") -eq 1 ]] || die "$directory has no test $test: $log"
 			grep -q -- "^--- PASS: ${test%%/*} " "$log" || die "$test does not pass as it is: $log"
 		done
 	done
 }
 
-# verdict ROOM TEST LOG prints red, GREEN, or what went wrong; the log is that of $runs runs.
+# verdict DIRECTORY TEST LOG prints red, GREEN, or what went wrong; the log is that of $runs runs.
 verdict() {
 	local ran red
 	logged "$3" run "$1" "$(exact "$2")" "$runs" || true
@@ -82,36 +83,38 @@ verdict() {
 
 # try PATCH prints its row of the table.
 try() {
-	local room test log=$work/$1.log result
-	read -r room test <<<"$(field Red "$1")"
+	local directory test log=$work/$1.log result
+	read -r directory test <<<"$(field Red "$1")"
 	if ! logged "$log" apply "$1"; then
 		result="ERROR: it does not apply"
 	else
 		result="ERROR: it does not build"
-		if logged "$log" build "$room"; then result=$(verdict "$room" "$test" "$log"); fi
+		if logged "$log" build "$directory"; then result=$(verdict "$directory" "$test" "$log"); fi
 		apply -R "$1"
 	fi
 	[[ $result == red ]] || failed=1
-	printf '%-40s %-65s %s\n' "$1" "$room $test" "$result"
+	printf '%-40s %-65s %s\n' "$1" "$directory $test" "$result"
 }
 
 find_go
 need_root
 need_tools ip strace setpriv nft nsenter
-# That of a mutant is nobody else's; `make test` builds it anew each time.
+# The patchbay-next of a mutant must not be used later; `make test` builds it again each time.
 trap 'as_builder rm -f "$PATCHBAY_CACHE_BIN/patchbay-next"' EXIT
 runs=${RUNS:-3}
+build_test repo/mutants
+paths=("$patches"/${MUTANTS:-*}.patch)
+[[ -f ${paths[0]} ]] || die "there is no patch ${paths[0]}"
+as_builder "$PATCHBAY_CACHE_BIN/mutants" "$ROOT" "${paths[@]}" || die "repair these patches first"
 build_reference
 copy_tree
 declare -A named=()
 all=()
-for path in "$patches"/${MUTANTS:-*}.patch; do
-	[[ -f $path ]] || die "there is no patch $path"
+for path in "${paths[@]}"; do
 	patch=$(basename "$path" .patch)
-	read -r room test <<<"$(field Red "$patch")"
-	[[ -n ${test:-} ]] || die "$patch names no test"
+	read -r directory test <<<"$(field Red "$patch")"
 	all+=("$patch")
-	named[$room]+=" $test"
+	named[$directory]+=" $test"
 done
 all_green
 say "${#all[@]} mutants, each test $runs times; the logs are in .cache/mutants"

@@ -1,36 +1,71 @@
 #!/usr/bin/env bash
-# Print the events of every test, as `go test -json` does; scripts/test.sh runs this under gotestsum.
+# Print the events of the tests of one part, quick or runtimes, as `go test -json` does; scripts/test.sh runs this under gotestsum.
 # Everything is built as the user who calls; tests of the kernel and of the binary run as root.
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
 failed=0
 as_root=(-exec "$ROOT/scripts/as-root.sh")
-raced='/pkg/(config|interrupt|ipam|store)$'
+# The packages that enter no namespace; the race detector runs on these.
+raced='/pkg/(config|ipam|store)$'
+# Tests of the repository itself, which need no root.
+rootless='/test/repo/(structure|claims|mutants)$'
+# The packages of make test-runtimes: programs of other projects, and the longest tests.
+slow='/test/(runtimes(/.*)?|firewalls(/.*)?|faults|faults/(crash|load|versions)|verbs/(reported|names)|ipam/takeover|network/(portowner|firstpacket|bandwidth|sbr|attacks|ruleset)|cli/install|repo/(parity|security))$'
 
 # packages MODULE GREP-ARG... lists the packages of a module that grep lets through.
 packages() { go -C "$ROOT/$1" list ./... | grep -E "${@:2}"; }
 
-# events MODULE GO-TEST-ARG... runs tests of one module; with no package named it has nothing to do.
+# events MODULE GO-TEST-ARG... runs tests of one module. Without a package as its last argument it runs nothing.
 events() {
 	[[ ${*: -1} == -* ]] && return
-	go -C "$ROOT/$1" test -json -count=1 -timeout=20m ${RUN:+-run="$RUN"} "${@:2}" || failed=1
+	go -C "$ROOT/$1" test -json -count=1 -timeout=40m ${RUN:+-run="$RUN"} "${@:2}" || failed=1
+}
+
+# compile MODULE PACKAGE... compiles tests on all cores before they run one package at a time.
+compile() { go -C "$ROOT/$1" list -export -test -f '' "${@:2}" >/dev/null || failed=1; }
+
+# one_at_a_time PACKAGE...: some tests count packets, and share the machine only with tests of their own package.
+one_at_a_time() {
+	compile test "$@"
+	events test -p=1 "${as_root[@]}" "$@"
+}
+
+# sample runs a part of the two longest packages: ADD and DEL of one network of the crash tests, ADD of one network of the fault tests.
+sample() {
+	[[ -z ${RUN:-} ]] || return
+	events test "${as_root[@]}" -run '^TestCrash$/^all$/^ports$/^(ADD|DEL)$|^TestCallsFile$' ./faults/crash
+	events test "${as_root[@]}" -run '^TestFaults$/^masquerade$/^ADD$|^TestRefusedWhole' ./faults
+}
+
+quick() {
+	local names
+	# The race detector needs cgo, which needs a C compiler.
+	if [[ -n $(command -v gcc clang) ]]; then
+		mapfile -t names < <(packages . "$raced")
+		CGO_ENABLED=1 events . -race "${as_root[@]}" "${names[@]}"
+		mapfile -t names < <(packages . -v "$raced")
+	else
+		mapfile -t names < <(packages . .)
+	fi
+	events . "${as_root[@]}" "${names[@]}"
+	mapfile -t names < <(packages test "$rootless")
+	events test "${names[@]}"
+	mapfile -t names < <(packages test -v "$rootless|$slow|/test/bench")
+	one_at_a_time "${names[@]}"
+	sample
+}
+
+runtimes() {
+	local names
+	mapfile -t names < <(packages test "$slow")
+	one_at_a_time "${names[@]}"
 }
 
 find_go
 export CGO_ENABLED=0
-# The race detector needs cgo. Where there is a C compiler, the rooms that enter no namespace are run with it.
-if [[ -n $(command -v gcc clang) ]]; then
-	mapfile -t names < <(packages . "$raced")
-	CGO_ENABLED=1 events . -race "${as_root[@]}" "${names[@]}"
-	mapfile -t names < <(packages . -v "$raced")
-else
-	mapfile -t names < <(packages . .)
-fi
-events . "${as_root[@]}" "${names[@]}"
-mapfile -t names < <(packages test '/test/(structure|claims)$')
-events test "${names[@]}"
-mapfile -t names < <(packages test -v '/test/(structure|claims|bench)$')
-# One package at a time: some count packets, and share the machine only with their own kind.
-events test -p=1 "${as_root[@]}" "${names[@]}"
+case ${1:-} in
+	quick | runtimes) "$1" ;;
+	*) die "usage: test-events.sh quick|runtimes" ;;
+esac
 exit "$failed"

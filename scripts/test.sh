@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
-# Run every test: built as the invoking user, run as root, each in network namespaces of its own.
+# Run tests: built as the invoking user, run as root, each in network namespaces of its own.
+#
+#   test.sh quick      what needs nothing but plain tools and Go modules, with a sample of the crash and fault tests (make test)
+#   test.sh runtimes   with programs of other projects, and all crash, fault, load and version tests (make test-runtimes)
+#   test.sh claims     check the events of both runs: every promise is kept by a test that ran and passed (make claims)
+#
 # RUN=regexp runs only the tests that match, and leaves the claims out.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-events=$ROOT/.cache/test/events.json
-started=$ROOT/.cache/test/started
+part=${1:-quick}
+kept=$ROOT/.cache/test
+started=$kept/started
 failed=0
 
 prepare() {
@@ -16,31 +22,41 @@ prepare() {
 	build_patchbay
 	build_next
 	build_reference
-	unpack_program dnsmasq dnsmasq-base
+	"prepare_$part"
+	build_test repo/claims
+	build_tool gotestsum
+	as_builder mkdir -p "$kept"
+	as_builder touch "$started"
+}
+
+prepare_quick() { unpack_program dnsmasq dnsmasq-base; }
+
+prepare_runtimes() {
 	unpack_containerd
 	unpack_lxc
 	unpack_firewalls
 	unpack_sandboxes
 	build_containerd2
-	build_test claims
-	build_tool gotestsum
-	as_builder mkdir -p "${events%/*}"
-	as_builder touch "$started"
 }
 
 run_tests() {
+	local events=$kept/$part.json
 	say "test; the events are kept in ${events#"$ROOT"/}"
 	as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$events" \
-		--raw-command -- "$ROOT/scripts/test-events.sh" || failed=1
+		--raw-command -- "$ROOT/scripts/test-events.sh" "$part" || failed=1
 }
 
+# check_claims ARG... runs the checker with these arguments.
 check_claims() {
 	[[ -n ${RUN:-} ]] && return
-	say "claims: is every promise of test/claims.md kept by a test that ran?"
-	as_builder "$PATCHBAY_CACHE_BIN/claims" "$ROOT/test/claims.md" "$events" || failed=1
+	say "claims: check that a test that ran keeps every promise of test/claims.md"
+	as_builder "$PATCHBAY_CACHE_BIN/claims" "$@" || failed=1
 }
 
-# What the tests ran as root must not leave root's files in a tree that is somebody else's.
+# Of these packages make test runs a part.
+sampled() { [[ $part != quick ]] || echo -sampled=test/faults,test/faults/crash; }
+
+# What the tests ran as root must not leave root's files in a tree that another user owns.
 check_owner() {
 	[[ $(builder_uid) -eq 0 ]] && return
 	local left
@@ -50,8 +66,18 @@ check_owner() {
 	failed=1
 }
 
-prepare
-run_tests
-check_claims
-check_owner
+case $part in
+	quick | runtimes)
+		prepare
+		run_tests
+		# shellcheck disable=SC2046
+		check_claims $(sampled) "$ROOT" "$kept/$part.json"
+		check_owner
+		;;
+	claims)
+		build_test repo/claims
+		check_claims -all "$ROOT" "$kept/quick.json" "$kept/runtimes.json"
+		;;
+	*) die "usage: test.sh quick|runtimes|claims" ;;
+esac
 exit "$failed"

@@ -3,82 +3,56 @@ package attach
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
-
-	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/delegate"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// DriftError is what CHECK found: how the kernel differs from what it should be.
-type DriftError struct {
-	Found      []string // each a sentence; at least one
-	Reloadable bool     // `patchbay reload` mends some of it, and touches no container
-	Commands   []string // that mend what the host's firewall drops
-}
-
-// Error is the first difference.
-func (e *DriftError) Error() string { return e.Found[0] }
-
-// checking is one CHECK on its way; it collects differences and changes nothing.
-type checking struct {
-	req     Request
-	cfg     *config.Config
-	host    *link.Host
-	sandbox *link.Sandbox
-	record  *store.Record
-	found   []string
-
-	reloadable bool     // patchbay reload mends some of it
-	commands   []string // mend what the host's firewall drops
-}
-
-func (c *checking) differ(format string, args ...any) {
-	c.found = append(c.found, fmt.Sprintf(format, args...))
-}
-
-// Check compares record, prevResult and configuration with the kernel: CNI SPEC.md section 4,
-// CHECK. It changes nothing. What differs is a *DriftError.
+// Check compares record, prevResult and configuration with the kernel: CNI SPEC.md section 4, CHECK. It changes nothing, and
+// returns differences as a *DriftError.
+//
+// It does not examine the packet filters of other programs: another plugin of the list may drop packets on purpose (the reference
+// plugin firewall with ingressPolicy), and the filters concern all attachments of the bridge. Doctor reports them.
 func Check(ctx context.Context, req Request) error {
+	ctx = Within(ctx)
 	cfg, plugin, err := req.parse()
 	if err != nil {
 		return err
 	}
-	if cfg.PrevResult == nil && !cfg.Delegated() {
-		return errNoPrevResult
+	if cfg.PrevResult == nil && !cfg.CalledAsIPAM() {
+		return ErrNoPrevResult
 	}
-	state, err := store.OpenExisting(ctx, dirs(cfg.Ident), req.key(cfg.Name))
+	state, err := store.OpenExisting(ctx, dirs(cfg.Ident), req.Key(cfg.Name))
 	if err != nil {
 		return err
 	}
 	defer closeState(state)
 	c := &checking{req: req, cfg: cfg, record: state.Record}
 	err = errors.Join(
-		req.step("state", func() error { return c.state(state) }),
-		req.step("ask", func() error { return c.checkForeign(ctx, plugin) }),
+		req.Step("state", func() error { return c.state(state) }),
+		req.Step("ask", func() error { return c.checkForeign(ctx, plugin) }),
 	)
 	if err != nil {
 		return err
 	}
-	if !cfg.Delegated() {
-		err = req.step("kernel", c.kernel)
+	if !cfg.CalledAsIPAM() {
+		err = req.Step("kernel", c.kernel)
 	}
 	if err != nil || len(c.found) == 0 {
 		return err
 	}
-	return &DriftError{Found: c.found, Reloadable: c.reloadable, Commands: c.commands}
+	return &DriftError{Found: c.found, Reloadable: c.reloadable, Settings: c.settings, Unrecorded: state.Record == nil && state.Broken == nil}
 }
 
-// state looks at what is on disk.
+// state compares the record and the address files with the configuration.
 func (c *checking) state(state *store.Attachment) error {
 	switch {
 	case state.Broken != nil && state.Record != nil:
-		c.differ("the record was %v; only what this one knows of it was checked", state.Broken)
+		c.differ("the record was %v; only the fields that this version knows were checked", state.Broken)
 	case state.Broken != nil:
 		c.differ("the record cannot be read: %v", state.Broken)
 	}
@@ -86,7 +60,7 @@ func (c *checking) state(state *store.Attachment) error {
 		c.differ("there is no record of container %s with %s on network %s", c.req.ContainerID, c.req.IfName, c.cfg.Name)
 	}
 	c.reservations()
-	lost, err := state.Holds()
+	lost, err := state.CheckAddresses()
 	if err != nil {
 		return err
 	}
@@ -96,23 +70,55 @@ func (c *checking) state(state *store.Attachment) error {
 	return nil
 }
 
-// reservations compares where the addresses are with where the configuration looks for them
-// now: it would give them to somebody else.
+// reservations compares the directory in which the addresses are reserved with the one of the configuration. If they differ, the
+// network could assign the same addresses to another container.
 func (c *checking) reservations() {
 	if c.record == nil {
 		return
 	}
-	was, is := c.record.DataDir, c.cfg.DataDir
+	was, is := c.record.DataDir, dirs(c.cfg.Ident)
 	switch {
-	case c.record.IPAMType != "" || c.cfg.Foreign():
+	case c.record.IPAMType != "" || c.cfg.DelegatesIPAM():
 		c.sameForeign()
 	case was != "" && c.cfg.IPAM == nil:
-		c.differ("the attachment has addresses, the configuration has no ipam any more")
+		c.differ("the attachment has addresses, the configuration no longer has ipam")
 	case was == "" && c.cfg.IPAM != nil:
-		c.differ("the attachment has no addresses, the configuration has an ipam now")
-	case was != "" && was != is:
-		c.differ("the addresses are reserved in %s, the configuration's are in %s", was, is)
+		c.differ("the attachment has no addresses, the configuration now has ipam")
+	case was != "" && !is.Has(was):
+		c.differ("the addresses are reserved in %s, the configuration reserves in %s", was, is.Data)
 	}
+}
+
+// sameForeign compares the recorded IPAM plugin with the configured one.
+func (c *checking) sameForeign() {
+	is := ""
+	if c.cfg.DelegatesIPAM() {
+		is = c.cfg.IPAMType
+	}
+	switch {
+	case c.record.IPAMType != is:
+		c.differ("IPAM plugin %q assigned the addresses, the configuration now has %q", c.record.IPAMType, c.cfg.IPAMType)
+	case c.record.IPAM != store.IPAMDone:
+		c.differ("IPAM plugin %s did not assign addresses when the attachment was made", is)
+	}
+}
+
+// checkForeign calls CHECK of the delegated IPAM plugin. The empty IPAM stands for it afterwards: the addresses of prevResult are
+// then those that the plugin assigned.
+func (c *checking) checkForeign(ctx context.Context, plugin *delegate.Plugin) error {
+	if c.cfg.Static != nil {
+		c.cfg.IPAM = &config.IPAM{}
+		return checkStatic(c.cfg.Static)
+	}
+	if plugin == nil {
+		return nil
+	}
+	c.cfg.IPAM = &config.IPAM{}
+	if c.record != nil && c.record.IPAMType != plugin.Name {
+		return nil // reported by sameForeign; this plugin did not assign the addresses
+	}
+	_, err := within(ctx, plugin).Call(ctx, "CHECK", c.req.Config)
+	return err
 }
 
 func (c *checking) kernel() (err error) {
@@ -125,16 +131,20 @@ func (c *checking) kernel() (err error) {
 	}
 	defer c.sandbox.Close()
 	if c.record != nil && c.record.NetnsCookie != c.sandbox.Cookie() {
-		c.differ("%s is another namespace than the one that was attached", c.req.Netns)
+		c.differ("%s is not the network namespace that was attached", c.req.Netns)
 	}
 	bridge, err := c.bridge()
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.cable(bridge), c.forwarding(), c.ruleset(), c.firewall())
+	gate, err := c.gate(bridge)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.gateways(gate), c.interfaces(bridge), c.forwarding(gate), c.ruleset())
 }
 
-// bridge looks at the bridge and its gateway addresses; nil if there is none.
+// bridge checks the bridge. It returns nil if there is no such bridge.
 func (c *checking) bridge() (*link.Bridge, error) {
 	b, err := c.host.Bridge(c.cfg.Bridge)
 	if errors.Is(err, link.ErrNotFound) || errors.Is(err, link.ErrNotBridge) {
@@ -150,15 +160,24 @@ func (c *checking) bridge() (*link.Bridge, error) {
 	if c.cfg.PromiscMode && !b.Promisc {
 		c.differ("bridge %s is not promiscuous", b.Name)
 	}
-	// The MAC of a bridge that is not ours may change under us; that is its owner's business.
+	// The kernel changes the MAC address of a bridge without a fixed one when ports come and go: that of an adopted bridge is
+	// its owner's choice.
 	if want := c.interfaceOf(b.Name, ""); b.Ours && want != nil && want.Mac != "" && want.Mac != b.MAC.String() {
-		c.differ("bridge %s has MAC %s, it had %s", b.Name, b.MAC, want.Mac)
+		c.differ("bridge %s has MAC %s, prevResult has %s", b.Name, b.MAC, want.Mac)
 	}
-	c.hostRoutes(b)
-	return b, c.gateways(b)
+	return b, nil
 }
 
-// hostRoutes looks for those of addresses that are in no subnet of the bridge.
+// gateways checks the addresses and host routes of the interface that has the gateway addresses; nil if it does not exist.
+func (c *checking) gateways(gate *link.Bridge) error {
+	if gate == nil {
+		return nil
+	}
+	c.hostRoutes(gate)
+	return c.bridgeAddresses(gate)
+}
+
+// hostRoutes checks the host routes of addresses that are in no subnet of the bridge.
 func (c *checking) hostRoutes(b *link.Bridge) {
 	if c.record == nil {
 		return
@@ -170,31 +189,52 @@ func (c *checking) hostRoutes(b *link.Bridge) {
 	}
 }
 
-func (c *checking) gateways(b *link.Bridge) error {
-	if !c.cfg.IsGateway {
+// bridgeAddresses checks that the bridge has the gateway addresses, and no address of the container.
+func (c *checking) bridgeAddresses(b *link.Bridge) error {
+	if !c.cfg.IsGateway && c.cfg.IPAMType == "" {
 		return nil
 	}
 	has, err := c.host.Addresses(b.Index)
 	if err != nil {
 		return err
 	}
-	for _, gateway := range gatewaysOf(c.ours()) {
-		if !slices.Contains(has, gateway) {
+	for _, address := range c.ours() {
+		if slices.ContainsFunc(has, func(p netip.Prefix) bool { return p.Addr() == address.Address.Addr() }) {
+			c.differ("%s is an address of the container and of bridge %s", address.Address.Addr(), b.Name)
+		}
+	}
+	if !c.cfg.IsGateway {
+		return nil
+	}
+	for _, gateway := range store.BridgeGateways(c.ours()) {
+		if !link.HasGateway(has, gateway) {
 			c.differ("bridge %s has lost the gateway address %s", b.Name, gateway)
 		}
 	}
 	return nil
 }
 
-func (c *checking) forwarding() error {
+// forwarding checks that the host forwards the families of the gateway, and that no setting of an interface limits it.
+func (c *checking) forwarding(b *link.Bridge) error {
 	if !c.cfg.IsGateway {
 		return nil
 	}
-	for _, gateway := range gatewaysOf(c.ours()) {
+	for _, gateway := range store.BridgeGateways(c.ours()) {
 		if !c.host.Forwarding(gateway.Addr().Is4()) {
-			c.reloadable = c.reloadable || c.record != nil && c.record.Gateway // what reload goes by
-			c.differ("the host does not forward %s any more", family(gateway.Addr()))
+			c.reloadable = c.reloadable || c.record != nil && c.record.Gateway // reload enables it for records with a gateway
+			c.differ("the host no longer forwards %s", family(gateway.Addr()))
 		}
+	}
+	if b == nil || c.record == nil {
+		return nil
+	}
+	leaves := c.cfg.IsDefaultGateway || c.cfg.Masq != nil || c.record.Publish != nil
+	for _, l := range Limits(c.host, b, []*store.Record{c.record}, leaves) {
+		c.reloadable = c.reloadable || l.Ours
+		if !l.Ours {
+			c.settings = append(c.settings, l.Command())
+		}
+		c.differ("%v", l)
 	}
 	return nil
 }
@@ -204,60 +244,4 @@ func family(addr netip.Addr) string {
 		return "IPv4 (net.ipv4.ip_forward)"
 	}
 	return "IPv6 (net.ipv6.conf.all.forwarding)"
-}
-
-// ours are the addresses that this plugin gave, not another one of the chain.
-func (c *checking) ours() []store.Address {
-	if c.cfg.IPAM == nil {
-		return nil
-	}
-	return c.addresses()
-}
-
-// addresses are those that prevResult gives to this interface.
-func (c *checking) addresses() []store.Address {
-	var out []store.Address
-	for _, ip := range c.cfg.PrevResult.IPs {
-		if ip.Interface != nil && !c.isContainers(*ip.Interface) {
-			continue
-		}
-		addr, ok := netip.AddrFromSlice(ip.Address.IP)
-		bits, _ := ip.Address.Mask.Size()
-		if !ok {
-			continue
-		}
-		gateway, _ := netip.AddrFromSlice(ip.Gateway)
-		out = append(out, store.Address{Address: netip.PrefixFrom(addr.Unmap(), bits), Gateway: gateway.Unmap()})
-	}
-	return out
-}
-
-func (c *checking) isContainers(index int) bool {
-	all := c.cfg.PrevResult.Interfaces
-	return index >= 0 && index < len(all) && all[index].Sandbox != "" && all[index].Name == c.req.IfName
-}
-
-// interfaceOf finds an interface of prevResult; sandbox "" is the host's.
-func (c *checking) interfaceOf(name, sandbox string) *types100.Interface {
-	for _, iface := range c.cfg.PrevResult.Interfaces {
-		if iface.Name == name && (iface.Sandbox == "") == (sandbox == "") {
-			return iface
-		}
-	}
-	return nil
-}
-
-// details are the other differences and the remedy, for the details of the CNI error.
-func (e *DriftError) details() string {
-	fix := "the attachment is not as ADD left it: DEL and ADD it again"
-	if e.Reloadable {
-		fix = "the attachment is not as ADD left it: run patchbay reload on this host, or DEL and ADD it again"
-	}
-	if len(e.Commands) > 0 {
-		fix = "the host's firewall drops what the network needs: " + strings.Join(e.Commands, "; ")
-	}
-	if len(e.Found) == 1 {
-		return fix
-	}
-	return "also: " + strings.Join(e.Found[1:], "; ") + "; " + fix
 }

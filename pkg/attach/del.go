@@ -2,29 +2,32 @@ package attach
 
 import (
 	"context"
-	"errors"
 	"net/netip"
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/identity"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/liveness"
+	"github.com/patchbay-cni/patchbay/pkg/report"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// Del takes everything of an attachment away: CNI SPEC.md section 4, DEL. It needs neither
-// namespace nor prevResult nor a valid configuration, and what is gone already is no error. It
-// fails only if something of this attachment still exists and another try could remove it.
+// Del removes an attachment: CNI SPEC.md section 4, DEL. It needs neither network namespace nor prevResult nor a valid
+// configuration, and objects that no longer exist are no error. It fails only if a part of the attachment still exists that another
+// DEL could remove: runtimes repeat a failed DEL, and keep the pod until it succeeds.
 func Del(ctx context.Context, req Request) error {
+	ctx = Within(ctx)
 	id := req.identify()
 	if id.Name == "" {
 		id.Name = networkOf(req, id.StateDir)
 	}
 	if id.Name == "" {
-		return nil // no name, no record: nothing that could be ours can be found
+		return nil // record, interface and addresses are found by the name of the network
 	}
-	key := req.key(id.Name)
+	key := req.Key(id.Name)
 	var state *store.Attachment
-	err := req.step("look", func() (err error) {
+	err := req.Step("look", func() (err error) {
 		state, err = store.OpenToRemove(ctx, dirs(id), key)
 		return err
 	})
@@ -32,16 +35,16 @@ func Del(ctx context.Context, req Request) error {
 		return err
 	}
 	defer closeState(state)
-	host, err := link.OpenHost()
+	host, err := OpenHost(ctx)
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	r := &removal{key: key, names: namesOf(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config), asked: &req, timed: &req}
+	r := &removal{key: key, names: identity.Of(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config), asked: &req, timed: &req}
 	return r.run(ctx)
 }
 
-// networkOf finds the network in the records when the configuration does not tell it.
+// networkOf finds the network in the records if the configuration has no name.
 func networkOf(req Request, stateDir string) string {
 	entries, _ := store.List(stateDir)
 	for _, e := range entries {
@@ -52,156 +55,53 @@ func networkOf(req Request, stateDir string) string {
 	return ""
 }
 
-// removal takes one attachment away, whose record is locked.
+// removal removes one attachment. Its caller holds the lock of the record.
 type removal struct {
 	key    store.Key
-	names  names
+	names  identity.Names
 	host   *link.Host
 	state  *store.Attachment
-	forget bool // the record too; otherwise a new one will take its place
+	forget bool // remove the record too; if false, a new attachment replaces it
 
-	unasked bool     // nobody called DEL: an address that may not be ours any more stays
-	asked   *Request // what another IPAM plugin is told; nil for none, if unasked
-	timed   *Request // whose steps these are; nil if they are part of another step
-	bridge  string   // by the configuration, for when there is no record; "" for unknown
+	batch bool // the caller retires gateways after removing many attachments
 
-	since time.Time    // of a GC that found no record: what has changed since is somebody's
-	found []netip.Addr // and the addresses that it found
+	aliases *liveness.Aliases // those that the caller has read; nil to read them if necessary
+	renamed string            // the present name of the host interface, if it was renamed
+
+	unasked bool     // no DEL was called: keep an address that another container may have by now
+	asked   *Request // the request to pass to a delegated IPAM plugin; nil if unasked
+	timed   *Request // the request whose steps are timed; nil if this is part of another step
+	bridge  string   // of the configuration, used without a record; "" if unknown
+
+	since time.Time    // start of a GC that found no record: address files that changed later belong to a new ADD
+	found []netip.Addr // by that GC, in the address files
 }
 
-// cable is the link that is the attachment's own.
-func (r *removal) cable() link.Cable { return link.Cable{Name: r.names.hostLink, Mark: r.names.mark} }
+// vethPair returns the names and the mark of the host interface and the ifb device that were derived for this attachment.
+func (r *removal) vethPair() link.HostInterface {
+	return link.HostInterface{Name: r.names.HostInterface, Mark: r.names.Mark, IFB: r.ifb()}
+}
 
-// run goes on past errors. An address whose cable could not be removed is not freed: somebody
-// else would get it while it is in use.
+// run removes interface and rules, then releases the addresses, then removes gateways and record. It stops before the addresses if
+// the interface could not be removed: another container would get an address that is in use.
 func (r *removal) run(ctx context.Context) error {
 	switch {
 	case r.state.Broken != nil && r.state.Record != nil:
-		warn("record %s: %v; removing what is known of it, and what is found without it", r.state.Path(), r.state.Broken)
+		report.Warn("record %s: %v; removing what is known of it, and what is found without it", r.state.Path(), r.state.Broken)
 	case r.state.Broken != nil:
-		warn("record %s: %v; removing what is found without it", r.state.Path(), r.state.Broken)
+		report.Warn("record %s: %v; removing what is found without it", r.state.Path(), r.state.Broken)
 	}
-	if err := r.timed.step("unplug", func() error { return r.clear(ctx) }); err != nil {
+	if err := r.timed.Step("unplug", func() error { return r.removeFromKernel(ctx) }); err != nil {
 		return err
 	}
-	if err := r.timed.step("release", func() error { return r.release(ctx) }); err != nil {
+	if err := r.timed.Step("release", func() error { return r.release(ctx) }); err != nil {
 		return err
 	}
-	if r.forget {
-		return r.state.Forget()
-	}
-	return nil
-}
-
-func (r *removal) release(ctx context.Context) error {
-	if r.unasked {
-		return r.state.Reclaim(ctx)
-	}
-	if err := r.releaseForeign(ctx); err != nil {
-		return err
-	}
-	if r.state.Record != nil && r.state.Broken == nil {
-		return r.state.Release(ctx)
-	}
-	held, err := r.held()
-	if err != nil || len(held) == 0 && r.state.Record == nil {
-		return err
-	}
-	// Which of them are single addresses, with a route of the host to the bridge, only the
-	// record told. No other route leads to one address of ours.
-	for _, addr := range held {
-		if r.bridge != "" {
-			err = errors.Join(err, r.host.RemoveHostRoute(r.bridge, addr))
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if !r.since.IsZero() {
-		return r.state.ReleaseUnrecorded(ctx, held, r.since)
-	}
-	return r.state.Release(ctx)
-}
-
-// held are the addresses of an attachment without a record.
-func (r *removal) held() ([]netip.Addr, error) {
-	if !r.since.IsZero() {
-		return r.found, nil
-	}
-	return r.state.Held()
-}
-
-func (r *removal) unplug() error {
-	record := r.state.Record
-	err := r.unplugVeth(r.names.hostLink)
-	if record == nil {
-		return err
-	}
-	// After the machine-id changed, the record knows the name and the mark that were used.
-	if record.Role == store.RolePort && record.HostLink != r.names.hostLink {
-		err = errors.Join(err, r.unplugRecorded(record))
-	}
-	for _, addr := range record.HostRoutes {
-		err = errors.Join(err, r.unroute(record.Bridge, addr))
-	}
-	// A link of that name after a reboot is not the one that was plugged in before.
-	if record.Role == store.RoleChained && !newJudge(r.host).otherBoot(record) {
-		err = errors.Join(err, r.host.ClearMaster(record.HostLink, record.HostIndex, record.Bridge), flushChained(record))
-	}
-	return err
-}
-
-// unroute takes the host's route to a single address away, unless it is that of who has the
-// address now.
-func (r *removal) unroute(bridge string, addr netip.Addr) error {
-	ours, err := r.owns(addr)
-	if err != nil || !ours {
-		return err
-	}
-	return r.host.RemoveHostRoute(bridge, addr)
-}
-
-// unplugVeth leaves a link alone that has our name and somebody else's alias: of this
-// attachment then nothing is there.
-func (r *removal) unplugVeth(name string) error {
-	err := r.host.Unplug(name, r.names.mark)
-	if errors.Is(err, link.ErrForeign) {
+	if !r.forget {
 		return nil
 	}
-	return err
-}
-
-func (r *removal) unplugRecorded(record *store.Record) error {
-	if record.Alias == "" {
-		return nil
+	if !r.batch {
+		r.retireGateways(ctx)
 	}
-	err := r.host.Unplug(record.HostLink, record.Alias)
-	if errors.Is(err, link.ErrForeign) {
-		return nil
-	}
-	return err
-}
-
-// flushChained takes our addresses and routes off an interface that another plugin made, if
-// the namespace is still there.
-func flushChained(record *store.Record) error {
-	if len(record.Addresses) == 0 {
-		return nil
-	}
-	sandbox, err := link.OpenSandbox(record.Netns, false)
-	if err != nil {
-		return nil // gone, and the addresses with it
-	}
-	defer sandbox.Close()
-	if sandbox.Cookie() != record.NetnsCookie {
-		return nil
-	}
-	routes := make([]link.Route, 0, len(record.Routes))
-	for _, r := range record.Routes {
-		routes = append(routes, link.Route{Dst: r.Dst, GW: r.GW, Priority: r.Priority, Table: r.Table})
-	}
-	return errors.Join(
-		sandbox.RemoveRoutes(record.IfName, routes),
-		sandbox.Flush(record.IfName, prefixes(record.Addresses)),
-	)
+	return r.state.Remove()
 }

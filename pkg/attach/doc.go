@@ -1,17 +1,37 @@
-// Package attach is the hall: it owns the order in which the rooms do their work for each CNI
-// verb, what is undone when one of them fails, and the error codes that a runtime sees.
-// It never forms a netlink message, opens a state file or parses a key itself.
+// Package attach implements the CNI verbs: ADD, DEL, CHECK, GC and STATUS (CNI SPEC.md section 4). It calls the
+// packages that change the kernel and the state files in a safe order, undoes a failed ADD, and chooses the error code for the runtime.
 //
-// An ADD is seven calls:
+//	err := attach.Add(ctx, attach.Request{ContainerID: id, Netns: path, IfName: "eth0", Config: conf}, os.Stdout)
+//	e := attach.CNIError(err) // code, msg and details
 //
-//	config.Parse      validate all; nothing has happened yet
-//	store.Reserve     lock the record; choose addresses, write the record, create the address files
-//	link.Plug         bridge if missing; veth born in place, container end down; port flags
-//	delegate.Call     only if another IPAM plugin than ours gives the addresses: ask it, write them down
-//	nft.Publish       one transaction of elements: masquerade
-//	link.Up           sysctls, addresses, routes, up, announce
-//	print             a result that cannot be written is a failed ADD
+// It must not form netlink messages, open state files or parse keys of the configuration: pkg/link, pkg/ruleset, pkg/store and
+// pkg/config do.
 //
-// DEL is the same line backwards, goes on past errors and frees the address last. CHECK
-// compares record and kernel and changes nothing.
+// An ADD has seven steps, in add.go:
+//
+//	look      check host and container; open both namespaces, lock the record
+//	reserve   choose addresses, write the record and the address files
+//	plug      create the bridge if it is missing, the veth pair, the bridge port
+//	ask       only with a delegated IPAM plugin: call it, and record its addresses
+//	publish   add the nftables elements in one transaction
+//	up        set sysctls, addresses and routes of the container interface; announce them
+//	print     write the result; if that fails, the ADD fails
+//
+// If a step fails, the steps before it are undone in reverse order. Addresses and record are released last, and stay if anything else
+// could not be removed. DEL removes the same in the same order and continues after errors. CHECK compares record and kernel and changes
+// nothing.
+//
+// Files, in reading order:
+//
+//   - ADD: add.go, add_delegated.go, add_look.go, add_chain.go, add_reserve.go, add_probe.go, add_plug.go, add_bandwidth.go, add_ipam.go,
+//     add_plan.go, add_gateway.go, add_publish.go, add_up.go, result.go
+//   - GC and DEL: stale.go, gc.go, gc_candidates.go, del.go, del_unplug.go, del_chain.go, del_part.go, del_container.go, del_bandwidth.go,
+//     del_reference.go, del_release.go, del_gateways.go
+//   - CHECK: check.go, check_interfaces.go, check_vlan.go, check_bandwidth.go, check_routes.go, check_container.go,
+//     check_ruleset.go, check_drift.go
+//   - STATUS, and what ADD examines first: status.go, preflight.go, preflight_state.go, preflight_routes.go, preflight_vlan.go,
+//     preflight_bandwidth.go, isolation.go,
+//     limits.go, addressrules.go, bridgemates.go, gateways.go
+//   - shared by the verbs: tuning.go, sourcerouting.go, pool.go, network.go, record.go, bandwidth.go, ports.go, routes.go, undo.go, request.go, role.go, static.go,
+//     errors_command.go, errors_cni.go, errors_types.go, errors.go, deadline.go
 package attach

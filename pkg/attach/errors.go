@@ -2,42 +2,83 @@ package attach
 
 import (
 	"errors"
-	"io/fs"
-	"strings"
-	"syscall"
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/patchbay-cni/patchbay/pkg/bandwidth"
 	"github.com/patchbay-cni/patchbay/pkg/config"
-	"github.com/patchbay-cni/patchbay/pkg/delegate"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// Error codes of our own, beyond those of CNI SPEC.md section "Error". README lists them.
+// Error codes of Patchbay, beyond those of CNI SPEC.md section "Error": a plugin may use 100 and above. docs/troubleshooting.md lists them.
 const (
-	CodeAttached       = 100 // this attachment exists already
-	CodeAliveElsewhere = 101 // the same container ID lives in another namespace
-	CodePortTaken      = 102 // another living attachment publishes the port
-	CodeBridgeFull     = 103 // the bridge has no port left
-	CodeForeignLink    = 104 // an interface of the derived name belongs to somebody else
-	CodeAddressClash   = 105 // the bridge has other addresses than the network's gateway
-	CodeDrift          = 106 // CHECK: the kernel is not what it should be
-	CodeAddressTaken   = 107 // another living attachment has the address on the same bridge
-	CodeRuleset        = 108 // nftables is not there, or its table patchbay is not one that can be used
-	CodeIPAM           = 110 // the IPAM plugin cannot be run, or what it answers cannot be used
+	CodeAttached     = 100 // the attachment exists
+	CodeIDInUse      = 101 // the container ID is attached in another network namespace
+	CodePortTaken    = 102 // another live attachment publishes the host port
+	CodeBridgeFull   = 103 // the bridge has no free port
+	CodeForeignLink  = 104 // an interface with the derived name has another owner
+	CodeAddressClash = 105 // the addresses of the bridge conflict with the gateway of the network
+	CodeDrift        = 106 // CHECK: the kernel's state differs from the record or prevResult
+	CodeAddressTaken = 107 // a live attachment on the same bridge, or a host of the LAN, has the address
+	CodeRuleset      = 108 // nf_tables is not available, or another program or a newer version made the table
+	CodeSysctl       = 109 // a sysctl that the network needs is off and cannot be set
+	CodeIPAM         = 110 // the delegated IPAM plugin cannot be run, or returned an invalid result
+)
+
+// ErrNoPrevResult is about a call that needs the result of ADD, or of the plugin before it, and got none.
+var ErrNoPrevResult = errors.New("prevResult: missing")
+
+// ErrIDInUse is about a container ID and interface name that another attachment of the network has.
+var ErrIDInUse = errors.New("container ID in use")
+
+var (
+	errAttached      = errors.New("already attached")
+	errInterrupted   = errors.New("interrupted by a signal")
+	errOutput        = errors.New("the runtime closed stdout")
+	errStillReserved = errors.New("addresses of this attachment not released")
+	errAllowList     = errors.New("read the allow list of sysctls")
+	errResolvConf    = errors.New("read ipam.resolvConf")
 )
 
 var (
-	errAttached       = errors.New("attached already")
-	errAliveElsewhere = errors.New("this container ID is in use")
-	errInterrupted    = errors.New("interrupted by a signal")
-	errOutput         = errors.New("the runtime does not read it")
-	errStillReserved  = errors.New("the addresses of this attachment are not freed")
-	errUnusable       = errors.New("gave what cannot be used")
-	errNoPrevResult   = errors.New("prevResult: missing")
+	errNoAddress    = errors.New("no IP address available")
+	errNoRouter     = errors.New("IP forwarding is disabled and cannot be enabled")
+	errMACUnknown   = errors.New("no earlier plugin reports the MAC address of the container interface")
+	errInUse        = errors.New("in use and cannot become a bridge port")
+	errStrayGateway = errors.New("gateway not on bridge")
+	errNoRole       = errors.New("neither the main plugin nor the IPAM plugin of this configuration")
 )
+
+// Predicates, not noun phrases: the thing that they are about stands before them, as in "port 22/tcp is in use by a process of
+// the host (sshd)" and "IPAM plugin static returned an invalid result: 10.1.0.1/24 cannot be assigned to a container: it is the
+// gateway".
+var (
+	errUnusable     = errors.New("returned an invalid result")
+	errBridgeShared = errors.New("serves another network")
+	errPortInUse    = errors.New("is in use by a process of the host")
+
+	// errOnBridge is about an address that a live attachment on the same bridge has. That attachment is of another network, or
+	// no address file of this network reserves its address.
+	errOnBridge = errors.New("on the same bridge")
+
+	// errReserved is about an address that a delegated IPAM plugin returned, and that the host or another container uses.
+	errReserved = errors.New("cannot be assigned to a container")
+
+	// errAnswers is about a host of the LAN that answered an ARP or neighbour solicitation probe for an address.
+	errAnswers = errors.New("answers for it")
+)
+
+// fixRequested is the remedy if a requested address cannot be assigned.
+const fixRequested = "request a free address within ipam.ranges, or leave the request out"
+
+// fixPrivileges names the capabilities that ADD uses; each is needed in the user namespace that owns the network namespace.
+const fixPrivileges = "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW"
+
+// fixUserNamespace follows fixPrivileges: the kernel checks a capability against the user namespace that owns the object.
+const fixUserNamespace = "; in a user namespace, capabilities apply only to its own network namespaces"
 
 // cause is a row of the table that gives an error its code and its remedy.
 type cause struct {
@@ -46,111 +87,71 @@ type cause struct {
 	fix  string
 }
 
-// causes is the one place where an error becomes a CNI error. The first row that fits counts.
+// causes maps sentinel errors to CNI codes and remedies. The first row that matches counts, so a specific sentinel stands before
+// the one that it may be wrapped together with.
 func causes() []cause {
-	return []cause{
-		// What only STATUS says has no code here: its answer has one (notReadyError).
-		{errNoAddress, 0, "delete containers that are not needed, or add a range to ipam.ranges; with statusOnFull \"warn\" this is no error"},
-		{errNoRouter, 0, "set it to 1 on the host (sysctl -w), or let the plugin write below /proc/sys; a network without isGateway and isDefaultGateway needs no forwarding"},
-		{errInterrupted, types.ErrTryAgainLater, "nothing was left behind; call ADD again"},
-		{errOutput, types.ErrIOFailure, "nothing was left behind; keep the plugin's stdout open until it exits"},
+	return append(causesOfVLANs(), []cause{
+		{errNoAddress, types.ErrTryAgainLater, "delete unused containers, or add a range to ipam.ranges; set statusOnFull to \"warn\" to make STATUS succeed nevertheless"},
+		{errInterrupted, types.ErrTryAgainLater, "call ADD again"},
+		{errOutput, types.ErrIOFailure, "keep the plugin's stdout open until it exits"},
 		{errAttached, CodeAttached, "call DEL first, or use another container ID or interface name"},
-		{errAliveElsewhere, CodeAliveElsewhere, "call DEL with this container ID and interface name if the other one is no longer wanted"},
-		{errNoPrevResult, types.ErrInvalidNetworkConfig, "CHECK needs the result of ADD as prevResult"},
-		{errStillReserved, CodeIPAM, "install the IPAM plugin again, as it was in CNI_PATH, then call DEL again"},
-		{errUnusable, CodeIPAM, "mend the configuration of the IPAM plugin, the section ipam or its server's"},
-		{errNoHostInterface, types.ErrInvalidNetworkConfig, "put a plugin before this one that makes a host-side interface, or put this one first"},
-		{link.ErrNoNetns, types.ErrInvalidEnvironmentVariables, "CNI_NETNS must be the path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net"},
-		{link.ErrNotNetns, types.ErrInvalidEnvironmentVariables, "CNI_NETNS must be the path of a network namespace; after a reboot a pin in /run/netns can be left as a plain file"},
-		{link.ErrHostNetns, types.ErrInvalidNetNS, "give the container a network namespace of its own; for LXC, lxc.net.0.type = empty instead of none"},
-		{link.ErrNotBridge, types.ErrInvalidNetworkConfig, "set the key bridge to another name, or remove that interface"},
-		{link.ErrClash, CodeAddressClash, "use a bridge of its own for this network, or set forceAddress to replace the address; a bridge that nothing is plugged into any more can be removed (ip link del)"},
-		{link.ErrBridgeFull, CodeBridgeFull, "Linux gives a bridge 1023 ports; use a second bridge for further containers"},
-		{link.ErrForeign, CodeForeignLink, "remove or rename that interface; it does not carry the alias of this attachment"},
-		{link.ErrUnfinished, types.ErrTryAgainLater, "the kernel was too busy to finish it; call ADD again"},
-		{link.ErrDADFailed, types.ErrTryAgainLater, "find the host that uses the address (ip neigh), or exclude the address in ipam.exclude"},
-		{link.ErrRouteExists, types.ErrInvalidNetworkConfig, "give the route another priority: the container has one through another network"},
+		{ErrIDInUse, CodeIDInUse, "use another container ID, or call DEL for the other attachment if it is no longer needed"},
+		{errNoRole, types.ErrInvalidNetworkConfig, `install this program under the name in "type", or set type to "patchbay"; for use as IPAM plugin, install the main plugin in CNI_PATH`},
+		{ErrNoPrevResult, types.ErrInvalidNetworkConfig, "pass the result of ADD as prevResult"},
+		{errStillReserved, CodeIPAM, "install the IPAM plugin again in CNI_PATH, then call DEL again"},
+		{errAnswers, CodeAddressTaken, "choose an address that no host of the LAN uses; if a host answers for unused addresses too (proxy ARP), set \"probe\": false in ipam"},
+		{errOnBridge, CodeAddressTaken, "choose another address, or give each network its own subnet or bridge; patchbay ls lists the attachments"},
+		{errUnusable, CodeIPAM, "correct the configuration of the IPAM plugin: the section ipam, or that of its server"},
+		{errMACUnknown, types.ErrInvalidNetworkConfig, `set spoofCheck to "none", or put a plugin before this one whose result has the MAC address of the container interface`},
+		{errInUse, types.ErrInvalidNetworkConfig, "name in prevResult a veth whose peer is in this container, or an unused tap; name neither to have a veth pair created"},
+		{bandwidth.ErrBurst, types.ErrInvalidNetworkConfig, "give a burst of at least one packet, or leave the key out for the default"},
+		{bandwidth.ErrUnsupported, types.ErrInternal, "load the modules as root of the host (modprobe -a sch_tbf sch_htb sch_ingress cls_u32 act_mirred ifb), or remove the bandwidth limits from the configuration"},
+		{bandwidth.ErrNotOwned, CodeForeignLink, "remove that qdisc or interface (tc qdisc show, ip -details link), or limit the traffic in one plugin of the list only"},
+		{link.ErrNoNetns, types.ErrInvalidEnvironmentVariables, "set CNI_NETNS to the path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net"},
+		{link.ErrNotNetns, types.ErrInvalidEnvironmentVariables, "set CNI_NETNS to the path of a network namespace; a plain file in /run/netns is left over from one that no longer exists"},
+		{link.ErrNetns, types.ErrInternal, fixPrivileges + ", and CAP_SYS_PTRACE for the namespace of another user's process" + fixUserNamespace},
+		{link.ErrHostNetns, types.ErrInvalidNetNS, "give the container a network namespace of its own; for LXC, set lxc.net.0.type = empty instead of none"},
+		{link.ErrNotBridge, types.ErrInvalidNetworkConfig, "set the key bridge to the name of a bridge, or to an unused name: ADD creates that bridge"},
+		{link.ErrNoIPv6, CodeSysctl, "boot the host without ipv6.disable=1, or remove the IPv6 ranges from the network"},
+		{link.ErrShortMTU, types.ErrInvalidNetworkConfig, "set an MTU of at least 1280 on that bridge (ip link set BRIDGE mtu 1280), or remove the IPv6 ranges from the network"},
+		{link.ErrClash, CodeAddressClash, "set the key bridge to a bridge that only this network uses, or set forceAddress: it adds the gateway and removes only addresses that overlap its subnet"},
+		{errStrayGateway, types.ErrInvalidNetworkConfig, "choose a gateway that is reached through this bridge; if a router there has that address, add a route to it without a gateway: {\"dst\": \"ADDRESS/32\", \"scope\": 253}, /128 for IPv6"},
+		{link.ErrBridgeFull, CodeBridgeFull, "use a second bridge for further containers: Linux allows 1023 ports on a bridge"},
+		{link.ErrNotOwned, CodeForeignLink, "remove or rename that interface: its alias is not the one of this attachment"},
+		{link.ErrUnfinished, types.ErrTryAgainLater, "call ADD again: the kernel did not finish in time"},
+		{link.ErrVanished, types.ErrTryAgainLater, "find the program that deletes it (ip monitor link), then call ADD again"},
+		{link.ErrDADFailed, types.ErrTryAgainLater, "find the host that uses the address (ip neigh), or add the address to ipam.exclude"},
+		{link.ErrRouteExists, types.ErrInvalidNetworkConfig, "set another priority for this route: the container has one to the same destination through another network"},
+		{link.ErrLocked, types.ErrTryAgainLater, "find the process that holds the lock (lsof on that path), then call again"},
 		{link.ErrExists, types.ErrInvalidEnvironmentVariables, "use another CNI_IFNAME, or remove the interface from the namespace"},
-		{nft.ErrTaken, CodeAddressTaken, "give each of the two networks a subnet of its own, or a bridge of its own; patchbay show tells who is attached"},
-		{nft.ErrPortTaken, CodePortTaken, "use another hostPort, or end the other one (patchbay ports tells who publishes what); a port of one address and the same port of any are in each other's way"},
-		{errWanted, CodePortTaken, "take another port, or stop that process (ss -lnp tells which it is)"},
-		{errNoFamily, types.ErrInvalidNetworkConfig, "leave hostIP out, or give the container an address of that family"},
-		{errBridgeShared, types.ErrInvalidNetworkConfig, "give one of the two networks a bridge of its own (key bridge)"},
-		{nft.ErrNewer, CodeRuleset, "install the newer patchbay again, or let this one build the table anew: patchbay reload"},
-		{nft.ErrForeign, CodeRuleset, "rename or remove that table (nft delete table inet patchbay), if nobody needs it"},
-		{nft.ErrUnsupported, CodeRuleset, "load the modules as root of the host (modprobe nf_tables nft_chain_nat nft_nat nft_masq nft_ct nft_fib_inet), or do without ipMasq, portMappings and ingressPolicy"},
-		{nft.ErrNotBuilt, CodeRuleset, "another program removes the table; see who does (nft monitor), then patchbay reload"},
-		{store.ErrBusy, types.ErrTryAgainLater, "wait for the other process to end, then call again"},
-		{store.ErrExhausted, types.ErrTryAgainLater, "delete containers that are not needed, or add a range to ipam.ranges"},
-		{store.ErrRequested, types.ErrInvalidNetworkConfig, "ask for a free address within ipam.ranges, or for none"},
-		{store.ErrNewer, types.ErrPluginNotAvailable, "install the newer patchbay again, or DEL that attachment, which this one can"},
+		{nft.ErrTaken, CodeAddressTaken, "give each network its own subnet or bridge; patchbay show lists the attachments"},
+		{nft.ErrPortTaken, CodePortTaken, "remove that mapping or choose another hostPort (patchbay ports lists them); a mapping for one address conflicts with a wildcard mapping of the same port"},
+		{errPortInUse, CodePortTaken, "choose another hostPort, or stop that process (ss -lnp shows it)"},
+		{errBridgeShared, types.ErrInvalidNetworkConfig, "give one of the two networks its own bridge (key bridge)"},
+		{nft.ErrNewer, CodeRuleset, "install the newer patchbay again, or build the table anew with this version: patchbay reload"},
+		{nft.ErrForeign, CodeRuleset, "rename or remove that table (nft delete table inet patchbay) after checking which program made it"},
+		{nft.ErrUnsupported, CodeRuleset, "load the modules as root of the host (modprobe nf_tables nft_chain_nat nft_nat nft_masq nft_ct nft_fib_inet), or remove ipMasq, portMappings and ingressPolicy from the configuration"},
+		{nft.ErrNotBuilt, CodeRuleset, "find the program that removes the table (nft monitor), then run patchbay reload"},
+		{store.ErrExhausted, types.ErrTryAgainLater, "delete unused containers, or add a range to ipam.ranges"},
+		{store.ErrSecond, types.ErrInvalidNetworkConfig, "request at most one address from each set of ipam.ranges"},
+		{store.ErrRequested, types.ErrInvalidNetworkConfig, fixRequested},
+		{store.ErrNewer, types.ErrPluginNotAvailable, "install the newer patchbay again, or call DEL for that attachment, which this version can remove"},
+		{store.ErrUnsafe, types.ErrIOFailure, "make root the owner of that directory and remove write permission for others (chown root:root, chmod go-w), or set stateDir and ipam.dataDir to such a directory"},
 		{store.ErrIrregular, types.ErrIOFailure, "remove it; only stateDir, ipam.dataDir and /var/lib/patchbay themselves may be symbolic links"},
-		{syscall.ENOSPC, types.ErrIOFailure, "make room in the state directory (df -h, df -i)"},
-		{syscall.EROFS, types.ErrIOFailure, "set stateDir, and ipam.dataDir, to a directory that can be written"},
-		{syscall.EPERM, types.ErrInternal, "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW; a user namespace has them for its own network namespaces only"},
-		{syscall.EOPNOTSUPP, types.ErrInternal, "this kernel lacks what is named: load its module (modprobe bridge veth) as root of the host; a container or a user namespace cannot"},
-		{fs.ErrPermission, types.ErrIOFailure, "run as root, or set stateDir, and ipam.dataDir, to directories that can be written; a user namespace needs a /run of its own"},
-	}
+		{errAllowList, types.ErrIOFailure, "make " + config.SysctlAllowList + " a regular file of root of at most 64 KiB that no other user may write to, or remove it to allow every sysctl of a container"},
+		{safefile.ErrNotRegular, types.ErrIOFailure, "set the key to the path of a regular file"},
+		{safefile.ErrTooLarge, types.ErrIOFailure, "set the key to the path of a smaller file"},
+		{errResolvConf, types.ErrIOFailure, "set ipam.resolvConf to a file that the plugin can read, or remove the key"},
+	}...)
 }
 
-// CNIError turns any error of this package into what a runtime gets: a code, one sentence that
-// names the thing, and evidence with the fix.
-func CNIError(err error) *types.Error {
-	var mistake *config.Error
-	if errors.As(err, &mistake) {
-		return types.NewError(codeOf(mistake.Kind), mistake.Msg, mistake.Details)
+// causesOfVLANs are the rows of causes about vlan and vlanTrunk.
+func causesOfVLANs() []cause {
+	return []cause{
+		{link.ErrNoVLANs, types.ErrUnsupportedField, "use a kernel with CONFIG_BRIDGE_VLAN_FILTERING, or remove vlan and vlanTrunk from the configuration"},
+		{link.ErrNoVLANLink, types.ErrUnsupportedField, "load the module as root of the host (modprobe 8021q), or remove isGateway and isDefaultGateway: a router in the VLAN is then the gateway"},
+		{link.ErrNotFiltered, types.ErrInvalidNetworkConfig, "turn it on where no port loses its traffic (ip link set BRIDGE type bridge vlan_filtering 1), or set the key bridge to another bridge"},
+		{link.ErrNotVLANLink, types.ErrInvalidNetworkConfig, "rename or remove that interface: its name is that of the gateway's interface of the VLAN"},
+		{link.ErrVLANOfBridge, types.ErrInvalidNetworkConfig, "choose another VLAN, or remove isGateway and isDefaultGateway"},
 	}
-	var drift *DriftError
-	if errors.As(err, &drift) {
-		return types.NewError(CodeDrift, drift.Error(), drift.details())
-	}
-	var plugin *delegate.Error
-	if errors.As(err, &plugin) && plugin.Code != 0 {
-		return types.NewError(plugin.Code, sentence(err), plugin.Details)
-	}
-	c := causeOf(err)
-	var notReady *notReadyError
-	switch {
-	case errors.As(err, &notReady) && notReady.limited:
-		c.code = types.ErrLimitedConnectivity
-	case errors.As(err, &notReady):
-		c.code = types.ErrPluginNotAvailable
-	}
-	return types.NewError(c.code, sentence(err), c.fix)
-}
-
-func causeOf(err error) cause {
-	for _, c := range causes() {
-		if errors.Is(err, c.is) {
-			return c
-		}
-	}
-	var plugin *delegate.Error
-	if errors.As(err, &plugin) {
-		return ipamCause(plugin)
-	}
-	var file *fs.PathError
-	if errors.As(err, &file) {
-		return cause{err, types.ErrIOFailure, "look at the file that is named"}
-	}
-	return cause{err, types.ErrInternal, "the kernel refused what is named; try again, and look at dmesg if it stays so"}
-}
-
-// sentence keeps an error of several lines (errors.Join) on one.
-func sentence(err error) string {
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
-}
-
-func codeOf(kind config.Kind) uint {
-	switch kind {
-	case config.Undecodable:
-		return types.ErrDecodingFailure
-	case config.Unsupported:
-		return types.ErrUnsupportedField
-	case config.Environment:
-		return types.ErrInvalidEnvironmentVariables
-	case config.Version:
-		return types.ErrIncompatibleCNIVersion
-	}
-	return types.ErrInvalidNetworkConfig
 }

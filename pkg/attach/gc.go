@@ -8,92 +8,73 @@ import (
 	"slices"
 	"time"
 
+	"github.com/containernetworking/cni/pkg/version"
+
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/delegate"
+	"github.com/patchbay-cni/patchbay/pkg/identity"
 	"github.com/patchbay-cni/patchbay/pkg/link"
-	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/liveness"
+	"github.com/patchbay-cni/patchbay/pkg/report"
+	"github.com/patchbay-cni/patchbay/pkg/ruleset"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// gcAtOnce is how many attachments are taken away together. Their locks are held meanwhile, and
-// the kernel, while it deletes their links, does nothing else.
-const gcAtOnce = 64
-
-// GC takes away what the runtime does not list as valid: CNI SPEC.md section 4, GC. Only
-// attachments that a runtime made are concerned; one that another process works on, or that
-// is newer than this call, is in flight and left alone. It goes on past errors and returns all.
+// GC removes the attachments of a network that the runtime does not list as valid: CNI SPEC.md section 4, GC. It removes only those
+// that a runtime made. It skips an attachment whose record another process has locked, or that was made after the call began,
+// because the runtime composed its list before. It continues after errors and returns all of them.
 func GC(ctx context.Context, req Request) error {
+	ctx = Within(ctx)
 	started, clock := time.Now(), store.FileClock()
 	cfg, err := req.parseGC()
 	if err != nil || !cfg.Present {
 		return err
 	}
-	host, err := link.OpenHost()
+	host, err := OpenHost(ctx)
 	if err != nil {
 		return err
 	}
 	defer host.Close()
-	c := &collection{host: host, cfg: cfg, dirs: dirs(cfg.Ident), started: started, clock: clock, asked: &req}
-	var suspects []*suspect
-	failed := req.step("look", func() (err error) {
-		suspects, err = c.suspects()
+	c := &collection{host: host, aliases: liveness.NewAliases(host), cfg: cfg, dirs: dirs(cfg.Ident), started: started, clock: clock, asked: &req}
+	var found []*candidate
+	failed := req.Step("look", func() (err error) {
+		found, err = c.candidates()
 		return err
 	})
-	for some := range slices.Chunk(suspects, gcAtOnce) {
-		failed = errors.Join(failed, req.step("take", func() error { return c.take(ctx, some) }))
+	for some := range slices.Chunk(found, gcBatch) {
+		failed = errors.Join(failed, req.Step("take", func() error { return c.remove(ctx, some) }))
 	}
 	return errors.Join(
 		failed,
-		req.step("sweep", func() error { return c.sweep(ctx) }),
-		req.step("sweep host", func() error {
-			_, err := sweepHost(ctx, host, cfg.StateDir)
+		req.Step("sweep", func() error {
+			return errors.Join(ruleset.SweepNetwork(ctx, cfg.StateDir, cfg.Name), c.retireGateways(ctx))
+		}),
+		req.Step("sweep host", func() error {
+			_, err := ruleset.SweepHost(ctx, host, cfg.StateDir)
 			return err
 		}),
-		req.step("ask", func() error { return req.collectForeign(ctx, cfg.Ident) }),
+		req.Step("ask", func() error { return req.collectForeign(ctx, cfg.Ident) }),
 	)
 }
 
-// sweep removes the network's chains that nothing leads to any more, because its settings have
-// changed. Where somebody is building just now, the next GC will.
-func (c *collection) sweep(ctx context.Context) error {
-	err := withRules(func(rules *nft.Ruleset) error {
-		if has, err := rules.HasTable(); err != nil || !has {
-			return nil
-		}
-		lock, err := lockRules(ctx, c.cfg.StateDir, false)
-		if err != nil {
-			return ignore(err, store.ErrBusy)
-		}
-		defer lock.Unlock()
-		return rules.Sweep(c.cfg.Name)
-	})
-	return ignore(err, nft.ErrUnsupported)
-}
+// gcBatch is the number of attachments whose veth pairs are deleted in one request. Their records stay locked meanwhile, and the
+// kernel holds the RTNL lock while it deletes them, which delays every other change of interfaces on the host.
+const gcBatch = 64
 
-// collection is one GC on its way.
-type collection struct {
-	host    *link.Host
-	cfg     *config.GC
-	dirs    store.Dirs
-	started time.Time
-	clock   time.Time // the same by the clock of files
-	asked   *Request
-}
-
-// take collects those of the suspects that it may. Their cables go together, and then each goes
-// as by a DEL.
-func (c *collection) take(ctx context.Context, some []*suspect) (failed error) {
+// remove removes those of the candidates that may be removed: their veth pairs in one request, the rest of each as DEL does.
+func (c *collection) remove(ctx context.Context, some []*candidate) (failed error) {
 	var removals []*removal
-	var cables []link.Cable
+	var pairs []link.HostInterface
 	for _, s := range some {
-		r, err := c.hold(s)
+		r, err := c.lock(s)
 		failed = errors.Join(failed, err)
 		if r != nil {
-			defer closeState(r.state) // the last one first: the first has made their directory
-			removals, cables = append(removals, r), append(cables, r.cable())
+			defer closeState(r.state) // in reverse order: closing the first may remove the directory of all
+			removals, pairs = append(removals, r), append(pairs, r.vethPair())
 		}
 	}
-	if err := c.host.UnplugTogether(cables); err != nil {
-		warn("%s; deleting them one by one", sentence(err))
+	if err := c.host.UnplugTogether(pairs); err != nil {
+		report.Warn("%s; deleting them one by one", report.OneLine(err))
 	}
 	for _, r := range removals {
 		if err := r.run(ctx); err != nil {
@@ -103,21 +84,25 @@ func (c *collection) take(ctx context.Context, some []*suspect) (failed error) {
 	return failed
 }
 
-// hold locks a suspect and judges it; nil if it stays. It is judged when it is locked: the one that
-// was found may have ended meanwhile, and a new one begun.
-func (c *collection) hold(s *suspect) (*removal, error) {
+// lock locks the record of a candidate and decides whether to remove it; it returns nil if the attachment stays. It decides under the
+// lock, because a DEL and an ADD with the same key may have run since the candidate was found.
+func (c *collection) lock(s *candidate) (*removal, error) {
 	open := store.TryOpenToRemove
 	if s.recorded {
 		open = store.TryOpen
 	}
 	state, err := open(c.dirs, s.key)
-	if errors.Is(err, store.ErrBusy) || errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if errors.Is(err, store.ErrBusy) {
+		report.Warn("left %s: %v", s.key, err)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("collect %s: %w", s.key, err)
 	}
-	r := &removal{key: s.key, names: namesOf(s.key), host: c.host, state: state, forget: true, bridge: c.cfg.Bridge, asked: c.asked}
+	r := &removal{key: s.key, names: identity.Of(s.key), host: c.host, state: state, aliases: c.aliases, forget: true, batch: true, bridge: c.cfg.Bridge, asked: c.asked}
 	if !s.recorded {
 		r.found, r.since = s.addrs, c.clock
 	}
@@ -129,25 +114,76 @@ func (c *collection) hold(s *suspect) (*removal, error) {
 	return r, nil
 }
 
-// collectable reports whether an attachment is one that a runtime made before this GC. Of one
-// without a readable record, among them the empty one of a verb that was killed, the cable tells
-// who made it; where there is none, nobody else takes away what is left.
+// collectable reports whether a runtime made the attachment before this GC. Without a readable record (a killed process can leave an
+// empty one) the alias of the host interface names the owner. Without an interface either, only addresses and elements remain, and no
+// other verb would remove them.
 func (c *collection) collectable(r *removal) (bool, error) {
 	if record := r.state.Record; record != nil {
 		return record.Owner == store.OwnerCNI && record.Created.Before(c.started), nil
 	}
-	l, err := c.host.Link(r.names.hostLink)
+	l, err := c.host.Link(r.names.HostInterface)
+	if errors.Is(err, link.ErrNotFound) {
+		l, err = c.aliases.Find(r.names.Mark)
+	}
 	switch {
 	case errors.Is(err, link.ErrNotFound) && errors.Is(r.state.Broken, store.ErrNewer):
-		warn("record %s: %v; leaving it", r.state.Path(), r.state.Broken)
+		report.Warn("record %s: %v; leaving it", r.state.Path(), r.state.Broken)
 		return false, nil
 	case errors.Is(err, link.ErrNotFound):
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("collect %s: %w", r.key, err)
-	case l.Alias != "" && l.Alias != r.names.alias:
-		warn("%s has no readable record, and the alias of %s is %q: no runtime has made it; leaving it", r.key, l.Name, l.Alias)
+	case l.Alias != "" && l.Alias != r.names.Alias:
+		report.Warn("%s has no readable record, and the alias of %s is %q: no runtime has made it; leaving it", r.key, l.Name, l.Alias)
 		return false, nil
 	}
 	return true, nil
+}
+
+// retireGateways removes gateway addresses of an earlier configuration that no attachment uses.
+func (c *collection) retireGateways(ctx context.Context) error {
+	b, err := c.host.Bridge(c.cfg.Bridge)
+	if err != nil {
+		return report.Except(report.Except(err, link.ErrNotFound), link.ErrNotBridge)
+	}
+	current := c.asked.gateways()
+	if len(current) == 0 {
+		return nil
+	}
+	gate, err := c.host.Gate(b, c.asked.gatewayLink(c.cfg.Bridge))
+	if err != nil || !gate.Ours {
+		return report.Except(report.Except(err, link.ErrNotFound), link.ErrNotVLANLink)
+	}
+	r := &retirement{host: c.host, bridge: b, gate: gate, network: c.cfg.Name, dirs: liveness.StateDirs(c.dirs.State), current: current}
+	return r.run(ctx)
+}
+
+// parseGC parses the configuration of a GC, in the role of main plugin or of IPAM plugin.
+func (r *Request) parseGC() (*config.GC, error) {
+	called, err := r.called()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := called.ParseGC(r.Config)
+	if err != nil || !cfg.DelegatesIPAM() {
+		return cfg, err
+	}
+	if id := r.identify(); !id.DelegatesIPAM() {
+		return id.Called.ParseGC(r.Config)
+	}
+	return cfg, nil
+}
+
+// collectForeign calls GC of the delegated IPAM plugin. CNI 1.1.0 introduced GC; plugins of older versions do not know it.
+func (r *Request) collectForeign(ctx context.Context, id config.Ident) error {
+	has, err := version.GreaterThanOrEqualTo(id.CNIVersion, "1.1.0")
+	if err != nil || !has || !id.DelegatesIPAM() {
+		return nil
+	}
+	plugin, err := delegate.Find(id.IPAMType, r.Path)
+	if err != nil || isStatic(id.IPAMType) && plugin.IsSelf() {
+		return err
+	}
+	_, err = within(ctx, plugin).Call(ctx, "GC", r.Config)
+	return err
 }

@@ -1,16 +1,13 @@
 package attach
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
-	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -27,7 +24,7 @@ func leased(texts ...string) (all []store.Address) {
 	return all
 }
 
-// A mapping leads to the container's first address of each family that its hostIP is for.
+// TestPortsOf: a mapping applies to the first container address of each family of its hostIP.
 func TestPortsOf(t *testing.T) {
 	dual := leased("10.1.2.3/24", "2001:db8::3/64", "10.1.3.3/24", "2001:db8:1::3/64")
 	four, six := store.Port{Protocol: "tcp", HostPort: 8080, Count: 2, Container: addr("10.1.2.3"), ContainerPort: 80}, store.Port{Protocol: "tcp", HostPort: 8080, Count: 2, Container: addr("2001:db8::3"), ContainerPort: 80}
@@ -55,17 +52,17 @@ func TestPortsOf(t *testing.T) {
 		if tc.host != "" {
 			m.HostIP = addr(tc.host)
 		}
-		got, err := portsOf([]config.PortMapping{m}, tc.addresses)
-		if diff := cmp.Diff(tc.want, got, netips()); diff != "" || errors.Is(err, errNoFamily) != (tc.want == nil) {
-			t.Errorf("%s: %v (-want +got):\n%s", tc.name, err, diff)
+		got, unserved := PortsOf([]config.PortMapping{m}, tc.addresses)
+		if diff := cmp.Diff(tc.want, got, netips()); diff != "" || len(unserved) == 1 != (tc.want == nil) {
+			t.Errorf("%s: %v (-want +got):\n%s", tc.name, unserved, diff)
 		}
 	}
-	if got, err := portsOf(nil, nil); got != nil || err != nil {
-		t.Errorf("of no mappings: %v, %v", got, err)
+	if got, unserved := PortsOf(nil, nil); got != nil || unserved != nil {
+		t.Errorf("of no mappings: %v, %v", got, unserved)
 	}
 }
 
-// Only a port of IPv4, of any address or of one of 127.0.0.0/8, is reached by 127.0.0.1.
+// TestOpensLocalhost: only an IPv4 port that is published on all addresses or on one of 127.0.0.0/8 is reachable on 127.0.0.1.
 func TestOpensLocalhost(t *testing.T) {
 	for _, tc := range []struct {
 		host, container string
@@ -89,47 +86,7 @@ func TestOpensLocalhost(t *testing.T) {
 	}
 }
 
-// What a record says of the ruleset, all of it, is what is published and withdrawn.
-func TestEntryOf(t *testing.T) {
-	r := &store.Record{
-		Network: "net", Bridge: "cni0", HostLink: "veth1", Alias: "patchbay:1 net/c1/eth0", Policy: config.PolicyIsolated,
-		Masquerade: &store.Masquerade{Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/24")}, Exclude: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, RandomFully: true},
-		Publish: &store.Publish{All: true, MarkBit: 20, Localhost: true, Ports: []store.Port{
-			{Protocol: "udp", HostIP: addr("192.0.2.1"), HostPort: 65534, Count: 2, Container: addr("10.1.2.3"), ContainerPort: 80},
-			{Protocol: "sctp", HostPort: 9, Container: addr("2001:db8::3"), ContainerPort: 7}, // one is not counted
-		}},
-	}
-	to := netip.MustParseAddrPort
-	want := nft.Entry{
-		Network: "net", Bridge: "cni0", HostLink: "veth1", Owner: "patchbay:1 net/c1/eth0", Isolation: nft.Isolated,
-		Addresses: r.Masquerade.Addresses, Exclude: r.Masquerade.Exclude, RandomFully: true, All: true, MarkBit: 20, Localhost: true,
-		Ports: []nft.Port{
-			{Proto: unix.IPPROTO_UDP, HostIP: addr("192.0.2.1"), HostPort: 65534, Container: to("10.1.2.3:80")},
-			{Proto: unix.IPPROTO_UDP, HostIP: addr("192.0.2.1"), HostPort: 65535, Container: to("10.1.2.3:81")},
-			{Proto: unix.IPPROTO_SCTP, HostPort: 9, Container: to("[2001:db8::3]:7")},
-		},
-	}
-	if diff := cmp.Diff(want, entryOf(r), netips()); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	bare := &store.Record{Network: "net", Bridge: "cni0", Alias: "patchbay:1 net/c1/eth0"}
-	want = nft.Entry{Network: "net", Bridge: "cni0", Owner: "patchbay:1 net/c1/eth0", MarkBit: nft.UsualMarkBit}
-	if diff := cmp.Diff(want, entryOf(bare), netips()); diff != "" || inRules(bare) {
-		t.Errorf("of a record that has nothing there, in rules %t (-want +got):\n%s", inRules(bare), diff)
-	}
-	for what, has := range map[string]*store.Record{
-		"ports": {Publish: r.Publish}, "masquerade": {Masquerade: r.Masquerade}, "isolation": {Policy: config.PolicySameBridge},
-	} {
-		if !inRules(has) {
-			t.Errorf("a record with %s is not in the rules", what)
-		}
-	}
-	if got := entryOf(&store.Record{Policy: config.PolicySameBridge, Publish: &store.Publish{Plain: true, MarkBit: 0}}); got.Isolation != nft.SameBridge || !got.Plain || got.MarkBit != 0 {
-		t.Errorf("got %+v", got)
-	}
-}
-
-// The policy open, which most have, takes no room in a record.
+// TestPolicyOf: the default policy open is not written to records.
 func TestPolicyOf(t *testing.T) {
 	for policy, want := range map[string]string{"open": "", "same-bridge": "same-bridge", "isolated": "isolated"} {
 		if got := policyOf(&config.Config{IngressPolicy: policy}); got != want || named(got) != policy {

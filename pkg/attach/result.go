@@ -2,12 +2,12 @@ package attach
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -18,8 +18,22 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// result is bridge, host end, container end, in the order of the reference bridge; ips point
-// to the third. In a chain the bridge is added to what was there.
+// print writes the result to stdout: the last step of ADD. A failed write fails the ADD, because the runtime knows nothing of the
+// attachment and may not call DEL.
+func (a *adding) print(out io.Writer) error {
+	a.endFlush()
+	return PrintResult(out, a.result(), a.cfg.CNIVersion)
+}
+
+// endFlush waits for the flush of conntrack entries, which runs beside the steps after publish.
+func (a *adding) endFlush() {
+	if a.flushed != nil {
+		<-a.flushed
+	}
+}
+
+// result returns the interfaces in the order of the reference bridge plugin: bridge, host interface, container interface. The ips
+// refer to the third. In a chain the bridge is appended to the interfaces of prevResult.
 func (a *adding) result() *types100.Result {
 	if a.chained != nil {
 		return a.chainedResult()
@@ -29,28 +43,47 @@ func (a *adding) result() *types100.Result {
 		CNIVersion: types100.ImplementedSpecVersion,
 		Interfaces: []*types100.Interface{
 			bridgeInterface(a.bridge),
-			{Name: a.names.hostLink, Mac: macText(a.names.hostMAC), Mtu: mtu},
+			{Name: a.names.HostInterface, Mac: a.names.HostMAC.String(), Mtu: mtu},
 			{Name: a.req.IfName, Mac: a.record.MAC, Mtu: mtu, Sandbox: a.req.Netns},
 		},
 		DNS: a.cfg.DNS,
 	}
+	if a.gate.Index != a.bridge.Index { // the fourth one, as in the reference bridge
+		r.Interfaces = append(r.Interfaces, bridgeInterface(a.gate))
+	}
 	fillAddresses(r, a.cfg, given{a.record.Addresses, a.routes, 2})
+	addPrevious(r, a.cfg.PrevResult)
 	return r
 }
 
-// given is what a container got.
-type given struct {
-	addresses []store.Address
-	routes    []link.Route // as applied; none if that is another plugin's work
-	to        int          // index of the interface in the result; -1 for none
+// chainedResult returns prevResult with the bridge and the addresses, routes and DNS of IPAM.
+func (a *adding) chainedResult() *types100.Result {
+	r := a.chained.prev
+	r.CNIVersion = types100.ImplementedSpecVersion
+	r.Interfaces = append(r.Interfaces, bridgeInterface(a.bridge))
+	if a.gate.Index != a.bridge.Index {
+		r.Interfaces = append(r.Interfaces, bridgeInterface(a.gate))
+	}
+	if !a.cfg.DNS.IsEmpty() {
+		r.DNS = a.cfg.DNS
+	}
+	fillAddresses(r, a.cfg, given{a.record.Addresses, a.routes, a.chained.container})
+	return r
 }
 
 func bridgeInterface(b *link.Bridge) *types100.Interface {
-	return &types100.Interface{Name: b.Name, Mac: macText(b.MAC), Mtu: b.MTU}
+	return &types100.Interface{Name: b.Name, Mac: b.MAC.String(), Mtu: b.MTU}
 }
 
-// fillAddresses adds what IPAM gave. Routes are those of the configuration as they were
-// written, a gateway only where one was; what changed on the way (a metric) is told.
+// given is what IPAM assigned to a container.
+type given struct {
+	addresses []store.Address
+	routes    []link.Route // as applied; none if another plugin applies them
+	to        int          // index of the interface in the result; -1 for none
+}
+
+// fillAddresses adds what IPAM assigned. Routes are returned as the configuration has them, with a gateway only if one was
+// configured; the metric is the one that ADD applied.
 func fillAddresses(r *types100.Result, cfg *config.Config, given given) {
 	for _, address := range given.addresses {
 		ip := &types100.IPConfig{Address: ipNet(address.Address), Gateway: ipOf(address.Gateway)}
@@ -71,114 +104,6 @@ func fillAddresses(r *types100.Result, cfg *config.Config, given given) {
 	}
 }
 
-// resolveDNS takes the DNS section from IPAM's resolvConf when nothing stronger says it.
-func resolveDNS(cfg *config.Config) error {
-	if !cfg.DNS.IsEmpty() || cfg.IPAM == nil || cfg.IPAM.ResolvConf == "" {
-		return nil
-	}
-	text, err := os.ReadFile(cfg.IPAM.ResolvConf)
-	if err != nil {
-		return fmt.Errorf("read ipam.resolvConf: %w", err)
-	}
-	cfg.DNS = config.ParseResolvConf(text)
-	return nil
-}
-
-// plannedRoutes are the configured routes and, for a default gateway, one per family that has
-// no default route yet. Without a gateway they say "the one of the family", so that one of the
-// main table is what would be added.
-func plannedRoutes(cfg *config.Config, addresses []store.Address) []config.Route {
-	routes := slices.Clone(cfg.IPAM.Routes)
-	if !cfg.IsDefaultGateway {
-		return routes
-	}
-	for _, is4 := range []bool{true, false} {
-		gateway := firstGateway(addresses, is4)
-		has := slices.ContainsFunc(routes, func(r config.Route) bool {
-			return r.Dst.Bits() == 0 && r.Dst.Addr().Is4() == is4 && (r.GW.IsValid() || r.Table == nil)
-		})
-		if gateway.IsValid() && !has {
-			routes = append(routes, config.Route{Dst: everything(is4), GW: gateway})
-		}
-	}
-	return routes
-}
-
-// routesOf are the planned routes as the kernel shall have them: each with its gateway.
-func routesOf(cfg *config.Config, addresses []store.Address) []link.Route {
-	planned := plannedRoutes(cfg, addresses)
-	routes := make([]link.Route, 0, len(planned))
-	for _, p := range planned {
-		r := link.Route{Dst: p.Dst, GW: p.GW, MTU: p.MTU, AdvMSS: p.AdvMSS, Priority: p.Priority}
-		if !r.GW.IsValid() && !onLink(p.Scope) {
-			r.GW = firstGateway(addresses, p.Dst.Addr().Is4())
-		}
-		if p.Table != nil {
-			r.Table = *p.Table
-		}
-		if p.Scope != nil {
-			r.Scope = *p.Scope
-		}
-		routes = append(routes, r)
-	}
-	return routes
-}
-
-// onLink reports whether a scope says that what the route leads to is on the link itself (253)
-// or the host (254): Linux takes no gateway for that.
-func onLink(scope *int) bool {
-	const link = 253 // RT_SCOPE_LINK
-	return scope != nil && *scope >= link
-}
-
-func everything(is4 bool) netip.Prefix {
-	if is4 {
-		return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	}
-	return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-}
-
-func firstGateway(addresses []store.Address, is4 bool) netip.Addr {
-	for _, address := range addresses {
-		if address.Gateway.IsValid() && address.Gateway.Is4() == is4 {
-			return address.Gateway
-		}
-	}
-	return netip.Addr{}
-}
-
-// gatewaysOf are the gateways with the prefix length of the addresses they serve, each once.
-func gatewaysOf(addresses []store.Address) []netip.Prefix {
-	var gateways []netip.Prefix
-	for _, address := range addresses {
-		gateway := netip.PrefixFrom(address.Gateway, address.Address.Bits())
-		if address.Gateway.IsValid() && !slices.Contains(gateways, gateway) {
-			gateways = append(gateways, gateway)
-		}
-	}
-	return gateways
-}
-
-// overrideGateways gives an address the requested gateway that is in its subnet (GATEWAY of
-// CNI_ARGS, as the reference static has it).
-func overrideGateways(addresses []store.Address, requested []netip.Addr) {
-	for i := range addresses {
-		for _, gateway := range requested {
-			if addresses[i].Address.Contains(gateway) {
-				addresses[i].Gateway = gateway
-			}
-		}
-	}
-}
-
-func prefixes(addresses []store.Address) []netip.Prefix {
-	var out []netip.Prefix
-	for _, address := range addresses {
-		out = append(out, address.Address)
-	}
-	return out
-}
-
 func cniRoute(r config.Route) *types.Route {
 	return &types.Route{
 		Dst: ipNet(r.Dst), GW: ipOf(r.GW), MTU: r.MTU, AdvMSS: r.AdvMSS,
@@ -197,9 +122,48 @@ func ipNet(prefix netip.Prefix) net.IPNet {
 	return net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
 }
 
-// printResult writes a result, whole or not at all, in the form of a version of the
-// specification.
-func printResult(out io.Writer, result *types100.Result, cniVersion string) error {
+// addPrevious appends prevResult to the result: CNI SPEC.md section 4, ADD, requires a plugin to pass it on. It follows the
+// interfaces and addresses of Patchbay, because the reference plugins firewall and portmap, and runtimes, take the first ones
+// for the container's.
+func addPrevious(r, prev *types100.Result) {
+	if prev == nil {
+		return
+	}
+	moved := make([]int, len(prev.Interfaces))
+	for i, iface := range prev.Interfaces {
+		at := slices.IndexFunc(r.Interfaces, func(ours *types100.Interface) bool {
+			return ours.Name == iface.Name && ours.Sandbox == iface.Sandbox
+		})
+		if at < 0 {
+			at = len(r.Interfaces)
+			r.Interfaces = append(r.Interfaces, iface)
+		}
+		moved[i] = at
+	}
+	for _, ip := range prev.IPs {
+		if ip.Address.IP.IsLoopback() {
+			continue // of lo: CRI-O would report it as the address of the pod, the reference firewall would make rules for it
+		}
+		r.IPs = append(r.IPs, movedTo(ip, moved))
+	}
+	r.Routes = append(r.Routes, prev.Routes...)
+	if r.DNS.IsEmpty() {
+		r.DNS = prev.DNS
+	}
+}
+
+// movedTo returns a copy of an address with the new index of its interface, or without an index if prevResult's was out of range.
+func movedTo(ip *types100.IPConfig, moved []int) *types100.IPConfig {
+	out := *ip
+	out.Interface = nil
+	if i := ip.Interface; i != nil && *i >= 0 && *i < len(moved) {
+		out.Interface = types100.Int(moved[*i])
+	}
+	return &out
+}
+
+// PrintResult converts a result to a CNI version and writes it with one call, so that a runtime never reads half a result.
+func PrintResult(out io.Writer, result *types100.Result, cniVersion string) error {
 	converted, err := result.GetAsVersion(cniVersion)
 	if err != nil {
 		return fmt.Errorf("convert result to version %s: %w", cniVersion, err)
@@ -208,9 +172,35 @@ func printResult(out io.Writer, result *types100.Result, cniVersion string) erro
 	if err := converted.PrintTo(&b); err != nil {
 		return fmt.Errorf("encode result: %w", err)
 	}
+	return writeResult(out, &b)
+}
+
+// writeResult writes a result and a line feed.
+func writeResult(out io.Writer, b *bytes.Buffer) error {
 	b.WriteByte('\n')
 	if _, err := out.Write(b.Bytes()); err != nil {
 		return fmt.Errorf("write result: %w", errors.Join(errOutput, err))
 	}
 	return nil
+}
+
+// IPOn returns an address of the interface with an index in a result.
+func IPOn(address netip.Prefix, index int) *types100.IPConfig {
+	return &types100.IPConfig{Address: ipNet(address), Interface: types100.Int(index)}
+}
+
+// PassOn writes prevResult as the result of a chained plugin. If it is of the configuration's version, as libcni passes it, it is written
+// as it is: members that this version does not know are not lost.
+func PassOn(out io.Writer, cfg *config.Chained) error {
+	var own struct {
+		CNIVersion string `json:"cniVersion"`
+	}
+	if json.Unmarshal(cfg.RawPrevResult, &own) != nil || own.CNIVersion != cfg.CNIVersion {
+		return PrintResult(out, cfg.PrevResult, cfg.CNIVersion)
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, cfg.RawPrevResult, "", "    "); err != nil {
+		return fmt.Errorf("encode result: %w", err)
+	}
+	return writeResult(out, &b)
 }

@@ -11,25 +11,25 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/link"
 )
 
-// ErrLAN is wrapped where an address of somebody else's network would be given away unasked: its
-// DHCP server, or whoever has it, knows nothing of that.
-var ErrLAN = errors.New("patchbay gives away no address there unasked")
+// ErrLAN is wrapped by errors about a network whose addresses belong to the LAN of a bridge. Neither its DHCP
+// server nor its other hosts know which addresses patchbay allocates.
+var ErrLAN = errors.New("refusing to allocate from the LAN of this bridge")
 
-// Wish is what a person wants to be attached to.
-type Wish struct {
-	Dir     string       // of configurations
-	Network string       // "" for the only one, or the default
-	IPs     []netip.Addr // asked for by name
-	Ports   Mappings     // to be published
+// Selection is what the options of a command select.
+type Selection struct {
+	Dir     string       // directory of network configurations
+	Network string       // "" for the default
+	IPs     []netip.Addr // values of --ip
+	Ports   Mappings     // values of --publish
 }
 
-// Choose finds the network of a wish: a configured one, the default, or that of a bridge of this
-// name which somebody else has made, with the addresses that it has; with the ports in its
-// configuration. Errors wrap ErrNoNetwork or ErrLAN and say what the choices are, or name the port.
-func (w Wish) Choose() (*Network, error) {
-	n, err := w.choose()
+// Choose returns the selected network, with the ports in its configuration: a configured one, the default
+// one, or one made from the bridge of that name. Errors wrap ErrNoNetwork and list the networks, wrap ErrLAN
+// and list the alternatives, or name the port.
+func (s Selection) Choose() (*Network, error) {
+	n, err := s.choose()
 	if err == nil {
-		err = n.Publish(w.Ports)
+		err = n.Publish(s.Ports)
 	}
 	if err != nil {
 		return nil, err
@@ -37,67 +37,85 @@ func (w Wish) Choose() (*Network, error) {
 	return n, nil
 }
 
-func (w Wish) choose() (*Network, error) {
-	n, err := Find(w.Dir, w.Network)
+func (s Selection) choose() (*Network, error) {
+	n, err := Find(s.Dir, s.Network)
 	if err == nil {
-		return n, w.guard(n)
+		return n, s.guard(n)
 	}
-	if w.Network == "" || !errors.Is(err, ErrNoNetwork) {
+	if s.Network == "" || !errors.Is(err, ErrNoNetwork) {
 		return nil, err
 	}
-	b, failed := lookAtBridge(w.Network)
-	if failed != nil || b == nil {
+	b, bridges, failed := readBridge(s.Network)
+	if failed != nil {
 		return nil, errors.Join(err, failed)
 	}
-	return w.ofBridge(b)
+	var unknown *unknownNetwork
+	errors.As(err, &unknown)
+	if b == nil {
+		unknown.orBridge, unknown.bridges = true, bridges
+		return nil, unknown
+	}
+	n, err = s.ofBridge(b)
+	if err == nil {
+		n.Skipped = unknown.unread.orNil()
+	}
+	return n, err
 }
 
-// Bay is a bridge with what matters of the network that it is part of.
-type bay struct {
+// hostBridge is a bridge of the host with what a network on it needs.
+type hostBridge struct {
 	name    string
-	address netip.Prefix // the host's own there; not valid without
+	address netip.Prefix // of the host; not valid if the bridge has no IPv4 address
 	router  netip.Addr   // of the host's default route through it; not valid without
-	uplink  string       // a port that leads out of the host; "" without
+	uplink  string       // a physical port; "" without
 }
 
-// lookAtBridge is nil where there is no bridge of that name.
-func lookAtBridge(name string) (*bay, error) {
-	s, err := link.SurveyHost()
+// readBridge returns a bridge of the host. If none has that name, it returns nil and the names of the bridges.
+func readBridge(name string) (*hostBridge, []string, error) {
+	host, err := link.SurveyHost()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	i := slices.IndexFunc(s.Links, func(l link.SurveyLink) bool { return l.Name == name && l.Kind == "bridge" })
+	i := slices.IndexFunc(host.Links, func(l link.SurveyLink) bool { return l.Name == name && l.Kind == "bridge" })
 	if i < 0 {
-		return nil, nil
+		return nil, bridgesOf(host), nil
 	}
-	b := &bay{name: name}
-	for _, a := range s.Links[i].Addresses {
+	b := &hostBridge{name: name}
+	for _, a := range host.Links[i].Addresses {
 		if a.Prefix.Addr().Is4() && !b.address.IsValid() {
 			b.address = a.Prefix
 		}
 	}
-	for _, l := range s.Links {
-		if l.Master == s.Links[i].Index && l.Uplink() {
+	for _, l := range host.Links {
+		if l.Master == host.Links[i].Index && l.Uplink() {
 			b.uplink = l.Name
 		}
 	}
-	for _, r := range s.Routes {
+	for _, r := range host.Routes {
 		if r.Link == name && !r.IPv6 && !b.router.IsValid() {
 			b.router = r.Gateway
 		}
 	}
-	return b, nil
+	return b, nil, nil
 }
 
-// guard refuses the addresses of a LAN that the bridge of a network is part of: unless the address
-// is asked for by name, a DHCP server gives it, or the configuration says which part of the subnet is
-// for containers.
-func (w Wish) guard(n *Network) error {
-	cfg, err := config.Called{}.Parse(n.Config, "")
-	if err != nil || len(w.IPs) > 0 || cfg.IPAM == nil {
-		return nil //nolint:nilerr // what is wrong with it, the ADD says with a code
+func bridgesOf(host *link.Survey) (names []string) {
+	for _, l := range host.Links {
+		if l.Kind == "bridge" {
+			names = append(names, l.Name)
+		}
 	}
-	b, err := lookAtBridge(cfg.Bridge)
+	return names
+}
+
+// guard refuses a network that would allocate from the whole subnet of a LAN which its bridge is part of.
+// --ip, another IPAM plugin such as dhcp, and rangeStart with rangeEnd pass.
+func (s Selection) guard(n *Network) error {
+	cfg, err := config.Called{}.Parse(n.Config, "")
+	if err != nil || cfg.IPAM == nil {
+		return nil //nolint:nilerr // ADD reports it, with a code
+	}
+	b, _, err := readBridge(cfg.Bridge)
 	if err != nil || b == nil || b.uplink == "" || !b.address.IsValid() {
 		return err
 	}
@@ -106,41 +124,42 @@ func (w Wish) guard(n *Network) error {
 			whole := r
 			whole.Start, whole.End = netip.Addr{}, netip.Addr{}
 			if r.Subnet.Overlaps(b.address.Masked()) && whole.Complete() == nil && whole.Start == r.Start && whole.End == r.End {
-				return b.refuse(fmt.Sprintf("network %s would give away all of %s, and", n.Name, r.Subnet))
+				if len(s.IPs) > 0 {
+					n.LAN = r.Subnet
+					return nil
+				}
+				return b.refuse(fmt.Sprintf("network %s allocates from all of %s", n.Name, r.Subnet))
 			}
 		}
 	}
 	return nil
 }
 
-// refuse names the choices.
-func (b *bay) refuse(why string) error {
-	where := "bridge " + b.name
+// refuse returns an ErrLAN with its reason and the alternatives.
+func (b *hostBridge) refuse(reason string) error {
+	bridge := "bridge " + b.name + " was not created by patchbay"
 	if b.uplink != "" {
-		where += " has a port that leads out of this host, " + b.uplink
-	} else {
-		where += " was not made for a network of patchbay"
+		bridge = "bridge " + b.name + " has the uplink " + b.uplink
 	}
-	return fmt.Errorf("%s %s: %w. Say --ip with an address that nobody has; or --network with one whose addresses a DHCP server gives (conf/br0-dhcp.conflist); "+
-		"or let the network's rangeStart and rangeEnd say which are for containers; or take a network with a bridge of its own", why, where, ErrLAN)
+	return fmt.Errorf("%w: %s, and %s; pass --ip with an unused address, or configure a network: with rangeStart and rangeEnd, "+
+		"with DHCP (conf/br0-dhcp.conflist), or with a bridge of its own", ErrLAN, reason, bridge)
 }
 
-// ofBridge is a network in words only: the host's own subnet and router on a bridge, and the address
-// that was asked for.
-func (w Wish) ofBridge(b *bay) (*Network, error) {
-	if len(w.IPs) == 0 {
-		return nil, b.refuse("no network is configured as " + b.name + ", and")
+// ofBridge returns a network with the host's subnet and router on a bridge, for the addresses of --ip.
+func (s Selection) ofBridge(b *hostBridge) (*Network, error) {
+	if len(s.IPs) == 0 {
+		return nil, b.refuse("no network " + b.name + " is configured")
 	}
 	if !b.address.IsValid() {
-		return nil, fmt.Errorf("bridge %s has no IPv4 address, and without it nothing tells the length of the subnet of %s: configure a network in %s", b.name, w.IPs[0], w.Dir)
+		return nil, fmt.Errorf("bridge %s has no IPv4 address, which would give the prefix length for %s: configure a network in %s", b.name, s.IPs[0], s.Dir)
 	}
 	subnet := map[string]string{"subnet": b.address.Masked().String()}
-	ipam := map[string]any{"type": config.TypeName, "exclude": []string{b.address.Addr().String()}}
+	ipam := map[string]any{"type": config.TypeName}
 	if b.router.IsValid() {
 		subnet["gateway"] = b.router.String()
 		ipam["routes"] = []map[string]string{{"dst": "0.0.0.0/0"}}
 	}
 	ipam["ranges"] = [][]map[string]string{{subnet}}
 	text, err := json.Marshal(map[string]any{"cniVersion": "1.1.0", "name": b.name, "type": config.TypeName, "bridge": b.name, "ipam": ipam})
-	return &Network{Name: b.name, Config: text}, err
+	return &Network{Name: b.name, Config: text, LAN: b.address.Masked()}, err
 }

@@ -11,14 +11,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/link"
 )
 
-// The network that is there where none is configured: a bridge of its own, behind the host's address.
+// The default network. It needs no file, and has a bridge of its own behind the host's address.
 const (
 	DefaultName   = "patchbay"
 	DefaultBridge = "patchbay0"
 )
 
-// defaultSubnets are the /24s that it chooses from. They are none of those that Docker, Podman,
-// libvirt, LXC, Kubernetes or home routers begin with.
+// defaultSubnets returns the /24 subnets that the default network chooses from, in order. Docker, Podman,
+// libvirt, LXC, Kubernetes and home routers have other defaults.
 func defaultSubnets() []netip.Prefix {
 	var subnets []netip.Prefix
 	for _, text := range []string{
@@ -29,15 +29,15 @@ func defaultSubnets() []netip.Prefix {
 	return subnets
 }
 
-// defaultNetwork is the network that needs no file. As long as its bridge exists, the bridge's
-// address tells the subnet; else it is the first of the list that no route of this host uses.
+// defaultNetwork returns the default network. While its bridge exists, the subnet is that of the bridge's
+// address; else it is the first default subnet that no route of the host overlaps.
 func defaultNetwork() (*Network, error) {
 	host, err := link.OpenHost()
 	if err != nil {
 		return nil, err
 	}
 	defer host.Close()
-	subnet, err := subnetOf(host)
+	subnet, err := bridgeSubnet(host)
 	if err == nil && !subnet.IsValid() {
 		subnet, err = host.FirstUnrouted(defaultSubnets(), DefaultBridge)
 	}
@@ -49,7 +49,7 @@ func defaultNetwork() (*Network, error) {
 		for _, s := range defaultSubnets() {
 			list = append(list, s.String())
 		}
-		return nil, fmt.Errorf("no network is configured, and this host has routes to all of %s: put a network with another subnet into %s", strings.Join(list, ", "), DefaultConfDir)
+		return nil, fmt.Errorf("no free subnet for network %s: routes of this host overlap all of %s; configure network %s with another subnet in %s, or pass --network with another network", DefaultName, strings.Join(list, ", "), DefaultName, DefaultConfDir)
 	}
 	text, err := json.Marshal(map[string]any{
 		"cniVersion": "1.1.0", "name": DefaultName, "type": config.TypeName, "bridge": DefaultBridge,
@@ -59,8 +59,8 @@ func defaultNetwork() (*Network, error) {
 	return &Network{Name: DefaultName, Config: text}, err
 }
 
-// subnetOf is that of the bridge that is there; not valid if it has none yet.
-func subnetOf(host *link.Host) (netip.Prefix, error) {
+// bridgeSubnet returns the subnet of the default bridge; not valid if the bridge does not exist or has no address yet.
+func bridgeSubnet(host *link.Host) (netip.Prefix, error) {
 	b, err := host.Bridge(DefaultBridge)
 	if errors.Is(err, link.ErrNotFound) {
 		return netip.Prefix{}, nil

@@ -1,5 +1,8 @@
-// Package cli is what the commands for people have in common: which network is meant, what a
-// namespace is called, and how an attachment is told. It turns a person's words into the requests
-// that package attach answers.
+// Package cli implements what the commands for people share: it finds the network, the network namespace
+// and the attachment that arguments name, and makes the requests for package attach from them.
 // It never attaches or detaches anything itself, and prints nothing.
+//
+//	target, err := cli.Targets{Proc: "/proc"}.Find("web")
+//	network, err := cli.Find("/etc/cni/net.d", "lan")
+//	request := cli.Selection{}.Request(network, target, "eth0")
 package cli

@@ -9,28 +9,28 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/config"
 )
 
-// longestID leaves a container ID readable in a table, and a file name far from its limit.
-const longestID = 64
+// maxID is the greatest length in bytes of a container ID, so that it fits a table and a file name.
+const maxID = 64
 
-// ID is the container ID of what people attach. It follows from the name alone, so that the same
-// words always mean the same attachment, also when the thing itself is gone:
+// ID returns the container ID for the target. It is derived from the name alone, so that the same argument
+// names the same attachment after the namespace was deleted:
 //
 //	web in /run/netns   web
 //	process 1234        pid-1234
 //	LXC container web   lxc-web
 //	/srv/ns/web         path-web-<12 hex>
 //
-// A name that is no container ID, is longer than 64 bytes, or looks like one of another kind is cut,
-// and a hash of all of it stands behind: netns-<name>-<12 hex>.
+// A name that is not valid as a container ID (CNI SPEC section 2), is longer than 64 bytes, or has the prefix
+// of another kind is cut, and a hash of the whole name is appended: netns-<name>-<12 hex>.
 func (t *Target) ID() string {
 	plain := t.Name
 	if t.Kind != KindNamed {
 		plain = string(t.Kind) + "-" + t.Name
 	}
-	if t.Kind != KindPath && len(plain) <= longestID && config.ValidName(plain) && !(t.Kind == KindNamed && looksMade(plain)) {
+	if t.Kind != KindPath && len(plain) <= maxID && config.ValidName(plain) && !(t.Kind == KindNamed && hasKindPrefix(plain)) {
 		return plain
 	}
-	const digits, most = 6, longestID - 20
+	const digits, maxReadable = 6, maxID - 20
 	sum := sha256.Sum256([]byte(string(t.Kind) + "\x00" + t.Name))
 	readable := t.Name[strings.LastIndexByte(t.Name, '/')+1:]
 	readable = strings.Map(func(r rune) rune {
@@ -39,17 +39,17 @@ func (t *Target) ID() string {
 		}
 		return '_'
 	}, readable)
-	return string(t.Kind) + "-" + readable[:min(len(readable), most)] + "-" + hex.EncodeToString(sum[:digits])
+	return string(t.Kind) + "-" + readable[:min(len(readable), maxReadable)] + "-" + hex.EncodeToString(sum[:digits])
 }
 
-// looksMade reports whether a name of a namespace looks like the ID of something else.
-func looksMade(name string) bool {
+// hasKindPrefix reports whether the name of a namespace begins like the ID of another kind.
+func hasKindPrefix(name string) bool {
 	return slices.ContainsFunc([]Kind{KindNamed, KindPID, KindLXC, KindPath}, func(k Kind) bool {
 		return strings.HasPrefix(name, string(k)+"-")
 	})
 }
 
-// Nearest is the name that a person may have meant, "" if none is near.
+// Nearest returns the name with the smallest edit distance to a word, "" if none is within a third of its length.
 func Nearest(word string, names []string) string {
 	best, nearest := (len(word)+1)/3, ""
 	for _, name := range names {
@@ -60,7 +60,7 @@ func Nearest(word string, names []string) string {
 	return nearest
 }
 
-// edits is how many letters have to be put in, left out, changed, or exchanged with the next.
+// edits returns the edit distance of two words: insertions, deletions, substitutions and transpositions.
 func edits(a, b string) int {
 	d := make([][]int, len(a)+1)
 	for i := range d {
@@ -85,8 +85,10 @@ func edits(a, b string) int {
 	return d[len(a)][len(b)]
 }
 
-// didYouMean is the end of a sentence about a name that is not there.
-func didYouMean(word string, names []string) string {
+// DidYouMean returns the suggestion at the end of an error about a name that does not exist, "" if no name is near.
+// It never suggests the name itself, which something of another kind may have.
+func DidYouMean(word string, names []string) string {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == word })
 	if near := Nearest(word, names); near != "" {
 		return "; did you mean " + near + "?"
 	}

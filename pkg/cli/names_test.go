@@ -9,6 +9,8 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/config"
 )
 
+// Claim: `attach` and `detach` accept name, PID, path and LXC name; each target has one container ID, also when it no longer exists, and
+// two never share one
 func TestID(t *testing.T) {
 	long := strings.Repeat("n", 65)
 	for _, tt := range []struct {
@@ -34,13 +36,16 @@ func TestID(t *testing.T) {
 		if !strings.HasPrefix(id, tt.want) || hashed && len(hash) != 12 || !hashed && hash != "" {
 			t.Errorf("%s %s: ID %q, want %q", tt.kind, tt.name, id, tt.want)
 		}
-		if !config.ValidName(id) || len(id) > longestID {
-			t.Errorf("%s %s: %q is no container ID of at most %d bytes", tt.kind, tt.name, id, longestID)
+		if !config.ValidName(id) || len(id) > maxID {
+			t.Errorf("%s %s: %q is no container ID of at most %d bytes", tt.kind, tt.name, id, maxID)
 		}
 	}
 }
 
 // TestIDsDiffer: two things never have one ID, also where what is readable of them is the same.
+//
+// Claim: `attach` and `detach` accept name, PID, path and LXC name; each target has one container ID, also when it no longer exists, and
+// two never share one
 func TestIDsDiffer(t *testing.T) {
 	seen := map[string]Target{}
 	for _, target := range []Target{
@@ -65,6 +70,8 @@ func TestIDsDiffer(t *testing.T) {
 	}
 }
 
+// Claim: An error for a target that does not exist, or that is ambiguous, suggests what may have been meant; missing privileges are
+// reported
 func TestNearest(t *testing.T) {
 	names := []string{"web", "webserver", "db", "Postgres"}
 	for word, want := range map[string]string{
@@ -77,6 +84,8 @@ func TestNearest(t *testing.T) {
 	}
 }
 
+// Claim: An error for a target that does not exist, or that is ambiguous, suggests what may have been meant; missing privileges are
+// reported
 func TestParseIPs(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "10.1.2.3": "10.1.2.3", "10.1.2.3/24": "10.1.2.3", "10.1.2.3, fd00::3": "10.1.2.3 fd00::3",

@@ -4,67 +4,95 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
-// DefaultConfDir is where runtimes look for networks.
+// maxFiles is the greatest number of files in a directory of networks.
+const maxFiles = 10000
+
+// DefaultConfDir is the directory in which runtimes look for network configurations.
 const DefaultConfDir = "/etc/cni/net.d"
 
-// Network is a network that a person can name.
+// Network is a network that commands attach to.
 type Network struct {
 	Name   string
-	Path   string   // of the file that it is in; "" for the one that needs none
+	Path   string   // of the file that configures it; "" for the default network without a file
 	Config []byte   // the plugin's configuration, as a runtime passes it on stdin
-	Others []string // types of the list's other plugins, which are not called
+	Others []string // types of the list's other plugins, which commands do not call
+
+	Skipped error // files that cannot be read, of a network that no file configures; nil without
+
+	LAN netip.Prefix // subnet of the bridge's LAN that --ip takes an address from; not valid for other networks
 }
 
-// ErrNoNetwork is wrapped where no network has the name that was asked for.
-var ErrNoNetwork = errors.New("no such network")
-
-// list is a file of a configuration directory: a list of plugins, or one plugin alone.
+// list is a file of a configuration directory: a list of plugins, or a single plugin.
 type list struct {
 	Name    string            `json:"name"`
 	Type    string            `json:"type"`
 	Plugins []json.RawMessage `json:"plugins"`
 }
 
-// Networks are those of a configuration directory that patchbay makes, in the order of the files'
-// names, which is the order in which runtimes take them. Files that cannot be read are in the error,
-// and the others are returned with it. A directory that does not exist has none.
-func Networks(dir string) ([]Network, error) {
-	entries, err := os.ReadDir(dir)
+// eachNetwork calls see for each file of a configuration directory, sorted by name. n is nil if the file has no
+// plugin of type patchbay.
+func eachNetwork(dir string, see func(path string, n *Network, err error)) error {
+	files, err := safefile.Names(dir, maxFiles)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look for networks: %w", err)
+		return fmt.Errorf("list network configurations: %w", err)
 	}
-	var all []Network
-	var failed error
-	for _, e := range entries {
-		if !slices.Contains([]string{".conflist", ".conf", ".json"}, filepath.Ext(e.Name())) {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
-		n, err := readNetwork(path)
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", path, err))
-		}
-		if n != nil {
-			all = append(all, *n)
+	slices.Sort(files)
+	for _, name := range files {
+		if slices.Contains([]string{".conflist", ".conf", ".json"}, filepath.Ext(name)) {
+			path := filepath.Join(dir, name)
+			n, err := readNetwork(path)
+			see(path, n, err)
 		}
 	}
-	return all, failed
+	return nil
 }
 
-// readNetwork reads one file; nil if it is not about patchbay.
+// Misconfigured is a file whose network no ADD accepts.
+type Misconfigured struct {
+	Path string
+	Name string // of the network; "" if the file cannot be read
+	Err  error
+}
+
+// CheckNetworks returns the files of a configuration directory that cannot be read, those with a network of type
+// patchbay that ADD would refuse, and those whose network has the name of one in an earlier file.
+func CheckNetworks(dir string) (bad []Misconfigured, err error) {
+	first := map[string]string{} // path by name
+	err = eachNetwork(dir, func(path string, n *Network, err error) {
+		switch {
+		case err != nil:
+			bad = append(bad, Misconfigured{Path: path, Err: err})
+			return
+		case n == nil:
+			return
+		}
+		if before := first[n.Name]; before != "" {
+			bad = append(bad, Misconfigured{path, n.Name, fmt.Errorf("%s configures a network of the same name", before)})
+		} else {
+			first[n.Name] = path
+		}
+		if _, err := (config.Called{}).Parse(n.Config, ""); err != nil {
+			bad = append(bad, Misconfigured{path, n.Name, err})
+		}
+	})
+	return bad, err
+}
+
+// readNetwork reads one file. It returns nil if the file has no plugin of type patchbay.
 func readNetwork(path string) (*Network, error) {
-	text, err := os.ReadFile(path)
+	text, err := safefile.Read(path, safefile.Rules{FollowLinks: true, AnyOwner: true}) // a mounted ConfigMap consists of symbolic links
 	if err != nil {
 		return nil, err
 	}
@@ -100,8 +128,8 @@ func readNetwork(path string) (*Network, error) {
 	return n, nil
 }
 
-// complete gives a plugin of a list what a runtime adds: the list's name, and a version, of which
-// the newest serves: nobody but us reads the result.
+// complete adds to a plugin of a list what a runtime adds: the list's name and the CNI version, the newest one,
+// since only this program reads the result.
 func complete(plugin map[string]json.RawMessage, name string) ([]byte, error) {
 	quoted, err := json.Marshal(name)
 	if err != nil {
@@ -109,32 +137,4 @@ func complete(plugin map[string]json.RawMessage, name string) ([]byte, error) {
 	}
 	plugin["name"], plugin["cniVersion"] = quoted, json.RawMessage(`"1.1.0"`)
 	return json.Marshal(plugin)
-}
-
-// Find returns the network of a name, or, for "", the only one that there is; where none is
-// configured, that is the default. Errors wrap ErrNoNetwork and name those that there are.
-func Find(dir, name string) (*Network, error) {
-	all, err := Networks(dir)
-	for _, n := range all {
-		if n.Name == name || name == "" && len(all) == 1 {
-			return &n, nil
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if name == DefaultName || name == "" && len(all) == 0 {
-		return defaultNetwork()
-	}
-	names := []string{DefaultName}
-	for _, n := range all {
-		names = append(names, n.Name)
-	}
-	if name == "" {
-		return nil, fmt.Errorf("%w without a name: there are %s in %s: say which with --network", ErrNoNetwork, strings.Join(names[1:], ", "), dir)
-	}
-	if len(all) == 0 {
-		return nil, fmt.Errorf("%w as %q: there is none of patchbay in %s; %s needs no file", ErrNoNetwork, name, dir, DefaultName)
-	}
-	return nil, fmt.Errorf("%w as %q: there are %s in %s; %s needs no file%s", ErrNoNetwork, name, strings.Join(names[1:], ", "), dir, DefaultName, didYouMean(name, names))
 }

@@ -15,24 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Program is a program that a person wants to run in a namespace. This is the one place where a
-// command for people starts one; no verb of CNI gets here. os/exec is not used: the program has to be
-// started by the thread that is in the namespace.
+// Program is a program to run in a network namespace. No CNI verb uses it. It does not use os/exec, because the
+// thread that is in the namespace has to start the program.
 type Program struct {
-	Path string   // absolute, or from here
-	Args []string // the name first
+	Path string   // absolute, or relative to the working directory
+	Args []string // with the name of the program first
 	Env  []string
-	Name string // of the namespace: files of /etc/netns/NAME stand for those of /etc
+	Name string // of the namespace: files of /etc/netns/NAME replace those of /etc
 }
 
-// Exit statuses of a program that did not run, as a shell has them (sh(1p), 2.8.2).
+// Exit statuses of a shell (sh(1p), 2.8.2).
 const (
 	ExitNotFound      = 127
 	ExitNotExecutable = 126
-	ExitSignal        = 128 // and the signal's number
+	ExitSignal        = 128 // plus the number of the signal
 )
 
-// FindProgram looks a program up as a shell does. An error comes with the exit status for it.
+// FindProgram looks up a program in PATH as a shell does. With an error it returns the exit status for it.
 func FindProgram(name string) (path string, status int, err error) {
 	dirs := filepath.SplitList(os.Getenv("PATH"))
 	if strings.Contains(name, "/") {
@@ -47,30 +46,29 @@ func FindProgram(name string) (path string, status int, err error) {
 		case info.Mode().IsRegular() && info.Mode()&0o111 != 0:
 			return path, 0, nil
 		default:
-			denied = fmt.Errorf("%s is no program that can be run", path)
+			denied = fmt.Errorf("%s is not executable", path)
 		}
 	}
 	if denied != nil {
 		return "", ExitNotExecutable, denied
 	}
-	return "", ExitNotFound, fmt.Errorf("there is no program %s", name)
+	return "", ExitNotFound, fmt.Errorf("program %s not found", name)
 }
 
-// Signals are those that are passed on to a program. One that is ignored, as nohup(1) leaves SIGHUP,
-// stays so.
+// Signals returns the signals to forward to a program. An ignored one, as nohup(1) leaves SIGHUP, stays ignored.
 func Signals() []os.Signal {
 	all := []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT}
 	return slices.DeleteFunc(all, signal.Ignored)
 }
 
-// Run runs a program in the namespace at a path, with our input and outputs, as `ip netns exec` does,
-// and returns its exit status, ExitSignal and more if a signal ended it. Signals that come are passed
-// on to it. It dies with us.
+// Run runs the program in the network namespace at a path as `ip netns exec` does, with the standard streams of this
+// process, and returns its exit status, ExitSignal plus the number if a signal ended it. It forwards signals, and
+// the kernel kills the program when this process ends.
 func (p *Program) Run(netns string, signals <-chan os.Signal) (status int, err error) {
 	started, ended := make(chan *os.Process), make(chan struct{})
 	failed := make(chan error, 1)
-	// The child dies when the thread that started it does, so the thread must not, nor ever serve
-	// anybody else: it ends with this function.
+	// Pdeathsig is sent when the thread that started the child ends, so the goroutine keeps its thread until the
+	// child has ended. It never unlocks it: a thread in another namespace must not run other goroutines.
 	go func() {
 		runtime.LockOSThread()
 		process, err := p.start(netns)
@@ -104,13 +102,13 @@ func wait(process *os.Process, signals <-chan os.Signal) (int, error) {
 	for {
 		select {
 		case s := <-signals:
-			// The terminal has sent these two to the program as well.
+			// The terminal sends these two to the whole foreground process group, the program included.
 			if !fromTerminal || s != syscall.SIGINT && s != syscall.SIGQUIT {
 				_ = process.Signal(s)
 			}
 		case e := <-over:
 			if e.err != nil {
-				return 1, fmt.Errorf("wait for the program: %w", e.err)
+				return 1, fmt.Errorf("wait for program: %w", e.err)
 			}
 			if status, ok := e.state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 				return ExitSignal + int(status.Signal()), nil
@@ -120,7 +118,7 @@ func wait(process *os.Process, signals <-chan os.Signal) (int, error) {
 	}
 }
 
-// isForeground reports whether what is typed at our terminal is a signal for us and our children.
+// isForeground reports whether this process is in the foreground process group of its terminal.
 func isForeground() bool {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDONLY|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -131,9 +129,9 @@ func isForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// start puts the calling thread into the namespace, for good, and starts the program from there.
+// start moves the calling thread into the namespace, and starts the program from there.
 func (p *Program) start(netns string) (*os.Process, error) {
-	fd, err := unix.Open(netns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(netns, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace %s: %w", netns, err)
 	}
@@ -144,7 +142,7 @@ func (p *Program) start(netns string) (*os.Process, error) {
 	if err := p.mounts(); err != nil {
 		return nil, err
 	}
-	// We ignore it, and the program would go on doing so. What is caught it gets as it is by default.
+	// main ignores SIGPIPE, and exec(2) keeps an ignored signal ignored; a caught one it resets to the default.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return os.StartProcess(p.Path, p.Args, &os.ProcAttr{
 		Env: p.Env, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
@@ -152,16 +150,16 @@ func (p *Program) start(netns string) (*os.Process, error) {
 	})
 }
 
-// mounts gives the thread mounts of its own: /sys shows the links of the network namespace that
-// mounted it, and a namespace may have files of its own for /etc (ip-netns(8)).
+// mounts gives the thread its own mount namespace: sysfs shows the interfaces of the network namespace that mounted
+// it, and files of /etc/netns/NAME replace those of /etc (ip-netns(8)).
 func (p *Program) mounts() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		return fmt.Errorf("make mounts of its own: %w", err)
+		return fmt.Errorf("create mount namespace: %w", err)
 	}
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
-		return fmt.Errorf("make mounts of its own: %w", err)
+		return fmt.Errorf("make mounts private: %w", err)
 	}
-	// Where sysfs may not be mounted, in a container, /sys stays the host's, or is not there at all.
+	// In a container sysfs may not be mountable: then /sys shows the interfaces of the host.
 	_ = unix.Mount("sysfs", "/sys", "sysfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 	dir := filepath.Join("/etc/netns", p.Name)
 	entries, err := os.ReadDir(dir)
@@ -171,7 +169,7 @@ func (p *Program) mounts() error {
 	for _, e := range entries {
 		from, to := filepath.Join(dir, e.Name()), filepath.Join("/etc", e.Name())
 		if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("put %s in the place of %s: %w", from, to, err)
+			return fmt.Errorf("mount %s over %s: %w", from, to, err)
 		}
 	}
 	return err

@@ -5,27 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
 )
 
-// Mapping is what one --publish says, as a runtime passes it in portMappings.
+// Mapping is one value of --publish, in the form of the capability portMappings.
 type Mapping struct {
 	HostPort      int    `json:"hostPort"`
 	ContainerPort int    `json:"containerPort"`
 	Protocol      string `json:"protocol"`
 	HostIP        string `json:"hostIP,omitempty"`
-	Range         int    `json:"range,omitempty"` // how many follow each other; 0 means 1
+	Range         int    `json:"range,omitempty"` // number of consecutive ports; 0 means 1
 
-	word string // what the person wrote
+	word string // the value as given
 }
 
-// Mappings are a flag that can be given several times: --publish.
+// Mappings is the flag --publish, which may be repeated. It implements flag.Value.
 type Mappings []Mapping
 
-// String is what was written, for package flag.
+// String returns the values as given.
 func (m *Mappings) String() string {
 	var words []string
 	for _, one := range *m {
@@ -34,7 +36,7 @@ func (m *Mappings) String() string {
 	return strings.Join(words, " ")
 }
 
-// Set adds one of [hostIP:]hostPort[-end][:containerPort[-end]][/protocol], as docker has it.
+// Set adds one value, [hostIP:]hostPort[-end][:containerPort[-end]][/protocol] as docker has it.
 func (m *Mappings) Set(word string) error {
 	one, err := ParseMapping(word)
 	if err == nil {
@@ -43,12 +45,12 @@ func (m *Mappings) Set(word string) error {
 	return err
 }
 
-// Flags are what a shell makes of the same words again.
+// Flags returns the options for a shell command line.
 func (m Mappings) Flags() string {
 	var line strings.Builder
 	for _, one := range m {
 		word := one.word
-		if strings.Contains(word, "[") { // which a shell would look for among its files
+		if strings.Contains(word, "[") { // which a shell expands to file names
 			word = "'" + word + "'"
 		}
 		line.WriteString(" --publish " + word)
@@ -56,26 +58,26 @@ func (m Mappings) Flags() string {
 	return line.String()
 }
 
-// String is a mapping as `up` and `show` tell it: "8080/tcp -> 80".
+// String returns the mapping as `up` and `show` print it: "8080/tcp -> 80".
 func (m Mapping) String() string {
-	p := Port{HostIP: m.HostIP, HostPort: m.HostPort, Count: max(1, m.Range), Protocol: m.Protocol, ContainerPort: m.ContainerPort}
-	return p.Where() + " -> " + span(p.ContainerPort, p.Count)
+	p := inventory.Port{HostIP: m.HostIP, HostPort: m.HostPort, Count: max(1, m.Range), Protocol: m.Protocol, ContainerPort: m.ContainerPort}
+	return p.Mapping()
 }
 
 const publishForm = "[hostIP:]hostPort[-end][:containerPort[-end]][/tcp|udp|sctp]"
 
-// ParseMapping reads one word of --publish. Without a container's port it is the host's; an IPv6
-// address stands in brackets. Errors say what is wrong with which part.
+// ParseMapping parses one value of --publish. A missing container port is the host port; an IPv6 address is in
+// brackets. Errors name the part that is invalid.
 func ParseMapping(word string) (Mapping, error) {
 	m := Mapping{word: word}
-	rest, protocol, told := strings.Cut(word, "/")
-	if m.Protocol = strings.ToLower(protocol); !told {
+	rest, protocol, found := strings.Cut(word, "/")
+	if m.Protocol = strings.ToLower(protocol); !found {
 		m.Protocol = "tcp"
 	}
 	switch m.Protocol {
 	case "tcp", "udp", "sctp":
 	default:
-		return m, fmt.Errorf("%q is no protocol: it is tcp, udp or sctp", protocol)
+		return m, fmt.Errorf("protocol %q is not tcp, udp or sctp", protocol)
 	}
 	rest, err := m.cutAddress(rest)
 	if err != nil {
@@ -86,18 +88,18 @@ func ParseMapping(word string) (Mapping, error) {
 		container = host
 	}
 	if strings.Contains(container, ":") {
-		return m, fmt.Errorf("too many colons: want %s, an IPv6 address within brackets", publishForm)
+		return m, fmt.Errorf("too many colons: the form is %s, an IPv6 address in brackets", publishForm)
 	}
-	first, count, err := parseSpan(host, "the host")
+	first, count, err := parseSpan(host, "host")
 	if err != nil {
 		return m, err
 	}
-	into, many, err := parseSpan(container, "the container")
+	into, many, err := parseSpan(container, "container")
 	if err != nil {
 		return m, err
 	}
 	if count != many {
-		return m, fmt.Errorf("%d ports of the host and %d of the container: give as many of both", count, many)
+		return m, fmt.Errorf("%d host ports and %d container ports: their numbers have to be equal", count, many)
 	}
 	m.HostPort, m.ContainerPort = first, into
 	if count > 1 {
@@ -106,14 +108,14 @@ func ParseMapping(word string) (Mapping, error) {
 	return m, nil
 }
 
-// cutAddress takes the host's address off, if there is one.
+// cutAddress splits off the host address, if there is one.
 func (m *Mapping) cutAddress(rest string) (string, error) {
 	text, bracketed := "", strings.HasPrefix(rest, "[")
 	switch {
 	case bracketed:
 		inside, behind, closed := strings.Cut(rest[1:], "]:")
 		if !closed {
-			return "", fmt.Errorf("an IPv6 address stands in brackets before a colon: want %s", publishForm)
+			return "", fmt.Errorf("an IPv6 address in brackets needs a colon after it: the form is %s", publishForm)
 		}
 		text, rest = inside, behind
 	case strings.Count(rest, ":") == 2:
@@ -125,40 +127,54 @@ func (m *Mapping) cutAddress(rest string) (string, error) {
 	}
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" || addr.Is6() != bracketed {
-		return "", fmt.Errorf("%q is no IP address of the host", text)
+		return "", fmt.Errorf("host address %q is not an IP address", text)
 	}
 	m.HostIP = addr.String()
 	return rest, nil
 }
 
-// parseSpan reads "80" or "8000-8099", the first port and how many.
-func parseSpan(text, whose string) (first, count int, err error) {
-	begin, end, ranged := strings.Cut(text, "-")
+// parseSpan parses "80" or "8000-8099" into the first port and the number of ports; end is host or container.
+func parseSpan(text, end string) (first, count int, err error) {
+	from, to, ranged := strings.Cut(text, "-")
 	if !ranged {
-		end = begin
+		to = from
 	}
 	if text == "" {
-		return 0, 0, fmt.Errorf("the port of %s is missing: want %s", whose, publishForm)
+		return 0, 0, fmt.Errorf("%s port missing: the form is %s", end, publishForm)
 	}
 	last := 0
 	for _, part := range []struct {
 		text string
 		into *int
-	}{{begin, &first}, {end, &last}} {
+	}{{from, &first}, {to, &last}} {
 		n, err := strconv.ParseUint(part.text, 10, 16)
 		if err != nil || n == 0 {
-			return 0, 0, fmt.Errorf("%q is no port of %s: give a number from 1 to 65535", part.text, whose)
+			return 0, 0, fmt.Errorf("%s port %q is not a number from 1 to 65535", end, part.text)
 		}
 		*part.into = int(n)
 	}
 	if last < first {
-		return 0, 0, fmt.Errorf("%s ends before it begins", text)
+		return 0, 0, fmt.Errorf("port range %s ends before it begins", text)
 	}
 	return first, last - first + 1, nil
 }
 
-// Publish gives a network's configuration what a runtime passes for the capability portMappings, and
-// sees that an ADD would take it. Errors name what was written.
+// ParsePort parses the argument of `ports`: "8080" or "8080/udp"; protocol is "" for any.
+func ParsePort(word string) (port int, protocol string, err error) {
+	number, protocol, found := strings.Cut(word, "/")
+	protocol = strings.ToLower(protocol)
+	if found && !slices.Contains([]string{"tcp", "udp", "sctp"}, protocol) {
+		return 0, "", fmt.Errorf("protocol %q is not tcp, udp or sctp", protocol)
+	}
+	n, err := strconv.ParseUint(number, 10, 16)
+	if err != nil || n == 0 {
+		return 0, "", fmt.Errorf("port %q is not a number from 1 to 65535, which /tcp, /udp or /sctp may follow", word)
+	}
+	return int(n), protocol, nil
+}
+
+// Publish adds ports to the network's configuration as a runtime does for the capability portMappings, and checks
+// that ADD accepts them. Errors name the value of --publish.
 func (n *Network) Publish(ports Mappings) error {
 	if len(ports) == 0 {
 		return nil
@@ -168,8 +184,8 @@ func (n *Network) Publish(ports Mappings) error {
 		return err
 	}
 	runtime := map[string]json.RawMessage{}
-	if told := conf["runtimeConfig"]; told != nil {
-		if err := json.Unmarshal(told, &runtime); err != nil {
+	if given := conf["runtimeConfig"]; given != nil {
+		if err := json.Unmarshal(given, &runtime); err != nil {
 			return fmt.Errorf("network %s: runtimeConfig: %w", n.Name, err)
 		}
 	}
@@ -183,13 +199,17 @@ func (n *Network) Publish(ports Mappings) error {
 	if n.Config, err = json.Marshal(conf); err != nil {
 		return err
 	}
-	if _, err = (config.Called{}).Parse(n.Config, ""); err != nil {
+	cfg, err := config.Called{}.Parse(n.Config, "")
+	if err != nil {
 		return ports.named(err)
+	}
+	for _, p := range cfg.Publish.Unused { // a runtime gets a warning only
+		return fmt.Errorf("--publish %s %s; %s", ports[p.Index].word, p.Why, p.Fix)
 	}
 	return nil
 }
 
-// named is an error of a configuration in the words of who wrote --publish.
+// named turns an error of runtimeConfig.portMappings into one of --publish.
 func (m Mappings) named(err error) error {
 	const key = "runtimeConfig.portMappings"
 	var e *config.Error

@@ -6,8 +6,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
 )
 
+// Claim: `-p` of `up`, `attach` and `lxc enable` accepts docker's syntax, refuses an invalid value by name before anything is created, and
+// names the owner of a port in use; the port is reached from the host, from 127.0.0.1, from a neighbour and from the container itself
 func TestParseMapping(t *testing.T) {
 	for word, want := range map[string]Mapping{
 		"80":                               {HostPort: 80, ContainerPort: 80, Protocol: "tcp"},
@@ -37,37 +41,40 @@ func TestParseMapping(t *testing.T) {
 }
 
 // TestParseMappingRefuses: each error says what is wrong with which part.
+//
+// Claim: `-p` of `up`, `attach` and `lxc enable` accepts docker's syntax, refuses an invalid value by name before anything is created, and
+// names the owner of a port in use; the port is reached from the host, from 127.0.0.1, from a neighbour and from the container itself
 func TestParseMappingRefuses(t *testing.T) {
 	for word, want := range map[string]string{
-		"":                   "the port of the host is missing",
-		":80":                "the port of the host is missing",
-		"80:":                "the port of the container is missing",
-		"192.0.2.1::80":      "the port of the host is missing",
-		"192.0.2.1:":         "the port of the host is missing",
-		"192.0.2.1":          `"192.0.2.1" is no port of the host`,
-		"0":                  `"0" is no port of the host`,
-		"80:0":               `"0" is no port of the container`,
-		"65536":              `"65536" is no port of the host`,
-		"-1":                 `"" is no port of the host`,
-		"80-":                `"" is no port of the host`,
-		"8o":                 `"8o" is no port of the host`,
-		"+80":                `"+80" is no port of the host`,
-		"80-79":              "80-79 ends before it begins",
-		"80-90:80":           "11 ports of the host and 1 of the container",
-		"80:80-90":           "1 ports of the host and 11 of the container",
-		"80/":                `"" is no protocol`,
-		"80/tpc":             `"tpc" is no protocol`,
-		"80/tcp/udp":         `"tcp/udp" is no protocol`,
-		"web:80:80":          `"web" is no IP address of the host`,
-		"192.0.2:80:80":      `"192.0.2" is no IP address of the host`,
+		"":                   "host port missing",
+		":80":                "host port missing",
+		"80:":                "container port missing",
+		"192.0.2.1::80":      "host port missing",
+		"192.0.2.1:":         "host port missing",
+		"192.0.2.1":          `host port "192.0.2.1" is not a number`,
+		"0":                  `host port "0" is not a number`,
+		"80:0":               `container port "0" is not a number`,
+		"65536":              `host port "65536" is not a number`,
+		"-1":                 `host port "" is not a number`,
+		"80-":                `host port "" is not a number`,
+		"8o":                 `host port "8o" is not a number`,
+		"+80":                `host port "+80" is not a number`,
+		"80-79":              "port range 80-79 ends before it begins",
+		"80-90:80":           "11 host ports and 1 container ports",
+		"80:80-90":           "1 host ports and 11 container ports",
+		"80/":                `protocol "" is not tcp`,
+		"80/tpc":             `protocol "tpc" is not tcp`,
+		"80/tcp/udp":         `protocol "tcp/udp" is not tcp`,
+		"web:80:80":          `host address "web" is not an IP address`,
+		"192.0.2:80:80":      `host address "192.0.2" is not an IP address`,
 		"192.0.2.1:1:2:3":    "too many colons",
 		"2001:db8::1:80:80":  "too many colons",
-		"[2001:db8::1]":      "an IPv6 address stands in brackets before a colon",
-		"[2001:db8::1]80:80": "an IPv6 address stands in brackets before a colon",
-		"[192.0.2.1]:80:80":  `"192.0.2.1" is no IP address of the host`,
-		"[fe80::1%eth0]:80":  `"fe80::1%eth0" is no IP address of the host`,
-		"[]:80":              `"" is no IP address of the host`,
-		" 80":                `" 80" is no port of the host`,
+		"[2001:db8::1]":      "an IPv6 address in brackets needs a colon after it",
+		"[2001:db8::1]80:80": "an IPv6 address in brackets needs a colon after it",
+		"[192.0.2.1]:80:80":  `host address "192.0.2.1" is not an IP address`,
+		"[fe80::1%eth0]:80":  `host address "fe80::1%eth0" is not an IP address`,
+		"[]:80":              `host address "" is not an IP address`,
+		" 80":                `host port " 80" is not a number`,
 	} {
 		got, err := ParseMapping(word)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -90,6 +97,9 @@ func TestMappingText(t *testing.T) {
 }
 
 // TestPublishKeeps what a configuration has in its runtimeConfig besides.
+//
+// Claim: `-p` of `up`, `attach` and `lxc enable` accepts docker's syntax, refuses an invalid value by name before anything is created, and
+// names the owner of a port in use; the port is reached from the host, from 127.0.0.1, from a neighbour and from the container itself
 func TestPublishKeeps(t *testing.T) {
 	n := &Network{Name: "net", Config: []byte(`{"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "runtimeConfig": {"mac": "02:00:00:00:00:01"},
 		"ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.0.0/24"}]]}}`)}
@@ -108,6 +118,8 @@ func TestPublishKeeps(t *testing.T) {
 	}
 }
 
+// Claim: `ports`, `ls`, `inspect` and `show` report who publishes what, in documented fields, and each kind of loss with a word, a mark
+// and `reload` as the remedy
 func TestParsePort(t *testing.T) {
 	for word, want := range map[string]string{
 		"8080": "8080 ", "8080/udp": "8080 udp", "1/TCP": "1 tcp", "65535/sctp": "65535 sctp",
@@ -116,7 +128,7 @@ func TestParsePort(t *testing.T) {
 		port, protocol, err := ParsePort(word)
 		got := ""
 		if err == nil {
-			got = Port{HostPort: port, Count: 1, Protocol: protocol}.Span()
+			got = inventory.Port{HostPort: port, Count: 1, Protocol: protocol}.Span()
 			got = strings.Replace(got, "/", " ", 1)
 		}
 		if got != want {

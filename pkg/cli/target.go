@@ -8,41 +8,46 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/lxc"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// NetnsDir is where `ip netns` keeps named namespaces.
+// NetnsDir is the directory of named network namespaces (ip-netns(8)).
 const NetnsDir = "/run/netns"
 
-// Kind is what sort of thing a person has named.
+// Kind is the kind of a target.
 type Kind string
 
-// Kinds of targets, as they are told in container IDs.
+// The kinds of targets, as they stand in arguments and container IDs.
 const (
-	KindNamed Kind = "netns" // a namespace of `ip netns`
-	KindPID   Kind = "pid"   // that of a process
-	KindLXC   Kind = "lxc"   // that of an LXC container
-	KindPath  Kind = "path"  // one that is pinned elsewhere
+	KindNamed Kind = "netns" // a named namespace, of `ip netns`
+	KindPID   Kind = "pid"   // the namespace of a process
+	KindLXC   Kind = "lxc"   // the namespace of an LXC container
+	KindPath  Kind = "path"  // a namespace at another path
 )
 
-// Target is the namespace that a person means.
+// Target is the network namespace that an argument names.
 type Target struct {
 	Kind Kind
-	Name string // without what the kind says: a name, a number, a path
-	Path string // of the namespace; "" if it is not there
+	Name string // without the kind: a name, a PID, a path
+	Path string // of the namespace; "" if it does not exist
+
+	pid string // of the init of an LXC container
 }
 
-// What is wrong with a target.
+// Errors about an argument.
 var (
-	ErrNoTarget  = errors.New("there is no")
-	ErrAmbiguous = errors.New("can mean")
+	ErrNotFound  = errors.New("not found")
+	ErrAmbiguous = errors.New("ambiguous name")
 )
 
-// Named is the namespace of a name.
+// Named returns the named network namespace.
 func Named(name string) *Target {
 	return (&Target{Kind: KindNamed, Name: name}).at(filepath.Join(NetnsDir, name))
 }
 
-// at fills in a path if something is there.
+// at sets the path if it exists.
 func (t *Target) at(path string) *Target {
 	if _, err := os.Stat(path); err == nil {
 		t.Path = path
@@ -50,18 +55,18 @@ func (t *Target) at(path string) *Target {
 	return t
 }
 
-// Targets finds what words mean; proc is /proc.
+// Targets finds the network namespaces that arguments name.
 type Targets struct {
-	Proc  string
-	Known []string // further names, of what is attached: one of them may be gone itself
+	Proc  string   // mount point of procfs
+	Known []string // names of attachments, to suggest: their namespaces may no longer exist
 }
 
-// Find understands a path, a number, the name of a namespace or of an LXC container, and netns:NAME,
-// pid:NUMBER and lxc:NAME where more than one would fit. A target that is not there comes with an
-// ErrNoTarget. The text of an error is a sentence.
+// Find parses a path, a PID, the name of a namespace or of an LXC container, and netns:NAME, pid:NUMBER and
+// lxc:NAME, which are unambiguous. It returns a target that does not exist together with an error that wraps
+// ErrNotFound; without a target the error wraps ErrAmbiguous.
 func (f Targets) Find(word string) (*Target, error) {
-	if kind, name, said := strings.Cut(word, ":"); said && slices.Contains([]Kind{KindNamed, KindPID, KindLXC}, Kind(kind)) {
-		return f.missing(f.ofKind(Kind(kind), name), word)
+	if kind, name, given := strings.Cut(word, ":"); given && slices.Contains([]Kind{KindNamed, KindPID, KindLXC}, Kind(kind)) {
+		return f.only(word, f.ofKind(Kind(kind), name))
 	}
 	if strings.Contains(word, "/") {
 		return f.missing(atPath(word), word)
@@ -72,46 +77,65 @@ func (f Targets) Find(word string) (*Target, error) {
 		kinds = append(kinds, KindPID)
 	}
 	for _, kind := range kinds {
-		if t := f.ofKind(kind, word); t.Path != "" {
-			fit = append(fit, t)
+		for _, t := range f.ofKind(kind, word) {
+			if t.Path != "" {
+				fit = append(fit, t)
+			}
 		}
 	}
-	switch {
-	case len(fit) > 1:
-		return nil, fmt.Errorf("%s %w %s: say which", word, ErrAmbiguous, strings.Join(spelled(fit), " or "))
-	case len(fit) == 1:
-		return fit[0], nil
-	case len(kinds) == 3:
-		return f.missing(f.ofKind(KindPID, word), word)
+	if len(fit) == 0 {
+		fit = f.ofKind(map[bool]Kind{true: KindPID, false: KindNamed}[len(kinds) == 3], word)
 	}
-	return f.missing(f.ofKind(KindNamed, word), word)
+	return f.only(word, fit)
 }
 
+// only returns the one target; several are an error that names each.
+func (f Targets) only(word string, fit []*Target) (*Target, error) {
+	if len(fit) > 1 {
+		return nil, fmt.Errorf("%w %s: use %s", ErrAmbiguous, printable.Text(word, maxName), strings.Join(spelled(fit), " or "))
+	}
+	return f.missing(fit[0], word)
+}
+
+// maxName is the greatest length in characters of a name in an error.
+const maxName = 64
+
+// spelled returns an unambiguous argument for each target: the PID for LXC containers of the same name.
 func spelled(targets []*Target) []string {
 	var words []string
 	for _, t := range targets {
-		words = append(words, string(t.Kind)+":"+t.Name)
+		word := string(t.Kind) + ":" + printable.Text(t.Name, maxName)
+		if same := func(o *Target) bool { return o != t && o.Kind == t.Kind && o.Name == t.Name }; slices.ContainsFunc(targets, same) {
+			word = fmt.Sprintf("pid:%s (LXC container %s)", t.pid, printable.Text(t.Name, maxName))
+		}
+		words = append(words, word)
 	}
 	return words
 }
 
-func (f Targets) ofKind(kind Kind, name string) *Target {
+// ofKind returns the target of a kind and name, with an empty path if it does not exist. Several LXC containers
+// may have the same name.
+func (f Targets) ofKind(kind Kind, name string) []*Target {
 	switch kind {
 	case KindPID:
-		return (&Target{Kind: KindPID, Name: name}).at(f.netnsOf(name))
+		return []*Target{(&Target{Kind: KindPID, Name: name}).at(f.netnsOf(name))}
 	case KindLXC:
-		t := &Target{Kind: KindLXC, Name: name}
-		if pid := f.lxc()[name]; pid != "" {
-			t.at(f.netnsOf(pid))
+		var all []*Target
+		for _, pid := range lxc.Running(f.Proc)[name] {
+			all = append(all, (&Target{Kind: KindLXC, Name: name, pid: pid}).at(f.netnsOf(pid)))
 		}
-		return t
+		if len(all) == 0 {
+			all = []*Target{{Kind: KindLXC, Name: name}}
+		}
+		return all
 	}
-	return Named(name)
+	return []*Target{Named(name)}
 }
 
 func (f Targets) netnsOf(pid string) string { return filepath.Join(f.Proc, pid, "ns", "net") }
 
-// atPath knows the directory of named namespaces by both its names, and /proc/PID/ns/net.
+// atPath returns the target at a path. Paths of named namespaces, below /run/netns or /var/run/netns, and
+// /proc/PID/ns/net are of those kinds.
 func atPath(path string) *Target {
 	absolute, err := filepath.Abs(path)
 	if err != nil {
@@ -129,83 +153,36 @@ func atPath(path string) *Target {
 	return (&Target{Kind: KindPath, Name: absolute}).at(absolute)
 }
 
-// missing says so if a target is not there, and what may have been meant.
+// missing returns a target, with an error if it does not exist.
 func (f Targets) missing(t *Target, word string) (*Target, error) {
 	if t.Path != "" {
 		return t, nil
 	}
 	switch t.Kind {
 	case KindPID:
-		return t, fmt.Errorf("%w process %s: it is gone, or never was", ErrNoTarget, t.Name)
+		return t, fmt.Errorf("process %s %w", t.Name, ErrNotFound)
 	case KindPath:
-		return t, fmt.Errorf("%w network namespace at %s", ErrNoTarget, t.Name)
+		return t, fmt.Errorf("network namespace %s %w", t.Name, ErrNotFound)
 	case KindLXC:
-		return t, fmt.Errorf("%w running LXC container %s%s", ErrNoTarget, t.Name, didYouMean(t.Name, f.names()))
+		return t, fmt.Errorf("running LXC container %s %w%s", t.Name, ErrNotFound, DidYouMean(t.Name, f.names()))
 	}
 	what := "network namespace"
 	if word == t.Name {
 		what += " or LXC container"
 	}
-	return t, fmt.Errorf("%w %s %s%s", ErrNoTarget, what, t.Name, didYouMean(t.Name, f.names()))
+	return t, fmt.Errorf("%s %s %w%s", what, t.Name, ErrNotFound, DidYouMean(t.Name, f.names()))
 }
 
-// names are those that a person could have meant.
+// names returns the names to suggest.
 func (f Targets) names() []string {
 	names := slices.Clone(f.Known)
-	entries, _ := os.ReadDir(NetnsDir) // without it no namespace has a name
+	entries, _ := os.ReadDir(NetnsDir) // if it does not exist, no namespace has a name
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	for name := range f.lxc() {
+	for name := range lxc.Running(f.Proc) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// lxc are the init processes of running LXC containers by name: a container's payload is in a cgroup
-// of its name, and its init is 1 in a namespace of PIDs. LXC's own tools are not needed for it.
-func (f Targets) lxc() map[string]string {
-	found := map[string]string{}
-	processes, _ := filepath.Glob(filepath.Join(f.Proc, "[0-9]*", "cgroup"))
-	for _, path := range processes {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		name := payloadOf(string(text))
-		if name != "" && isInit(filepath.Dir(path)) {
-			found[name] = filepath.Base(filepath.Dir(path))
-		}
-	}
-	return found
-}
-
-// payloadOf reads lines like "0::/lxc.payload.web/init.scope", or "4:cpu:/lxc/web" of LXC before 4.0.
-func payloadOf(cgroups string) string {
-	for line := range strings.Lines(cgroups) {
-		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(parts) < 3 {
-			continue
-		}
-		for _, before := range []string{"/lxc.payload.", "/lxc/"} {
-			if _, rest, ok := strings.Cut(parts[2], before); ok {
-				name, _, _ := strings.Cut(rest, "/")
-				return name
-			}
-		}
-	}
-	return ""
-}
-
-// isInit reads "NSpid:	4711	1" of proc(5): the PID in each namespace, the innermost last.
-func isInit(process string) bool {
-	text, _ := os.ReadFile(filepath.Join(process, "status"))
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "NSpid:"); ok {
-			pids := strings.Fields(rest)
-			return len(pids) == 2 && pids[1] == "1"
-		}
-	}
-	return false
 }

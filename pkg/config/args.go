@@ -1,15 +1,17 @@
 package config
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// Args is what CNI_ARGS holds: "K=V;K=V".
+// Args is the decoded value of CNI_ARGS, "KEY=VALUE;KEY=VALUE".
 type Args struct {
-	IPs          []netip.Addr // IP, comma separated
-	Gateways     []netip.Addr // GATEWAY, comma separated
+	IPs          []netip.Addr // IP, separated by commas
+	Gateways     []netip.Addr // GATEWAY, separated by commas
 	MAC          net.HardwareAddr
 	PodNamespace string // K8S_POD_NAMESPACE
 	PodName      string // K8S_POD_NAME
@@ -17,10 +19,11 @@ type Args struct {
 	SandboxID    string // K8S_POD_INFRA_CONTAINER_ID
 }
 
-const argsHelp = "CNI_ARGS holds pairs KEY=VALUE with ; between them"
+const argsHelp = "CNI_ARGS holds pairs KEY=VALUE, separated by semicolons"
 
-// ParseArgs reads the value of CNI_ARGS. A key that is not known is an error unless
-// IgnoreUnknown is 1 or true (libcni's types.LoadArgs). Errors are of kind Environment.
+// ParseArgs decodes the value of CNI_ARGS. An unknown key is an error unless
+// IgnoreUnknown is 1 or true, as in libcni's types.LoadArgs. Errors have the kind
+// Environment.
 func ParseArgs(text string) (Args, error) {
 	d := &decoder{}
 	args := d.args(text)
@@ -30,8 +33,13 @@ func ParseArgs(text string) (Args, error) {
 	return args, nil
 }
 
+// args decodes CNI_ARGS; an error is kept in d.
 func (d *decoder) args(text string) Args {
 	var args Args
+	if len(text) > maxArgs {
+		d.fail(environment("%d bytes are too many", fmt.Sprintf("give at most %d", maxArgs), len(text)))
+		return args
+	}
 	ignore, unknown := false, []string(nil)
 	for pair := range strings.SplitSeq(text, ";") {
 		if pair == "" {
@@ -42,12 +50,14 @@ func (d *decoder) args(text string) Args {
 			d.fail(environment("invalid pair %q", argsHelp, pair))
 			continue
 		}
-		if key == "IgnoreUnknown" {
-			ignore = d.argFlag(val)
-			continue
-		}
-		if !d.arg(&args, key, val) {
+		switch {
+		case !isArg(key):
 			unknown = append(unknown, key)
+		case val == "": // same as absent: some callers always set all keys
+		case key == "IgnoreUnknown":
+			ignore = d.argFlag(val)
+		default:
+			d.arg(&args, key, val)
 		}
 	}
 	if len(unknown) > 0 && !ignore {
@@ -56,8 +66,16 @@ func (d *decoder) args(text string) Args {
 	return args
 }
 
-// arg stores one pair; false if the key is not known.
-func (d *decoder) arg(args *Args, key, val string) bool {
+// isArg reports whether a key of CNI_ARGS is known.
+func isArg(key string) bool {
+	return slices.Contains([]string{
+		"IgnoreUnknown", "IP", "GATEWAY", "MAC",
+		"K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_UID", "K8S_POD_INFRA_CONTAINER_ID",
+	}, key)
+}
+
+// arg stores the value of a known key.
+func (d *decoder) arg(args *Args, key, val string) {
 	switch key {
 	case "IP":
 		args.IPs = d.argAddrs(key, val)
@@ -73,12 +91,10 @@ func (d *decoder) arg(args *Args, key, val string) bool {
 		args.PodUID = val
 	case "K8S_POD_INFRA_CONTAINER_ID":
 		args.SandboxID = val
-	default:
-		return false
 	}
-	return true
 }
 
+// argFlag decodes the value of IgnoreUnknown.
 func (d *decoder) argFlag(val string) bool {
 	switch strings.ToLower(val) {
 	case "1", "true":
@@ -90,8 +106,13 @@ func (d *decoder) argFlag(val string) bool {
 	return false
 }
 
+// argAddrs decodes a list of addresses; a prefix length is ignored.
 func (d *decoder) argAddrs(key, val string) []netip.Addr {
 	var out []netip.Addr
+	if count := strings.Count(val, ",") + 1; count > maxIPs {
+		d.fail(environment("%s: %d entries are too many", fmt.Sprintf("give at most %d", maxIPs), key, count))
+		return nil
+	}
 	for text := range strings.SplitSeq(val, ",") {
 		inner := &decoder{}
 		addr := inner.addrOrPrefix(key, strings.TrimSpace(text))
@@ -104,17 +125,23 @@ func (d *decoder) argAddrs(key, val string) []netip.Addr {
 	return out
 }
 
-// environment makes an error about CNI_ARGS; the format's arguments come after the details.
+// environment returns an error about CNI_ARGS. args belong to format.
 func environment(format, details string, args ...any) *Error {
 	e := invalid("CNI_ARGS", details, format, args...)
 	e.Kind = Environment
 	return e
 }
 
-// hardware picks the MAC address. From weak to strong: CNI_ARGS, args.cni.mac, the runtime's
-// capability, as the reference bridge has it.
-func (d *decoder) hardware(top section, c *Config) {
-	c.MAC = c.Args.MAC
+// macAddress decodes the requested MAC. In increasing precedence: the key "mac" of the
+// reference tuning, CNI_ARGS, args.cni.mac and the runtime's capability "mac", as in the
+// reference bridge. In tuning args.cni.mac precedes the capability.
+func (d *decoder) macAddress(top section, c *Config) {
+	if text := d.text(top, "mac"); text != "" {
+		c.MAC = d.mac("mac", text, Invalid)
+	}
+	if c.Args.MAC != nil {
+		c.MAC = c.Args.MAC
+	}
 	for _, s := range []section{d.inner(d.inner(top, "args"), "cni"), d.inner(top, "runtimeConfig")} {
 		if text := d.text(s, "mac"); text != "" {
 			c.MAC = d.mac(s.path+"mac", text, Invalid)
@@ -122,6 +149,7 @@ func (d *decoder) hardware(top section, c *Config) {
 	}
 }
 
+// mac decodes a unicast MAC address of six bytes.
 func (d *decoder) mac(key, text string, kind Kind) net.HardwareAddr {
 	const help = "give six bytes like 02:00:00:12:34:56"
 	fail := func(why string) {
@@ -135,10 +163,10 @@ func (d *decoder) mac(key, text string, kind Kind) net.HardwareAddr {
 		return nil
 	}
 	if mac[0]&1 != 0 {
-		fail("is a group address, an interface cannot have it")
+		fail("is a multicast address, which an interface cannot have")
 	}
 	if mac.String() == "00:00:00:00:00:00" {
-		fail("is no address at all")
+		fail("is the zero address")
 	}
 	return mac
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Claim: A key with null or with the zero value of its type counts as not set, also in CNI_ARGS
 func TestParseArgs(t *testing.T) {
 	for _, tc := range []struct {
 		text string
@@ -32,6 +33,10 @@ func TestParseArgs(t *testing.T) {
 			Args{PodNamespace: "default", PodName: "web-0", PodUID: "1-2", SandboxID: "f00d"},
 		},
 		{"K8S_POD_NAME=", Args{}},
+		{"IP=", Args{}},
+		{"IP=;MAC=;GATEWAY=;K8S_POD_NAME=web-0", Args{PodName: "web-0"}},
+		{"IgnoreUnknown=", Args{}},
+		{"IgnoreUnknown=1;IgnoreUnknown=;FOO=bar", Args{}},
 	} {
 		t.Run(tc.text, func(t *testing.T) {
 			got, err := ParseArgs(tc.text)
@@ -54,7 +59,7 @@ func TestParseArgs(t *testing.T) {
 
 func TestParseArgsRefuses(t *testing.T) {
 	const (
-		pairHelp    = "CNI_ARGS holds pairs KEY=VALUE with ; between them"
+		pairHelp    = "CNI_ARGS holds pairs KEY=VALUE, separated by semicolons"
 		unknownHelp = "add IgnoreUnknown=1, or use IP, GATEWAY, MAC, K8S_*"
 		ipsHelp     = "give addresses like 10.1.2.3 or 10.1.2.3/24"
 		macHelp     = "give six bytes like 02:00:00:12:34:56"
@@ -64,7 +69,6 @@ func TestParseArgsRefuses(t *testing.T) {
 		{"IP=10.1.2.3=4", `CNI_ARGS: invalid pair "IP=10.1.2.3=4"`, pairHelp},
 		{"IgnoreUnknown=1;junk", `CNI_ARGS: invalid pair "junk"`, pairHelp},
 		{"IgnoreUnknown=yes", `CNI_ARGS: IgnoreUnknown: want 1, 0, true or false, got "yes"`, pairHelp},
-		{"IgnoreUnknown=", `CNI_ARGS: IgnoreUnknown: want 1, 0, true or false, got ""`, pairHelp},
 		{"FOO=bar", `CNI_ARGS: unknown key "FOO"`, unknownHelp},
 		{"FOO=bar;IgnoreUnknown=0", `CNI_ARGS: unknown key "FOO"`, unknownHelp},
 		{"ignoreunknown=1", `CNI_ARGS: unknown key "ignoreunknown"`, unknownHelp},
@@ -72,15 +76,15 @@ func TestParseArgsRefuses(t *testing.T) {
 		{"K8S_POD_FOO=1", `CNI_ARGS: unknown key "K8S_POD_FOO"`, unknownHelp},
 		{"B=1;A=2", `CNI_ARGS: unknown key "B"`, unknownHelp},
 		{"=1", `CNI_ARGS: unknown key ""`, unknownHelp},
-		{"IP=", `CNI_ARGS: IP: "" is not an IP address`, ipsHelp},
+		{"FOO=", `CNI_ARGS: unknown key "FOO"`, unknownHelp},
 		{"IP=10.1.2", `CNI_ARGS: IP: "10.1.2" is not an IP address`, ipsHelp},
 		{"IP=10.1.2.3,,10.1.2.4", `CNI_ARGS: IP: "" is not an IP address`, ipsHelp},
 		{"IP=fe80::1%eth0", `CNI_ARGS: IP: "fe80::1%eth0" is not an IP address`, ipsHelp},
 		{"IP=10%d", `CNI_ARGS: IP: "10%d" is not an IP address`, ipsHelp},
 		{"GATEWAY=gw", `CNI_ARGS: GATEWAY: "gw" is not an IP address`, ipsHelp},
 		{"MAC=1", `CNI_ARGS: MAC: "1" is not a MAC address`, macHelp},
-		{"MAC=01:00:5e:00:00:01", `CNI_ARGS: MAC: "01:00:5e:00:00:01" is a group address, an interface cannot have it`, macHelp},
-		{"MAC=00:00:00:00:00:00", `CNI_ARGS: MAC: "00:00:00:00:00:00" is no address at all`, macHelp},
+		{"MAC=01:00:5e:00:00:01", `CNI_ARGS: MAC: "01:00:5e:00:00:01" is a multicast address, which an interface cannot have`, macHelp},
+		{"MAC=00:00:00:00:00:00", `CNI_ARGS: MAC: "00:00:00:00:00:00" is the zero address`, macHelp},
 		{"MAC=%s", `CNI_ARGS: MAC: "%s" is not a MAC address`, macHelp},
 	} {
 		t.Run(tc.text, func(t *testing.T) {
@@ -95,7 +99,7 @@ func TestParseArgsRefuses(t *testing.T) {
 	}
 }
 
-// A gateway by CNI_ARGS is within a subnet, and is nobody's own address.
+// A gateway of CNI_ARGS must be within a subnet and cannot be a container's address.
 func TestParseGatewayArgs(t *testing.T) {
 	const pools = `"ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.1.2.0/24"}], [{"subnet": "2001:db8::/64"}]]}`
 	c, err := Parse([]byte(conf(pools)), "GATEWAY=10.1.2.9,2001:db8::9")
@@ -108,10 +112,10 @@ func TestParseGatewayArgs(t *testing.T) {
 	}
 	refuses(t, conf(pools), "GATEWAY=10.1.3.9", &Error{
 		Kind: Environment, Msg: "CNI_ARGS: GATEWAY: 10.1.3.9 is in no subnet of the network",
-		Details: "ask for a gateway within a subnet of ipam.ranges, or for none",
+		Details: "request a gateway within a subnet of ipam.ranges, or leave GATEWAY out",
 	})
 	refuses(t, conf(pools), "GATEWAY=10.1.2.9;IP=10.1.2.9", &Error{
-		Kind: Environment, Msg: "CNI_ARGS: GATEWAY: 10.1.2.9 is asked for as the container's address too",
-		Details: "ask for two addresses",
+		Kind: Environment, Msg: "CNI_ARGS: GATEWAY: 10.1.2.9 is also requested as the container's address",
+		Details: "request two different addresses",
 	})
 }

@@ -13,10 +13,10 @@ import (
 func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
-// netips lets cmp look at addresses, which hide what they are made of.
+// netips lets cmp compare addresses and prefixes, which have unexported fields.
 func netips() cmp.Option { return cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}) }
 
-// conf is a network of layer 2 with further members.
+// conf returns a configuration of a layer 2 network with further members.
 func conf(members string) string {
 	if members != "" {
 		members = ", " + members
@@ -24,7 +24,7 @@ func conf(members string) string {
 	return `{"cniVersion": "1.0.0", "name": "net", "type": "patchbay"` + members + `}`
 }
 
-// ipamConf is a network with the built-in IPAM, its range and further members of "ipam".
+// ipamConf returns a configuration with the built-in IPAM, its range and further members of "ipam".
 func ipamConf(members string) string {
 	if members != "" {
 		members = ", " + members
@@ -32,10 +32,11 @@ func ipamConf(members string) string {
 	return conf(`"ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"` + members + `}`)
 }
 
-// bare is what conf("") says.
+// bare returns the Config of conf("").
 func bare() *Config {
 	return &Config{
 		Publish: Publish{SNAT: true, MarkBit: 13, Localhost: true}, IngressPolicy: PolicyOpen, Firewall: FirewallReport,
+		SpoofCheck: SpoofCheck{Level: SpoofNone}, STPGuard: true,
 		Ident: Ident{
 			CNIVersion: "1.0.0", Name: "net", Type: "patchbay",
 			StateDir: "/run/patchbay", DataDir: "/run/patchbay/ipam",
@@ -44,7 +45,7 @@ func bare() *Config {
 	}
 }
 
-// withIPAM is what ipamConf("") says.
+// withIPAM returns the Config of ipamConf("").
 func withIPAM() *Config {
 	c := bare()
 	c.IPAMType = "patchbay"
@@ -56,7 +57,7 @@ func wholeRange() ipam.Range {
 	return ipam.Range{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.2.1"), End: addr("10.1.2.254"), Gateway: addr("10.1.2.1")}
 }
 
-// accepts parses and compares the whole configuration.
+// accepts parses a configuration and compares the whole Config.
 func accepts(t *testing.T, data, args string, want *Config) {
 	t.Helper()
 	got, err := Parse([]byte(data), args)
@@ -68,7 +69,7 @@ func accepts(t *testing.T, data, args string, want *Config) {
 	}
 }
 
-// refuses parses and compares the whole error.
+// refuses parses a configuration and compares the whole error.
 func refuses(t *testing.T, data, args string, want *Error) {
 	t.Helper()
 	got, err := Parse([]byte(data), args)
@@ -80,7 +81,7 @@ func refuses(t *testing.T, data, args string, want *Error) {
 
 func sameError(t *testing.T, want *Error, err error) {
 	t.Helper()
-	got, ok := err.(*Error) //nolint:errorlint // exactly this type: attach makes the CNI code of it
+	got, ok := err.(*Error) //nolint:errorlint // exactly this type: attach derives the CNI code from it
 	if !ok {
 		t.Fatalf("got %T %v, want the error %q", err, err, want.Msg)
 	}
@@ -100,6 +101,7 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
+// Claim: A link named host-local to this program is the built-in IPAM with host-local's directory, for Patchbay and for other main plugins
 func TestDelegated(t *testing.T) {
 	asHostLocal := Called{Alias: "host-local", AsIPAM: true}
 	for _, tc := range []struct {
@@ -109,7 +111,9 @@ func TestDelegated(t *testing.T) {
 	}{
 		{"patchbay", "patchbay", Called{}, false, false},
 		{"patchbay", "", Called{}, false, false},
-		{"macvlan", "patchbay", Called{}, true, false},
+		{"macvlan", "patchbay", Called{AsIPAM: true}, true, false},
+		{"bridge", "patchbay", Called{}, false, false},
+		{"macvlan", "static", Called{AsIPAM: true}, false, true},
 		{"macvlan", "host-local", Called{}, false, true},
 		{"macvlan", "", Called{}, false, false},
 		{"patchbay", "host-local", Called{}, false, true},
@@ -121,23 +125,25 @@ func TestDelegated(t *testing.T) {
 		{"ptp", "", asHostLocal, false, false},
 	} {
 		id := Ident{Type: tc.plugin, IPAMType: tc.ipam, Called: tc.called}
-		if got := id.Delegated(); got != tc.delegated {
+		if got := id.CalledAsIPAM(); got != tc.delegated {
 			t.Errorf("type %q, ipam.type %q, called %v: delegated %t, want %t", tc.plugin, tc.ipam, tc.called, got, tc.delegated)
 		}
-		if got := id.Foreign(); got != tc.foreign {
+		if got := id.DelegatesIPAM(); got != tc.foreign {
 			t.Errorf("type %q, ipam.type %q, called %v: foreign %t, want %t", tc.plugin, tc.ipam, tc.called, got, tc.foreign)
 		}
 	}
 }
 
-// TestForeign: the keys of another IPAM's section are not looked at, by any reading; by its other name the built-in one reads them.
+// TestForeign: no reading decodes the keys of a delegated IPAM plugin; called by another name, the built-in IPAM decodes them.
+//
+// Claim: A link named host-local to this program is the built-in IPAM with host-local's directory, for Patchbay and for other main plugins
 func TestForeign(t *testing.T) {
 	const text = `{"cniVersion": "0.2.0", "name": "net", "type": "patchbay", "ipam": {"type": "host-local", "dataDir": "/x", "subnet": "10.1.2.0/24"}}`
 	c, err := Parse([]byte(text), "")
-	if err != nil || c.IPAM != nil || !c.Foreign() || c.DataDir != "/run/patchbay/ipam" {
+	if err != nil || c.IPAM != nil || !c.DelegatesIPAM() || c.DataDir != "/run/patchbay/ipam" {
 		t.Errorf("got %+v, %v", c, err)
 	}
-	if id := ParseLenient([]byte(text)); id.DataDir != "/run/patchbay/ipam" || !id.Foreign() {
+	if id := ParseLenient([]byte(text)); id.DataDir != "/run/patchbay/ipam" || !id.DelegatesIPAM() {
 		t.Errorf("leniently: %+v", id)
 	}
 	if _, err := Parse([]byte(`{"cniVersion": "1.0.0", "name": "net", "type": "patchbay", "ipam": {"type": "x", "dataDir": 7, "ranges": 8}}`), ""); err != nil {
@@ -156,7 +162,9 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestDecodeResult: of the version that it says, else of the configuration's.
+// TestDecodeResult: the version in the result counts, else that of the configuration.
+//
+// Claim: The result of an IPAM plugin may be of any version, also another than the configuration's
 func TestDecodeResult(t *testing.T) {
 	for result, fails := range map[string]bool{
 		`{"cniVersion": "0.2.0", "ip4": {"ip": "10.1.0.2/24"}}`: false,

@@ -6,29 +6,32 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// section is one JSON object of the configuration, its values not yet decoded.
+// section is a JSON object of the configuration. Its values are not decoded yet.
 type section struct {
 	path   string // "" or "ipam." or "runtimeConfig."
 	fields map[string]json.RawMessage
 }
 
-// decoder reads values of sections and keeps the first mistake, so that reading a dozen keys
-// is a dozen lines.
+// decoder decodes values of sections and keeps the first error, so that each key
+// takes one line.
 type decoder struct {
 	err *Error
 }
 
+// fail keeps an error unless there is an earlier one.
 func (d *decoder) fail(e *Error) {
 	if d.err == nil {
 		d.err = e
 	}
 }
 
-// raw finds a key. JSON null is the same as absent. It prefers the exact spelling and takes
-// another case if there is only that, as encoding/json does; of several, the first in the
-// alphabet, so that two readings agree.
+// raw returns the value of a key; false if it is absent or null. As encoding/json
+// it prefers the exact spelling and accepts another case. If several spellings
+// exist it uses the first in alphabetical order, because the order of a map varies.
 func (s section) raw(key string) (json.RawMessage, bool) {
 	value, found := s.fields[key]
 	if !found {
@@ -42,8 +45,8 @@ func (s section) raw(key string) (json.RawMessage, bool) {
 	return value, found && string(value) != "null"
 }
 
-// value decodes a key into a T; what describes a T in the message. An absent key leaves the
-// zero value.
+// value decodes a key into a T; what is the name of T in error messages. An absent
+// key is the zero value.
 func value[T any](d *decoder, s section, key, what string) (out T) {
 	raw, found := s.raw(key)
 	if !found {
@@ -55,19 +58,27 @@ func value[T any](d *decoder, s section, key, what string) (out T) {
 	return out
 }
 
+// text decodes a string; "" if the key is absent.
 func (d *decoder) text(s section, key string) string {
-	return value[string](d, s, key, "a text")
+	return value[string](d, s, key, "a string")
 }
 
+// flag decodes a boolean; false if the key is absent.
 func (d *decoder) flag(s section, key string) bool {
 	return value[bool](d, s, key, "true or false")
 }
 
-func (d *decoder) texts(s section, key string) []string {
-	return value[[]string](d, s, key, "a list of texts")
+// optionalFlag decodes a boolean; nil if the key is absent.
+func (d *decoder) optionalFlag(s section, key string) *bool {
+	return value[*bool](d, s, key, "true or false")
 }
 
-// number is a whole number from low to high, both inclusive; 0 is always allowed, as absent.
+// texts decodes a list of strings.
+func (d *decoder) texts(s section, key string) []string {
+	return value[[]string](d, s, key, "a list of strings")
+}
+
+// number decodes an integer from low to high. 0 is always allowed, as absent.
 func (d *decoder) number(s section, key string, low, high int) int {
 	n := value[int](d, s, key, "a whole number")
 	if n != 0 && (n < low || n > high) {
@@ -76,7 +87,7 @@ func (d *decoder) number(s section, key string, low, high int) int {
 	return n
 }
 
-// optional is like number, but tells 0 from absent.
+// optional decodes an integer from 0 to high; nil if the key is absent.
 func (d *decoder) optional(s section, key string, high int) *int {
 	n := value[*int](d, s, key, "a whole number")
 	if n != nil && (*n < 0 || *n > high) {
@@ -85,15 +96,18 @@ func (d *decoder) optional(s section, key string, high int) *int {
 	return n
 }
 
-// inner is a section within a section; empty when absent.
+// inner returns the object that is the value of a key; empty if the key is absent.
 func (d *decoder) inner(s section, key string) section {
 	fields := value[map[string]json.RawMessage](d, s, key, "an object")
 	return section{path: s.path + key + ".", fields: fields}
 }
 
-// inners is a list of objects.
-func (d *decoder) inners(s section, key string) []section {
+// inners returns the objects of a list with at most most entries.
+func (d *decoder) inners(s section, key string, most int) []section {
 	list := value[[]map[string]json.RawMessage](d, s, key, "a list of objects")
+	if !d.atMost(s.path+key, len(list), most) {
+		return nil
+	}
 	sections := make([]section, len(list))
 	for i, fields := range list {
 		sections[i] = section{path: fmt.Sprintf("%s%s[%d].", s.path, key, i), fields: fields}
@@ -101,7 +115,7 @@ func (d *decoder) inners(s section, key string) []section {
 	return sections
 }
 
-// brief is a JSON value as it stands, cut to what fits a message.
+// brief returns a JSON value for a message, printable and cut to 60 bytes.
 func brief(raw json.RawMessage) string {
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {
@@ -110,12 +124,13 @@ func brief(raw json.RawMessage) string {
 	}
 	const most = 60
 	if b.Len() > most {
-		return strings.ToValidUTF8(b.String()[:most], "") + "..."
+		return printable.Text(strings.ToValidUTF8(b.String()[:most], ""), 0) + "..."
 	}
-	return b.String()
+	return printable.Text(b.String(), 0)
 }
 
-// object decodes the outermost object. Errors are Undecodable and say where reading stopped.
+// object decodes the outermost object. Errors are of kind Undecodable and name the
+// position.
 func object(data []byte) (section, *Error) {
 	var fields map[string]json.RawMessage
 	err := json.Unmarshal(data, &fields)
@@ -128,12 +143,14 @@ func object(data []byte) (section, *Error) {
 	return section{fields: fields}, nil
 }
 
+// IsObject reports whether data is one complete JSON object.
 // IsObject reports whether data is a JSON object, whole and alone.
 func IsObject(data []byte) bool {
 	_, err := object(data)
 	return err == nil
 }
 
+// undecodable returns an error that says why data is not a JSON object.
 func undecodable(data []byte, err error) *Error {
 	e := &Error{
 		Kind: Undecodable, Msg: "network configuration is not a JSON object: " + err.Error(),
@@ -145,13 +162,14 @@ func undecodable(data []byte, err error) *Error {
 	case len(bytes.TrimSpace(data)) == 0:
 		e.Msg, e.Details = "network configuration is empty", "pass the plugin's configuration on stdin"
 	case errors.As(err, &syntax):
-		e.Details = fmt.Sprintf("reading stopped at byte %d of %d, after %q: mend it there", syntax.Offset, len(data), tail(data[:min(int(syntax.Offset), len(data))]))
+		e.Details = fmt.Sprintf("reading stopped at byte %d of %d, after %q: correct it there", syntax.Offset, len(data), tail(data[:min(int(syntax.Offset), len(data))]))
 	case errors.As(err, &other):
 		e.Msg = "network configuration is not a JSON object: it is of type " + other.Value
 	}
 	return e
 }
 
+// tail returns the last 30 bytes of b.
 func tail(b []byte) string {
 	const most = 30
 	if len(b) > most {
@@ -160,7 +178,7 @@ func tail(b []byte) string {
 	return strings.ToValidUTF8(string(b), "")
 }
 
-// objectLenient reads the members of the outermost object as far as they go.
+// objectLenient decodes the members of the outermost object up to the first error.
 func objectLenient(data []byte) section {
 	s := section{fields: map[string]json.RawMessage{}}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -175,7 +193,7 @@ func objectLenient(data []byte) section {
 		}
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
-			// The value that was cut off: an inner object is read as far as it goes too.
+			// The value is cut off. If it is an object, its members can be read too.
 			s.fields[name] = bytes.TrimLeft(data[dec.InputOffset():], ": \t\r\n")
 			return s
 		}

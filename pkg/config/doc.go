@@ -1,12 +1,17 @@
-// Package config owns the way from bytes and environment to a validated Config, and the
-// lenient reading that DEL and GC live on.
-// It never opens a file, touches the kernel or decides what to do: it only says what was asked.
+// Package config decodes and checks network configurations and CNI_ARGS, strictly for
+// ADD, CHECK, STATUS and GC, leniently for DEL.
 //
-//	cfg, err := config.Parse(stdin, os.Getenv("CNI_ARGS"))  // ADD, CHECK, STATUS: all or nothing
-//	id := config.ParseLenient(stdin)                        // DEL, GC: whatever can still be read
+// It does not open files, ask the kernel or decide what a verb does.
 //
-// Keys, meanings and defaults are those of the reference plugins bridge and host-local. An
-// unknown key is ignored (CNI SPEC.md section 1); a known key of the wrong type is an error
-// that names key and value; a key whose work this version does not do yet is refused unless
-// it has its zero value, so that nobody believes in a masquerade that is not there.
+//	cfg, err := config.Parse(stdin, os.Getenv("CNI_ARGS")) // all or nothing
+//	id := config.ParseLenient(stdin)                       // what can be decoded
+//
+// Constraints:
+//
+//   - Keys, meanings and defaults are those of the reference plugins bridge, host-local,
+//     portmap and firewall.
+//   - An unknown key is ignored (CNI SPEC section 1).
+//   - A known key of a wrong type is an error that names key and value.
+//   - A key of a reference plugin that this version does not support is an error unless
+//     it has its zero value: nobody should rely on a setting that has no effect.
 package config

@@ -2,26 +2,26 @@ package config
 
 import "fmt"
 
-// Kind says what sort of mistake an Error is; package attach turns it into a CNI error code.
+// Kind is the kind of an Error. Package attach derives the CNI error code from it.
 type Kind int
 
-// The kinds of mistakes.
+// Kinds of errors.
 const (
-	Invalid     Kind = iota // a value or a combination of values makes no sense
-	Undecodable             // not JSON, or not of the shape the specification demands
-	Unsupported             // a known key whose work this version does not do
+	Invalid     Kind = iota // an invalid value or combination of values
+	Undecodable             // not JSON, or not of the type that the specification requires
+	Unsupported             // a key of the reference plugins that this version does not support
 	Environment             // a CNI_* variable
-	Version                 // a cniVersion that is not known here
+	Version                 // an unknown cniVersion
 )
 
-// Error is a mistake in the configuration or the environment.
+// Error is an error in the configuration or the environment.
 type Error struct {
 	Kind    Kind
-	Msg     string // one line that begins with the key: `mtu: want a whole number, got "big"`
-	Details string // what was found and how to mend it
+	Msg     string // one line, beginning with the key: `mtu: want a whole number, got "big"`
+	Details string // how to correct it
 }
 
-// Error is the message with its details.
+// Error returns the message and the details.
 func (e *Error) Error() string {
 	if e.Details == "" {
 		return e.Msg
@@ -29,6 +29,7 @@ func (e *Error) Error() string {
 	return e.Msg + "; " + e.Details
 }
 
+// invalid returns an error of kind Invalid about a key.
 func invalid(key, details, format string, args ...any) *Error {
 	return &Error{Kind: Invalid, Msg: key + ": " + fmt.Sprintf(format, args...), Details: details}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seeds are configurations of many kinds, good and bad.
+// seeds are valid and invalid configurations.
 func seeds() []string {
 	return []string{
 		``, `null`, `{}`, `[]`, `{"name": "net"`, everything, everything[:400], conf(""), ipamConf(""),
@@ -34,8 +34,11 @@ func seeds() []string {
 	}
 }
 
-// Whatever the bytes are: no panic; two readings agree; an error is an *Error that says
-// something on one line; and what is accepted keeps its promises.
+// For any bytes: no panic; two readings agree; an error is an *Error with one line; and an
+// accepted configuration has only valid values.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzParse(f *testing.F) {
 	for i, seed := range seeds() {
 		f.Add([]byte(seed), []string{"", "IP=10.1.2.3", "GATEWAY=10.1.2.9", "MAC=02:00:00:00:00:01;IgnoreUnknown=1;x=y"}[i%4])
@@ -80,8 +83,8 @@ func keepsPromises(t *testing.T, c *Config) {
 	if !slices.Contains(version.All.SupportedVersions(), c.CNIVersion) {
 		t.Errorf("accepted the version %q", c.CNIVersion)
 	}
-	if c.Delegated() != (c.Bridge == "") || c.Bridge != "" && ValidateInterfaceName(c.Bridge) != nil {
-		t.Errorf("accepted the bridge %q, delegated %t", c.Bridge, c.Delegated())
+	if c.CalledAsIPAM() != (c.Bridge == "") || c.Bridge != "" && ValidateInterfaceName(c.Bridge) != nil {
+		t.Errorf("accepted the bridge %q, delegated %t", c.Bridge, c.CalledAsIPAM())
 	}
 	if c.MTU != 0 && (c.MTU < minMTU || c.MTU > maxMTU) || c.HairpinMode && c.PromiscMode || c.IsDefaultGateway && !c.IsGateway {
 		t.Errorf("accepted %+v", c)
@@ -95,7 +98,7 @@ func keepsPromises(t *testing.T, c *Config) {
 	}
 	before := c.IPAM.Pool
 	if before.Exclude != nil && len(c.IPAM.Gateways) > 0 {
-		before.Exclude = nil // a gateway from CNI_ARGS may take the last address: Reserve will say so
+		before.Exclude = nil // a gateway of CNI_ARGS may exclude the last address, which only Reserve reports
 	}
 	if err := before.Complete(); err != nil {
 		t.Errorf("accepted a pool that is incomplete: %v", err)
@@ -112,7 +115,7 @@ func keepsPromises(t *testing.T, c *Config) {
 	}
 }
 
-// Of ports that are accepted each is one, of the host's each is there once, and there are not too many.
+// Accepted port mappings have valid ports, no host port twice, and not too many in all.
 func keepsPromisesOfPorts(t *testing.T, c *Config) {
 	t.Helper()
 	p := c.Publish
@@ -139,7 +142,10 @@ func keepsPromisesOfPorts(t *testing.T, c *Config) {
 	}
 }
 
-// The lenient reading never fails, and gives only what can be part of a path.
+// Lenient reading never fails, and returns only values that can be part of a path.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzParseLenient(f *testing.F) {
 	for _, seed := range seeds() {
 		f.Add([]byte(seed))
@@ -159,15 +165,18 @@ func FuzzParseLenient(f *testing.F) {
 	})
 }
 
-// looseArgs takes every key that ParseArgs knows, as libcni's own reader sees them.
+// looseArgs has every key that ParseArgs knows, for libcni's own decoder.
 type looseArgs struct {
 	types.CommonArgs
 	IP, GATEWAY, MAC                                                         types.UnmarshallableString
-	K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID, K8S_POD_INFRA_CONTAINER_ID types.UnmarshallableString //nolint:revive // the environment's names
+	K8S_POD_NAMESPACE, K8S_POD_NAME, K8S_POD_UID, K8S_POD_INFRA_CONTAINER_ID types.UnmarshallableString //nolint:revive // names of the keys
 }
 
-// ParseArgs accepts nothing that libcni's reader refuses, but for empty pairs, and refuses of
-// what libcni's reader accepts only addresses.
+// ParseArgs accepts only what libcni accepts, apart from empty pairs, and of that it rejects
+// only invalid addresses.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzArgs(f *testing.F) {
 	for _, seed := range []string{
 		"", ";", "=", "IP=10.1.2.3;MAC=02:00:00:00:00:01", "IgnoreUnknown=1;A=B", "A=B", "IP", "IP=a=b", "IgnoreUnknown=x",
@@ -192,19 +201,22 @@ func FuzzArgs(f *testing.F) {
 		var loose looseArgs
 		theirs := types.LoadArgs(strings.Join(compact, ";"), &loose)
 		if err == nil && theirs != nil {
-			t.Errorf("accepted %q, which libcni refuses: %v", text, theirs)
+			t.Errorf("accepted %q, which libcni rejects: %v", text, theirs)
 		}
 		if err == nil && (args.PodName != string(loose.K8S_POD_NAME) || args.SandboxID != string(loose.K8S_POD_INFRA_CONTAINER_ID)) {
 			t.Errorf("%q: got %+v, libcni got %+v", text, args, loose)
 		}
 		isAddress := err != nil && slices.ContainsFunc([]string{"CNI_ARGS: IP:", "CNI_ARGS: GATEWAY:", "CNI_ARGS: MAC:"}, func(s string) bool { return strings.HasPrefix(err.Error(), s) })
 		if err != nil && theirs == nil && !isAddress {
-			t.Errorf("refused %q, which libcni accepts: %v", text, err)
+			t.Errorf("rejected %q, which libcni accepts: %v", text, err)
 		}
 	})
 }
 
-// A prevResult that is accepted has no holes and can be printed in every version.
+// An accepted prevResult has no nil entries and can be converted to every version.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzPrevResult(f *testing.F) {
 	for _, seed := range []string{
 		`{}`, `null`, `{"ips": [null]}`, `{"IPS": [null], "ips": []}`, `{"ips": [null], "ips": [{}]}`, `{"interfaces": [{"name": "eth0", "mac": "x"}], "ips": [{"interface": 7}]}`,
@@ -242,8 +254,11 @@ func FuzzPrevResult(f *testing.F) {
 	})
 }
 
-// What GC is told to keep: a list that is taken holds whole members only, as many as are
-// written there; anything else is an error, and never the answer that nothing is to be kept.
+// GC's list of valid attachments: an accepted list has complete entries only, all that it
+// contains; anything else is an error, and never an empty list.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzValidAttachments(f *testing.F) {
 	for _, list := range []string{
 		`null`, `[]`, `{}`, `"c1"`, `[null]`, `[{"containerID": "c1", "ifname": "eth0"}]`, `[{"containerID": "c1"}]`, `[{"containerID": "c1", "ifname": ""}]`,
@@ -262,7 +277,7 @@ func FuzzValidAttachments(f *testing.F) {
 		if err != nil {
 			oneLineError(t, err)
 			if present || valid != nil {
-				t.Errorf("beside the error it says %v, %t", valid, present)
+				t.Errorf("beside the error it returns %v, %t", valid, present)
 			}
 			return
 		}
@@ -272,7 +287,7 @@ func FuzzValidAttachments(f *testing.F) {
 			t.Errorf("%s: of %q it keeps %v", key, list, valid)
 		}
 		if isKey := key == "cni.dev/valid-attachments" || key == "cni.dev/attachments"; isKey && !present {
-			t.Errorf("%s: the list %q is passed over", key, list)
+			t.Errorf("%s: the list %q is ignored", key, list)
 		}
 	})
 }

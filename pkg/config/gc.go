@@ -5,26 +5,27 @@ import (
 	"slices"
 )
 
-// Attachment is one member of cni.dev/valid-attachments.
+// Attachment is an entry of cni.dev/valid-attachments (CNI SPEC section "GC").
 type Attachment struct {
 	ContainerID string `json:"containerID"`
 	IfName      string `json:"ifname"`
 }
 
-// GC is what a GC is told.
+// GC is the decoded configuration of a GC.
 type GC struct {
 	Ident
-	Bridge  string       // "" if the configuration is another main plugin's
-	Valid   []Attachment // what to keep
-	Present bool         // false: nothing was said of what is valid, and nothing may be collected
+	Bridge  string       // "" if another main plugin serves the network
+	Valid   []Attachment // attachments to keep
+	Present bool         // false: the key is absent, and nothing may be collected
 }
 
-// ParseGC reads a configuration for GC. It is strict in what says which attachments are collected
-// and where they are: read wrong, it would be those of somebody else. Of the rest, which may have
-// become invalid since, it reads nothing. Every error is an *Error.
+// ParseGC decodes a configuration for GC. It is strict about the keys that decide
+// which attachments are deleted and where: a wrong value could delete those of
+// another network. It does not check the other keys, which may have become invalid
+// since ADD. Every error is an *Error.
 func ParseGC(data []byte) (*GC, error) { return Called{}.ParseGC(data) }
 
-// ParseGC is the function ParseGC for a program that has another name too.
+// ParseGC parses as the function ParseGC does, for a program that was called under another name (Called).
 func (called Called) ParseGC(data []byte) (*GC, error) {
 	top, bad := object(data)
 	if bad != nil {
@@ -32,9 +33,9 @@ func (called Called) ParseGC(data []byte) (*GC, error) {
 	}
 	d := &decoder{}
 	c := &Config{Ident: ident(d, top, called)}
-	d.network(c)
+	d.network(top, c)
 	_ = d.inner(top, "ipam")
-	if !c.Delegated() {
+	if !c.CalledAsIPAM() {
 		d.bridgeName(top, c)
 	}
 	if d.err != nil {
@@ -47,12 +48,12 @@ func (called Called) ParseGC(data []byte) (*GC, error) {
 	return &GC{Ident: c.Ident, Bridge: c.Bridge, Valid: valid, Present: present}, nil
 }
 
-// ValidAttachments reads what GC is told to keep. present is false when the key is absent:
-// the runtime then said nothing and nothing may be collected. null and [] say that nothing is
-// valid. libcni up to v1.2.3 writes the key as cni.dev/attachments (containernetworking/cni
-// issue 1101), later ones write the same list under both: should they differ, the specification's
-// key counts, and the other one is not even read. A list of the wrong shape is an error of kind
-// Invalid.
+// ValidAttachments decodes the attachments that GC must keep. present is false if
+// the key is absent: then nothing may be collected. With null or [] no attachment
+// is valid. libcni up to v1.2.3 writes the key as cni.dev/attachments
+// (containernetworking/cni issue 1101), later versions write the same list under
+// both keys. If both exist, only the specification's key is read. A list of another
+// type is an error of kind Invalid.
 func ValidAttachments(data []byte) (valid []Attachment, present bool, err error) {
 	top, bad := object(data)
 	if bad != nil {
@@ -71,6 +72,6 @@ func ValidAttachments(data []byte) (valid []Attachment, present bool, err error)
 	return nil, false, nil
 }
 
-// incomplete is a member that keeps nothing: taken as it stands, what it was meant to keep
-// would be collected.
+// incomplete reports whether an entry identifies no attachment. GC must reject it:
+// the attachment for which it stands would be deleted.
 func incomplete(a Attachment) bool { return a.ContainerID == "" || a.IfName == "" }

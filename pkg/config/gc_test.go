@@ -6,6 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Claim: GC accepts every form of its list and both keys; an invalid list is an error and changes nothing; other mistakes in the
+// configuration do not stop GC
 func TestValidAttachments(t *testing.T) {
 	two := []Attachment{{ContainerID: "a", IfName: "eth0"}, {ContainerID: "b", IfName: "eth1"}}
 	const list = `[{"containerID": "a", "ifname": "eth0"}, {"containerID": "b", "ifname": "eth1"}]`
@@ -39,7 +41,7 @@ func TestValidAttachments(t *testing.T) {
 	}
 }
 
-// What would keep less than was meant is refused: GC would collect the rest.
+// An incomplete entry is an error: GC would delete the attachment that it stands for.
 func TestValidAttachmentsRefuses(t *testing.T) {
 	const help = `give a list of {"containerID": ..., "ifname": ...}`
 	for _, tc := range []struct{ members, msg string }{
@@ -65,11 +67,11 @@ func TestValidAttachmentsRefuses(t *testing.T) {
 	}
 	sameError(t, &Error{
 		Kind: Undecodable, Msg: "network configuration is not a JSON object: unexpected end of JSON input",
-		Details: `reading stopped at byte 31 of 31, after "\"cni.dev/valid-attachments\": [": mend it there`,
+		Details: `reading stopped at byte 31 of 31, after "\"cni.dev/valid-attachments\": [": correct it there`,
 	}, err)
 }
 
-// ParseGC needs what says which attachments, and where; of the rest nothing.
+// ParseGC checks the keys that decide which attachments are deleted and where, and no others.
 func TestParseGC(t *testing.T) {
 	const list = `"cni.dev/valid-attachments": [{"containerID": "a", "ifname": "eth0"}]`
 	got, err := ParseGC([]byte(conf(`"bridge": "br0", "mtu": "big", "vlan": 5, "ipam": {"type": "patchbay", "ranges": 5, "dataDir": "/d"}, ` + list)))
@@ -81,19 +83,19 @@ func TestParseGC(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	got, err = ParseGC([]byte(`{"cniVersion": "1.1.0", "name": "net", "type": "macvlan", "bridge": 5, "ipam": {"type": "patchbay"}}`))
+	got, err = Called{AsIPAM: true}.ParseGC([]byte(`{"cniVersion": "1.1.0", "name": "net", "type": "macvlan", "bridge": 5, "ipam": {"type": "patchbay"}}`))
 	if err != nil || got.Present || got.Bridge != "" {
 		t.Errorf("of another plugin: %+v, %v", got, err)
 	}
 	for _, tc := range []struct{ data, msg, details string }{
-		{conf(`"bridge": 5`), `bridge: want a text, got 5`, "give a text, or leave the key out"},
+		{conf(`"bridge": 5`), `bridge: want a string, got 5`, "give a string, or leave the key out"},
 		{conf(`"stateDir": "run"`), `stateDir: "run" is not an absolute path`, "give a path that begins with /"},
 		{conf(`"ipam": "patchbay"`), `ipam: want an object, got "patchbay"`, "give an object, or leave the key out"},
 		{`{"cniVersion": "1.1.0", "type": "patchbay"}`, `name: missing network name`, `give the network a "name"`},
 	} {
 		got, err := ParseGC([]byte(tc.data))
 		if got != nil {
-			t.Errorf("ParseGC(%s) returned something beside its error", tc.data)
+			t.Errorf("ParseGC(%s) returned a value beside its error", tc.data)
 		}
 		sameError(t, &Error{Kind: Invalid, Msg: tc.msg, Details: tc.details}, err)
 	}

@@ -36,7 +36,7 @@ func TestValidateInterfaceName(t *testing.T) {
 	}
 }
 
-// TestValidName: as the specification's library has it.
+// TestValidName: names are those that the specification's library accepts.
 func TestValidName(t *testing.T) {
 	for _, name := range []string{"", "a", "Z9", "0", "a.b-c_d", "-a", ".a", "_a", "a b", "a/b", "a\n", "a\x00", "ä", "a:", "a@b", strings.Repeat("x", 300)} {
 		if got, want := ValidName(name), utils.ValidateNetworkName(name) == nil; got != want {

@@ -9,26 +9,29 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
 
-// ipam reads the section "ipam"; nil for a network without addresses, and for another plugin's.
+// ipam decodes the section "ipam"; nil for a network without addresses and for a
+// delegated IPAM plugin.
 func (d *decoder) ipam(top section, c *Config) *IPAM {
 	if d.err != nil || c.IPAMType == "" {
 		d.ipamWithoutType(top)
 		return nil
 	}
-	if c.Foreign() {
-		return nil // its keys are its own business
+	if c.DelegatesIPAM() {
+		return nil
 	}
 	s, runtime := d.inner(top, "ipam"), d.inner(top, "runtimeConfig")
 	out := &IPAM{
 		Sticky:     d.flag(s, "sticky"),
+		NoProbe:    !d.flagOr(s, "probe", true),
 		ResolvConf: d.text(s, "resolvConf"),
 		Routes:     d.routes(s),
 		Gateways:   c.Args.Gateways,
 	}
 	out.Pool.Exclude = d.prefixes(s, "exclude")
-	// A capability's ranges come before the configured ones, as in host-local.
+	// The ranges of the capability come before those of the configuration, as in host-local.
 	out.Pool.Sets = append(d.sets(runtime, "ipRanges"), d.legacySet(s)...)
 	out.Pool.Sets = append(out.Pool.Sets, d.sets(s, "ranges")...)
+	d.atMost("ipam.ranges", len(slices.Concat(out.Pool.Sets...)), maxRanges)
 	out.Requested = d.requested(top, runtime, c.Args.IPs)
 	if out.ResolvConf != "" {
 		d.absolute("ipam.resolvConf", out.ResolvConf)
@@ -38,33 +41,39 @@ func (d *decoder) ipam(top section, c *Config) *IPAM {
 	return out
 }
 
-// gateways looks at the gateways asked for by CNI_ARGS: each must be in a subnet, and no
-// container may get it as its own address.
+// gateways checks the gateways of CNI_ARGS. Each must be in a subnet of the network,
+// and is excluded from the addresses of containers.
 func (d *decoder) gateways(c *IPAM) {
 	for _, gateway := range c.Gateways {
 		inSubnet := slices.ContainsFunc(slices.Concat(c.Pool.Sets...), func(r ipam.Range) bool { return r.Subnet.Contains(gateway) })
 		if !inSubnet {
-			d.fail(environment("GATEWAY: %s is in no subnet of the network", "ask for a gateway within a subnet of ipam.ranges, or for none", gateway))
+			d.fail(environment("GATEWAY: %s is in no subnet of the network", "request a gateway within a subnet of ipam.ranges, or leave GATEWAY out", gateway))
 		}
 		if slices.Contains(c.Requested, gateway) {
-			d.fail(environment("GATEWAY: %s is asked for as the container's address too", "ask for two addresses", gateway))
+			d.fail(environment("GATEWAY: %s is also requested as the container's address", "request two different addresses", gateway))
 		}
-		c.Pool.Exclude = append(c.Pool.Exclude, netip.PrefixFrom(gateway, gateway.BitLen()))
+		c.Pool.LeaveOut(gateway)
 	}
 }
 
-// ipamWithoutType checks at least that the section is an object.
+// ipamWithoutType checks a section "ipam" that has no type: it must be an object
+// without keys, or with null values only.
 func (d *decoder) ipamWithoutType(top section) {
-	if s := d.inner(top, "ipam"); len(s.fields) > 0 {
-		if _, found := s.raw("type"); !found {
+	s := d.inner(top, "ipam")
+	if _, found := s.raw("type"); found {
+		return
+	}
+	for key := range s.fields {
+		if _, found := s.raw(key); found {
 			d.fail(invalid("ipam.type", `set it to "`+TypeName+`", or leave "ipam" out for a network without addresses`, "missing"))
+			return
 		}
 	}
 }
 
-const rangeHelp = "a range needs a subnet without host bits and addresses within it; ranges of a set are of one family, no two overlap, and exclude leaves something of each set"
+const rangeHelp = "a range needs a subnet without host bits, and addresses within it; the ranges of a set have one family, no two ranges overlap, and exclude leaves some addresses of each set"
 
-// completePool checks the ranges against each other.
+// completePool completes the pool and checks its ranges against each other.
 func (d *decoder) completePool(pool *ipam.Pool, cniVersion string) {
 	if d.err != nil {
 		return
@@ -77,22 +86,25 @@ func (d *decoder) completePool(pool *ipam.Pool, cniVersion string) {
 		d.fail(invalid("ipam.ranges", rangeHelp, "%v", err))
 		return
 	}
-	if beforeLists(cniVersion) {
+	if singleAddressResult(cniVersion) {
 		d.oneSetPerFamily(pool, cniVersion)
 	}
 }
 
+// oneSetPerFamily rejects a second set of a family: results before 0.3.0 have one
+// ip4 and one ip6.
 func (d *decoder) oneSetPerFamily(pool *ipam.Pool, cniVersion string) {
 	seen := map[bool]bool{}
 	for _, set := range pool.Sets {
 		if seen[set.Is4()] {
-			d.fail(invalid("ipam.ranges", "use cniVersion 0.3.1 or later", "cniVersion %s knows one address per family only", cniVersion))
+			d.fail(invalid("ipam.ranges", "use cniVersion 0.3.1 or later", "cniVersion %s supports one address per family only", cniVersion))
 		}
 		seen[set.Is4()] = true
 	}
 }
 
-// legacySet is host-local's single range written straight into the section.
+// legacySet decodes a range that is written directly into the section "ipam", as
+// host-local allows it.
 func (d *decoder) legacySet(s section) []ipam.Set {
 	if _, found := s.raw("subnet"); !found {
 		return nil
@@ -102,7 +114,7 @@ func (d *decoder) legacySet(s section) []ipam.Set {
 	return []ipam.Set{set}
 }
 
-// complete fills a set's ranges and checks them; key is where they were written.
+// complete completes and checks a set. key is where it was configured.
 func (d *decoder) complete(key string, set ipam.Set) {
 	if d.err != nil {
 		return
@@ -112,10 +124,17 @@ func (d *decoder) complete(key string, set ipam.Set) {
 	}
 }
 
+// sets decodes a list of range sets.
 func (d *decoder) sets(s section, key string) []ipam.Set {
 	lists := value[[][]map[string]json.RawMessage](d, s, key, "a list of lists of ranges")
 	sets := make([]ipam.Set, len(lists))
+	if !d.atMost(s.path+key, len(lists), maxRanges) {
+		return nil
+	}
 	for i, list := range lists {
+		if !d.atMost(s.path+key, len(list), maxRanges) {
+			return nil
+		}
 		for _, fields := range list {
 			sets[i] = append(sets[i], d.oneRange(section{path: s.path + key + ": ", fields: fields}))
 		}
@@ -124,6 +143,7 @@ func (d *decoder) sets(s section, key string) []ipam.Set {
 	return sets
 }
 
+// oneRange decodes a range.
 func (d *decoder) oneRange(s section) ipam.Range {
 	r := ipam.Range{
 		Subnet:  d.prefix(s, "subnet"),
@@ -136,8 +156,8 @@ func (d *decoder) oneRange(s section) ipam.Range {
 	return r
 }
 
-// unicast refuses addresses that no interface can have, or that never leave one; the kernel
-// takes some of them. found is how the address was written.
+// unicast rejects addresses that no interface can have or that never leave a host.
+// The kernel accepts some of them. found is the value as it was configured.
 func (d *decoder) unicast(key string, addr netip.Addr, found any) {
 	kind := ""
 	switch {
@@ -153,13 +173,17 @@ func (d *decoder) unicast(key string, addr netip.Addr, found any) {
 	}
 }
 
-// requested collects the addresses that were asked for. The three sources add up, as in
-// host-local; the same address from two of them is one.
+// requested returns the requested addresses of all three sources together, as
+// host-local does, without duplicates.
 func (d *decoder) requested(top, runtime section, fromArgs []netip.Addr) []netip.Addr {
 	cni := d.inner(d.inner(top, "args"), "cni")
 	var all []netip.Addr
 	for _, s := range []section{runtime, cni} {
-		for _, text := range d.texts(s, "ips") {
+		list := d.texts(s, "ips")
+		if !d.atMost(s.path+"ips", len(list), maxIPs) {
+			return nil
+		}
+		for _, text := range list {
 			all = append(all, d.addrOrPrefix(s.path+"ips", text))
 		}
 	}
@@ -168,8 +192,8 @@ func (d *decoder) requested(top, runtime section, fromArgs []netip.Addr) []netip
 	return slices.Compact(all)
 }
 
-// address is an optional IP address without zone; IPv4 in IPv6 form becomes IPv4, as Go's
-// net.IP and so host-local print it.
+// address decodes an optional IP address without zone. An IPv4-mapped IPv6 address
+// becomes IPv4, as in host-local (Go's net.IP).
 func (d *decoder) address(s section, key string) netip.Addr {
 	text := d.text(s, key)
 	if text == "" {
@@ -183,6 +207,7 @@ func (d *decoder) address(s section, key string) netip.Addr {
 	return addr.Unmap()
 }
 
+// prefix decodes an optional CIDR.
 func (d *decoder) prefix(s section, key string) netip.Prefix {
 	text := d.text(s, key)
 	if text == "" {
@@ -195,7 +220,8 @@ func (d *decoder) prefix(s section, key string) netip.Prefix {
 	return prefix
 }
 
-// parsePrefix refuses IPv4 in IPv6 form, as host-local does: it would hold no IPv4 address.
+// parsePrefix parses a CIDR. It rejects an IPv4-mapped IPv6 prefix as host-local does:
+// it would contain no IPv4 address.
 func parsePrefix(text string) (netip.Prefix, error) {
 	prefix, err := netip.ParsePrefix(text)
 	if err == nil && prefix.Addr().Is4In6() {
@@ -204,10 +230,14 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return prefix, err
 }
 
-// prefixes is a list of CIDRs and addresses, an address being a CIDR of its own.
+// prefixes decodes a list of CIDRs and addresses; an address becomes a /32 or /128.
 func (d *decoder) prefixes(s section, key string) []netip.Prefix {
 	var out []netip.Prefix
-	for _, text := range d.texts(s, key) {
+	list := d.texts(s, key)
+	if !d.atMost(s.path+key, len(list), maxPrefixes) {
+		return nil
+	}
+	for _, text := range list {
 		if prefix, err := parsePrefix(text); err == nil {
 			out = append(out, prefix.Masked())
 			continue
@@ -222,7 +252,7 @@ func (d *decoder) prefixes(s section, key string) []netip.Prefix {
 	return out
 }
 
-// addrOrPrefix is ip[/len]; the length is for plugins that need one and says nothing here.
+// addrOrPrefix parses "IP" or "IP/LENGTH". The length is ignored: that of the range counts.
 func (d *decoder) addrOrPrefix(key, text string) netip.Addr {
 	if prefix, err := netip.ParsePrefix(text); err == nil {
 		return prefix.Addr().Unmap()

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// unknown is what nothing at all tells.
+// unknown is the Ident of an empty configuration.
 func unknown() Ident {
 	return Ident{CNIVersion: "0.1.0", StateDir: "/run/patchbay", DataDir: "/run/patchbay/ipam"}
 }
@@ -63,7 +63,7 @@ func TestParseLenient(t *testing.T) {
 	}
 }
 
-// A configuration cut off anywhere tells every key that was complete by then.
+// Of a configuration that is cut off anywhere, every complete key is decoded.
 func TestParseLenientCutAnywhere(t *testing.T) {
 	after := func(text string) int {
 		at := strings.Index(everything, text)
@@ -93,7 +93,7 @@ func TestParseLenientCutAnywhere(t *testing.T) {
 		if diff := cmp.Diff(want, ParseLenient([]byte(everything[:n]))); diff != "" {
 			t.Fatalf("cut after %d bytes, ...%q (-want +got):\n%s", n, tail([]byte(everything[:n])), diff)
 		}
-		// What is cut off has no valid form, and no reader of it may fall over.
+		// A cut configuration is never valid, and no reading of it may panic.
 		if _, err := Parse([]byte(everything[:n]), ""); (err == nil) != (n == len(everything)) {
 			t.Fatalf("cut after %d bytes: Parse says %v", n, err)
 		}

@@ -8,24 +8,25 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/pkg/types"
+	types100 "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/containernetworking/cni/pkg/version"
 
 	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
 
 const (
-	minMTU  = 68   // RFC 791: what every IPv4 link must carry
-	minMTU6 = 1280 // RFC 8200 section 5; below it the kernel takes IPv6 away from a link
+	minMTU  = 68   // RFC 791 section 3.2: the minimum of an IPv4 link
+	minMTU6 = 1280 // RFC 8200 section 5; with a smaller MTU the kernel disables IPv6 on an interface
 	maxMTU  = 65535
 )
 
-// Parse reads a network configuration and the value of CNI_ARGS. Every error is an *Error;
-// when there is none, nothing in the configuration contradicts anything else in it.
+// Parse decodes and checks a network configuration and the value of CNI_ARGS. Every
+// error is an *Error.
 func Parse(data []byte, args string) (*Config, error) {
 	return Called{}.Parse(data, args)
 }
 
-// Parse is the function Parse for a program that has another name too.
+// Parse parses as the function Parse does, for a program that was called under another name (Called).
 func (called Called) Parse(data []byte, args string) (*Config, error) {
 	top, bad := object(data)
 	if bad != nil {
@@ -33,19 +34,19 @@ func (called Called) Parse(data []byte, args string) (*Config, error) {
 	}
 	d := &decoder{}
 	c := &Config{Ident: ident(d, top, called)}
-	d.network(c)
-	if d.err == nil && !c.Delegated() {
+	d.network(top, c)
+	if d.err == nil && !c.CalledAsIPAM() {
 		d.bridge(top, c)
-		d.refuse(top)
+		c.Bandwidth = d.bandwidth(top)
 	}
 	c.WarnOnFull = d.warnOnFull(top)
 	c.Args = d.args(args)
 	c.IPAM = d.ipam(top, c)
-	if !c.Delegated() { // these are the main plugin's business
-		d.hardware(top, c)
+	if !c.CalledAsIPAM() { // an IPAM plugin does not read the main plugin's keys
+		d.macAddress(top, c)
 		d.dns(top, c)
 		c.PrevResult = d.prevResult(top, c.CNIVersion)
-		d.agree(c)
+		d.checkCombinations(c)
 	}
 	if d.err != nil {
 		return nil, d.err
@@ -53,11 +54,12 @@ func (called Called) Parse(data []byte, args string) (*Config, error) {
 	return c, nil
 }
 
-// ParseLenient reads what can be read and never fails: DEL and GC must do their work with a
-// configuration that has become invalid or was cut off (design principle 5).
+// ParseLenient decodes what can be decoded and never fails: DEL must work with a
+// configuration that has become invalid or was cut off
+// (docs/architecture.md#principles).
 func ParseLenient(data []byte) Ident { return Called{}.ParseLenient(data) }
 
-// ParseLenient is the function ParseLenient for a program that has another name too.
+// ParseLenient parses as the function ParseLenient does, for a program that was called under another name (Called).
 func (called Called) ParseLenient(data []byte) Ident {
 	id := ident(&decoder{}, objectLenient(data), called)
 	if !isPath(id.StateDir) {
@@ -75,6 +77,7 @@ func (called Called) ParseLenient(data []byte) Ident {
 	return id
 }
 
+// ident decodes the part that every verb needs. It keeps errors of type in d.
 func ident(d *decoder, top section, called Called) Ident {
 	id := Ident{
 		Called:     called,
@@ -86,10 +89,10 @@ func ident(d *decoder, top section, called Called) Ident {
 	}
 	raw, found := top.raw("ipam")
 	if found {
-		ipam := objectLenient(raw) // its shape is checked where its keys are read
+		ipam := objectLenient(raw) // Parse checks the whole object later
 		ipam.path = "ipam."
 		id.IPAMType = d.text(ipam, "type")
-		if !id.Foreign() {
+		if !id.DelegatesIPAM() {
 			id.DataDir = d.text(ipam, "dataDir")
 		}
 	}
@@ -105,15 +108,36 @@ func ident(d *decoder, top section, called Called) Ident {
 	return id
 }
 
+// defaultDataDir returns DefaultSharedDir if the program is called as host-local: then
+// the addresses are where host-local keeps them.
 func (i *Ident) defaultDataDir() string {
 	if i.BuiltIn() && i.IPAMType != TypeName {
-		return DefaultSharedDir // where host-local, whose name it has, would look
+		return DefaultSharedDir
 	}
-	return filepath.Join(i.StateDir, "ipam")
+	return i.ownDataDir()
 }
 
-// network checks what identifies the network.
-func (d *decoder) network(c *Config) {
+// ownDataDir returns the data directory in the state directory.
+func (i *Ident) ownDataDir() string { return filepath.Join(i.StateDir, "ipam") }
+
+// SharedDir returns host-local's default data directory, in which a network that was
+// migrated from host-local has its addresses; "" if the configuration sets dataDir or
+// names a delegated IPAM plugin.
+func (i *Ident) SharedDir() string {
+	if i.DelegatesIPAM() || i.DataDir != i.ownDataDir() {
+		return ""
+	}
+	return DefaultSharedDir
+}
+
+// network checks the keys that identify the network.
+func (d *decoder) network(top section, c *Config) {
+	if plugins, found := top.raw("plugins"); found && c.Type == "" && plugins[0] == '[' {
+		d.fail(&Error{
+			Kind: Invalid, Msg: "this is a network configuration list",
+			Details: "pass one object of its plugins, with name and cniVersion of the list",
+		})
+	}
 	if !slices.Contains(version.All.SupportedVersions(), c.CNIVersion) {
 		d.fail(&Error{
 			Kind: Version, Msg: "incompatible CNI versions",
@@ -126,13 +150,16 @@ func (d *decoder) network(c *Config) {
 	if c.Name != "" && !ValidName(c.Name) {
 		d.fail(invalid("name", "use letters, digits, dot, underscore and dash, a letter or digit first", "invalid characters in network name %q", c.Name))
 	}
-	if most := 255; len(c.Name) > most { // of a file name, NAME_MAX
-		d.fail(invalid("name", fmt.Sprintf("use at most %d", most), "%d bytes are too long", len(c.Name)))
+	if most := 255; len(c.Name) > most { // NAME_MAX of a directory name
+		d.fail(invalid("name", fmt.Sprintf("use at most %d bytes", most), "%d bytes are too long", len(c.Name)))
 	}
 	if c.Type == "" {
 		d.fail(invalid("type", `set it to "`+TypeName+`"`, "missing"))
 	}
-	// The state directory first: the data directory is in it unless it was given.
+	if c.Called.AsIPAM && !c.BuiltIn() {
+		d.fail(invalid("ipam.type", `set it to "`+TypeName+`"`, "%q names another IPAM plugin", c.IPAMType))
+	}
+	// Check stateDir first, because dataDir is derived from it.
 	d.absolute("stateDir", c.StateDir)
 	d.absolute("ipam.dataDir", c.DataDir)
 	if c.LogFile != "" {
@@ -140,15 +167,18 @@ func (d *decoder) network(c *Config) {
 	}
 }
 
+// absolute rejects a path that is not absolute.
 func (d *decoder) absolute(key, path string) {
 	if !isPath(path) {
 		d.fail(invalid(key, "give a path that begins with /", "%q is not an absolute path", path))
 	}
 }
 
-// isPath refuses a zero byte too: the kernel knows no such path, and DEL must not fail for it.
+// isPath reports whether a path is absolute and has no zero byte, with which no path
+// of the kernel exists.
 func isPath(path string) bool { return filepath.IsAbs(path) && !strings.ContainsRune(path, 0) }
 
+// bridge decodes the keys of the main plugin.
 func (d *decoder) bridge(top section, c *Config) {
 	d.bridgeName(top, c)
 	c.IsGateway = d.flag(top, "isGateway")
@@ -159,12 +189,31 @@ func (d *decoder) bridge(top section, c *Config) {
 	c.PromiscMode = d.flag(top, "promiscMode")
 	c.EnableDAD = d.flag(top, "enabledad")
 	c.DisableContainerInterface = d.flag(top, "disableContainerInterface")
-	c.MTU = d.number(top, "mtu", minMTU, maxMTU)
+	c.MTU = d.mtu(top)
+	c.Tuning = d.tuning(top)
+	c.SBR = d.sbr(top)
 	c.Masq = d.masq(top)
+	d.outbound(top, c)
 	c.Publish = d.publish(top)
 	d.policies(top, c)
+	d.egress(top, c)
+	d.spoofCheck(top, c)
+	c.STPGuard = d.flagOr(top, "stpGuard", true)
+	c.VLANs = d.vlans(top)
+	c.PortIsolation = d.flag(top, "portIsolation")
+	d.checkVLANGateway(c)
 }
 
+// mtu decodes the MTU: of args.cni, or else of the network, as in the reference tuning.
+func (d *decoder) mtu(top section) int {
+	mtu := d.number(top, "mtu", minMTU, maxMTU)
+	if own := d.number(d.inner(d.inner(top, "args"), "cni"), "mtu", minMTU, maxMTU); own != 0 {
+		return own
+	}
+	return mtu
+}
+
+// bridgeName decodes the key "bridge".
 func (d *decoder) bridgeName(top section, c *Config) {
 	c.Bridge = d.text(top, "bridge")
 	if c.Bridge == "" {
@@ -175,17 +224,17 @@ func (d *decoder) bridgeName(top section, c *Config) {
 	}
 }
 
-// warnOnFull reads statusOnFull, whoever is the main plugin: the pool is ours.
+// warnOnFull decodes statusOnFull. It applies to the built-in IPAM under every main plugin.
 func (d *decoder) warnOnFull(top section) bool {
 	answer := d.text(top, "statusOnFull")
 	if answer != "" && answer != "error" && answer != "warn" {
-		d.fail(invalid("statusOnFull", `give "error" or "warn"`, "%q is no answer to a full pool", answer))
+		d.fail(invalid("statusOnFull", `give "error" or "warn"`, "%q is not known", answer))
 	}
 	return answer == "warn"
 }
 
-// agree checks the keys against each other.
-func (d *decoder) agree(c *Config) {
+// checkCombinations checks keys against each other.
+func (d *decoder) checkCombinations(c *Config) {
 	if d.err != nil {
 		return
 	}
@@ -195,25 +244,27 @@ func (d *decoder) agree(c *Config) {
 	if c.DisableContainerInterface && c.IPAMType != "" {
 		d.fail(invalid("disableContainerInterface", `leave "ipam" out, or set the key to false`, "cannot be true together with ipam"))
 	}
-	d.portsNeedAddresses(c)
+	d.checkPorts(c)
+	d.checkSBR(c)
 	if c.IPAM == nil {
-		d.addressless(c)
-		return // what a foreign IPAM gives is only known when it has
+		d.checkResultWithoutAddress(c)
+		return // the addresses of a delegated IPAM plugin are not known yet
 	}
 	has6 := false
 	for _, set := range c.IPAM.Pool.Sets {
 		has6 = has6 || !set.Is4()
-		d.gatewaysWithin(c, set)
+		d.checkGateways(c, set)
 	}
 	if has6 && c.MTU != 0 && c.MTU < minMTU6 {
 		d.fail(invalid("mtu", fmt.Sprintf("give at least %d, or no IPv6 ranges", minMTU6), "%d is too small for IPv6", c.MTU))
 	}
 }
 
-// gatewaysWithin refuses a gateway that the bridge would get with the length of a subnet it is not
-// in: no packet from the subnet would reach it. Where the host is no gateway, it may be a router on
-// the link; a single address has a route of its own.
-func (d *decoder) gatewaysWithin(c *Config, set ipam.Set) {
+// checkGateways rejects a gateway that the bridge would get with the prefix length of
+// a subnet that does not contain it: no packet of the subnet would reach it. Without
+// isGateway it may be a router on the link, and in a subnet of one address the
+// container has a host route to it.
+func (d *decoder) checkGateways(c *Config, set ipam.Set) {
 	for _, r := range set {
 		if c.IsGateway && r.Gateway.IsValid() && !r.Subnet.IsSingleIP() && !r.Subnet.Contains(r.Gateway) {
 			d.fail(invalid("ipam", "give a gateway within the subnet, or leave isGateway and isDefaultGateway out", "gateway %s is not in subnet %s", r.Gateway, r.Subnet))
@@ -221,21 +272,29 @@ func (d *decoder) gatewaysWithin(c *Config, set ipam.Set) {
 	}
 }
 
-// addressless refuses what would fail when the result is printed, after all the work: results
-// before 0.3.0 must hold an address (CNI SPEC 0.2.0, result).
-func (d *decoder) addressless(c *Config) {
-	if beforeLists(c.CNIVersion) && c.PrevResult == nil && !c.Foreign() {
-		d.fail(invalid("cniVersion", `use 0.3.0 or later, or give addresses with "ipam"`, "a result of %s cannot be without addresses", c.CNIVersion))
+// checkResultWithoutAddress rejects a network without addresses if its result cannot
+// be written: results before 0.3.0 must have an address (CNI SPEC 0.2.0, "Result").
+// ADD would find out only when it prints the result.
+func (d *decoder) checkResultWithoutAddress(c *Config) {
+	if singleAddressResult(c.CNIVersion) && !hasAddress(c.PrevResult) && !c.DelegatesIPAM() {
+		d.fail(invalid("cniVersion", `use 0.3.0 or later, or give addresses with "ipam"`, "a result of version %s must have an address", c.CNIVersion))
 	}
 }
 
-// beforeLists reports whether a version's results hold one address per family, not a list.
-func beforeLists(cniVersion string) bool {
+// hasAddress reports whether a previous plugin gave the container an address other
+// than that of lo.
+func hasAddress(prev *types100.Result) bool {
+	return prev != nil && slices.ContainsFunc(prev.IPs, func(ip *types100.IPConfig) bool { return !ip.Address.IP.IsLoopback() })
+}
+
+// singleAddressResult reports whether results of a version have one address per family
+// instead of a list.
+func singleAddressResult(cniVersion string) bool {
 	return strings.HasPrefix(cniVersion, "0.1.") || strings.HasPrefix(cniVersion, "0.2.")
 }
 
-// dns decides which of the three sources wins: the runtime's capability, then the key "dns";
-// what IPAM's resolvConf says is only known when it is read.
+// dns decodes DNS settings: the runtime's capability "dns" replaces the key "dns".
+// ipam.resolvConf is read later, by ADD.
 func (d *decoder) dns(top section, c *Config) {
 	own, runtime := d.inner(top, "dns"), d.inner(d.inner(top, "runtimeConfig"), "dns")
 	c.DNS = types.DNS{
@@ -244,7 +303,7 @@ func (d *decoder) dns(top section, c *Config) {
 		Search:      d.texts(own, "search"),
 		Options:     d.texts(own, "options"),
 	}
-	// CNI CONVENTIONS.md names the capability's members otherwise than the result's.
+	// The members of the capability have other names (CNI CONVENTIONS.md) than those of a result.
 	fromRuntime := types.DNS{
 		Nameservers: d.addresses(runtime, "servers"),
 		Search:      d.texts(runtime, "searches"),
@@ -253,11 +312,22 @@ func (d *decoder) dns(top section, c *Config) {
 	if !fromRuntime.IsEmpty() {
 		c.DNS = fromRuntime
 	}
+	d.atMostDNS("dns", c.DNS)
 }
 
-// addresses is a list of IP addresses that stays text.
+// atMostDNS limits the lists of DNS settings.
+func (d *decoder) atMostDNS(key string, dns types.DNS) {
+	d.atMost(key+": name servers", len(dns.Nameservers), maxDNS)
+	d.atMost(key+": search domains", len(dns.Search), maxDNS)
+	d.atMost(key+": options", len(dns.Options), maxDNS)
+}
+
+// addresses decodes a list of IP addresses and returns it as strings.
 func (d *decoder) addresses(s section, key string) []string {
 	list := d.texts(s, key)
+	if !d.atMost(s.path+key, len(list), maxDNS) {
+		return nil
+	}
 	for _, text := range list {
 		if _, err := netip.ParseAddr(text); err != nil {
 			d.fail(invalid(s.path+key, "give IP addresses", "%q is not an IP address", text))

@@ -9,6 +9,8 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 	types100 "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/patchbay-cni/patchbay/pkg/ipam"
 )
@@ -21,7 +23,7 @@ func mac(s string) net.HardwareAddr {
 	return m
 }
 
-// everything sets each key to a value that differs from its default.
+// everything sets each key to a value other than its default.
 const everything = `{
   "cniVersion": "1.1.0", "name": "a.b_c-9", "type": "patchbay",
   "bridge": "br0", "isGateway": true, "isDefaultGateway": true, "forceAddress": true, "mtu": 1400,
@@ -43,6 +45,7 @@ func TestParseEverything(t *testing.T) {
 	table, scope := 100, 253
 	accepts(t, everything, "K8S_POD_NAME=web", &Config{
 		Publish: Publish{SNAT: true, MarkBit: 13, Localhost: true}, IngressPolicy: PolicyOpen, Firewall: FirewallReport,
+		SpoofCheck: SpoofCheck{Level: SpoofNone}, STPGuard: true,
 		Ident: Ident{
 			CNIVersion: "1.1.0", Name: "a.b_c-9", Type: "patchbay",
 			IPAMType: "patchbay", StateDir: "/var/state", DataDir: "/var/data",
@@ -69,7 +72,7 @@ func TestParseEverything(t *testing.T) {
 	})
 }
 
-// One key at a time: what it changes, and that nothing else changes.
+// Each key alone changes its own field and no other.
 func TestParseKeys(t *testing.T) {
 	for _, tc := range []struct {
 		members string
@@ -118,8 +121,10 @@ func TestParseKeys(t *testing.T) {
 
 // null is the same as absent, for every key at every level.
 func TestParseNull(t *testing.T) {
-	keys := append(notYet(), "bridge", "isGateway", "isDefaultGateway", "forceAddress", "mtu", "hairpinMode", "promiscMode",
-		"enabledad", "disableContainerInterface", "stateDir", "logFile", "dns", "args", "runtimeConfig", "prevResult")
+	keys := []string{
+		"bridge", "isGateway", "isDefaultGateway", "forceAddress", "mtu", "hairpinMode", "promiscMode",
+		"enabledad", "disableContainerInterface", "stateDir", "logFile", "dns", "args", "runtimeConfig", "prevResult", "vlan", "vlanTrunk", "ingressRate", "bandwidth", "sysctl", "sbr",
+	}
 	for _, key := range keys {
 		accepts(t, conf(`"`+key+`": null`), "", bare())
 	}
@@ -142,8 +147,8 @@ func TestParseNull(t *testing.T) {
 	refuses(t, `{"cniVersion": "1.0.0", "name": null, "type": "patchbay"}`, "", &Error{Msg: "name: missing network name", Details: `give the network a "name"`})
 }
 
-// Keys match like those of encoding/json, which the reference plugins read with: case is
-// nothing, the exact spelling wins.
+// Keys match as in encoding/json, which the reference plugins use: case is ignored, but the
+// exact spelling wins.
 func TestParseCase(t *testing.T) {
 	c := withIPAM()
 	c.Bridge, c.MTU, c.IPAM.Sticky = "br0", 1400, true
@@ -154,25 +159,24 @@ func TestParseCase(t *testing.T) {
 	exact.Bridge = "br0"
 	accepts(t, conf(`"BRIDGE": "br1", "bridge": "br0", "Bridge": "br2"`), "", exact)
 
-	nothing := bare() // the exact spelling wins even with nothing in it
+	nothing := bare() // the exact spelling wins, even with an empty value
 	accepts(t, conf(`"BRIDGE": "br1", "bridge": null`), "", nothing)
 
-	// A map has no order; a hundred readings must agree all the same.
+	// The order of a map varies; a hundred readings must agree nevertheless.
 	for range 100 {
 		several := bare()
 		several.MTU = 1401
 		accepts(t, conf(`"mTU": 1403, "MTU": 1401, "Mtu": 1402`), "", several)
 	}
-	refuses(t, conf(`"PORTISOLATION": true`), "", &Error{
-		Kind: Unsupported, Msg: "portIsolation: true is not supported by this version",
-		Details: "leave the key out, or use the reference plugin that does it for this network",
-	})
+	isolated := bare()
+	isolated.PortIsolation = true
+	accepts(t, conf(`"PORTISOLATION": true`), "", isolated)
 }
 
 func TestParseVersions(t *testing.T) {
 	for _, version := range []string{"0.1.0", "0.2.0"} {
 		refuses(t, fmt.Sprintf(`{"cniVersion": %q, "name": "net", "type": "patchbay"}`, version), "", &Error{
-			Msg:     "cniVersion: a result of " + version + " cannot be without addresses",
+			Msg:     "cniVersion: a result of version " + version + " must have an address",
 			Details: `use 0.3.0 or later, or give addresses with "ipam"`,
 		})
 	}
@@ -194,20 +198,32 @@ func TestParseVersions(t *testing.T) {
 	}
 }
 
-// In the role of an IPAM plugin the other plugin's keys are none of our business.
+// As IPAM plugin, the program does not read the main plugin's keys.
 func TestParseDelegated(t *testing.T) {
 	data := `{"cniVersion": "1.0.0", "name": "net", "type": "macvlan", "master": "eth0", "mtu": "theirs", "bridge": 5, "ipMasq": true, "hairpinMode": [],
 		"runtimeConfig": {"portMappings": [{"hostPort": 80}], "ips": ["10.1.2.9"]},
 		"ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}}`
 	want := withIPAM()
 	want.Type, want.Bridge = "macvlan", ""
-	want.Publish, want.IngressPolicy, want.Firewall = Publish{}, "", "" // the main plugin's business
+	want.Publish, want.IngressPolicy, want.Firewall, want.SpoofCheck, want.STPGuard = Publish{}, "", "", SpoofCheck{}, false // the main plugin's business
 	want.IPAM.Requested = addrsOf("10.1.2.9")
-	accepts(t, data, "", want)
-
-	refuses(t, `{"cniVersion": "1.0.0", "name": "net", "type": "macvlan", "ipam": {"type": "patchbay"}}`, "", &Error{
-		Msg: "ipam.ranges: no IP ranges specified", Details: `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`,
-	})
+	asIPAM := Called{AsIPAM: true}
+	want.Called = asIPAM
+	got, err := asIPAM.Parse([]byte(data), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, netips()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for ipam, want := range map[string]*Error{
+		`{"type": "patchbay"}`: {Msg: "ipam.ranges: no IP ranges specified", Details: `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`},
+		`{"type": "static"}`:   {Msg: `ipam.type: "static" names another IPAM plugin`, Details: `set it to "patchbay"`},
+		`null`:                 {Msg: `ipam.type: "" names another IPAM plugin`, Details: `set it to "patchbay"`},
+	} {
+		_, err := asIPAM.Parse([]byte(`{"cniVersion": "1.0.0", "name": "net", "type": "macvlan", "ipam": `+ipam+`}`), "")
+		sameError(t, want, err)
+	}
 }
 
 func TestParseMAC(t *testing.T) {
@@ -259,31 +275,71 @@ func TestParseDNS(t *testing.T) {
 	}
 }
 
-// What is not done yet is refused with any value that asks for it, and passes with its zero.
-func TestParseNotYet(t *testing.T) {
-	asks := map[string]string{
-		"vlan": `100`, "vlanTrunk": `[{"id":5}]`, "preserveDefaultVlan": `true`, "macspoofchk": `true`, "portIsolation": `true`,
-		"sysctl": `{"net.ipv4.conf.IFNAME.arp_filter":"1"}`, "mac": `"02:00:00:00:00:01"`, "promisc": `true`, "allmulti": `true`, "txQLen": `1000`,
-		"ingressRate": `1000`, "ingressBurst": `1000`, "egressRate": `1000`, "egressBurst": `1000`,
-	}
-	for _, key := range notYet() {
-		if asks[key] == "" {
-			t.Errorf("%s: the test has no value for it", key)
-		}
-	}
-	unsupported := func(key, value string) *Error {
-		return &Error{Kind: Unsupported, Msg: key + ": " + value + " is not supported by this version", Details: "leave the key out, or use the reference plugin that does it for this network"}
-	}
-	for key, value := range asks {
-		refuses(t, conf(`"`+key+`": `+value), "", unsupported(key, value))
-		for _, zero := range []string{`false`, `0`, `""`, `[]`, `[ ]`, `{}`, "{\n}", `null`} {
-			accepts(t, conf(`"`+key+`": `+zero), "", bare())
-		}
-	}
-	refuses(t, conf(`"runtimeConfig": {"bandwidth": {"ingressRate": 1}}`), "", unsupported("runtimeConfig.bandwidth", `{"ingressRate":1}`))
+// TestParseWithoutEffect: a key that has no effect alone is accepted.
+//
+// Claim: A key with null or with the zero value of its type counts as not set, also in CNI_ARGS
+func TestParseWithoutEffect(t *testing.T) {
+	accepts(t, conf(`"preserveDefaultVlan": true`), "", bare()) // has an effect only with vlan or vlanTrunk
+}
 
-	long := `"` + strings.Repeat("x", 58) + `é"` // cut in the middle of the é
-	refuses(t, conf(`"sysctl": `+long), "", unsupported("sysctl", `"`+strings.Repeat("x", 58)+`...`))
+// keysOf are the keys of each section, with the value that asks for nothing; "" where only null does. %s is where a member goes.
+func keysOf() map[string]map[string]string {
+	const flag, text, number, list, object = `false`, `""`, `0`, `[]`, `{}`
+	pool := func(inside string) string {
+		return `"ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"` + inside + `}`
+	}
+	route := `, "routes": [{"dst": "192.0.2.0/24"%s}]`
+	return map[string]map[string]string{
+		`"a": 1%s`: {
+			"cniVersions": list, "capabilities": object, "args": object, "runtimeConfig": object, "prevResult": "", "ipam": object,
+			"bridge": text, "isGateway": flag, "isDefaultGateway": flag, "forceAddress": flag, "hairpinMode": flag, "promiscMode": flag,
+			"enabledad": flag, "disableContainerInterface": flag, "mtu": number, "dns": object, "statusOnFull": text, "stateDir": text, "logFile": text,
+			"ipMasq": flag, "masqExclude": list, "masqFamilies": list, "randomFully": flag, "ipMasqBackend": text,
+			"snat": "", "masqAll": flag, "markMasqBit": "", "hostLocalhost": "", "backend": text, "externalSetMarkChain": text, "conditionsV4": list,
+			"conditionsV6": list, "ingressPolicy": text, "egress": object, "outboundAddr4": text, "outboundAddr6": text, "firewall": text, "spoofCheck": text, "macspoofchk": flag, "stpGuard": "",
+			"vlan": number, "vlanTrunk": list, "preserveDefaultVlan": flag, "portIsolation": flag, "sysctl": object, "mac": text, "promisc": flag, "allmulti": "",
+			"txQLen": "", "sbr": flag, "ingressRate": number, "ingressBurst": number, "egressRate": number, "egressBurst": number,
+			"shapedSubnets": list, "unshapedSubnets": list, "bandwidth": object,
+		},
+		`"egress": {"default": "accept"%s}`:    {"allow": list},
+		`"ipam": {"a": null%s}`:                {"type": text, "subnet": "", "ranges": "", "routes": "", "exclude": "", "dataDir": ""},
+		`"dns": {"a": 1%s}`:                    {"nameservers": list, "domain": text, "search": list, "options": list},
+		`"args": {"a": 1%s}`:                   {"cni": object},
+		`"args": {"cni": {"a": 1%s}}`:          {"mac": text, "ips": list, "sysctl": object, "mtu": number, "promisc": flag, "allmulti": "", "txQLen": ""},
+		pool(`}, "sbr": {"a": 1%s`):            {"table": number, "gateways": list, "addSourceHints": flag},
+		`"runtimeConfig": {"a": 1%s}`:          {"mac": text, "ips": list, "ipRanges": list, "dns": object, "portMappings": list, "bandwidth": object},
+		`"bandwidth": {"a": 1%s}`:              {"ingressRate": number, "ingressBurst": number, "egressRate": number, "egressBurst": number, "shapedSubnets": list, "unshapedSubnets": list},
+		`"runtimeConfig": {"dns": {"a": 1%s}}`: {"servers": list, "searches": list, "options": list},
+		pool(`%s`):                             {"rangeStart": text, "rangeEnd": text, "gateway": text, "ranges": list, "routes": list, "exclude": list, "resolvConf": text, "dataDir": text, "sticky": flag},
+		pool(route):                            {"gw": text, "mtu": number, "advmss": number, "priority": number, "table": "", "scope": ""},
+		pool(`}, "runtimeConfig": {"portMappings": [{"containerPort": 80, "hostPort": 81%s}]`): {"hostIP": text, "protocol": text, "range": number},
+	}
+}
+
+// A key with null or with the zero value of its type is the same as an absent key. CNI SPEC.md does not say so; encoding/json,
+// with which the reference plugins read, does.
+//
+// Claim: A key with null or with the zero value of its type counts as not set, also in CNI_ARGS
+func TestParseNothingGiven(t *testing.T) {
+	for section, keys := range keysOf() {
+		want, err := Parse([]byte(conf(strings.ReplaceAll(section, "%s", ""))), "")
+		if err != nil {
+			t.Errorf("%s: %v", section, err)
+			continue
+		}
+		for key, zero := range keys {
+			for _, nothing := range []string{"null", zero} {
+				if nothing == "" {
+					continue
+				}
+				data := conf(strings.ReplaceAll(section, "%s", `, "`+key+`": `+nothing))
+				got, err := Parse([]byte(data), "")
+				if diff := cmp.Diff(want, got, netips(), cmpopts.EquateEmpty()); err != nil || diff != "" {
+					t.Errorf("%s: %v (-want +got):\n%s", data, err, diff)
+				}
+			}
+		}
+	}
 }
 
 func TestParseUndecodable(t *testing.T) {
@@ -292,9 +348,9 @@ func TestParseUndecodable(t *testing.T) {
 		{"white space", " \n\t", "network configuration is empty", "pass the plugin's configuration on stdin"},
 		{"null", "null", "network configuration is not a JSON object: it is null", "pass one object, the plugin's configuration, on stdin"},
 		{"a list", "[]", "network configuration is not a JSON object: it is of type array", "pass one object, the plugin's configuration, on stdin"},
-		{"cut off", `{"name": "net", "type": "patch`, "network configuration is not a JSON object: unexpected end of JSON input", `reading stopped at byte 30 of 30, after "{\"name\": \"net\", \"type\": \"patch": mend it there`},
-		{"broken", `{"cniVersion": "1.0.0", "name": "a-long-name-of-a-network", "mtu": 15oo}`, "network configuration is not a JSON object: invalid character 'o' after object key:value pair", `reading stopped at byte 70 of 72, after "name-of-a-network\", \"mtu\": 15o": mend it there`},
-		{"two objects", `{} {}`, "network configuration is not a JSON object: invalid character '{' after top-level value", `reading stopped at byte 4 of 5, after "{} {": mend it there`},
+		{"cut off", `{"name": "net", "type": "patch`, "network configuration is not a JSON object: unexpected end of JSON input", `reading stopped at byte 30 of 30, after "{\"name\": \"net\", \"type\": \"patch": correct it there`},
+		{"broken", `{"cniVersion": "1.0.0", "name": "a-long-name-of-a-network", "mtu": 15oo}`, "network configuration is not a JSON object: invalid character 'o' after object key:value pair", `reading stopped at byte 70 of 72, after "name-of-a-network\", \"mtu\": 15o": correct it there`},
+		{"two objects", `{} {}`, "network configuration is not a JSON object: invalid character '{' after top-level value", `reading stopped at byte 4 of 5, after "{} {": correct it there`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			refuses(t, tc.data, "", &Error{Kind: Undecodable, Msg: tc.msg, Details: tc.details})
@@ -302,17 +358,17 @@ func TestParseUndecodable(t *testing.T) {
 	}
 }
 
-// A large or deep configuration is read or refused, and takes neither the stack nor the memory.
+// A large or deep configuration is accepted or rejected without exhausting the stack or the memory.
 func TestParseLarge(t *testing.T) {
 	accepts(t, conf(`"padding": "`+strings.Repeat("x", 10<<20)+`"`), "", bare())
 	deep := strings.Repeat(`{"ipam": `, 100_000)
 	if _, err := Parse([]byte(deep), ""); err == nil {
-		t.Error("100 000 objects in one another, all cut off: no error")
+		t.Error("100 000 nested objects, all cut off: no error")
 	}
 	if id := ParseLenient([]byte(deep)); id.Name != "" {
 		t.Errorf("lenient: got the name %q", id.Name)
 	}
 	if !json.Valid([]byte(everything)) {
-		t.Fatal("the test's own configuration is no JSON")
+		t.Fatal("the test's configuration is not valid JSON")
 	}
 }

@@ -7,8 +7,20 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 )
 
-// ParseResolvConf reads the text of a resolv.conf(5): name servers, search words and options
-// add up, the last domain wins. It takes what it knows and passes over the rest.
+// UseResolvConf sets DNS from the text of a resolv.conf(5). The error is an *Error
+// about lists that are too long.
+func (c *Config) UseResolvConf(text []byte) error {
+	d, dns := &decoder{}, ParseResolvConf(text)
+	d.atMostDNS("ipam.resolvConf", dns)
+	if d.err != nil {
+		return d.err
+	}
+	c.DNS = dns
+	return nil
+}
+
+// ParseResolvConf parses the text of a resolv.conf(5). Name servers, search domains and
+// options of all lines are collected, the last domain is used, other lines are ignored.
 func ParseResolvConf(text []byte) types.DNS {
 	var dns types.DNS
 	for line := range bytes.Lines(text) {

@@ -2,11 +2,11 @@ package config
 
 import "math"
 
-// routes reads ipam.routes. What the kernel would refuse after half of the work is refused
-// here: a gateway of another family, IPv4 host bits.
+// routes decodes ipam.routes. It rejects what the kernel would reject in the middle of
+// ADD: a gateway of another family, and host bits in an IPv4 destination.
 func (d *decoder) routes(s section) []Route {
 	var routes []Route
-	for _, r := range d.inners(s, "routes") {
+	for _, r := range d.inners(s, "routes", maxRoutes) {
 		route := Route{
 			Dst:      d.prefix(r, "dst"),
 			GW:       d.address(r, "gw"),
@@ -22,6 +22,7 @@ func (d *decoder) routes(s section) []Route {
 	return routes
 }
 
+// route checks a route.
 func (d *decoder) route(s section, r *Route) {
 	if d.err != nil {
 		return

@@ -48,7 +48,7 @@ func TestParseRefusesRoutes(t *testing.T) {
 		addrHelp  = "give an address like 10.1.2.3 or 2001:db8::3"
 		cidrHelp  = "give a subnet like 10.1.2.0/24 or 2001:db8::/64"
 		listHelp  = "give a list of objects, or leave the key out"
-		textHelp  = "give a text, or leave the key out"
+		textHelp  = "give a string, or leave the key out"
 		numHelp   = "give a whole number, or leave the key out"
 		mtuHelp   = "give a number from 68 to 65535, or 0 for the default"
 		noDst     = `give a CIDR; the default route is "0.0.0.0/0" or "::/0"`
@@ -62,10 +62,10 @@ func TestParseRefusesRoutes(t *testing.T) {
 		{`[{}]`, `ipam.routes[0].dst: missing`, noDst},
 		{`[null]`, `ipam.routes[0].dst: missing`, noDst},
 		{`[{"dst": "0.0.0.0/0"}, {"gw": "10.1.2.1"}]`, `ipam.routes[1].dst: missing`, noDst},
-		{`[{"dst": 5}]`, `ipam.routes[0].dst: want a text, got 5`, textHelp},
+		{`[{"dst": 5}]`, `ipam.routes[0].dst: want a string, got 5`, textHelp},
 		{`[{"dst": "default"}]`, `ipam.routes[0].dst: "default" is not a CIDR`, cidrHelp},
 		{`[{"dst": "10.9.0.1/16"}]`, `ipam.routes[0].dst: 10.9.0.1/16 has host bits set`, "write 10.9.0.0/16"},
-		{`[{"dst": "0.0.0.0/0", "gw": 5}]`, `ipam.routes[0].gw: want a text, got 5`, textHelp},
+		{`[{"dst": "0.0.0.0/0", "gw": 5}]`, `ipam.routes[0].gw: want a string, got 5`, textHelp},
 		{`[{"dst": "0.0.0.0/0", "gw": "10.1.2"}]`, `ipam.routes[0].gw: "10.1.2" is not an IP address`, addrHelp},
 		{`[{"dst": "0.0.0.0/0", "gw": "2001:db8::1"}]`, `ipam.routes[0].gw: 2001:db8::1 cannot be the gateway to 0.0.0.0/0`, sameHelp},
 		{`[{"dst": "::/0", "gw": "10.1.2.1"}]`, `ipam.routes[0].gw: 10.1.2.1 cannot be the gateway to ::/0`, sameHelp},

@@ -1,19 +1,21 @@
-// Package conntrack owns the flows that the kernel's connection tracking remembers of published
-// UDP and SCTP ports: it ends those that a mapping has made stale, and never any other. It makes no
-// flow, changes none, and knows no rule of the ruleset. TCP needs none of it: a connection ends by
-// itself when its other end is another.
+// Package conntrack deletes connection tracking entries (flows) of published UDP and
+// SCTP ports that a port mapping has made stale. It must not delete any other flow,
+// and neither creates nor changes one. TCP does not need it: a connection to another
+// endpoint gets a reset.
 //
-//	err := conntrack.FlushStale(ctx, mappings, host.IsLocal) // ADD, when its elements are in the ruleset
-//	err := conntrack.FlushOwn(ctx, mappings, host.IsLocal)   // DEL, when its elements are gone
+//	err := conntrack.FlushStale(ctx, mappings, host.IsLocal) // ADD, after its elements are in the ruleset
+//	err := conntrack.FlushOwn(ctx, mappings, host.IsLocal)   // DEL, after its elements are removed
 //
-// Why: destination NAT is decided by the first packet of a flow. A client that goes on to send from
-// one port (a resolver, a SIP phone, syslog) keeps the decision alive: for the host itself if the
-// client was there before the container, or for a container that is gone.
+// Destination NAT is decided by the first packet of a flow. A client that keeps
+// sending from one port (a resolver, a SIP phone, syslog) keeps the decision in
+// effect: to the host itself if the client sent before the port was published, or to
+// a container that no longer exists.
 //
-// Be aware: the kernel's filter of a dump (CTA_FILTER, Linux 5.8) is a help and no more. Before 5.8
-// it is passed over without a word. Of SCTP it does not look at ports; of IPv6 it finds the addresses
-// that are not equal (tried on 6.18); and what is said of the reply it took for the original until
-// 5.10.83 and 5.16. So it is asked only what every kernel answers rightly or not at all, and each
-// answer is compared again here. A dump takes the kernel 5 ms even if it finds nothing: callers do
-// something else meanwhile.
+// The kernel's filter of a dump (CTA_FILTER, Linux 5.8) only reduces the number of
+// answers. Before 5.8 it is ignored without an error. It ignores the ports of SCTP;
+// of IPv6 it returns the addresses that are not equal (measured on 6.18); and before
+// 5.10.83 and 5.16 it applied the filter of the reply to the original direction. So
+// queries use only the parts that every kernel applies correctly or not at all, and
+// each answer is compared again here. A dump takes the kernel 5 ms even if it finds
+// nothing: callers run it in parallel with other work.
 package conntrack

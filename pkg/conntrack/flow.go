@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
-	"syscall"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -22,14 +21,14 @@ const (
 	filterIPDst, filterProtoNum, filterProtoDstPort = 1 << 1, 1 << 3, 1 << 5
 )
 
-// flow is what connection tracking remembers of one.
+// flow is an entry of the connection tracking table.
 type flow struct {
 	proto uint8
-	to    netip.AddrPort // where its first packet was sent
-	end   netip.AddrPort // where its answers come from: what it leads to
+	to    netip.AddrPort // destination of its first packet
+	end   netip.AddrPort // source of its replies: where it leads
 
-	// As the kernel told them, which is how it is told again what to end.
-	original []byte // CTA_TUPLE_ORIG, its zone within if it is of that direction only
+	// Undecoded: a request to delete the flow repeats them.
+	original []byte // CTA_TUPLE_ORIG, which contains the zone if it is for this direction only
 	zone     []byte // CTA_ZONE; nil: none
 	id       []byte // CTA_ID
 }
@@ -40,11 +39,11 @@ type tuple struct {
 	src, dst netip.AddrPort
 }
 
-var errNoFlow = errors.New("a message of connection tracking is no flow")
+var errNotAFlow = errors.New("incomplete flow")
 
-// decodeFlow reads the body of an IPCTNL_MSG_CT_NEW.
-func decodeFlow(body []byte) (flow, error) {
-	ad, err := netlink.NewAttributeDecoder(body[min(len(body), headerSize):])
+// decodeFlow decodes the attributes of an IPCTNL_MSG_CT_NEW.
+func decodeFlow(attributes []byte) (flow, error) {
+	ad, err := netlink.NewAttributeDecoder(attributes)
 	if err != nil {
 		return flow{}, err
 	}
@@ -68,11 +67,12 @@ func decodeFlow(body []byte) (flow, error) {
 	case err != nil:
 		return flow{}, err
 	case !f.to.Addr().IsValid() || !f.end.Addr().IsValid() || len(f.id) != 4 || reply.proto != f.proto:
-		return flow{}, errNoFlow
+		return flow{}, errNotAFlow
 	}
 	return f, nil
 }
 
+// decode decodes CTA_TUPLE_ORIG or CTA_TUPLE_REPLY.
 func (t *tuple) decode(ad *netlink.AttributeDecoder) error {
 	ad.ByteOrder = binary.BigEndian
 	for ad.Next() {
@@ -86,6 +86,7 @@ func (t *tuple) decode(ad *netlink.AttributeDecoder) error {
 	return ad.Err()
 }
 
+// decodeAddresses decodes CTA_TUPLE_IP.
 func (t *tuple) decodeAddresses(ad *netlink.AttributeDecoder) error {
 	for ad.Next() {
 		addr, _ := netip.AddrFromSlice(ad.Bytes())
@@ -99,6 +100,7 @@ func (t *tuple) decodeAddresses(ad *netlink.AttributeDecoder) error {
 	return ad.Err()
 }
 
+// decodePorts decodes CTA_TUPLE_PROTO.
 func (t *tuple) decodePorts(ad *netlink.AttributeDecoder) error {
 	for ad.Next() {
 		switch ad.Type() {
@@ -113,9 +115,9 @@ func (t *tuple) decodePorts(ad *netlink.AttributeDecoder) error {
 	return ad.Err()
 }
 
-// entries reads the answer to IPCTNL_MSG_CT_GET_STATS: how many flows there are.
-func entries(body []byte) (n uint32, ok bool) {
-	ad, err := netlink.NewAttributeDecoder(body[min(len(body), headerSize):])
+// entries decodes the answer to IPCTNL_MSG_CT_GET_STATS: the number of flows.
+func entries(attributes []byte) (n uint32, ok bool) {
+	ad, err := netlink.NewAttributeDecoder(attributes)
 	if err != nil {
 		return 0, false
 	}
@@ -128,23 +130,16 @@ func entries(body []byte) (n uint32, ok bool) {
 	return n, ok && ad.Err() == nil
 }
 
-// verdict reads the end of a dump, or an error in place of one: a negative errno first.
-func verdict(body []byte) error {
-	if len(body) >= 4 {
-		if errno := int32(binary.NativeEndian.Uint32(body)); errno != 0 {
-			return syscall.Errno(-errno)
-		}
+// family returns the address family of the flow.
+func (f flow) family() byte {
+	if f.to.Addr().Is4() {
+		return unix.AF_INET
 	}
-	return nil
+	return unix.AF_INET6
 }
 
-const headerSize = 4
-
-// header is struct nfgenmsg (linux/netfilter/nfnetlink.h): family, version 0, no resource.
-func header(family uint8) []byte { return []byte{family, unix.NFNETLINK_V0, 0, 0} }
-
-// encode is the body of the request that ends the flow: this one, and not another of the same tuple
-// that has begun since.
+// encode encodes the request that deletes the flow. It has the ID, so that a newer
+// flow of the same tuple is not deleted in its place.
 func (f flow) encode() ([]byte, error) {
 	ae := netlink.NewAttributeEncoder()
 	ae.Bytes(unix.NLA_F_NESTED|ctaTupleOrig, f.original)
@@ -152,10 +147,5 @@ func (f flow) encode() ([]byte, error) {
 		ae.Bytes(ctaZone, f.zone)
 	}
 	ae.Bytes(ctaID, f.id)
-	body, err := ae.Encode()
-	family := uint8(unix.AF_INET6)
-	if f.to.Addr().Is4() {
-		family = unix.AF_INET
-	}
-	return append(header(family), body...), err
+	return ae.Encode()
 }

@@ -7,45 +7,48 @@ import (
 	"time"
 )
 
-// ErrUnsupported is wrapped where the kernel has no connection tracking that can be asked.
-var ErrUnsupported = errors.New("this kernel has no conntrack over netlink")
+// ErrUnsupported is wrapped if the kernel has no connection tracking, or no netlink
+// interface to it (nf_conntrack_netlink).
+var ErrUnsupported = errors.New("no ctnetlink in this kernel")
 
-// longest is what the whole may take: a runtime waits for it.
-const longest = time.Second
+// timeout bounds a flush as a whole: the runtime waits for the verb.
+const timeout = time.Second
 
-// Local reports whether an address is the host's own (link.Host.IsLocal).
+// Local reports whether an address is one of the host's (link.Host.IsLocal).
 type Local func(netip.Addr) (bool, error)
 
-// FlushStale ends the flows to a host port of the mappings that do not lead to its container: they
-// were begun before it was published, or lead to one that had it before. It is for an ADD whose
-// elements are in the ruleset; a flow that begins after that is a right one. A flow to an address
-// that is not the host's own stays: it only passes through. It takes at most one second, and goes
-// on past errors.
+// FlushStale deletes the flows to a host port of the mappings that do not lead to its
+// container: they began before the port was published, or lead to a container that
+// had the port before. ADD calls it after its elements are in the ruleset, so that
+// flows which begin later are correct. Flows to addresses that are not the host's are
+// kept: these packets are only routed. It takes at most one second and continues
+// after errors.
 func FlushStale(ctx context.Context, mappings []Mapping, local Local) error {
 	mappings = tracked(mappings)
 	return job{mappings: mappings, pick: stale(mappings)}.run(ctx, local)
 }
 
-// FlushOwn ends the flows to a host port of the mappings that lead to its container, and not those
-// to the same host port that lead to a newer one. It is for a DEL whose elements are gone. Else as
-// FlushStale.
+// FlushOwn deletes the flows to a host port of the mappings that lead to its
+// container, and keeps those to the same host port that lead to a newer one. DEL
+// calls it after its elements are removed. Otherwise it is like FlushStale.
 func FlushOwn(ctx context.Context, mappings []Mapping, local Local) error {
 	mappings = tracked(mappings)
-	return job{mappings: mappings, pick: own(mappings), translated: true}.run(ctx, local)
+	return job{mappings: mappings, pick: own(mappings), dnatOnly: true}.run(ctx, local)
 }
 
-// job is what a flush is about.
+// job describes a flush.
 type job struct {
-	mappings   []Mapping
-	pick       func(flow) bool
-	translated bool // only what goes elsewhere than it was sent to can be picked
+	mappings []Mapping
+	pick     func(flow) bool
+	dnatOnly bool // only what goes elsewhere than it was sent to can be picked
 }
 
+// run deletes the flows that the job picks.
 func (j job) run(ctx context.Context, local Local) error {
 	if len(j.mappings) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, longest)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	t, err := open(ctx)
 	if err != nil {
@@ -56,19 +59,19 @@ func (j job) run(ctx context.Context, local Local) error {
 	if err != nil || flows == 0 {
 		return err
 	}
-	local = remember(local)
-	for _, q := range j.questions(int(flows)) {
+	local = cached(local)
+	for _, q := range j.queries(int(flows)) {
 		picked, e := t.list(q, j.pick)
 		err = errors.Join(err, e)
 		for _, f := range picked {
-			err = errors.Join(err, t.endIf(f, local))
+			err = errors.Join(err, t.deleteIfLocal(f, local))
 		}
 	}
 	return err
 }
 
-// remember asks once for each address.
-func remember(ask Local) Local {
+// cached returns a Local that asks once for each address.
+func cached(ask Local) Local {
 	known := map[netip.Addr]bool{}
 	return func(addr netip.Addr) (bool, error) {
 		is, ok := known[addr]

@@ -26,7 +26,7 @@ const (
 	noRule = "accept"
 )
 
-// scene is a host between a LAN and its containers' bridge. A flow is known by its source port.
+// scene is a host between a LAN and a bridge. A flow is identified by its source port.
 type scene struct {
 	t      *testing.T
 	host   *nettest.Node
@@ -35,7 +35,7 @@ type scene struct {
 
 	ours, second     netip.Addr // the host's
 	outside          netip.Addr
-	container, older netip.Addr // neither is there: a flow begins without an answer
+	container, older netip.Addr // neither exists: the flow has no reply
 }
 
 // scenes runs a test for either family.
@@ -49,8 +49,8 @@ func scenes(t *testing.T, test func(t *testing.T, s *scene)) {
 			s := &scene{t: t, host: nettest.Host(t)}
 			nettest.Need(t, nettest.Tool("nft"))
 			s.host.Allow("nft ")
-			s.host.Allow("flow ")                // which of them stay is the test
-			s.host.Allow("+ container inside: ") // the test's own cabling
+			s.host.Allow("flow ")                // the test checks which of them remain
+			s.host.Allow("+ container inside: ") // of the test itself
 			for i, addr := range []*netip.Addr{&s.ours, &s.second, &s.outside, &s.container, &s.older} {
 				*addr = netip.MustParseAddr(addresses[i])
 			}
@@ -85,7 +85,7 @@ func (s *scene) prefix(addr netip.Addr, bits4, bits6 int) string {
 	return fmt.Sprintf("%s/%d", addr, bits6)
 }
 
-// track makes the host track every flow, by these rules of the chain that translates.
+// track makes the host track every flow, with rules of a NAT chain.
 func (s *scene) track(rules string) {
 	s.host.Run(s.t, "nft", fmt.Sprintf(`
 		table inet test
@@ -97,7 +97,7 @@ func (s *scene) track(rules string) {
 		}`, rules))
 }
 
-// publish lets a host port of any local address lead to a container.
+// publish translates a host port of all local addresses to a container.
 func (s *scene) publish(port uint16, to netip.AddrPort) {
 	family := "ip6"
 	if to.Addr().Is4() {
@@ -154,8 +154,8 @@ func sctpInit(source, port uint16) []byte {
 	return p
 }
 
-// flows are the source ports of all flows that are tracked, in order, of UDP and SCTP. What is asked is not
-// netlink, so that a mistake is not made twice.
+// flows returns the source ports of all UDP and SCTP flows, sorted. It reads /proc and not netlink, so that
+// an error in the decoder is found.
 func (s *scene) flows() []int {
 	s.t.Helper()
 	var text []byte
@@ -214,7 +214,7 @@ func (s *scene) isLocal(addr netip.Addr) (bool, error) {
 	return addr == s.ours || addr == s.second, nil
 }
 
-// begin makes a flow of every sort there is about host port 8080 and 8080 of the container.
+// begin creates a flow of every kind to host port 8080 and to port 8080 of the container.
 func (s *scene) begin() {
 	on := func(addr netip.Addr) netip.AddrPort { return netip.AddrPortFrom(addr, 8080) }
 	out := s.lan.Outside
@@ -226,15 +226,15 @@ func (s *scene) begin() {
 		s.track(noRule)
 		s.send(out, proto, first+1, on(s.ours)) // to the host itself
 		s.publish(8080, on(s.older))
-		s.send(out, proto, first+2, on(s.ours)) // to who had the port before
+		s.send(out, proto, first+2, on(s.ours)) // to the container that had the port before
 		s.publish(8080, on(s.container))
 		s.send(out, proto, first+3, on(s.ours))                       // to the container
-		s.send(out, proto, first+4, on(s.second))                     // ... by another address of the host
-		s.send(out, proto, first+5, on(s.container))                  // ... by its own
+		s.send(out, proto, first+4, on(s.second))                     // ... with another address of the host
+		s.send(out, proto, first+5, on(s.container))                  // ... with its own address
 		s.send(out, proto, first+6, netip.AddrPortFrom(s.ours, 8081)) // another port
 		s.send(s.inside.Netns, proto, first+7, on(s.outside))         // through the host
 		s.track(noRule)
-		s.send(out, proto, first+8, on(s.second)) // to the host itself by another address
+		s.send(out, proto, first+8, on(s.second)) // to the host itself with another address
 	}
 	s.want("at first", 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008)
 }
@@ -243,7 +243,7 @@ func (s *scene) mapping(proto uint8) conntrack.Mapping {
 	return conntrack.Mapping{Proto: proto, HostPort: 8080, Count: 1, Container: netip.AddrPortFrom(s.container, 8080)}
 }
 
-// ADD: who was there before is ended, on whatever local address, and nobody else.
+// ADD deletes the flows from before on all local addresses, and no other.
 func TestFlushStale(t *testing.T) {
 	t.Parallel()
 	scenes(t, func(_ *testing.T, s *scene) {
@@ -257,8 +257,8 @@ func TestFlushStale(t *testing.T) {
 	})
 }
 
-// DEL: what leads to this container by the host port is ended; what leads to another one, or to this
-// one by its own address, is not.
+// DEL deletes the flows that lead to this container through the host port, not those that lead to another
+// container, or to this one with its own address.
 func TestFlushOwn(t *testing.T) {
 	t.Parallel()
 	scenes(t, func(_ *testing.T, s *scene) {
@@ -270,7 +270,7 @@ func TestFlushOwn(t *testing.T) {
 	})
 }
 
-// A mapping of one address of the host is about that address only.
+// A mapping of one host address is for that address only.
 func TestFlushWithHostIP(t *testing.T) {
 	t.Parallel()
 	scenes(t, func(_ *testing.T, s *scene) {
@@ -281,14 +281,14 @@ func TestFlushWithHostIP(t *testing.T) {
 		s.want("after FlushStale", 1003, 1004, 1005, 1006, 1007, 1008, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008)
 		s.flush(conntrack.FlushOwn, m)
 		s.want("after FlushOwn", 1004, 1005, 1006, 1007, 1008, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008)
-		m.HostIP = s.outside // no address of the host: the flow passes through
+		m.HostIP = s.outside // not an address of the host: the flow is only routed
 		s.flush(conntrack.FlushStale, m)
 		s.want("after the FlushStale of a foreign address", 1004, 1005, 1006, 1007, 1008, 2001, 2002, 2003, 2004, 2005, 2006, 2007, 2008)
 	})
 }
 
-// A run of ports, too long to be asked for one by one: first and last are in it, their neighbours not,
-// and each leads to its own port of the container.
+// A range of ports that is too long for one dump each: it includes the first and the last port, and each
+// leads to its own container port.
 func TestFlushRun(t *testing.T) {
 	t.Parallel()
 	scenes(t, func(_ *testing.T, s *scene) {
@@ -297,9 +297,9 @@ func TestFlushRun(t *testing.T) {
 		for i, port := range []uint16{8079, 8080, 8179, 8180} {
 			s.send(out, udp, uint16(1000+i), netip.AddrPortFrom(s.ours, port))
 		}
-		s.publish(8100, netip.AddrPortFrom(s.container, 120)) // as the run has it
+		s.publish(8100, netip.AddrPortFrom(s.container, 120)) // as in the range
 		s.send(out, udp, 1010, netip.AddrPortFrom(s.ours, 8100))
-		s.publish(8101, netip.AddrPortFrom(s.container, 120)) // as it has not
+		s.publish(8101, netip.AddrPortFrom(s.container, 120)) // not as in the range
 		s.send(out, udp, 1011, netip.AddrPortFrom(s.ours, 8101))
 		run := conntrack.Mapping{Proto: udp, HostPort: 8080, Count: 100, Container: netip.AddrPortFrom(s.container, 100)}
 		s.flush(conntrack.FlushStale, run)
@@ -309,7 +309,7 @@ func TestFlushRun(t *testing.T) {
 	})
 }
 
-// A flow of a conntrack zone is ended in its zone, be that of both directions or of one.
+// A flow in a conntrack zone is deleted, whether the zone is for one direction or both.
 func TestFlushInZones(t *testing.T) {
 	t.Parallel()
 	scenes(t, func(_ *testing.T, s *scene) {
@@ -322,7 +322,7 @@ func TestFlushInZones(t *testing.T) {
 	})
 }
 
-// A thousand others stay, and a flow that begins anew goes where the mapping says.
+// A thousand other flows remain, and a new flow leads where the mapping says.
 func TestFlushAmongManyFlows(t *testing.T) {
 	t.Parallel()
 	scenes(t, func(t *testing.T, s *scene) {
@@ -342,7 +342,7 @@ func TestFlushAmongManyFlows(t *testing.T) {
 		s.send(s.lan.Outside, udp, 1001, netip.AddrPortFrom(s.ours, 8080))
 		s.publish(8080, netip.AddrPortFrom(s.container, 8080))
 		one, two := s.mapping(udp), s.mapping(udp)
-		two.Count = 2 // the kernel tells of every flow
+		two.Count = 2 // one dump of all flows
 		s.flush(conntrack.FlushStale, two)
 		s.want("after FlushStale", before...)
 		s.send(s.lan.Outside, udp, 1001, netip.AddrPortFrom(s.ours, 8080))
@@ -352,7 +352,7 @@ func TestFlushAmongManyFlows(t *testing.T) {
 	})
 }
 
-// What was called off does nothing and says so, and so does an address that nobody can tell whose it is.
+// A cancelled flush, and one that cannot look up an address, deletes nothing and returns an error.
 func TestFlushCalledOff(t *testing.T) {
 	t.Parallel()
 	scenes(t, func(t *testing.T, s *scene) {
@@ -368,7 +368,7 @@ func TestFlushCalledOff(t *testing.T) {
 			err = conntrack.FlushStale(context.Background(), []conntrack.Mapping{s.mapping(udp)}, func(netip.Addr) (bool, error) { return true, unknown })
 		})
 		if !errors.Is(err, unknown) {
-			t.Errorf("got %v, want what the question for the address gave", err)
+			t.Errorf("got %v, want what the query for the address gave", err)
 		}
 		s.want("after nothing was done", 1001)
 	})

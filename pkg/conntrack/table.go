@@ -4,35 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
-// table is the way to the flows of the network namespace the process is in.
+// table is a connection to the connection tracking table of the process's network
+// namespace.
 type table struct {
 	ctx  context.Context
-	conn *netlink.Conn
+	conn *nfnl.Conn
 }
 
+// open connects to the table; ctx has the deadline of all requests.
 func open(ctx context.Context) (*table, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
+	conn, err := nfnl.Open()
+	if nfnl.IsUnsupported(err) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open socket to conntrack: %w", err)
+		return nil, fmt.Errorf("open socket of conntrack: %w", err)
 	}
 	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("bound socket to conntrack: %w", err)
-	}
+	conn.SetDeadline(deadline)
 	return &table{ctx: ctx, conn: conn}, nil
 }
 
-func (t *table) close() { _ = t.conn.Close() }
+func (t *table) close() { t.conn.Close() }
 
 // Messages of linux/netfilter/nfnetlink_conntrack.h.
 const (
@@ -41,135 +41,82 @@ const (
 	statsEntries = 1 // CTA_STATS_GLOBAL_ENTRIES
 )
 
-func message(kind uint16, flags netlink.HeaderFlags, body []byte) netlink.Message {
-	return netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_CTNETLINK<<8 | kind), Flags: netlink.Request | flags},
-		Data:   body,
-	}
+// request returns a message of connection tracking about an address family.
+func request(kind, flags uint16, family byte, attributes []byte) nlsock.Message {
+	return nfnl.Request(nfnl.Header{Subsystem: unix.NFNL_SUBSYS_CTNETLINK, Kind: kind, Flags: flags, Family: family}, attributes)
 }
 
-// count is how many flows there are. It is asked first: what answers EINVAL to this is a kernel without
-// conntrack, while a dump may be refused for more than one reason. The answer says that more will come,
-// and only the acknowledgement does.
+// count returns the number of flows. It is the first request, because EINVAL means
+// here, and only here, that the kernel has no connection tracking: a dump is refused
+// for other reasons too. The answer has NLM_F_MULTI although nothing follows but the
+// acknowledgement.
 func (t *table) count() (uint32, error) {
 	if err := t.ctx.Err(); err != nil {
 		return 0, err
 	}
-	answers, err := t.conn.Execute(message(msgGetStats, netlink.Acknowledge, header(unix.AF_UNSPEC)))
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+	answers, err := t.conn.Ask(request(msgGetStats, unix.NLM_F_ACK, unix.AF_UNSPEC, nil))
+	if nfnl.IsUnsupported(err) {
 		return 0, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("count flows of conntrack: %w", err)
 	}
 	for _, answer := range answers {
-		if n, ok := entries(answer.Data); ok {
+		if n, ok := entries(nfnl.Attributes(answer)); ok {
 			return n, nil
 		}
 	}
-	return 0, errors.New("count flows of conntrack: the answer has no number")
+	return 0, errors.New("count flows of conntrack: no count in the answer")
 }
 
-// list picks among the flows that answer a question; others may be among them.
-func (t *table) list(q question, pick func(flow) bool) ([]flow, error) {
+// list returns those flows that pick chooses among the answers to a query. The kernel may return flows
+// that the query does not describe. The dump is read as it arrives: there may be hundreds of thousands of
+// flows. Conn.ReceiveIter of mdlayher/netlink (1.11.2) streams too, but reads each datagram twice, into
+// new memory: for 20,000 flows 871 datagrams, 160 to 440 ms and 4.6 MB allocated, where nlsock's one
+// buffer of 32 KiB takes 56 to 100 ms and 13 KiB (five runs each, alternating, Linux 6.18, busy machine).
+func (t *table) list(q query, pick func(flow) bool) ([]flow, error) {
 	if err := t.ctx.Err(); err != nil {
 		return nil, err
 	}
 	body, err := q.encode()
 	if err != nil {
-		return nil, fmt.Errorf("ask conntrack: %w", err)
-	}
-	sent, err := t.conn.Send(message(msgGet, netlink.Dump, body))
-	if err != nil {
-		return nil, fmt.Errorf("ask conntrack: %w", err)
+		return nil, fmt.Errorf("encode query of conntrack: %w", err)
 	}
 	var picked []flow
 	var unread error
-	err = t.eachAnswer(sent.Header.Sequence, func(body []byte) {
-		f, err := decodeFlow(body)
+	for m, err := range t.conn.Execute(request(msgGet, unix.NLM_F_DUMP, q.family, body)) {
 		if err != nil {
-			unread = fmt.Errorf("read flow of conntrack: %w", err)
+			return picked, fmt.Errorf("list flows of conntrack: %w", err)
+		}
+		f, err := decodeFlow(nfnl.Attributes(m))
+		if err != nil {
+			unread = fmt.Errorf("decode flow of conntrack: %w", err)
 		} else if pick(f) {
 			picked = append(picked, f)
 		}
-	})
-	if err != nil {
-		err = fmt.Errorf("list flows of conntrack: %w", err)
 	}
-	return picked, errors.Join(err, unread)
+	return picked, unread
 }
 
-// bufferSize holds the longest message of a dump: the kernel never makes one of more than 32 KiB.
-const bufferSize = 32 << 10
-
-// eachAnswer reads a dump as it comes. The library's reading keeps all of it, two kilobytes for each
-// flow, and there may be hundreds of thousands.
-func (t *table) eachAnswer(seq uint32, see func(body []byte)) error {
-	raw, err := t.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	buffer := make([]byte, bufferSize)
-	for {
-		n, err := receive(raw, buffer)
-		if err != nil {
-			return err
-		}
-		messages, err := syscall.ParseNetlinkMessage(buffer[:n])
-		if err != nil {
-			return err
-		}
-		for _, m := range messages {
-			switch {
-			case m.Header.Seq != seq:
-			case m.Header.Type == unix.NLMSG_DONE || m.Header.Type == unix.NLMSG_ERROR:
-				return verdict(m.Data)
-			default:
-				see(m.Data)
-			}
-		}
-	}
-}
-
-// receive reads one datagram of the kernel's, within the deadline of the socket.
-func receive(raw syscall.RawConn, buffer []byte) (n int, err error) {
-	var from unix.Sockaddr
-	waited := raw.Read(func(fd uintptr) bool {
-		n, from, err = unix.Recvfrom(int(fd), buffer, unix.MSG_DONTWAIT|unix.MSG_TRUNC)
-		return !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR)
-	})
-	kernel, ok := from.(*unix.SockaddrNetlink)
-	switch {
-	case waited != nil:
-		return 0, waited
-	case err != nil:
-		return 0, err
-	case n > len(buffer):
-		return 0, unix.EMSGSIZE
-	case !ok || kernel.Pid != 0:
-		return 0, nil
-	}
-	return n, nil
-}
-
-// endIf ends a flow to an address of the host's own. One that ended by itself is no error.
-func (t *table) endIf(f flow, local Local) error {
+// deleteIfLocal deletes a flow if its destination is an address of the host. It is no
+// error if the flow has ended.
+func (t *table) deleteIfLocal(f flow, local Local) error {
 	if err := t.ctx.Err(); err != nil {
 		return err
 	}
 	is, err := local(f.to.Addr())
 	if err != nil {
-		return fmt.Errorf("is %s an address of this host: %w", f.to.Addr(), err)
+		return fmt.Errorf("look up address %s of the host: %w", f.to.Addr(), err)
 	}
 	if !is {
 		return nil
 	}
 	body, err := f.encode()
 	if err == nil {
-		_, err = t.conn.Execute(message(msgDelete, netlink.Acknowledge, body))
+		_, err = t.conn.Ask(request(msgDelete, unix.NLM_F_ACK, f.family(), body))
 	}
 	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("end flow to %s that leads to %s: %w", f.to, f.end, err)
+		return fmt.Errorf("delete flow to %s that leads to %s: %w", f.to, f.end, err)
 	}
 	return nil
 }

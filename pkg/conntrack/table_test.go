@@ -13,7 +13,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// A flow that has ended is no error, and one of the same tuple that is another one is not ended in its place.
+// Deleting a flow that has ended is no error, and a newer flow of the same tuple is not deleted in its place.
 func TestEndIsOfThisFlow(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -37,41 +37,41 @@ func TestEndIsOfThisFlow(t *testing.T) {
 }
 
 func endTwice() error {
-	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	table, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer table.close()
-	q := question{family: unix.AF_INET, proto: unix.IPPROTO_UDP, port: 8080}
+	q := query{family: unix.AF_INET, proto: unix.IPPROTO_UDP, port: 8080}
 	local := func(netip.Addr) (bool, error) { return true, nil }
 	all := func(flow) bool { return true }
 	found, err := table.list(q, all)
 	if err != nil || len(found) != 1 {
-		return errors.Join(err, errors.New("there is not the one flow"))
+		return errors.Join(err, errors.New("want one flow"))
 	}
 	another := found[0]
 	another.id = []byte{^another.id[0], 0, 0, 1}
-	if err := table.endIf(another, local); err != nil {
+	if err := table.deleteIfLocal(another, local); err != nil {
 		return err
 	}
 	if again, err := table.list(q, all); err != nil || len(again) != 1 {
-		return errors.Join(err, errors.New("the flow was ended in the place of another"))
+		return errors.Join(err, errors.New("the flow was deleted in place of another"))
 	}
-	if err := errors.Join(table.endIf(found[0], local), table.endIf(found[0], local)); err != nil {
+	if err := errors.Join(table.deleteIfLocal(found[0], local), table.deleteIfLocal(found[0], local)); err != nil {
 		return err
 	}
 	if again, err := table.list(q, all); err != nil || len(again) != 0 {
-		return errors.Join(err, errors.New("the flow was not ended"))
+		return errors.Join(err, errors.New("the flow was not deleted"))
 	}
 	return nil
 }
 
-// The host is asked once for each address, and again only if it could not tell.
-func TestRemember(t *testing.T) {
+// local is called once for each address, and again only after an error.
+func TestCachedLocal(t *testing.T) {
 	asked := map[string]int{}
-	local := remember(func(addr netip.Addr) (bool, error) {
+	local := cached(func(addr netip.Addr) (bool, error) {
 		asked[addr.String()]++
 		if addr.Is6() {
 			return false, unix.EBUSY

@@ -16,22 +16,28 @@ import (
 )
 
 const (
-	maxStdout  = 4 << 20 // bytes; as much as this program reads itself
-	keptStderr = 2 << 10 // bytes of its end
+	maxStdout  = 4 << 20 // bytes; the limit of this program's own input
+	keptStderr = 2 << 10 // bytes, the last ones
 )
 
-// Call runs the plugin for one verb: our environment with CNI_COMMAND changed, config on its standard input. It returns what
-// the plugin printed, for ADD a JSON object. Every error is an *Error.
+// Call runs the plugin for one verb, with CNI_COMMAND changed in this process's
+// environment, and config on its standard input. It returns the plugin's output, for
+// ADD a JSON object. Every error is an *Error.
 func (p *Plugin) Call(ctx context.Context, verb string, config []byte) ([]byte, error) {
 	return p.CallFor(ctx, []string{"CNI_COMMAND=" + verb}, config)
 }
 
-// CallFor is Call with more of the environment changed, as for a DEL that is part of a GC. The first variable is CNI_COMMAND.
+// CallFor runs the plugin as Call does, with several changed variables, for example
+// for the DEL of an attachment in a GC. The first one must be CNI_COMMAND.
 func (p *Plugin) CallFor(ctx context.Context, changed []string, config []byte) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, p.fail(ErrInterrupted)
 	}
-	// The child dies when the thread that started it does, so the thread must not.
+	if p.Deadline <= 0 {
+		return nil, p.fail(ErrNoTime)
+	}
+	// Pdeathsig is sent when the thread that started the child ends, so this goroutine
+	// keeps its thread (golang.org/issue/27505).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	c, err := p.start(environ(changed), config)
@@ -39,7 +45,7 @@ func (p *Plugin) CallFor(ctx context.Context, changed []string, config []byte) (
 		return nil, p.unstarted(err)
 	}
 	a := c.wait(ctx, p.Deadline)
-	if err := p.judge(a); err != nil {
+	if err := p.check(a); err != nil {
 		return nil, err
 	}
 	if changed[0] == "CNI_COMMAND=ADD" {
@@ -48,19 +54,19 @@ func (p *Plugin) CallFor(ctx context.Context, changed []string, config []byte) (
 	return a.stdout, err
 }
 
-// object wants the answer of an ADD to be one.
+// object checks that the output of an ADD is a JSON object.
 func (p *Plugin) object(a answer) error {
 	var fields map[string]json.RawMessage
 	if len(strings.TrimSpace(string(a.stdout))) == 0 {
 		return p.failed(a, ErrSilent)
 	}
 	if err := json.Unmarshal(a.stdout, &fields); err != nil || fields == nil {
-		return p.failed(a, ErrGarbage, "but", oneLine(a.stdout))
+		return p.failed(a, ErrGarbage, "("+oneLine(a.stdout)+")")
 	}
 	return nil
 }
 
-// environ is ours with some variables changed.
+// environ returns this process's environment with some variables changed.
 func environ(changed []string) []string {
 	var env []string
 	for _, v := range os.Environ() {
@@ -72,6 +78,7 @@ func environ(changed []string) []string {
 	return append(env, changed...)
 }
 
+// sets reports whether a variable is among those that are changed.
 func sets(env []string, name string) bool {
 	for _, v := range env {
 		if strings.HasPrefix(v, name+"=") {
@@ -81,13 +88,14 @@ func sets(env []string, name string) bool {
 	return false
 }
 
-// child is a plugin that runs.
+// child is a running plugin.
 type child struct {
 	process        *os.Process
 	stdout, stderr *outlet
-	full           chan struct{} // closed when it prints more than it may
+	full           chan struct{} // closed when it prints more than maxStdout
 }
 
+// start starts the plugin.
 func (p *Plugin) start(env []string, config []byte) (*child, error) {
 	stdin, err := memory(config)
 	if err != nil {
@@ -116,7 +124,8 @@ func (p *Plugin) start(env []string, config []byte) (*child, error) {
 	return c, nil
 }
 
-// memory is a file with some content that has no name. A pipe would need somebody to write it while the plugin runs.
+// memory returns an anonymous file with some content (memfd_create(2), Linux 3.17). With
+// a pipe, a goroutine would have to write while the plugin runs.
 func memory(content []byte) (*os.File, error) {
 	fd, err := unix.MemfdCreate("config", unix.MFD_CLOEXEC)
 	if err != nil {
@@ -130,7 +139,8 @@ func memory(content []byte) (*os.File, error) {
 	return f, err
 }
 
-// wait waits for the end of the plugin, and brings it about if it takes too long.
+// wait waits until the plugin ends, and kills it when its time is over, ctx ends, or it
+// prints too much.
 func (c *child) wait(ctx context.Context, patience time.Duration) (a answer) {
 	ended := make(chan struct{})
 	go func() {
@@ -148,7 +158,7 @@ func (c *child) wait(ctx context.Context, patience time.Duration) (a answer) {
 	case <-c.full:
 		a.stopped = ErrGarbage
 	}
-	_ = c.process.Kill() // by its id, and only as long as it has not been waited for
+	_ = c.process.Kill() // never another process: it has not been waited for
 	<-ended
 	a.stdout, a.stderr = c.stdout.close(), c.stderr.close()
 	if len(a.stdout) > maxStdout {

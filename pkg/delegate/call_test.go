@@ -16,13 +16,13 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// plugin is one of shell commands.
+// plugin writes a plugin that is a shell script.
 func plugin(t *testing.T, commands string) *Plugin {
 	t.Helper()
 	return &Plugin{Name: "fake", Path: nettest.Script(t, commands), Deadline: time.Minute, Stderr: io.Discard}
 }
 
-// failure must be the error of a call.
+// failure returns the *Error of a call and checks its reason.
 func failure(t *testing.T, err, reason error) *Error {
 	t.Helper()
 	var e *Error
@@ -32,7 +32,9 @@ func failure(t *testing.T, err, reason error) *Error {
 	return e
 }
 
-// TestDeadline: a plugin that takes too long is killed, by its own id alone.
+// TestDeadline: a plugin that takes too long is killed, and no other process.
+//
+// Claim: An IPAM plugin that hangs is killed at a deadline, and when the ADD is killed, also with SIGKILL
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	p := plugin(t, "echo waiting >&2; exec sleep 600")
@@ -42,7 +44,7 @@ func TestDeadline(t *testing.T) {
 	defer cancel()
 	_, err := p.Call(guard, "ADD", nil)
 	e := failure(t, err, ErrTimeout)
-	if e.Msg != p.String()+" did not answer within 300ms" || e.Details != "on stderr it said: waiting" || !e.Started {
+	if e.Msg != p.String()+": no answer within 300ms" || e.Details != "on stderr it said: waiting" || !e.Started {
 		t.Errorf("got %+v", e)
 	}
 	if took := time.Since(begun); took < p.Deadline || took > time.Minute {
@@ -50,7 +52,9 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// TestContextEndsACall that is under way, and lets none begin.
+// TestContextEndsACall: when ctx ends, a running plugin is killed and none is started.
+//
+// Claim: An IPAM plugin that hangs is killed at a deadline, and when the ADD is killed, also with SIGKILL
 func TestContextEndsACall(t *testing.T) {
 	t.Parallel()
 	fifo := filepath.Join(t.TempDir(), "fifo")
@@ -64,7 +68,7 @@ func TestContextEndsACall(t *testing.T) {
 		_, err := p.Call(ctx, "ADD", nil)
 		ended <- err
 	}()
-	if _, err := os.ReadFile(fifo); err != nil { // it runs
+	if _, err := os.ReadFile(fifo); err != nil { // the plugin is running
 		t.Fatal(err)
 	}
 	cancel()
@@ -77,7 +81,9 @@ func TestContextEndsACall(t *testing.T) {
 	}
 }
 
-// TestOutputs: all that fits a pipe many times comes through, of stderr the end is kept and everything passed on.
+// TestOutputs: output larger than a pipe is read completely; the end of stderr is kept and all of it passed on.
+//
+// Claim: An IPAM plugin is called once per verb, with the same environment and the complete configuration; its errors are passed on
 func TestOutputs(t *testing.T) {
 	t.Parallel()
 	p := plugin(t, `echo -n '{"x": "'; head -c 4000000 /dev/zero | tr '\0' x; echo '"}'
@@ -98,7 +104,9 @@ func TestOutputs(t *testing.T) {
 	}
 }
 
-// TestEnvironmentIsOurs but for what is changed.
+// TestEnvironmentIsOurs: the plugin has this process's environment with the changed variables.
+//
+// Claim: An IPAM plugin is called once per verb, with the same environment and the complete configuration; its errors are passed on
 func TestEnvironmentIsOurs(t *testing.T) {
 	t.Setenv("CNI_COMMAND", "GC")
 	t.Setenv("CNI_CONTAINERID", "old")
@@ -115,7 +123,9 @@ func TestEnvironmentIsOurs(t *testing.T) {
 	}
 }
 
-// TestErrorOfThePlugin: its code, message and details are kept; details also hold what it said beside them.
+// TestErrorOfThePlugin: code, message and details of its error are kept; details also have the end of its stderr.
+//
+// Claim: An IPAM plugin is called once per verb, with the same environment and the complete configuration; its errors are passed on
 func TestErrorOfThePlugin(t *testing.T) {
 	t.Parallel()
 	for commands, want := range map[string]Error{
@@ -132,11 +142,14 @@ func TestErrorOfThePlugin(t *testing.T) {
 		}
 	}
 	if out, err := plugin(t, "true").Call(context.Background(), "DEL", nil); err != nil || len(out) != 0 {
-		t.Errorf("a DEL without a word: %q, %v", out, err)
+		t.Errorf("a DEL without output: %q, %v", out, err)
 	}
 }
 
-// TestFind takes the first program of the name, and says why there is none.
+// TestFind: the first executable of the name is found, or the error says why there is none.
+//
+// Claim: The name of the executable selects main plugin or IPAM plugin; a main plugin's configuration never succeeds without an interface
+// Claim: An IPAM plugin is called once per verb, with the same environment and the complete configuration; its errors are passed on
 func TestFind(t *testing.T) {
 	t.Parallel()
 	script := nettest.Script(t, "true")
@@ -177,4 +190,30 @@ func TestFind(t *testing.T) {
 	if p := (&Plugin{Path: "/proc/self/exe"}); !p.IsSelf() {
 		t.Error("this program is another")
 	}
+	for name, same := range copies(t) {
+		if got := (&Plugin{Path: name}).IsSelf(); got != same {
+			t.Errorf("%s: this program %t, want %t", name, got, same)
+		}
+	}
+}
+
+// copies returns files, and whether each is a copy of or a link to this program.
+func copies(t *testing.T) map[string]bool {
+	t.Helper()
+	dir := t.TempDir()
+	text, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{dir + "/link": true, dir + "/copy": true, dir + "/last-byte": false, dir + "/shorter": false, dir + "/none": false}
+	other := bytes.Clone(text)
+	other[len(other)-1] ^= 1
+	err = errors.Join(
+		os.Symlink("/proc/self/exe", dir+"/link"), os.WriteFile(dir+"/copy", text, 0o600),
+		os.WriteFile(dir+"/last-byte", other, 0o600), os.WriteFile(dir+"/shorter", text[1:], 0o600),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

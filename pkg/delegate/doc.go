@@ -1,11 +1,18 @@
-// Package delegate owns the one program that a verb may start: an IPAM plugin that is not this one, found and called as
-// CNI SPEC.md section 4 (delegated plugins) has it.
-// It never understands a configuration or a result, and never decides what follows from an answer.
+// Package delegate runs a delegated IPAM plugin (CNI SPEC section 4). It is the only
+// program that a verb starts.
+//
+// It does not interpret configurations or results, and does not decide what an error
+// of the plugin means for the verb.
 //
 //	plugin, err := delegate.Find("dhcp", os.Getenv("CNI_PATH"))
 //	stdout, err := plugin.Call(ctx, "ADD", stdin)
 //
-// Be aware: the child dies with us (Pdeathsig), because a runtime whose patience ends kills us alone, and an IPAM plugin that
-// goes on would reserve an address after our DEL. It is killed at a deadline and when ctx ends. Programs that it has started
-// itself are not ours to kill, and we do not wait for them, even if they keep its outputs open.
+// Constraints:
+//
+//   - The kernel kills the child when this process dies (Pdeathsig, prctl(2)). A runtime
+//     kills only this process, and a plugin that continued could reserve an address
+//     after the DEL.
+//   - The child is killed at its deadline and when ctx ends.
+//   - Processes that the plugin starts are not killed or waited for, even if they keep
+//     its stdout or stderr open.
 package delegate

@@ -10,46 +10,47 @@ import (
 	"syscall"
 )
 
-// Why a call failed. Each is the end of a sentence that begins with the plugin.
+// Reasons why a call failed. An Error adds the plugin.
 var (
-	ErrName          = errors.New("is not the name of a plugin")
-	ErrNotFound      = errors.New("is in no directory of CNI_PATH")
-	ErrNotExecutable = errors.New("is not executable")
-	ErrFormat        = errors.New("is no program for this machine")
-	ErrStart         = errors.New("could not be started")
-	ErrEnded         = errors.New("was ended by signal")
-	ErrTimeout       = errors.New("did not answer within")
-	ErrInterrupted   = errors.New("was stopped, because this call was")
-	ErrRefused       = errors.New("failed")
-	ErrSilent        = errors.New("printed nothing")
-	ErrGarbage       = errors.New("printed no answer of CNI")
+	ErrName          = errors.New("invalid plugin name")
+	ErrNotFound      = errors.New("not found in CNI_PATH")
+	ErrNotExecutable = errors.New("not executable")
+	ErrFormat        = errors.New("not an executable for this machine")
+	ErrStart         = errors.New("start failed")
+	ErrEnded         = errors.New("ended by signal")
+	ErrTimeout       = errors.New("no answer within")
+	ErrNoTime        = errors.New("not started, the time limit of this CNI verb has passed")
+	ErrInterrupted   = errors.New("stopped together with this call")
+	ErrRefused       = errors.New("plugin error")
+	ErrSilent        = errors.New("no output")
+	ErrGarbage       = errors.New("invalid output")
 )
 
-// Error is what went wrong with a plugin. It wraps one of the reasons above.
+// Error is a failed call of a plugin. It wraps one of the reasons above.
 type Error struct {
 	Reason  error
-	Msg     string // a sentence that names plugin and path
-	Details string // those of its own error, and the end of what it said on stderr; may be ""
-	Code    uint   // of the CNI error that it printed; 0 if it printed none
-	Started bool   // it ran, and may have done something
+	Msg     string // names the plugin, its path and the reason
+	Details string // details of the plugin's own error, and the end of its stderr; may be ""
+	Code    uint   // code of the CNI error that it printed; 0 if it printed none
+	Started bool   // it was started, and may have changed something
 }
 
-// Error is the sentence.
+// Error returns Msg.
 func (e *Error) Error() string { return e.Msg }
 
-// Unwrap is the reason.
+// Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Reason }
 
-// fail makes an Error of a plugin that did not run; more is appended to the sentence.
+// fail returns the Error of a plugin that was not started. more is appended to the text.
 func (p *Plugin) fail(reason error, more ...any) *Error {
-	text := p.String() + " " + reason.Error()
+	text := p.String() + ": " + reason.Error()
 	for _, m := range more {
 		text += fmt.Sprint(" ", m)
 	}
 	return &Error{Reason: reason, Msg: text}
 }
 
-// unstarted says why the kernel did not start the program.
+// unstarted returns the Error that execve(2) caused.
 func (p *Plugin) unstarted(err error) *Error {
 	var errno syscall.Errno
 	errors.As(err, &errno)
@@ -62,14 +63,14 @@ func (p *Plugin) unstarted(err error) *Error {
 	return p.fail(ErrStart, "("+err.Error()+")")
 }
 
-// answer is what a plugin that has ended said.
+// answer is the output and the exit status of a plugin that has ended.
 type answer struct {
 	state          *os.ProcessState
-	stdout, stderr []byte // stderr: the end of it
-	stopped        error  // why it was killed by us; nil if it was not
+	stdout, stderr []byte // stderr: the last keptStderr bytes
+	stopped        error  // why this process killed it; nil if it did not
 }
 
-// failed makes an Error of a plugin that did run.
+// failed returns the Error of a plugin that was started. more is appended to the text.
 func (p *Plugin) failed(a answer, reason error, more ...any) *Error {
 	e := p.fail(reason, more...)
 	e.Started = true
@@ -79,17 +80,17 @@ func (p *Plugin) failed(a answer, reason error, more ...any) *Error {
 	return e
 }
 
-// judge decides whether a call succeeded.
-func (p *Plugin) judge(a answer) error {
+// check returns nil if a call succeeded, else its Error.
+func (p *Plugin) check(a answer) error {
 	if a.state == nil {
-		return p.failed(a, ErrEnded, "that nobody was told of")
+		return p.failed(a, ErrEnded, "of unknown number")
 	}
 	status, _ := a.state.Sys().(syscall.WaitStatus)
 	switch {
 	case errors.Is(a.stopped, ErrTimeout):
 		return p.failed(a, ErrTimeout, p.Deadline)
 	case errors.Is(a.stopped, ErrGarbage):
-		return p.failed(a, ErrGarbage, fmt.Sprintf("but more than %d bytes", maxStdout))
+		return p.failed(a, ErrGarbage, fmt.Sprintf("of more than %d bytes", maxStdout))
 	case a.stopped != nil:
 		return p.failed(a, ErrInterrupted)
 	case status.Signaled():
@@ -100,9 +101,9 @@ func (p *Plugin) judge(a answer) error {
 	return nil
 }
 
-// refused reads the CNI error of a plugin whose exit status is not 0: CNI SPEC.md section 5, error.
+// refused decodes the CNI error of a plugin whose exit status is not 0 (CNI SPEC section 5).
 func (p *Plugin) refused(a answer) *Error {
-	exit := fmt.Sprintf("with exit status %d", a.state.ExitCode())
+	exit := fmt.Sprintf("exit status %d", a.state.ExitCode())
 	var said struct {
 		Code    uint   `json:"code"`
 		Msg     string `json:"msg"`
@@ -110,9 +111,9 @@ func (p *Plugin) refused(a answer) *Error {
 	}
 	switch err := json.Unmarshal(a.stdout, &said); {
 	case len(strings.TrimSpace(string(a.stdout))) == 0:
-		return p.failed(a, ErrSilent, "and ended", exit)
+		return p.failed(a, ErrSilent, "and", exit)
 	case err != nil || said.Code == 0 && said.Msg == "":
-		return p.failed(a, ErrGarbage, "and ended", exit+":", oneLine(a.stdout))
+		return p.failed(a, ErrGarbage, "and", exit+":", oneLine(a.stdout))
 	}
 	e := p.failed(a, ErrRefused)
 	e.Code, e.Msg = said.Code, p.String()+": "+said.Msg
@@ -122,14 +123,14 @@ func (p *Plugin) refused(a answer) *Error {
 	return e
 }
 
-// Garbled is the Error of an answer that turned out not to be one; why is appended to the sentence.
+// Garbled returns the Error of an output that cannot be used. why is appended to the text.
 func (p *Plugin) Garbled(why error) *Error {
 	e := p.fail(ErrGarbage)
 	e.Msg, e.Started = e.Msg+": "+why.Error(), true
 	return e
 }
 
-// oneLine is the end of what a plugin said, on one line.
+// oneLine returns the end of a plugin's stderr on one line.
 func oneLine(text []byte) string {
 	const most = 500
 	line := strings.Join(strings.Fields(strings.ToValidUTF8(string(text), "?")), " ")

@@ -9,27 +9,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sink takes what a plugin prints.
+// sink stores what a plugin prints.
 type sink interface {
 	io.Writer
 	kept() []byte
 }
 
-// outlet is a pipe that a plugin prints to.
+// outlet is a pipe for stdout or stderr of a plugin.
 type outlet struct {
 	ours, theirs *os.File
 	to           sink
-	done         chan struct{} // closed when nobody listens any more
+	done         chan struct{} // closed when listen has ended
 }
 
+// newOutlet returns a pipe whose content goes to a sink.
 func newOutlet(to sink) (*outlet, error) {
 	r, w, err := os.Pipe()
 	return &outlet{ours: r, theirs: w, to: to, done: make(chan struct{})}, err
 }
 
+// abandon closes both ends of a pipe that is not used.
 func (o *outlet) abandon() error { return errors.Join(o.ours.Close(), o.theirs.Close()) }
 
-// listen takes what comes until the pipe is closed by all who print to it, or close is called.
+// listen copies to the sink until all writers have closed the pipe, or close is called.
 func (o *outlet) listen() {
 	o.theirs.Close()
 	go func() {
@@ -42,8 +44,9 @@ func (o *outlet) listen() {
 	}()
 }
 
-// close ends listening, after the plugin has ended, and returns what the sink has kept. What is still in the pipe is taken
-// without waiting: a program that the plugin left behind may keep it open for ever.
+// close ends listen after the plugin has ended, and returns what the sink has kept. It
+// reads what is in the pipe without waiting for its end: a background process that the
+// plugin has started may keep it open.
 func (o *outlet) close() []byte {
 	defer o.ours.Close()
 	_ = o.ours.SetReadDeadline(time.Now())
@@ -55,8 +58,9 @@ func (o *outlet) close() []byte {
 	return o.to.kept()
 }
 
-// drain reads until nothing is there; the descriptor does not block. A pipe holds no more than a mebibyte unless root says
-// so: whoever goes on writing while this reads is not waited for.
+// drain reads until the pipe is empty (EAGAIN). It stops after the largest size that a
+// pipe has by default (/proc/sys/fs/pipe-max-size, 1 MiB), so a process that continues
+// to write cannot keep it busy.
 func (o *outlet) drain(fd int) {
 	buffer := make([]byte, 64<<10)
 	for range 64 {
@@ -68,15 +72,16 @@ func (o *outlet) drain(fd int) {
 	}
 }
 
-// limited keeps a little more than a plugin may print, and tells when it is that much.
+// limited keeps a little more than maxStdout bytes, and signals when it has that many.
 type limited struct {
 	text []byte
 	full chan struct{}
 }
 
+// Write implements io.Writer; it always succeeds.
 func (l *limited) Write(p []byte) (int, error) {
-	if room := maxStdout + 1 - len(l.text); room > 0 {
-		l.text = append(l.text, p[:min(room, len(p))]...)
+	if free := maxStdout + 1 - len(l.text); free > 0 {
+		l.text = append(l.text, p[:min(free, len(p))]...)
 		if len(l.text) > maxStdout {
 			close(l.full)
 		}
@@ -84,16 +89,18 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// kept returns what was written, at most a little more than the limit.
 func (l *limited) kept() []byte { return l.text }
 
-// tail keeps the end, and passes everything on.
+// tail keeps the last keptStderr bytes, and writes all bytes to another writer.
 type tail struct {
 	also io.Writer
 	end  []byte
 }
 
+// Write implements io.Writer; it always succeeds.
 func (t *tail) Write(p []byte) (int, error) {
-	_, _ = t.also.Write(p) // who does not read our stderr does not miss it
+	_, _ = t.also.Write(p) // an error of this process's stderr is ignored
 	t.end = append(t.end, p...)
 	if over := len(t.end) - keptStderr; over > 0 {
 		t.end = append([]byte(nil), t.end[over:]...)
@@ -101,4 +108,5 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// kept returns the last bytes.
 func (t *tail) kept() []byte { return t.end }

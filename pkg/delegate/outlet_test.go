@@ -8,7 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestWhatIsInThePipeAtTheEnd is taken, though nobody had read it yet and somebody keeps the pipe open.
+// TestWhatIsInThePipeAtTheEnd: close reads what is in the pipe, also if another process keeps it open.
+//
+// Claim: A program that an IPAM plugin leaves running blocks nothing
 func TestWhatIsInThePipeAtTheEnd(t *testing.T) {
 	t.Parallel()
 	o, err := newOutlet(&limited{full: make(chan struct{})})
@@ -24,7 +26,7 @@ func TestWhatIsInThePipeAtTheEnd(t *testing.T) {
 	if _, err := o.theirs.Write(text); err != nil {
 		t.Fatal(err)
 	}
-	if err := o.ours.SetReadDeadline(time.Now()); err != nil { // it listens too late to read any of it
+	if err := o.ours.SetReadDeadline(time.Now()); err != nil { // listen ends before it reads anything
 		t.Fatal(err)
 	}
 	o.listen()

@@ -1,10 +1,11 @@
-// Package doctor looks for what keeps containers of Patchbay from being reached, or from reaching
-// others, though their attachments are there: a host that does not forward, a firewall that drops,
-// rules that somebody has flushed, a port that a process of the host wants too.
+// Package doctor finds what keeps attached containers from being reached or from reaching others: disabled
+// forwarding, a firewall that drops, deleted rules, a process of the host on a published port.
 // It reads and changes nothing, and prints nothing.
 //
-//	found, err := doctor.Examine(doctor.Host{StateDir: "/run/patchbay"})
+//	report, err := doctor.Examine(doctor.Host{StateDir: "/run/patchbay"})
 //
-// Each finding says what is wrong and whom it hurts, what was seen, and the commands that mend it: all
-// lines can be pasted into a shell, for what is no command begins with #.
+// Each finding has one sentence that says what is wrong, the evidence, and the commands that fix it. All lines
+// of a fix can be pasted into a shell: what is not a command begins with #.
+//
+// doctor.go has the list of the checks; each other file holds a group of them.
 package doctor

@@ -6,106 +6,135 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/patchbay-cni/patchbay/pkg/attach"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// Finding is one thing that is wrong.
+// Finding is one problem.
 type Finding struct {
-	About string   `json:"about"` // which look found it, a word: forwarding, firewall, ports...
-	Says  string   `json:"says"`  // what is wrong, and whom it hurts: one sentence
+	About string   `json:"about"` // the check that found it: forwarding, firewall, ports ...
+	Says  string   `json:"says"`  // what is wrong: one sentence
 	Seen  string   `json:"seen"`  // the evidence
-	Maybe bool     `json:"maybe"` // it depends on what was not understood, or on addresses and ports
-	Fix   []string `json:"fix"`   // what mends it, lines for a shell; a line that begins with # is for a person
+	Maybe bool     `json:"maybe"` // it depends on rules that were not understood, or on addresses and ports
+	Fix   []string `json:"fix"`   // lines for a shell; a line that begins with # is not a command
 }
 
-// Host is what is examined.
+// Host says what to examine.
 type Host struct {
-	StateDir string // where the records are; the other ones that are known there are looked at too
+	StateDir string // state directory; the other ones noted there are examined too
+	ConfDir  string // directory of network configurations; "" for none
 }
 
-// Report is what an examination came to.
+// Report is the result of Examine.
 type Report struct {
-	Networks    int       `json:"networks"`    // with a living attachment
-	Attachments int       `json:"attachments"` // living
-	Looked      []string  `json:"looked"`      // at what, in order, without an error: words of Finding.About
+	Networks    int       `json:"networks"`    // with a live attachment
+	Attachments int       `json:"attachments"` // live
+	Looked      []string  `json:"looked"`      // checks that ran without an error, in order: values of Finding.About
+	Unchecked   []string  `json:"unchecked"`   // checks that failed, and why
+	Notes       []string  `json:"notes"`       // what may be intended
 	Findings    []Finding `json:"findings"`
 }
 
-// Examine looks at the host that the process is in. It goes on past errors, each of which says what
-// could not be looked at; the report has the rest.
+// Examine examines the host that the process is in. It continues after a check that fails; the error then joins
+// those of all checks, and the report has the rest.
 func Examine(h Host) (*Report, error) {
 	host, err := link.OpenHost()
 	if err != nil {
 		return nil, err
 	}
 	defer host.Close()
-	x := &examination{host: host}
-	if x.living, err = attach.Living(h.StateDir); err != nil {
+	x := &examination{host: host, inventory: inventory.New(h.StateDir), stateDir: h.StateDir, confDir: h.ConfDir}
+	if x.live, err = x.inventory.Live(); err != nil {
 		return nil, err
 	}
-	if x.survey, err = link.SurveyHost(); err != nil {
+	if x.survey, err = x.inventory.Survey(); err != nil {
 		return nil, err
 	}
 	x.gather()
-	report := &Report{Networks: x.networks(), Attachments: len(x.living), Looked: []string{}, Findings: []Finding{}} // lists also in JSON
+	report := &Report{Networks: x.networks(), Attachments: len(x.live), Looked: []string{}, Unchecked: []string{}, Notes: append([]string{}, x.notes()...), Findings: []Finding{}} // lists also in JSON
 	var failed error
-	for _, look := range looks() {
-		found, err := look.at(x)
+	for _, check := range checks() {
+		found, err := check.run(x)
 		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("look at %s: %w", look.about, err))
+			failed = errors.Join(failed, fmt.Errorf("check %s: %w", check.about, err))
+			report.Unchecked = append(report.Unchecked, printable.Text(fmt.Sprintf("%s: %s", check.about, oneLine(err)), maxLine))
 		} else {
-			report.Looked = append(report.Looked, look.about)
+			report.Looked = append(report.Looked, check.about)
 		}
 		for _, f := range found {
-			f.About = look.about
-			report.Findings = append(report.Findings, f)
+			f.About = check.about
+			report.Findings = append(report.Findings, f.printable())
 		}
 	}
 	return report, failed
 }
 
-// look is one thing that is looked at.
-type look struct {
-	about string
-	at    func(*examination) ([]Finding, error)
+// maxLine is the greatest length in characters of a sentence of a finding.
+const maxLine = 2000
+
+// printable returns the finding without control characters: it contains names that containers and users chose.
+func (f Finding) printable() Finding {
+	f.Says, f.Seen = printable.Text(f.Says, maxLine), printable.Text(f.Seen, maxLine)
+	f.Fix = slices.Clone(f.Fix)
+	for i, line := range f.Fix {
+		f.Fix[i] = printable.Text(line, 0) // a command that is cut would be another command
+	}
+	return f
 }
 
-// looks are in the order of how often they are the reason.
-func looks() []look {
-	return []look{
+// check is one check of the host.
+type check struct {
+	about string
+	run   func(*examination) ([]Finding, error)
+}
+
+// checks returns the checks, the most frequent causes first.
+func checks() []check {
+	return []check{
 		{"forwarding", (*examination).forwarding},
 		{"firewall", (*examination).firewall},
-		{"cables", (*examination).cables},
+		{"host interfaces", (*examination).hostInterfaces},
+		{"VLANs", (*examination).segments},
 		{"rules", (*examination).rules},
 		{"ports", (*examination).ports},
 		{"routes", (*examination).routes},
+		{"addresses", (*examination).addresses},
 		{"br_netfilter", (*examination).brNetfilter},
 		{"mtu", (*examination).mtu},
-		{"room", (*examination).room},
+		{"bridge capacity", (*examination).capacity},
+		{"records", (*examination).records},
+		{"stale attachments", (*examination).stale},
+		{"networks", (*examination).networkFiles},
+		{"dns", (*examination).dns},
 	}
 }
 
-// examination is one Examine on its way.
+// examination is the state of one Examine.
 type examination struct {
-	host    *link.Host
-	survey  *link.Survey
-	living  []*store.Record
-	bridges []*bridge
+	stateDir string
+	confDir  string
+
+	host      *link.Host
+	inventory *inventory.Inventory
+	survey    *link.Survey
+	live      []*store.Record
+	bridges   []*bridge
+	inside    map[string]*link.Survey // of network namespaces, by path
 }
 
-// bridge is one that living attachments are plugged into.
+// bridge is a bridge of live attachments.
 type bridge struct {
 	name    string
-	link    *link.SurveyLink // nil if it is gone
+	link    *link.SurveyLink // nil if it does not exist
 	records []*store.Record
 }
 
-// gather puts attachments to their bridges, in the order of the bridges' names.
+// gather groups attachments by bridge, sorted by name.
 func (x *examination) gather() {
 	by := map[string]*bridge{}
-	for _, r := range x.living {
+	for _, r := range x.live {
 		b := by[r.Bridge]
 		if b == nil {
 			b = &bridge{name: r.Bridge, link: x.linkNamed(r.Bridge)}
@@ -128,33 +157,19 @@ func (x *examination) linkNamed(name string) *link.SurveyLink {
 
 func (x *examination) networks() int {
 	seen := map[string]bool{}
-	for _, r := range x.living {
+	for _, r := range x.live {
 		seen[r.Network] = true
 	}
 	return len(seen)
 }
 
-// routed reports whether containers of a bridge have the host as their router, for a family.
+// routed reports whether the host routes for containers of a bridge, for an address family.
 func (b *bridge) routed(is4 bool) bool {
 	return slices.ContainsFunc(b.records, func(r *store.Record) bool { return (r.Gateway || r.Publish != nil) && has(r, is4) })
 }
 
 func has(r *store.Record, is4 bool) bool {
 	return slices.ContainsFunc(r.Addresses, func(a store.Address) bool { return a.Address.Addr().Is4() == is4 })
-}
-
-// called is what people call an attachment: the pod, else the container by as much of its ID as a
-// runtime's tools show, and the network.
-func called(r *store.Record) string {
-	const usual, shown = 64, 12 // characters
-	name := r.ContainerID
-	if len(name) == usual {
-		name = name[:shown]
-	}
-	if r.Pod != nil && r.Pod.Name != "" {
-		name = r.Pod.Namespace + "/" + r.Pod.Name
-	}
-	return name + " of network " + r.Network
 }
 
 func family(is4 bool) string {

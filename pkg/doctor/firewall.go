@@ -5,15 +5,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/firewall"
+	"github.com/patchbay-cni/patchbay/pkg/ruleset"
 )
 
-// firewall: what the packet filters of others do to the traffic of a bridge's containers. One finding
-// for each program and bridge.
+// firewall reports packet filters of others that drop traffic of a bridge's containers: one finding for each
+// program and bridge.
 func (x *examination) firewall() (found []Finding, err error) {
 	for _, b := range x.bridges {
-		drops, err := attach.Drops(x.host, b.records...)
+		drops, err := ruleset.Drops(x.host, b.records...)
 		if err != nil {
 			return found, err
 		}
@@ -24,7 +24,7 @@ func (x *examination) firewall() (found []Finding, err error) {
 	return found, nil
 }
 
-// programs are those that drop, each once, in the order of the first drop.
+// programs returns the programs whose rules drop, each once, in the order of the first drop.
 func programs(drops []firewall.Drop) (all []string) {
 	for _, d := range drops {
 		if !slices.Contains(all, d.By) {
@@ -35,9 +35,9 @@ func programs(drops []firewall.Drop) (all []string) {
 }
 
 func blocked(b *bridge, by string, drops []firewall.Drop) Finding {
-	who, verb, families := by, "may drop", ""
+	program, verb, families := by, "may drop", ""
 	if by == "" {
-		who = fmt.Sprintf("table %s %s of nftables", drops[0].Family, drops[0].Table)
+		program = fmt.Sprintf("table %s %s of nftables", drops[0].Family, drops[0].Table)
 	}
 	is := func(of func(d firewall.Drop) bool) bool { return slices.ContainsFunc(drops, of) }
 	certain := is(func(d firewall.Drop) bool { return d.Certain })
@@ -56,25 +56,25 @@ func blocked(b *bridge, by string, drops []firewall.Drop) Finding {
 		}
 	}
 	f := Finding{
-		Says: fmt.Sprintf("%s %s %spackets of bridge %s: %s", who, verb, families, b.name, strings.Join(hurt(drops), ", ")),
+		Says: fmt.Sprintf("%s %s %spackets of bridge %s: %s", program, verb, families, b.name, strings.Join(effects(drops), ", ")),
 		Seen: strings.Join(seen, "; "), Maybe: !certain, Fix: firewall.Fixes(drops),
 	}
 	if by == "docker" && slices.ContainsFunc(f.Fix, func(line string) bool { return strings.Contains(line, "DOCKER-USER") }) {
-		f.Fix = append(f.Fix, `# or set "firewall": "auto" in the network's configuration: the next ADD does it`)
+		f.Fix = append(f.Fix, `# or set "firewall": "auto" in the network's configuration: the next ADD adds the rules`)
 	}
 	return f
 }
 
-// hurt says what does not work, the most usual first.
-func hurt(drops []firewall.Drop) (all []string) {
+// effects returns what does not work, the most frequent first.
+func effects(drops []firewall.Drop) (all []string) {
 	for _, h := range []struct {
-		what firewall.Wanted
+		what firewall.Traffic
 		says string
 	}{
-		{firewall.Leaving, "its containers do not reach the outside"},
-		{firewall.Returning, "its containers do not reach the outside"},
-		{firewall.Published, "nobody reaches their published ports"},
-		{firewall.Neighbours, "they do not reach each other"},
+		{firewall.Leaving, "its containers cannot reach other networks"},
+		{firewall.Returning, "its containers cannot reach other networks"},
+		{firewall.Published, "their published ports are unreachable"},
+		{firewall.Neighbours, "they cannot reach each other"},
 	} {
 		hit := slices.ContainsFunc(drops, func(d firewall.Drop) bool { return d.What == h.what })
 		if hit && !slices.Contains(all, h.says) {

@@ -9,43 +9,49 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
-// mark begins the comment of each of our rules; behind it is the bridge.
+// mark starts the comment of each of our rules; the bridge follows.
 const mark = "patchbay:"
 
-// Allow puts two rules for a bridge at the head of docker's chain DOCKER-USER, in table filter of
-// iptables and of ip6tables, where that chain is and they are not: from the bridge everything, to the
-// bridge what belongs to a connection that was let through, or that a published port has redirected.
+// Allow adds two rules for a bridge at the start of docker's chain DOCKER-USER, in
+// table filter of iptables and of ip6tables, if the chain exists and the rules do
+// not: accept everything from the bridge; accept what goes to the bridge if it
+// belongs to a connection that was accepted, or was redirected by a published port.
 //
 //	-i BRIDGE -m comment --comment patchbay:BRIDGE -j ACCEPT
 //	-o BRIDGE -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -m comment --comment patchbay:BRIDGE -j ACCEPT
 //
-// They are written as iptables writes them: an expression that it does not know makes it refuse the
-// whole table. A rule of ours that says something else is replaced. Without the chain nothing is done.
-// It reports whether something was changed. The caller holds a lock that all builders of this host take.
+// They are encoded as iptables-nft encodes them: it refuses the whole table if one
+// rule has an expression that it does not know. A rule with our comment and another
+// content is replaced. Without the chain nothing is done. Allow reports whether it
+// changed something. The caller holds a lock that all builders of this host take.
 func (f *Filters) Allow(bridge string) (changed bool, err error) {
-	return f.edit("allow "+bridge+" in "+userChain, func(p place) ([]netlink.Message, error) {
+	return f.edit("allow "+bridge+" in "+userChain, func(p place) ([]nlsock.Message, error) {
 		return f.allowing(p, bridge)
 	})
 }
 
-// Needs reports whether Allow would change something, and changes nothing.
+// Needs reports whether Allow would change something. It changes nothing.
 func (f *Filters) Needs(bridge string) (needs bool, err error) {
 	f.begin()
 	for _, p := range userChains() {
 		messages, err := f.allowing(p, bridge)
 		if err != nil {
-			return needs, fmt.Errorf("look whether %s is allowed in %s: %w", bridge, userChain, err)
+			return needs, fmt.Errorf("look up rules of %s in %s: %w", bridge, userChain, err)
 		}
 		needs = needs || len(messages) > 0
 	}
 	return needs, nil
 }
 
-// Disallow removes what Allow put there for a bridge, and reports whether there was something.
+// Disallow removes the rules of Allow for a bridge, and reports whether there were
+// any.
 func (f *Filters) Disallow(bridge string) (changed bool, err error) {
-	return f.edit("disallow "+bridge+" in "+userChain, func(p place) (messages []netlink.Message, err error) {
+	return f.edit("disallow "+bridge+" in "+userChain, func(p place) (messages []nlsock.Message, err error) {
 		rules, err := f.ours(p)
 		for _, r := range rules {
 			if err == nil && r.bridge == bridge {
@@ -56,13 +62,13 @@ func (f *Filters) Disallow(bridge string) (changed bool, err error) {
 	})
 }
 
-// Allowed are the bridges that have rules of Allow, sorted.
+// Allowed returns the bridges that have rules of Allow, sorted.
 func (f *Filters) Allowed() (bridges []string, err error) {
 	f.begin()
 	for _, p := range userChains() {
 		rules, err := f.ours(p)
 		if err != nil {
-			return nil, fmt.Errorf("look who is allowed in %s: %w", userChain, err)
+			return nil, fmt.Errorf("list rules in %s: %w", userChain, err)
 		}
 		for _, r := range rules {
 			bridges = append(bridges, r.bridge)
@@ -72,17 +78,18 @@ func (f *Filters) Allowed() (bridges []string, err error) {
 	return slices.Compact(bridges), nil
 }
 
+// userChains returns DOCKER-USER of both families.
 func userChains() []place {
 	return []place{{false, unix.NFPROTO_IPV4, "filter", userChain}, {false, unix.NFPROTO_IPV6, "filter", userChain}}
 }
 
-// edit makes the changes that each of the chains needs; each is a transaction of its own.
-func (f *Filters) edit(what string, change func(place) ([]netlink.Message, error)) (changed bool, err error) {
+// edit commits the changes that each of the chains needs, one transaction for each.
+func (f *Filters) edit(what string, change func(place) ([]nlsock.Message, error)) (changed bool, err error) {
 	f.begin()
 	for _, p := range userChains() {
 		messages, err := change(p)
 		if err == nil && len(messages) > 0 {
-			err = f.commit(messages)
+			err = f.conn.Commit(messages)
 			changed = changed || err == nil
 		}
 		if err != nil {
@@ -92,16 +99,16 @@ func (f *Filters) edit(what string, change func(place) ([]netlink.Message, error
 	return changed, nil
 }
 
-// ourRule is a rule with our mark in its comment.
+// ourRule is a rule with our comment.
 type ourRule struct {
 	rule
 	bridge string
 }
 
-// ours lists our rules in a chain; nothing if there is no such chain.
+// ours lists our rules in a chain; none if the chain does not exist.
 func (f *Filters) ours(p place) (ours []ourRule, err error) {
 	rules, err := f.rules(p)
-	if errors.Is(err, unix.ENOENT) || isUnsupported(err) {
+	if errors.Is(err, unix.ENOENT) || nfnl.IsUnsupported(err) {
 		return nil, nil
 	}
 	for _, r := range rules {
@@ -112,7 +119,7 @@ func (f *Filters) ours(p place) (ours []ourRule, err error) {
 	return ours, err
 }
 
-// xtComment is that of iptables' match of the name.
+// xtComment returns the comment of iptables' match "comment".
 func (r rule) xtComment() string {
 	for _, e := range r.expressions {
 		if e.name == "match" && e.with.text(unix.NFTA_MATCH_NAME) == "comment" {
@@ -122,8 +129,8 @@ func (r rule) xtComment() string {
 	return ""
 }
 
-// allowing is what must be done to a chain for a bridge.
-func (f *Filters) allowing(p place, bridge string) (messages []netlink.Message, err error) {
+// allowing returns the messages that bring a chain into the state that Allow wants.
+func (f *Filters) allowing(p place, bridge string) (messages []nlsock.Message, err error) {
 	has, err := f.hasChain(p)
 	if err != nil || !has {
 		return nil, err
@@ -133,7 +140,7 @@ func (f *Filters) allowing(p place, bridge string) (messages []netlink.Message, 
 		return nil, err
 	}
 	there = slices.DeleteFunc(there, func(r ourRule) bool { return r.bridge != bridge })
-	for _, want := range []form{toBridge(bridge), fromBridge(bridge)} { // the last comes first in the chain
+	for _, want := range []ruleForm{toBridge(bridge), fromBridge(bridge)} { // inserted at the start, so in reverse order
 		at := slices.IndexFunc(there, func(r ourRule) bool { return want.matches(r.rule) })
 		if at >= 0 {
 			there = slices.Delete(there, at, at+1)
@@ -143,7 +150,7 @@ func (f *Filters) allowing(p place, bridge string) (messages []netlink.Message, 
 			return nil, err
 		}
 	}
-	for _, r := range there { // of another patchbay's form, or twice
+	for _, r := range there { // with other content, or duplicates
 		if messages, err = appendMessage(messages, deletion(p, r.handle)); err != nil {
 			return nil, err
 		}
@@ -151,28 +158,30 @@ func (f *Filters) allowing(p place, bridge string) (messages []netlink.Message, 
 	return messages, nil
 }
 
+// hasChain reports whether a chain exists.
 func (f *Filters) hasChain(p place) (bool, error) {
 	answers, err := f.ask(unix.NFT_MSG_GETCHAIN, 0, p.family, []netlink.Attribute{
 		{Type: unix.NFTA_CHAIN_TABLE, Data: cstring(p.table)}, {Type: unix.NFTA_CHAIN_NAME, Data: cstring(p.name)},
 	})
-	if errors.Is(err, unix.ENOENT) || isUnsupported(err) {
+	if errors.Is(err, unix.ENOENT) || nfnl.IsUnsupported(err) {
 		return false, nil
 	}
 	return len(answers) > 0, err
 }
 
-// matches says whether a rule has this form: the same expressions that say the same, but for what
+// matches reports whether a rule has this form: equal expressions, apart from what
 // the counter has counted.
-func (w form) matches(r rule) bool {
+func (w ruleForm) matches(r rule) bool {
 	rest := slices.DeleteFunc(slices.Clone(r.expressions), func(e expression) bool { return e.name == "counter" })
 	return slices.EqualFunc(w, rest, func(want step, got expression) bool {
 		wanted, err := parse(want.data)
-		return err == nil && want.name == got.name && essence(expression{want.name, wanted}) == essence(got)
+		return err == nil && want.name == got.name && significant(expression{want.name, wanted}) == significant(got)
 	})
 }
 
-// essence is what an expression of our forms says. The zeros behind a link's name are as iptables likes.
-func essence(e expression) string {
+// significant returns the part of an expression that its meaning depends on. iptables
+// pads interface names with zeros.
+func significant(e expression) string {
 	trimmed := func(data []byte) string { return string(bytes.TrimRight(data, "\x00")) }
 	switch e.name {
 	case "meta":

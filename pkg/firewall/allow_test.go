@@ -27,7 +27,7 @@ func dockers(t *testing.T) *nettest.Node {
 	return h
 }
 
-// byHand are the arguments that a person gives to iptables for what Allow does.
+// byHand returns the arguments of iptables for the rules that Allow adds.
 func byHand(bridge string) [][]string {
 	comment := []string{"-m", "comment", "--comment", "patchbay:" + bridge, "-j", "ACCEPT"}
 	return [][]string{
@@ -60,8 +60,8 @@ func chainOf(t *testing.T, h *nettest.Node, program, name string) []string {
 	return strings.Split(strings.TrimSpace(h.Run(t, program, "-S", name)), "\n")[1:]
 }
 
-// wholesome wants iptables and ip6tables to understand the whole of their tables, and what they save.
-func wholesome(t *testing.T, h *nettest.Node) {
+// isReadable checks that iptables and ip6tables can list and restore their tables.
+func isReadable(t *testing.T, h *nettest.Node) {
 	t.Helper()
 	for _, program := range []string{"iptables", "ip6tables"} {
 		h.Run(t, program, "-S")
@@ -73,8 +73,11 @@ func wholesome(t *testing.T, h *nettest.Node) {
 	}
 }
 
-// A bridge is allowed once, at the head; the rules of others stay as they are; and the way back leaves
-// the tables as they were.
+// Allow adds the rules of a bridge once, at the start of the chain, and keeps other rules. Disallow restores
+// the tables.
+//
+// Claim: Two rules for a bridge in DOCKER-USER are written as iptables writes them, once, and removed completely; no other chain is
+// touched
 func TestAllow(t *testing.T) {
 	h := dockers(t)
 	before := map[string][]string{"iptables": chainOf(t, h, "iptables", "DOCKER-USER"), "ip6tables": chainOf(t, h, "ip6tables", "DOCKER-USER")}
@@ -88,12 +91,12 @@ func TestAllow(t *testing.T) {
 		}
 	}
 	for program, was := range before {
-		want := slices.Concat(said("fifteen-letters"), said("cni0"), was)
+		want := slices.Concat(listedRules("fifteen-letters"), listedRules("cni0"), was)
 		if diff := cmp.Diff(want, chainOf(t, h, program, "DOCKER-USER")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", program, diff)
 		}
 	}
-	wholesome(t, h)
+	isReadable(t, h)
 	if diff := cmp.Diff([]string{"cni0", "fifteen-letters"}, allowed(t, h)); diff != "" {
 		t.Errorf("Allowed (-want +got):\n%s", diff)
 	}
@@ -110,28 +113,31 @@ func TestAllow(t *testing.T) {
 	}
 }
 
-// said is what iptables -S says of the rules of a bridge.
-func said(bridge string) []string {
+// listedRules returns the lines of iptables -S for the rules of a bridge.
+func listedRules(bridge string) []string {
 	return []string{
 		`-A DOCKER-USER -i ` + bridge + ` -m comment --comment "patchbay:` + bridge + `" -j ACCEPT`,
 		`-A DOCKER-USER -o ` + bridge + ` -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -m comment --comment "patchbay:` + bridge + `" -j ACCEPT`,
 	}
 }
 
-// uncommented is a save without the lines that tell the time.
+// uncommented returns the output of iptables-save without comment lines, which have the time.
 func uncommented(saved string) string {
 	lines := strings.Split(saved, "\n")
 	return strings.Join(slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "#") }), "\n")
 }
 
-// Without docker's chain nothing is made, and nothing is wrong.
+// Without docker's chain Allow changes nothing and returns no error.
+//
+// Claim: Two rules for a bridge in DOCKER-USER are written as iptables writes them, once, and removed completely; no other chain is
+// touched
 func TestAllowWithoutDocker(t *testing.T) {
 	h := host(t)
 	for _, rules := range []string{"", "table ip filter { chain FORWARD { type filter hook forward priority filter; policy drop; }; }", "table inet filter { chain DOCKER-USER { }; }"} {
 		load(t, h, rules)
 		before := h.Run(t, "nft", "list", "ruleset")
 		if allow(t, h, "cni0") || disallow(t, h, "cni0") || len(allowed(t, h)) > 0 {
-			t.Errorf("something was changed, or found, in\n%s", before)
+			t.Errorf("rules were changed or found in\n%s", before)
 		}
 		if diff := cmp.Diff(before, h.Run(t, "nft", "list", "ruleset")); diff != "" {
 			t.Errorf("(-before +after):\n%s", diff)
@@ -139,7 +145,10 @@ func TestAllowWithoutDocker(t *testing.T) {
 	}
 }
 
-// Docker that does not care for IPv6 has its chain in one table.
+// Docker without IPv6 has its chain in one table only.
+//
+// Claim: Two rules for a bridge in DOCKER-USER are written as iptables writes them, once, and removed completely; no other chain is
+// touched
 func TestAllowInOneTable(t *testing.T) {
 	h := dockers(t)
 	h.Run(t, "ip6tables", "-D", "FORWARD", "-j", "DOCKER-USER")
@@ -156,7 +165,7 @@ func TestAllowInOneTable(t *testing.T) {
 	}
 }
 
-// expressions are those of each rule of a chain of table filter, as the kernel tells them.
+// expressions returns the encoded expressions of each rule of a chain of table filter, as the kernel sends them.
 func expressions(t *testing.T, h *nettest.Node, family byte, chain string) (rules [][]byte) {
 	t.Helper()
 	inHost(t, h, func(*firewall.Filters) error {
@@ -172,7 +181,7 @@ func expressions(t *testing.T, h *nettest.Node, family byte, chain string) (rule
 			return err
 		}
 		answers, err := conn.Execute(netlink.Message{
-			Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | netlink.Dump},
+			Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | unix.NFT_MSG_GETRULE, Flags: netlink.Request | unix.NLM_F_DUMP},
 			Data:   append([]byte{family, 0, 0, 0}, body...),
 		})
 		for _, a := range answers {
@@ -191,7 +200,10 @@ func expressions(t *testing.T, h *nettest.Node, family byte, chain string) (rule
 	return rules
 }
 
-// What we write is what iptables writes, byte for byte; and so it finds our rules by its own words.
+// The expressions are those that iptables encodes, byte for byte: `iptables -D` finds the rules.
+//
+// Claim: Two rules for a bridge in DOCKER-USER are written as iptables writes them, once, and removed completely; no other chain is
+// touched
 func TestAllowWritesAsIptables(t *testing.T) {
 	for program, family := range map[string]byte{"iptables": unix.NFPROTO_IPV4, "ip6tables": unix.NFPROTO_IPV6} {
 		for _, bridge := range []string{"cni0", "b", "br0", "seven77", "eight888", "fifteen-letters", "br.1-2_3"} {
@@ -215,15 +227,18 @@ func TestAllowWritesAsIptables(t *testing.T) {
 					h.Run(t, program, append([]string{"-D", "DOCKER-USER"}, arguments...)...)
 				}
 				if n := len(chainOf(t, h, program, "DOCKER-USER")); n != 2 {
-					t.Errorf("%d rules are left, want the 2 of others", n)
+					t.Errorf("%d rules, want the 2 of other programs", n)
 				}
 			})
 		}
 	}
 }
 
-// A rule of ours that says something else is replaced; those of others, however alike, are left; what
-// counted packets, and what went through iptables-save and -restore, is still ours.
+// A rule with our comment and other content is replaced. Similar rules of other programs are kept. A rule whose
+// counter is not zero, or that iptables-restore loaded, is recognised.
+//
+// Claim: Two rules for a bridge in DOCKER-USER are written as iptables writes them, once, and removed completely; no other chain is
+// touched
 func TestAllowKnowsItsOwn(t *testing.T) {
 	h := dockers(t)
 	h.Run(t, "iptables", "-I", "DOCKER-USER", "-i", "cni0", "-j", "ACCEPT")
@@ -233,7 +248,7 @@ func TestAllowKnowsItsOwn(t *testing.T) {
 	if !allow(t, h, "cni0") {
 		t.Error("a rule that admits everything stayed")
 	}
-	want := append(said("cni0"), others...)
+	want := append(listedRules("cni0"), others...)
 	if diff := cmp.Diff(want, chainOf(t, h, "iptables", "DOCKER-USER")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -244,7 +259,7 @@ func TestAllowKnowsItsOwn(t *testing.T) {
 		t.Fatalf("iptables-restore: %v: %s", err, out)
 	}
 	if allow(t, h, "cni0") {
-		t.Errorf("rules that have counted are not known:\n%s", saved)
+		t.Errorf("rules with a counter that is not zero are not recognised:\n%s", saved)
 	}
 	h.Run(t, "iptables", append([]string{"-A", "DOCKER-USER"}, byHand("cni0")[0]...)...)
 	if !allow(t, h, "cni0") {

@@ -7,23 +7,25 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 )
 
-// attributes are those of one message or one nest, by their type. Of several of one type the last
-// counts; lists are read with elements.
+// attributes are the attributes of a message or of a nested attribute, by type. Of
+// several of one type the last counts; lists are read with elements.
 type attributes struct {
 	family byte // of a message
 	values map[uint16][]byte
 }
 
-// typeMask takes the flags (nested, byte order) off an attribute's type.
+// typeMask removes the flags (nested, byte order) from an attribute's type.
 const typeMask = 0x3fff
 
-// parse reads attributes. What is cut short is an error, not a panic.
+// parse decodes attributes. Data that is cut short is an error.
 func parse(data []byte) (attributes, error) {
 	list, err := netlink.UnmarshalAttributes(data)
 	if err != nil {
-		return attributes{}, fmt.Errorf("read an answer of nftables: %w", err)
+		return attributes{}, fmt.Errorf("decode answer of nftables: %w", err)
 	}
 	a := attributes{values: map[uint16][]byte{}}
 	for _, one := range list {
@@ -34,7 +36,8 @@ func parse(data []byte) (attributes, error) {
 
 func (a attributes) has(kind uint16) bool { _, has := a.values[kind]; return has }
 
-// number is that of an attribute in network order, of whatever width; 0 without one.
+// number returns a number in network byte order, of any width; 0 if the attribute is
+// missing.
 func (a attributes) number(kind uint16) (n uint32) {
 	data := a.values[kind]
 	for _, b := range data[:min(len(data), 4)] {
@@ -43,12 +46,14 @@ func (a attributes) number(kind uint16) (n uint32) {
 	return n
 }
 
+// text returns a string up to its NUL.
 func (a attributes) text(kind uint16) string {
 	text, _, _ := strings.Cut(string(a.values[kind]), "\x00")
 	return text
 }
 
-// nested are the attributes within one; none if there is none, or it cannot be read.
+// nested returns the attributes within an attribute; none if it is missing or cannot
+// be decoded.
 func (a attributes) nested(kind uint16) attributes {
 	inner, err := parse(a.values[kind])
 	if err != nil {
@@ -57,11 +62,11 @@ func (a attributes) nested(kind uint16) attributes {
 	return inner
 }
 
-// elements are the attributes of each member of a list.
+// elements returns the attributes of each member of a list.
 func (a attributes) elements(kind uint16) (all []attributes, err error) {
 	list, err := netlink.UnmarshalAttributes(a.values[kind])
 	if err != nil {
-		return nil, fmt.Errorf("read a list of nftables: %w", err)
+		return nil, fmt.Errorf("decode list of nftables: %w", err)
 	}
 	for _, one := range list {
 		inner, err := parse(one.Data)
@@ -73,23 +78,23 @@ func (a attributes) elements(kind uint16) (all []attributes, err error) {
 	return all, nil
 }
 
-// rule is one of a chain, in the order of its expressions.
+// rule is a rule of a chain.
 type rule struct {
 	handle      uint64
 	expressions []expression
-	raw         []byte // the expressions as the kernel tells them
+	raw         []byte // the encoded expressions
 	comment     string // that of nft(8); iptables' is an expression
 }
 
-// expression is one step of a rule: its name in the kernel, and what it is given.
+// expression is one expression of a rule: its name in the kernel, and its attributes.
 type expression struct {
 	name string
 	with attributes
 }
 
-// rules lists those of one chain.
+// rules lists the rules of a chain.
 func (f *Filters) rules(p place) ([]rule, error) {
-	answers, err := f.ask(unix.NFT_MSG_GETRULE, netlink.Dump, p.family, []netlink.Attribute{
+	answers, err := f.ask(unix.NFT_MSG_GETRULE, unix.NLM_F_DUMP, p.family, []netlink.Attribute{
 		{Type: unix.NFTA_RULE_TABLE, Data: cstring(p.table)}, {Type: unix.NFTA_RULE_CHAIN, Data: cstring(p.name)},
 	})
 	if err != nil {
@@ -106,8 +111,9 @@ func (f *Filters) rules(p place) ([]rule, error) {
 	return all, nil
 }
 
+// ruleOf decodes a rule.
 func ruleOf(a attributes) (rule, error) {
-	r := rule{raw: a.values[unix.NFTA_RULE_EXPRESSIONS], comment: commentOf(a.values[unix.NFTA_RULE_USERDATA])}
+	r := rule{raw: a.values[unix.NFTA_RULE_EXPRESSIONS], comment: nfnl.Comment(a.values[unix.NFTA_RULE_USERDATA])}
 	if handle := a.values[unix.NFTA_RULE_HANDLE]; len(handle) == 8 {
 		r.handle = binary.BigEndian.Uint64(handle)
 	}
@@ -118,19 +124,7 @@ func ruleOf(a attributes) (rule, error) {
 	return r, err
 }
 
-// commentOf finds the comment in a rule's user data: type, length and value, one behind the other
-// (libnftnl/udata.h; a comment is of type 0). The kernel keeps what it was given, by whomever.
-func commentOf(data []byte) string {
-	for len(data) >= 2 && len(data)-2 >= int(data[1]) {
-		value := data[2 : 2+int(data[1])]
-		if data[0] == 0 {
-			return strings.TrimSuffix(string(value), "\x00")
-		}
-		data = data[2+len(value):]
-	}
-	return ""
-}
-
+// cstring returns a string with a NUL.
 func cstring(s string) []byte { return append([]byte(s), 0) }
 
 // member is an element of a set or map.
@@ -142,7 +136,8 @@ type member struct {
 	verdict   verdict
 }
 
-// Of linux/netfilter/nf_tables.h, and not in x/sys/unix: since Linux 5.6 and 5.13.
+// Constants of linux/netfilter/nf_tables.h that x/sys/unix lacks, of Linux 5.6 and
+// 5.13.
 const (
 	setElemKeyEnd   = 10
 	setElemCatchall = 2
@@ -150,7 +145,7 @@ const (
 
 // members lists the elements of a set.
 func (f *Filters) members(p place, set string) ([]member, error) {
-	answers, err := f.ask(unix.NFT_MSG_GETSETELEM, netlink.Dump, p.family, []netlink.Attribute{
+	answers, err := f.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, p.family, []netlink.Attribute{
 		{Type: unix.NFTA_SET_ELEM_LIST_TABLE, Data: cstring(p.table)}, {Type: unix.NFTA_SET_ELEM_LIST_SET, Data: cstring(set)},
 	})
 	if err != nil {
@@ -175,7 +170,7 @@ func (f *Filters) members(p place, set string) ([]member, error) {
 	return all, nil
 }
 
-// verdict is what becomes of a packet at a rule.
+// verdict is what a rule decides for a packet.
 type verdict struct {
 	kind   kind
 	target string // the chain of a jump or goto
@@ -183,20 +178,20 @@ type verdict struct {
 
 type kind int
 
-// The kinds of verdict; none goes on with the rule, stop with the next one, and queue asks a program
-// that nobody knows here.
+// The kinds of verdict: none continues with the rule, stop with the next rule, queue
+// passes the packet to a program whose decision is unknown.
 const (
 	none kind = iota
 	stop
 	accept
 	drop
 	queue
-	leave // return
+	returns // return
 	jump
-	leap // goto
+	gotoChain // goto
 )
 
-// verdictOf reads the data of an expression or an element.
+// verdictOf decodes the data of an expression or an element.
 func verdictOf(data attributes) verdict {
 	v := data.nested(unix.NFTA_DATA_VERDICT)
 	if !v.has(unix.NFTA_VERDICT_CODE) {
@@ -207,9 +202,9 @@ func verdictOf(data attributes) verdict {
 	case unix.NFT_JUMP:
 		return verdict{jump, target}
 	case unix.NFT_GOTO:
-		return verdict{leap, target}
+		return verdict{gotoChain, target}
 	case unix.NFT_RETURN:
-		return verdict{kind: leave}
+		return verdict{kind: returns}
 	case unix.NFT_CONTINUE:
 		return verdict{}
 	case unix.NFT_BREAK:
@@ -219,7 +214,7 @@ func verdictOf(data attributes) verdict {
 	}
 }
 
-// standard is a verdict of linux/netfilter.h.
+// standard returns a verdict of linux/netfilter.h.
 func standard(code int32) verdict {
 	switch code {
 	case 0:

@@ -1,28 +1,35 @@
-// Package firewall is what Patchbay knows of the packet filters of others: docker, ufw, firewalld, a
-// bare `policy drop`, legacy iptables. It reads them and says whether they would drop what a bridge's
-// containers need, where (table, chain, rule), and with which command that is mended.
-// It edits one chain, which is made for that: DOCKER-USER of iptables. It never touches another, nor
-// a rule there that is not its own; it never looks at what pkg/nft owns; and it starts no program.
+// Package firewall reads the packet filters of other programs (docker, ufw,
+// firewalld, a plain `policy drop`, iptables-legacy) and reports whether they drop
+// the traffic of a bridge's containers: in which table, chain and rule, and the
+// command that fixes it. It edits one chain, DOCKER-USER of iptables, which docker
+// provides for that. It must not edit any other chain, nor rules in it that are not
+// its own, except those that the reference plugins added for one attachment, which it
+// removes as their DEL does. It does not read the tables of pkg/nft, and starts no
+// program.
 //
-//	filters, err := firewall.Open()         // one socket in the host
-//	drops, err := filters.Drops(bridge)     // nothing if all passes
-//	changed, err := filters.Allow("cni0")   // two rules in DOCKER-USER, where there is one
-//	names, err := filters.Allowed()         // bridges that have some
+//	filters, err := firewall.Open()
+//	drops, err := filters.Drops(bridge)       // none if all traffic passes
+//	changed, err := filters.Allow("cni0")     // two rules in DOCKER-USER, if it exists
+//	names, err := filters.Allowed()           // the bridges that have such rules
 //	changed, err = filters.Disallow("cni0")
+//	removed, err := filters.RemoveReference(attachment)
 //
-// An accept in one table cannot overrule a drop in another: every chain of the forward hook must let
-// a packet pass, which is why a plugin cannot open the way with rules of its own, and has to ask.
+// An accept in one table does not overrule a drop in another: every base chain of the
+// forward hook must accept a packet. So a plugin cannot open the way with rules of
+// its own table.
 //
-// # How it judges
+// # Evaluation
 //
-// The rules are not tried with packets; they are read, and a packet is thought through them: one that
-// leaves, one that comes back, one to a published port, one between neighbours. What is known of it
-// are the links, the state of its connection, that it is TCP and has no mark; of its addresses and
-// ports nothing is known, nor what a match does that this package does not understand. A match is so
-// never, rarely, perhaps, mostly or always true (see answer), the walk goes on with all that may be,
-// and a Drop says whether it is Certain. Chains are read when a packet may come to them, each once.
+// Rules are read and evaluated for typical packets: one from a container to another host, its reply, one
+// to a published port, one between containers of the bridge. Known of a packet are
+// the interfaces, the state of its connection, that it is TCP and has no mark. Its
+// addresses and ports are unknown, and so is the result of a match that this package
+// does not implement. A match is therefore true never, rarely, perhaps, mostly or
+// always (see likelihood), the evaluation continues with every possible result, and
+// Drop.Certain is false if another result is possible. A chain is read when a
+// packet may reach it, and once.
 //
-// Rules are decoded here and not by google/nftables, which leaves out expressions that it does not
-// know, so that a rule seems to match more than it does, and which trusts the lengths of what others
-// have written.
+// Rules are decoded here because google/nftables skips expressions that it does not
+// know, so that a rule seems to match more than it does, and trusts lengths that
+// other programs wrote.
 package firewall

@@ -6,12 +6,15 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// Bridge is what a network's containers need of the host.
+// Bridge describes what a network's containers need from the host.
 type Bridge struct {
 	Name string
-	// Uplink is the link of the default route. Without one it is not known where what leaves goes.
+	// Uplink is the interface of the default route, "" if there is none: the output interface of packets
+	// from containers is unknown then.
 	Uplink string
 	// IPv4 and IPv6 say which of them the containers speak.
 	IPv4, IPv6 bool
@@ -24,9 +27,9 @@ type Bridge struct {
 	NFCall4, NFCall6 bool
 }
 
-// Drop is a place where packets of a kind are dropped, or may be.
+// Drop is a chain or rule that drops packets of a kind, or may drop them.
 type Drop struct {
-	What       Wanted
+	What       Traffic
 	IPv4, IPv6 bool
 	// By is "docker", "ufw", "firewalld", "iptables" (rules that another program or a person made
 	// with it), "iptables-legacy", or "" for rules of nftables of unknown origin.
@@ -34,7 +37,7 @@ type Drop struct {
 	// Family ("ip", "ip6" or "inet"), Table and Chain name where the rule is.
 	Family, Table, Chain string
 	// Evidence is "policy drop", or the rule: its number, its handle, and as much of it as this
-	// package can put into words.
+	// package can print.
 	Evidence string
 	// Certain says that every such packet is dropped there. It is false if a match decides that is
 	// not understood, or that is true for some addresses and ports only.
@@ -44,7 +47,7 @@ type Drop struct {
 	Fix string
 }
 
-// Fixes are the commands of all drops, in order, each once.
+// Fixes returns the commands of all drops, in order, each once.
 func Fixes(drops []Drop) (commands []string) {
 	for _, d := range drops {
 		for line := range strings.SplitSeq(d.Fix, "\n") {
@@ -56,7 +59,7 @@ func Fixes(drops []Drop) (commands []string) {
 	return commands
 }
 
-// String is a sentence about it, without the fix.
+// String describes the drop without its fix.
 func (d Drop) String() string {
 	by, verb, families := "", "drops", "IPv4"
 	if d.By != "" {
@@ -71,15 +74,15 @@ func (d Drop) String() string {
 	case d.IPv6:
 		families = "IPv6"
 	}
-	return fmt.Sprintf("chain %s of table %s %s%s %s %s of %s: %s", d.Chain, d.Family, d.Table, by, verb, d.What, families, d.Evidence)
+	return fmt.Sprintf("chain %s of table %s %s%s %s %s %s: %s", d.Chain, d.Family, d.Table, by, verb, families, d.What, d.Evidence)
 }
 
-// Drops says what the filters of others do to a bridge's traffic in the forward hook; nothing if all
-// of it passes. It changes nothing, and may be asked before there is a bridge. Errors are those of
-// netlink and of a ruleset that does not come to rest (ErrBusy).
+// Drops returns what the filters of other programs drop of a bridge's traffic in the
+// forward hook; none if all of it passes. It changes nothing, and the bridge need not
+// exist. Errors are those of netlink, or wrap ErrBusy.
 func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 	f.begin()
-	drops, err = f.steadily(func() ([]Drop, error) {
+	drops, err = f.readConsistently(func() ([]Drop, error) {
 		v := &view{f: f, rules: map[place][]rule{}, sets: map[place]set{}}
 		chains, err := f.chains()
 		if err != nil {
@@ -89,16 +92,16 @@ func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 		if err != nil {
 			return nil, err
 		}
-		return judge(b, append(chains, legacy...), v)
+		return evaluate(b, append(chains, legacy...), v)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("judge the host's packet filters: %w", err)
+		return nil, fmt.Errorf("evaluate the host's packet filters: %w", err)
 	}
 	return drops, nil
 }
 
-// packets are those that a bridge needs: of each kind one, or one and its answer,
-// and what neighbours ask of each other before.
+// packets returns the packets that a bridge's traffic consists of: one of each kind
+// with its reply, and neighbour solicitations.
 func (b Bridge) packets() (all []packet) {
 	bridge := port{name: b.Name, index: linkIndex(b.Name), isBridge: true}
 	uplink := port{name: b.Uplink, index: linkIndex(b.Uplink)}
@@ -123,7 +126,7 @@ func (b Bridge) packets() (all []packet) {
 	return all
 }
 
-// linkIndex is the index of a link, 0 if there is none of that name.
+// linkIndex returns the index of an interface, 0 if it does not exist.
 func linkIndex(name string) uint32 {
 	request, err := unix.NewIfreq(name)
 	if err != nil || name == "" {
@@ -140,11 +143,11 @@ func linkIndex(name string) uint32 {
 	return request.Uint32()
 }
 
-// judge leads each packet through each chain of the forward hook.
-func judge(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
+// evaluate passes each packet through each base chain of the forward hook.
+func evaluate(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
 	var found []finding
 	for _, p := range b.packets() {
-		w := &walk{view: v, packet: p, been: map[visit]outcome{}}
+		w := &traversal{view: v, packet: p, been: map[visit]outcome{}}
 		for _, c := range chains {
 			if !c.isForward || c.family != unix.NFPROTO_INET && c.family != p.family() {
 				continue
@@ -154,7 +157,7 @@ func judge(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
 				return nil, err
 			}
 			if o.drop == well {
-				found = absorb(found, finding{c.place(), p.isIPv6, dropOf(p, o, scene{b.Name, c, chains, v.leadsTo(c.place(), userChain)})})
+				found = addFinding(found, finding{c.place(), p.isIPv6, dropOf(p, o, situation{b.Name, c, chains, v.leadsTo(c.place(), userChain)})})
 			}
 		}
 	}
@@ -164,16 +167,16 @@ func judge(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
 	return merge(drops), nil
 }
 
-// finding is a drop, and the chain of the hook that led to it.
+// finding is a drop, and the base chain that led to it.
 type finding struct {
 	base   place
 	isIPv6 bool
 	drop   Drop
 }
 
-// absorb adds a finding. Of a connection's two packets that one chain drops, the one that is certain
-// to be is told, else the first; and the fix is that of both.
-func absorb(all []finding, f finding) []finding {
+// addFinding adds a finding. If one chain drops both packets of a connection, the
+// certain one is reported, otherwise the first, with the fixes of both.
+func addFinding(all []finding, f finding) []finding {
 	at := slices.IndexFunc(all, func(other finding) bool {
 		return other.base == f.base && other.isIPv6 == f.isIPv6 && other.drop.What == f.drop.What
 	})
@@ -191,20 +194,27 @@ func absorb(all []finding, f finding) []finding {
 	return all
 }
 
-func dropOf(p packet, o outcome, s scene) Drop {
+// How much of a text that another program chose is printed, in characters.
+const (
+	mostOfName = 64  // of a table or chain
+	mostOfRule = 500 // of what a rule says
+)
+
+// dropOf returns the report for a packet that may be dropped.
+func dropOf(p packet, o outcome, s situation) Drop {
 	d := Drop{
 		What: p.what, IPv4: !p.isIPv6, IPv6: p.isIPv6, By: s.by(),
-		Family: familyName(o.where.in.family), Table: o.where.in.table, Chain: o.where.in.name,
+		Family: familyName(o.where.in.family), Table: printable.Text(o.where.in.table, mostOfName), Chain: printable.Text(o.where.in.name, mostOfName),
 		Evidence: "policy drop", Certain: o.accept == no,
 	}
 	if o.where.number > 0 {
-		d.Evidence = fmt.Sprintf("rule %d%s: %s", o.where.number, handle(o.where.rule.handle), o.where.rule.words())
+		d.Evidence = fmt.Sprintf("rule %d%s: %s", o.where.number, handle(o.where.rule.handle), printable.Text(o.where.rule.text(), mostOfRule))
 	}
 	d.Fix = s.fix(d.By, p)
 	return d
 }
 
-// handle is what nft(8) calls a rule by; iptables-legacy has none.
+// handle returns the handle of a rule, as nft(8) takes it; iptables-legacy has none.
 func handle(n uint64) string {
 	if n == 0 {
 		return ""
@@ -212,7 +222,7 @@ func handle(n uint64) string {
 	return fmt.Sprintf(" (handle %d)", n)
 }
 
-// merge makes one of those drops that differ only in the version of IP.
+// merge joins drops that differ only in the version of IP.
 func merge(drops []Drop) (all []Drop) {
 	for _, d := range drops {
 		bare := func(d Drop) Drop { d.IPv4, d.IPv6 = false, false; return d }
@@ -226,6 +236,7 @@ func merge(drops []Drop) (all []Drop) {
 	return all
 }
 
+// familyName returns the name that nft(8) has for a family.
 func familyName(family byte) string {
 	switch family {
 	case unix.NFPROTO_IPV4:

@@ -7,23 +7,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// step is an expression as it is written: its name and its encoded attributes.
+// step is an encoded expression.
 type step struct {
 	name string
 	data []byte
 }
 
+// xtMatch returns a match of iptables.
 func xtMatch(name string, revision uint32, info []byte) step {
 	return step{"match", encoded(
 		attribute(unix.NFTA_MATCH_NAME, cstring(name)), attribute(unix.NFTA_MATCH_REV, be32(revision)), attribute(unix.NFTA_MATCH_INFO, info),
 	)}
 }
 
+// meta loads a property of the packet into register 1.
 func meta(key uint32) step {
 	return step{"meta", encoded(attribute(unix.NFTA_META_KEY, be32(key)), attribute(unix.NFTA_META_DREG, be32(unix.NFT_REG_1)))}
 }
 
-// compared is whether register 1 begins with some bytes, or does not.
+// compared compares the start of register 1 with bytes.
 func compared(data []byte, isNot bool) step {
 	op := uint32(unix.NFT_CMP_EQ)
 	if isNot {
@@ -35,6 +37,7 @@ func compared(data []byte, isNot bool) step {
 	)}
 }
 
+// fromHeader loads bytes of the network header into register 1.
 func fromHeader(offset, length int) step {
 	return step{"payload", encoded(
 		attribute(unix.NFTA_PAYLOAD_DREG, be32(unix.NFT_REG_1)), attribute(unix.NFTA_PAYLOAD_BASE, be32(unix.NFT_PAYLOAD_NETWORK_HEADER)),
@@ -42,6 +45,7 @@ func fromHeader(offset, length int) step {
 	)}
 }
 
+// masked applies a mask to register 1.
 func masked(mask []byte) step {
 	return step{"bitwise", encoded(
 		attribute(unix.NFTA_BITWISE_SREG, be32(unix.NFT_REG_1)), attribute(unix.NFTA_BITWISE_DREG, be32(unix.NFT_REG_1)),
@@ -52,7 +56,7 @@ func masked(mask []byte) step {
 
 // decided is an immediate verdict.
 func decided(v verdict) step {
-	codes := map[kind]int32{accept: 1, queue: 3, leave: unix.NFT_RETURN, jump: unix.NFT_JUMP, leap: unix.NFT_GOTO}
+	codes := map[kind]int32{accept: 1, queue: 3, returns: unix.NFT_RETURN, jump: unix.NFT_JUMP, gotoChain: unix.NFT_GOTO}
 	about := []netlink.Attribute{attribute(unix.NFTA_VERDICT_CODE, be32(uint32(codes[v.kind])))}
 	if v.target != "" {
 		about = append(about, attribute(unix.NFTA_VERDICT_CHAIN, cstring(v.target)))
@@ -70,8 +74,8 @@ func nest(kind uint16, inner ...netlink.Attribute) netlink.Attribute {
 	return netlink.Attribute{Type: unix.NLA_F_NESTED | kind, Data: encoded(inner...)}
 }
 
-// encoded are attributes one behind the other. They are short, so that the encoder has nothing to
-// refuse: it refuses lengths over 65535.
+// encoded encodes attributes. They are short; the encoder only fails for lengths over
+// 65535.
 func encoded(all ...netlink.Attribute) []byte {
 	data, _ := netlink.MarshalAttributes(all)
 	return data

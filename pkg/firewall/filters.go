@@ -8,47 +8,56 @@ import (
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 )
 
-// patience bounds each of the exported questions as a whole: the kernel answers at once, but for the
-// transactions of others, and a ruleset can be large.
-const patience = 10 * time.Second
+// questionTimeout bounds each exported method as a whole. The kernel waits for the
+// transactions of other processes, and a ruleset can be large: kube-proxy adds a
+// chain for each service.
+const questionTimeout = 10 * time.Second
 
-// ErrBusy is of a ruleset that changed at every look.
-var ErrBusy = errors.New("the rules of nftables change all the time")
+// ErrBusy is wrapped if the ruleset changed during every attempt to read it.
+var ErrBusy = errors.New("ruleset of nftables changed during each read")
 
-// Filters is the way to the packet filters of the network namespace that the thread is in. It is not
+// Filters is a connection to the packet filters of one network namespace. It is not
 // safe for concurrent use.
 type Filters struct {
-	conn     *netlink.Conn // nil on a kernel without nf_tables: then only the legacy tables are looked at
-	deadline time.Time
+	conn     *nfnl.Conn // nil without nf_tables: only the tables of iptables-legacy are read
+	deadline time.Time  // of lockXtables too
 }
 
-// Open opens the way. A kernel without nf_tables is no error. Close it when done.
+// Open connects to the packet filters of the calling thread's network namespace. A
+// kernel without nf_tables is no error. Close it when done.
 func Open() (*Filters, error) {
-	conn, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
-	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
+	conn, err := nfnl.Open()
+	if nfnl.IsUnsupported(err) {
 		return &Filters{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open socket to nftables: %w", err)
+		return nil, fmt.Errorf("open nftables socket: %w", err)
 	}
 	return &Filters{conn: conn}, nil
 }
 
-// Close closes the socket; after Disallow it waits until no processor looks at what was removed,
-// ten milliseconds and more.
+// Close closes the socket. After Disallow it blocks for an RCU grace period, 10 ms
+// and more.
 func (f *Filters) Close() {
 	if f.conn != nil {
-		_ = f.conn.Close()
+		f.conn.Close()
 	}
 }
 
-// begin starts the time that one question has.
-func (f *Filters) begin() { f.deadline = time.Now().Add(patience) }
+// begin starts the time limit of one exported method.
+func (f *Filters) begin() {
+	f.deadline = time.Now().Add(questionTimeout)
+	if f.conn != nil {
+		f.conn.SetDeadline(f.deadline)
+	}
+}
 
-// ask sends one question about a family and returns all its answers, without their headers.
-func (f *Filters) ask(kind uint16, flags netlink.HeaderFlags, family byte, about []netlink.Attribute) ([]attributes, error) {
+// ask sends one request about an address family and returns its answers; none without nf_tables.
+func (f *Filters) ask(kind, flags uint16, family byte, about []netlink.Attribute) ([]attributes, error) {
 	if f.conn == nil {
 		return nil, nil
 	}
@@ -56,94 +65,59 @@ func (f *Filters) ask(kind uint16, flags netlink.HeaderFlags, family byte, about
 	if err != nil {
 		return nil, err
 	}
-	if err := f.conn.SetDeadline(f.deadline); err != nil {
-		return nil, err
-	}
-	answers, err := f.conn.Execute(message(kind, flags, append(header(family), body...)))
+	answers, err := f.conn.Ask(nfnl.NftablesRequest(kind, flags, family, body))
 	if err != nil {
 		return nil, err
 	}
 	all := make([]attributes, 0, len(answers))
 	for _, answer := range answers {
-		parsed, err := parse(answer.Data[min(len(answer.Data), len(header(family))):])
+		parsed, err := parse(nfnl.Attributes(answer))
 		if err != nil {
 			return nil, err
 		}
-		if len(answer.Data) > 0 {
-			parsed.family = answer.Data[0]
-		}
+		parsed.family = nfnl.Family(answer)
 		all = append(all, parsed)
 	}
 	return all, nil
 }
 
-func message(kind uint16, flags netlink.HeaderFlags, body []byte) netlink.Message {
-	return netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | flags},
-		Data:   body,
+// readConsistently calls read until the ruleset did not change during a call, or until two calls in a
+// row found the same: on a host with many ADDs and DELs the generation may change during each read,
+// although no filter does. If neither happens the error wraps ErrBusy, and that of the last read: a
+// chain or set of one answer may be gone at the next request, for which ENOENT is the usual error.
+func (f *Filters) readConsistently(read func() ([]Drop, error)) (found []Drop, err error) {
+	if f.conn == nil {
+		return read()
 	}
+	if _, err := f.conn.Generation(); nfnl.IsUnsupported(err) {
+		return read() // nfnetlink without nf_tables: iptables-legacy may be in use
+	}
+	var last []Drop
+	var failed error
+	isFirst := true
+	consistent, err := f.conn.ReadConsistently(func() (final bool, err error) {
+		found, err = read()
+		final = !isFirst && slices.Equal(last, found)
+		last, isFirst, failed = found, err != nil, err
+		return final, err
+	})
+	if !consistent && errors.Is(err, failed) { // not an error of the generation, which is no result of the changes
+		return nil, errors.Join(ErrBusy, err)
+	}
+	return found, err
 }
 
-// header is struct nfgenmsg (linux/netfilter/nfnetlink.h): family, version 0, no resource.
-func header(family byte) []byte { return []byte{family, unix.NFNETLINK_V0, 0, 0} }
-
-// steadily looks until two looks see the same, or nobody changed the ruleset during one: several
-// questions, and one list that the kernel tells in pieces, are else of different rulesets, and a chain
-// may go between two of them. Attachments change it too, with each ADD.
-func (f *Filters) steadily(look func() ([]Drop, error)) (found []Drop, err error) {
-	const looks = 10
-	for i := range looks {
-		before, failed := f.generation()
-		if isUnsupported(failed) {
-			return look()
-		}
-		if failed != nil {
-			return nil, failed
-		}
-		last := found
-		found, err = look()
-		after, failed := f.generation()
-		if failed != nil {
-			return nil, failed
-		}
-		if before == after || err == nil && i > 0 && slices.Equal(last, found) {
-			return found, err
-		}
-		if err != nil {
-			found = []Drop{{}} // no look's
-		}
-	}
-	return nil, errors.Join(ErrBusy, err)
-}
-
-// generation is the number of the ruleset, which every transaction makes higher.
-func (f *Filters) generation() (uint32, error) {
-	answers, err := f.ask(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC, nil)
-	if err != nil {
-		return 0, fmt.Errorf("ask for the generation of nftables: %w", err)
-	}
-	if len(answers) == 0 {
-		return 0, nil
-	}
-	return answers[0].number(unix.NFTA_GEN_ID), nil
-}
-
-// isUnsupported is of a kernel that has netlink for its other filters, and no nf_tables.
-func isUnsupported(err error) bool {
-	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
-}
-
-// chain is one of somebody's table.
+// chain is a chain of another program's table.
 type chain struct {
 	isLegacy    bool // of iptables-legacy
 	family      byte
 	table, name string
-	isForward   bool // a filter at the forward hook: where packets come in
+	isForward   bool // a filter chain at the forward hook
 	priority    int32
 	isDrop      bool // its policy
 }
 
-// place is what names a chain.
+// place identifies a chain.
 type place struct {
 	isLegacy    bool
 	family      byte
@@ -152,11 +126,11 @@ type place struct {
 
 func (c chain) place() place { return place{c.isLegacy, c.family, c.table, c.name} }
 
-// chains lists the chains of all tables of IPv4, IPv6 or both; those of the forward hook come in the
-// order that a packet meets them. Our own table is not among them.
+// chains lists the chains of all tables of IPv4, IPv6 and inet, base chains of the
+// forward hook in the order in which a packet passes them. Our own table is left out.
 func (f *Filters) chains() ([]chain, error) {
-	answers, err := f.ask(unix.NFT_MSG_GETCHAIN, netlink.Dump, unix.AF_UNSPEC, nil)
-	if isUnsupported(err) {
+	answers, err := f.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil)
+	if nfnl.IsUnsupported(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -4,25 +4,28 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// The chains of docker in table filter of iptables: the one that it makes for the rules of others,
-// and leaves alone; and the one it always has.
+// Chains of docker in table filter of iptables: DOCKER-USER, which it creates for the
+// rules of others and does not change, and DOCKER.
 const (
 	userChain   = "DOCKER-USER"
 	dockerChain = "DOCKER"
 )
 
-// scene is what a fix depends on: the bridge, the chain of the hook, and what else there is.
-type scene struct {
+// situation is what a fix depends on: the bridge, the base chain, and the other
+// chains.
+type situation struct {
 	bridge string
 	base   chain
 	chains []chain
-	toUser bool // the base chain leads to docker's chain for others; one that is left over leads nowhere
+	toUser bool // the base chain jumps to DOCKER-USER; without docker the chain may be left over
 }
 
-// by says who made the chain of the hook.
-func (s scene) by() string {
+// by returns the program that created the base chain.
+func (s situation) by() string {
 	switch {
 	case s.base.isLegacy:
 		return "iptables-legacy"
@@ -41,20 +44,26 @@ func (s scene) by() string {
 	}
 }
 
-// isIptables: the table and the chain that `iptables -P FORWARD` is about. nft(8) must not write there.
-func (s scene) isIptables() bool {
+// isIptables reports whether the base chain is the one of `iptables -P FORWARD`.
+// nft(8) must not write there.
+func (s situation) isIptables() bool {
 	return s.base.table == "filter" && s.base.name == "FORWARD" && familyName(s.base.family) != "inet"
 }
 
-// has looks for a chain in the table.
-func (s scene) has(is func(name string) bool) bool {
+// has reports whether the table of the base chain has a chain with such a name.
+func (s situation) has(is func(name string) bool) bool {
 	return slices.ContainsFunc(s.chains, func(c chain) bool {
 		return c.isLegacy == s.base.isLegacy && c.family == s.base.family && c.table == s.base.table && is(c.name)
 	})
 }
 
-// fix are the commands that let such a packet pass, and no more than that.
-func (s scene) fix(by string, p packet) string {
+// fix returns the commands that let such a packet pass and no more than that. If a
+// name that another program chose is not a plain word, it returns a comment that says
+// so.
+func (s situation) fix(by string, p packet) string {
+	if refusal := printable.Refusal(s.bridge, s.base.table, s.base.name); refusal != "" {
+		return refusal
+	}
 	isFrom := p.iif.isBridge
 	switch by {
 	case "firewalld":
@@ -78,35 +87,37 @@ func (s scene) fix(by string, p packet) string {
 	return iptablesFix(program, chain, s.bridge, isFrom)
 }
 
-// firewalldFix: a zone that trusts the bridge; what comes back and what is redirected passes anyway.
+// firewalldFix assigns the bridge to zone trusted. Replies and redirected packets
+// pass anyway.
 func firewalldFix(bridge string) string {
-	return "firewall-cmd --permanent --zone=trusted --add-interface=" + quoted(bridge) + "\nfirewall-cmd --reload"
+	return printable.Command("firewall-cmd", "--permanent", "--zone=trusted", "--add-interface="+bridge) + "\nfirewall-cmd --reload"
 }
 
-// ufwFix: what ufw has a command for, and for what is redirected a line in the file that it leaves to
-// people: `ufw route allow out on` would open every port of every container.
+// ufwFix uses ufw's command where there is one. For redirected packets it adds a line
+// to the files that ufw leaves to the administrator: `ufw route allow out on` would
+// open every port of every container.
 func ufwFix(bridge string, isFrom bool) string {
 	if isFrom {
-		return "ufw route allow in on " + quoted(bridge)
+		return printable.Command("ufw", "route", "allow", "in", "on", printable.Name(bridge))
 	}
 	line := `\1 -o ` + bridge + ` -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT`
-	return `sed -i ` + quoted(`s/^\(-A ufw6\?-before-forward\) -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT$/&\n`+line+`/`) +
-		" /etc/ufw/before.rules /etc/ufw/before6.rules\nufw reload"
+	return printable.Command("sed", "-i", `s/^\(-A ufw6\?-before-forward\) -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT$/&\n`+line+`/`,
+		"/etc/ufw/before.rules", "/etc/ufw/before6.rules") + "\nufw reload"
 }
 
-// iptablesFix is of iptables, ip6tables or their legacy form. The second rule is that of Allow: answers
-// and published ports, but not what nobody asked for.
+// iptablesFix is for iptables, ip6tables and their legacy variants. The rule towards
+// the bridge is that of Allow: replies and published ports, not unsolicited packets.
 func iptablesFix(program, chain, bridge string, isFrom bool) string {
-	insert := program + " -I " + chain
+	insert := []string{program, "-I", printable.Name(chain)}
 	if isFrom {
-		return insert + " -i " + quoted(bridge) + " -j ACCEPT"
+		return printable.Command(append(insert, "-i", printable.Name(bridge), "-j", "ACCEPT")...)
 	}
-	return insert + " -o " + quoted(bridge) + " -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -j ACCEPT"
+	return printable.Command(append(insert, "-o", printable.Name(bridge), "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED,DNAT", "-j", "ACCEPT")...)
 }
 
-// nftFix quotes the whole for the shell, so that nft(8) sees the quotes of the name: without them
-// there are names that it takes for a number or a word of its own.
-func (s scene) nftFix(p packet, isFrom bool) string {
+// nftFix quotes the whole statement for the shell, so that nft(8) sees the quotes of
+// the name: without them it takes some names for a number or a keyword.
+func (s situation) nftFix(p packet, isFrom bool) string {
 	insert := "insert rule " + familyName(s.base.family) + " " + s.base.table + " " + s.base.name
 	name := strconv.Quote(s.bridge)
 	switch {
@@ -117,16 +128,5 @@ func (s scene) nftFix(p packet, isFrom bool) string {
 	default:
 		insert += " oifname " + name + " ct status dnat accept"
 	}
-	return "nft " + quoted(insert)
-}
-
-// quoted is a word for the shell.
-func quoted(word string) string {
-	isPlain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.@:+", r)
-	}
-	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !isPlain(r) }) < 0 {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	return printable.Command("nft", insert)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// host is a host whose rules the test may leave: what it holds is what the test looks at.
+// host returns a host on which the test may leave rules of nftables.
 func host(t *testing.T) *nettest.Node {
 	t.Helper()
 	h := nettest.Host(t)
@@ -17,7 +17,7 @@ func host(t *testing.T) *nettest.Node {
 	return h
 }
 
-// inHost runs what opens sockets of its own with the filters of a host.
+// inHost calls run with the filters of a host, in its network namespace.
 func inHost(t *testing.T, h *nettest.Node, run func(f *firewall.Filters) error) {
 	t.Helper()
 	var err error
@@ -33,7 +33,7 @@ func inHost(t *testing.T, h *nettest.Node, run func(f *firewall.Filters) error) 
 	}
 }
 
-// usual is a bridge that needs all there is.
+// usual returns a bridge that needs every kind of packet.
 func usual() firewall.Bridge {
 	return firewall.Bridge{Name: "cni0", Uplink: "eth0", IPv4: true, IPv6: true, Routed: true, Published: true, NFCall4: true, NFCall6: true}
 }
@@ -47,7 +47,7 @@ func drops(t *testing.T, h *nettest.Node, b firewall.Bridge) (all []firewall.Dro
 	return all
 }
 
-// sentences are the drops as a person reads them.
+// sentences returns the texts of drops.
 func sentences(all []firewall.Drop) (texts []string) {
 	for _, d := range all {
 		texts = append(texts, d.String())
@@ -55,7 +55,7 @@ func sentences(all []firewall.Drop) (texts []string) {
 	return texts
 }
 
-// load puts rules into a host, in the form of nft(8).
+// load adds rules to a host, in the syntax of nft(8).
 func load(t *testing.T, h *nettest.Node, rules string) {
 	t.Helper()
 	c := h.Command("nft", "-f", "-")
@@ -65,8 +65,8 @@ func load(t *testing.T, h *nettest.Node, rules string) {
 	}
 }
 
-// heal runs the commands that the drops name.
-func heal(t *testing.T, h *nettest.Node, all []firewall.Drop) {
+// runFixes runs the commands of the drops.
+func runFixes(t *testing.T, h *nettest.Node, all []firewall.Drop) {
 	t.Helper()
 	for _, command := range firewall.Fixes(all) {
 		h.Run(t, "sh", "-c", command)

@@ -13,8 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// legacyTables are those of iptables-legacy in one version of IP: the kernel tells them over a socket
-// option, and not over netlink. The offsets are of struct ipt_entry and ip6t_entry.
+// legacyTables describes the tables of iptables-legacy of one version of IP, which
+// the kernel provides through a socket option and not over netlink. The offsets are
+// of struct ipt_entry and ip6t_entry.
 type legacyTables struct {
 	family        byte
 	names         string // file in /proc/thread-self/net, with a line for each table that is in use
@@ -28,6 +29,7 @@ type legacyTables struct {
 	length        int
 }
 
+// legacy returns the layout for a version of IP.
 func legacy(isIPv6 bool) legacyTables {
 	if isIPv6 {
 		return legacyTables{
@@ -41,12 +43,12 @@ func legacy(isIPv6 bool) legacyTables {
 	}
 }
 
-// legacyChains reads table filter of iptables-legacy and ip6tables-legacy, where it is in use, into
-// the view; its chains are as those of nftables are, and so are its rules, in the words of nftables.
+// legacyChains reads table filter of iptables-legacy and ip6tables-legacy, if in use,
+// into the view. Its rules are translated into expressions of nftables.
 func legacyChains(v *view) (all []chain, err error) {
 	for _, isIPv6 := range []bool{false, true} {
 		l := legacy(isIPv6)
-		info, entries, err := l.table()
+		info, entries, err := l.table("filter")
 		if err == nil && entries != nil {
 			var chains []chain
 			chains, err = l.chains(v, info, entries)
@@ -59,7 +61,7 @@ func legacyChains(v *view) (all []chain, err error) {
 	return all, nil
 }
 
-// Of linux/netfilter_ipv4/ip_tables.h and linux/netfilter/x_tables.h.
+// Constants of linux/netfilter_ipv4/ip_tables.h and linux/netfilter/x_tables.h.
 const (
 	getInfo, getEntries = 64, 65
 	tableNameSize       = 32
@@ -69,11 +71,11 @@ const (
 	dataAt              = 32 // of struct xt_entry_match and xt_entry_target
 )
 
-// table is what the kernel tells of table filter; nothing if it is not in use. It is asked only where
-// it is: the question would make it.
-func (l legacyTables) table() (about, entries info, err error) {
+// table reads a table; nil if it is not in use. It reads /proc first, because the
+// socket option would create the table.
+func (l legacyTables) table(name string) (about, entries info, err error) {
 	names, err := os.ReadFile("/proc/thread-self/net/" + l.names)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !slices.Contains(strings.Fields(string(names)), "filter") {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !slices.Contains(strings.Fields(string(names)), name) {
 		return nil, nil, nil
 	}
 	if err != nil {
@@ -87,13 +89,13 @@ func (l legacyTables) table() (about, entries info, err error) {
 	const looks = 10
 	for range looks {
 		about = make(info, infoSize)
-		copy(about, "filter")
+		copy(about, name)
 		if err := option(fd, l.level, getInfo, about); err != nil {
 			return nil, nil, err
 		}
 		size := about.u32(infoSize - 4)
 		entries = make(info, entriesAt+size)
-		copy(entries, "filter")
+		copy(entries, name)
 		binary.NativeEndian.PutUint32(entries[tableNameSize:], size)
 		err = option(fd, l.level, getEntries, entries)
 		if !errors.Is(err, unix.EAGAIN) { // the table has changed since
@@ -106,7 +108,7 @@ func (l legacyTables) table() (about, entries info, err error) {
 	return about, entries[entriesAt:], nil
 }
 
-// option is getsockopt(2) with a buffer that is also the question.
+// option is getsockopt(2) with a buffer that also contains the request.
 func option(fd, level, name int, buffer []byte) error {
 	n := uint32(len(buffer))
 	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), uintptr(level), uintptr(name),
@@ -117,7 +119,7 @@ func option(fd, level, name int, buffer []byte) error {
 	return nil
 }
 
-// entry is one of a table: a rule, or the head of a chain.
+// entry is an entry of a table: a rule, or the head of a chain.
 type entry struct {
 	at      int
 	data    info // with its matches and target
@@ -125,19 +127,19 @@ type entry struct {
 	target  info
 }
 
-// split cuts a table into its entries.
+// split splits a table into its entries.
 func (l legacyTables) split(table info) (all []entry, err error) {
 	for at := 0; at < len(table); {
 		rest := table[at:]
 		target, next := int(rest.u16(l.offsets)), int(rest.u16(l.offsets+2))
 		if target < l.length || next < target+dataAt || next > len(rest) {
-			return nil, fmt.Errorf("its entry at %d is cut short", at)
+			return nil, fmt.Errorf("entry at %d is cut short", at)
 		}
 		e := entry{at: at, data: rest[:next], target: rest[target:next]}
 		for m := l.length; m < target; {
 			size := int(rest.u16(m))
 			if size < dataAt || m+size > target {
-				return nil, fmt.Errorf("a match of its entry at %d is cut short", at)
+				return nil, fmt.Errorf("match of entry at %d is cut short", at)
 			}
 			e.matches = append(e.matches, rest[m:m+size])
 			m += size
@@ -148,7 +150,7 @@ func (l legacyTables) split(table info) (all []entry, err error) {
 	return all, nil
 }
 
-// text is a name in some bytes of a structure.
+// text returns a name in a structure.
 func (i info) text(from, to int) string {
 	name, _, _ := strings.Cut(string(i[min(from, len(i)):min(to, len(i))]), "\x00")
 	return name
@@ -156,8 +158,9 @@ func (i info) text(from, to int) string {
 
 func (e entry) targetName() string { return e.target.text(nameAt, revisionAt) }
 
-// chains reads a table: each chain is in it from its head on, which is an entry with target ERROR and
-// the chain's name, or from where the hook's number is; a jump says where a chain's first rule is.
+// chains decodes a table. A chain starts with its head, an entry with target ERROR
+// and the chain's name, or at the offset of a hook; a jump has the offset of the
+// chain's first rule.
 func (l legacyTables) chains(v *view, about, table info) (all []chain, err error) {
 	entries, err := l.split(table)
 	if err != nil {
@@ -191,19 +194,20 @@ func (l legacyTables) chains(v *view, about, table info) (all []chain, err error
 	return all, nil
 }
 
-// verdict is that of a standard target: a chain's place, or minus a verdict of netfilter and one more
-// (XT_RETURN is that of NF_REPEAT). One that leads to the next entry is that of a rule without target.
+// verdict decodes a standard target: the offset of a chain, or minus a verdict of
+// netfilter minus one (XT_RETURN is -NF_REPEAT-1). The offset of the next entry is a
+// rule without target.
 func (l legacyTables) verdict(e entry, names map[int]string) verdict {
 	code := int(int32(e.target.u32(dataAt)))
 	switch {
 	case code == -5:
-		return verdict{kind: leave}
+		return verdict{kind: returns}
 	case code < 0:
 		return standard(int32(-code - 1))
 	case code == e.at+len(e.data):
 		return verdict{}
 	case e.data.u8(l.flags)&l.isGoto != 0:
-		return verdict{leap, names[code]}
+		return verdict{gotoChain, names[code]}
 	default:
 		return verdict{jump, names[code]}
 	}

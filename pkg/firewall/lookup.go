@@ -12,22 +12,24 @@ import (
 
 func reverse(b []byte) { slices.Reverse(b) }
 
-// set is one of a table, or a map.
+// set is a set or a map.
 type set struct {
 	isInterval bool
 	keyLength  int
 	members    []member
 }
 
-// setConcat is NFT_SET_CONCAT, of Linux 5.6: the members of an interval set have first and last keys.
+// setConcat is NFT_SET_CONCAT (Linux 5.6): the elements of an interval set have first
+// and last keys.
 const setConcat = 0x80
 
+// set reads a set.
 func (f *Filters) set(p place, name string) (set, error) {
 	answers, err := f.ask(unix.NFT_MSG_GETSET, 0, p.family, []netlink.Attribute{
 		{Type: unix.NFTA_SET_TABLE, Data: cstring(p.table)}, {Type: unix.NFTA_SET_NAME, Data: cstring(name)},
 	})
 	if err != nil {
-		return set{}, fmt.Errorf("look for set %s of table %s of nftables: %w", name, p.table, err)
+		return set{}, fmt.Errorf("get set %s of table %s of nftables: %w", name, p.table, err)
 	}
 	s := set{}
 	for _, a := range answers {
@@ -37,27 +39,27 @@ func (f *Filters) set(p place, name string) (set, error) {
 	}
 	s.members, err = f.members(p, name)
 	if s.isInterval {
-		slices.SortStableFunc(s.members, func(a, b member) int { // an end before the beginning of the next
+		slices.SortStableFunc(s.members, func(a, b member) int { // the end of an interval before the start of the next
 			return cmp.Or(bytes.Compare(a.key, b.key), cmp.Compare(sure(b.isEnd), sure(a.isEnd)))
 		})
 	}
 	return s, err
 }
 
-// hit is a member that a key may be, and how often.
+// hit is a member that a key may equal, and how often.
 type hit struct {
-	answer answer
-	member member
+	likelihood likelihood
+	member     member
 }
 
-// find lists what v may be; after one that it always is nothing follows.
+// find returns the members that v may equal; none after one that it always equals.
 func (s set) find(v value) (hits []hit) {
 	if s.isInterval && v.isKnown() {
 		hits = s.findInterval(v.data)
 	} else {
 		hits = s.findEach(v)
 	}
-	if len(hits) > 0 && hits[len(hits)-1].answer == always {
+	if len(hits) > 0 && hits[len(hits)-1].likelihood == always {
 		return hits
 	}
 	for _, m := range s.members {
@@ -68,7 +70,8 @@ func (s set) find(v value) (hits []hit) {
 	return hits
 }
 
-// findInterval finds the last member that is not behind the key: the key is within what begins there.
+// findInterval returns the last member that is not greater than the key: the key is
+// in the interval that starts there.
 func (s set) findInterval(key []byte) []hit {
 	var last *member
 	for i, m := range s.members {
@@ -82,6 +85,7 @@ func (s set) findInterval(key []byte) []hit {
 	return []hit{{always, *last}}
 }
 
+// findEach compares the key with each member.
 func (s set) findEach(v value) (hits []hit) {
 	for _, m := range s.members {
 		if m.isDefault || m.isEnd {
@@ -101,9 +105,10 @@ func (s set) findEach(v value) (hits []hit) {
 	return hits
 }
 
-// holds compares a key with a member of a set that has no intervals, or of one of concatenations,
-// where each part is a range of its own: parts are whole words, and those that are one value are compared.
-func (m member) holds(v value) answer {
+// holds compares a key with a member of a set without intervals, or with a
+// concatenation of ranges, whose parts are whole words; only parts that are single
+// values are compared.
+func (m member) holds(v value) likelihood {
 	if len(m.end) != len(m.key) {
 		return v.equals(m.key)
 	}
@@ -119,8 +124,8 @@ func (m member) holds(v value) answer {
 	return so
 }
 
-// lookup is `@set`, or a map: of verdicts, or of data.
-func (j *judgement) lookup(e expression) ([]choice, error) {
+// lookup evaluates `@set`, or a map of verdicts or data.
+func (j *evaluation) lookup(e expression) ([]choice, error) {
 	s, err := j.view.set(j.in, e.with.text(unix.NFTA_LOOKUP_SET))
 	if err != nil {
 		return nil, err
@@ -134,7 +139,7 @@ func (j *judgement) lookup(e expression) ([]choice, error) {
 	if dreg := e.with.number(unix.NFTA_LOOKUP_DREG); dreg != unix.NFT_REG_VERDICT {
 		j.so = min(j.so, best(hits))
 		data := unknown(16, v.isVaried)
-		if len(hits) == 1 && hits[0].answer == always {
+		if len(hits) == 1 && hits[0].likelihood == always {
 			data = known(hits[0].member.data)
 		}
 		j.registers.load(dreg, data)
@@ -143,24 +148,24 @@ func (j *judgement) lookup(e expression) ([]choice, error) {
 	return j.verdicts(hits), nil
 }
 
-// best is how often one of the members is met.
-func best(hits []hit) answer {
+// best returns the highest likelihood.
+func best(hits []hit) likelihood {
 	a := never
 	for _, h := range hits {
-		a = max(a, h.answer)
+		a = max(a, h.likelihood)
 	}
 	return a
 }
 
-// verdicts are the choices of a map, each verdict once: of many elements most lead to few chains. The
-// rule goes on only with an element that says so (continue).
-func (j *judgement) verdicts(hits []hit) (choices []choice) {
+// verdicts returns the choices of a verdict map, each verdict once: most elements
+// lead to few chains. The rule continues only for an element with verdict continue.
+func (j *evaluation) verdicts(hits []hit) (choices []choice) {
 	at := map[verdict]int{}
 	goesOn := never
 	for _, h := range hits {
-		c := choice{min(j.so, h.answer), h.member.verdict}
+		c := choice{min(j.so, h.likelihood), h.member.verdict}
 		if c.verdict.kind == none {
-			goesOn = max(goesOn, c.answer)
+			goesOn = max(goesOn, c.likelihood)
 		}
 		if c.verdict.kind == none || c.verdict.kind == stop {
 			continue
@@ -171,9 +176,9 @@ func (j *judgement) verdicts(hits []hit) (choices []choice) {
 			choices = append(choices, c)
 			continue
 		}
-		choices[i].answer = max(choices[i].answer, c.answer)
+		choices[i].likelihood = max(choices[i].likelihood, c.likelihood)
 	}
 	j.so = goesOn
-	slices.SortStableFunc(choices, func(a, b choice) int { return int(a.answer - b.answer) }) // what always happens last
+	slices.SortStableFunc(choices, func(a, b choice) int { return int(a.likelihood - b.likelihood) }) // certain ones last
 	return choices
 }

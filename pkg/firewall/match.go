@@ -7,23 +7,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// choice is what a rule may do with a packet, and how often.
+// choice is a verdict that a rule may reach, and how often.
 type choice struct {
-	answer  answer
-	verdict verdict
+	likelihood likelihood
+	verdict    verdict
 }
 
-// judgement is one rule's: its registers, and how often all matches so far are true.
-type judgement struct {
-	*walk
+// evaluation is the state of one rule's evaluation: registers, and how often all
+// matches so far are true.
+type evaluation struct {
+	*traversal
 	in        place // the rule's chain
 	registers registers
-	so        answer
+	so        likelihood
 }
 
-// rule says what a rule may do; nothing if it does not match, or has no verdict.
-func (w *walk) rule(in place, r rule) (all []choice, err error) {
-	j := &judgement{walk: w, in: in, so: always}
+// rule returns the verdicts that a rule may reach; none if it does not match.
+func (w *traversal) rule(in place, r rule) (all []choice, err error) {
+	j := &evaluation{traversal: w, in: in, so: always}
 	for _, e := range r.expressions {
 		choices, err := j.step(e)
 		if err != nil {
@@ -37,8 +38,9 @@ func (w *walk) rule(in place, r rule) (all []choice, err error) {
 	return all, nil
 }
 
-// step is one expression's: the choices that end the rule there, and in j.so how often it goes on.
-func (j *judgement) step(e expression) ([]choice, error) {
+// step evaluates one expression. It returns the verdicts that end the rule there; so
+// is then how often the rule continues.
+func (j *evaluation) step(e expression) ([]choice, error) {
 	switch e.name {
 	case "immediate":
 		data := e.with.nested(unix.NFTA_IMMEDIATE_DATA)
@@ -61,8 +63,8 @@ func (j *judgement) step(e expression) ([]choice, error) {
 	}
 }
 
-// ends makes the rule end with a verdict, if it is one.
-func (j *judgement) ends(v verdict) []choice {
+// ends ends the rule with a verdict.
+func (j *evaluation) ends(v verdict) []choice {
 	if v.kind == none {
 		return nil
 	}
@@ -74,8 +76,8 @@ func (j *judgement) ends(v verdict) []choice {
 	return []choice{{so, v}}
 }
 
-// match evaluates an expression that loads, compares or does something beside.
-func (j *judgement) match(e expression) answer {
+// match evaluates an expression that loads, compares, or has a side effect.
+func (j *evaluation) match(e expression) likelihood {
 	switch e.name {
 	case "meta":
 		return j.meta(e.with)
@@ -120,12 +122,13 @@ func (j *judgement) match(e expression) answer {
 	case "counter", "log", "last", "notrack", "flow_offload", "dup":
 		return always
 	default:
-		j.registers.spoil()
+		j.registers.invalidate()
 		return perhaps
 	}
 }
 
-func objectRef(with attributes) answer {
+// objectRef evaluates a reference to a stateful object.
+func objectRef(with attributes) likelihood {
 	switch with.number(unix.NFTA_OBJREF_IMM_TYPE) {
 	case 1, 3, 7, 8, 9: // a counter; a connection's helper, timeout, security mark, expectation
 		return always
@@ -134,7 +137,7 @@ func objectRef(with attributes) answer {
 	}
 }
 
-func (j *judgement) meta(with attributes) answer {
+func (j *evaluation) meta(with attributes) likelihood {
 	key := with.number(unix.NFTA_META_KEY)
 	if with.has(unix.NFTA_META_SREG) {
 		j.packet.marked = j.packet.marked || key == unix.NFT_META_MARK
@@ -145,7 +148,7 @@ func (j *judgement) meta(with attributes) answer {
 	return sure(is)
 }
 
-func (j *judgement) conntrack(with attributes) answer {
+func (j *evaluation) conntrack(with attributes) likelihood {
 	key := with.number(unix.NFTA_CT_KEY)
 	if with.has(unix.NFTA_CT_SREG) {
 		j.packet.marked = j.packet.marked || key == unix.NFT_CT_MARK
@@ -156,9 +159,9 @@ func (j *judgement) conntrack(with attributes) answer {
 	return sure(is)
 }
 
-// payload loads from a packet's headers, of which the protocol is known, for which iptables and older
-// nft(8) look in the header of IP, and the type of ICMPv6.
-func (j *judgement) payload(with attributes) answer {
+// payload loads from a packet's headers. Known are the protocol, which iptables and
+// older versions of nft(8) read from the IP header, and the ICMPv6 type.
+func (j *evaluation) payload(with attributes) likelihood {
 	if with.has(unix.NFTA_PAYLOAD_SREG) {
 		return always
 	}
@@ -179,7 +182,7 @@ func (j *judgement) payload(with attributes) answer {
 	return always
 }
 
-func (j *judgement) compare(with attributes) answer {
+func (j *evaluation) compare(with attributes) likelihood {
 	want := with.nested(unix.NFTA_CMP_DATA).values[unix.NFTA_DATA_VALUE]
 	v := j.registers.get(with.number(unix.NFTA_CMP_SREG), len(want))
 	op := with.number(unix.NFTA_CMP_OP)
@@ -204,7 +207,7 @@ func (j *judgement) compare(with attributes) answer {
 	}
 }
 
-func (j *judgement) within(with attributes) answer {
+func (j *evaluation) within(with attributes) likelihood {
 	from := with.nested(unix.NFTA_RANGE_FROM_DATA).values[unix.NFTA_DATA_VALUE]
 	to := with.nested(unix.NFTA_RANGE_TO_DATA).values[unix.NFTA_DATA_VALUE]
 	v := j.registers.get(with.number(unix.NFTA_RANGE_SREG), len(from))
@@ -215,8 +218,9 @@ func (j *judgement) within(with attributes) answer {
 	return a.inverted(with.number(unix.NFTA_RANGE_OP) == 1)
 }
 
-// bitwise is `& mask ^ xor`; shifts (Linux 5.7) and operations of two registers (6.13) are not understood.
-func (j *judgement) bitwise(with attributes) {
+// bitwise evaluates `& mask ^ xor`. Shifts (Linux 5.7) and operations on two
+// registers (6.13) are not implemented.
+func (j *evaluation) bitwise(with attributes) {
 	const op = 6 // NFTA_BITWISE_OP; 0 is mask and xor
 	mask := with.nested(unix.NFTA_BITWISE_MASK).values[unix.NFTA_DATA_VALUE]
 	xor := with.nested(unix.NFTA_BITWISE_XOR).values[unix.NFTA_DATA_VALUE]
@@ -234,8 +238,9 @@ func (j *judgement) bitwise(with attributes) {
 	j.registers.load(dreg, v)
 }
 
-// swap is what nft(8) puts before an ordered comparison of a number that the host counts with.
-func (j *judgement) swap(with attributes) {
+// swap evaluates byteorder, which nft(8) adds before an ordered comparison of a
+// number in host order.
+func (j *evaluation) swap(with attributes) {
 	n, size := int(min(with.number(unix.NFTA_BYTEORDER_LEN), 64)), int(with.number(unix.NFTA_BYTEORDER_SIZE))
 	v := j.registers.get(with.number(unix.NFTA_BYTEORDER_SREG), n)
 	isLittle := binary.NativeEndian.Uint16([]byte{1, 0}) == 1

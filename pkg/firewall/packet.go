@@ -6,59 +6,60 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wanted is a kind of packet that must pass the forward hook.
-type Wanted int
+// Traffic is a kind of packet that must pass the forward hook.
+type Traffic int
 
 // The kinds.
 const (
-	Leaving    Wanted = iota // the first of a connection, from a container to beyond the host
-	Returning                // an answer to that
-	Published                // the first of a connection to a published port, from beyond the host, and an answer
-	Neighbours               // both between containers of one bridge, where bridge-nf-call-iptables or -ip6tables is 1
+	Leaving    Traffic = iota // the first of a connection from a container to another host
+	Returning                 // its reply
+	Published                 // the first of a connection from another host to a published port, and its reply
+	Neighbours                // both between containers of one bridge, where bridge-nf-call-iptables or -ip6tables is 1
 )
 
-// String is the kind in words that follow "drops".
-func (w Wanted) String() string {
+// String returns the kind as a noun phrase, which follows the version of IP: "drops
+// IPv4 packets from containers".
+func (w Traffic) String() string {
 	switch w {
 	case Leaving:
-		return "what leaves"
+		return "packets from containers"
 	case Returning:
-		return "answers to what left"
+		return "replies to containers"
 	case Published:
 		return "connections to published ports"
 	default:
-		return "what neighbours send each other"
+		return "packets between containers of the bridge"
 	}
 }
 
-// packet is what is known of one. It is sent to one machine, and it is TCP; but for isSolicit, which
-// is the question of a neighbour for another's MAC: where IPv6 that is bridged is filtered, that is
-// too, and conntrack leaves it untracked.
+// packet is what is known of a packet. It is unicast TCP, except with isSolicit: a
+// neighbour solicitation. If bridged IPv6 is filtered, these are too, and conntrack
+// leaves them untracked.
 type packet struct {
-	what      Wanted
+	what      Traffic
 	isIPv6    bool
 	iif, oif  port
 	isAnswer  bool
 	isSolicit bool
-	marked    bool // a rule has given it a mark, or its connection; else it has none
+	marked    bool // a rule has set a mark on it or its connection; otherwise the mark is 0
 }
 
-// port is the link that a packet comes from or goes to.
+// port is the interface that a packet comes from or goes to.
 type port struct {
-	name     string // "": nobody knows
-	index    uint32 // 0: there is none yet
+	name     string // "" if unknown
+	index    uint32 // 0 if it does not exist yet
 	isBridge bool
 }
 
-// State of a connection, as a bit of `ct state` (NF_CT_STATE_BIT); that of iptables' conntrack match
-// has the same bits for these, but for the last.
+// Bits of `ct state` (NF_CT_STATE_BIT). iptables' match conntrack uses the same bits,
+// except for untracked.
 const (
 	stateEstablished = 1 << 1
 	stateNew         = 1 << 3
 	stateUntracked   = 1 << 6
 )
 
-// Status of a connection (enum ip_conntrack_status).
+// Bits of `ct status` (enum ip_conntrack_status).
 const (
 	statusSeenReply = 1 << 1
 	statusAssured   = 1 << 2
@@ -69,6 +70,7 @@ const (
 	statusDNATDone  = 1 << 8
 )
 
+// state returns the state of the packet's connection.
 func (p packet) state() uint32 {
 	if p.isSolicit {
 		return stateUntracked
@@ -79,7 +81,8 @@ func (p packet) state() uint32 {
 	return stateNew
 }
 
-// status is that of the connection when its packet comes to the forward hook: source NAT comes later.
+// status returns the status of the connection when the packet reaches the forward
+// hook: source NAT comes later.
 func (p packet) status() (set, unknown uint32) {
 	unknown = statusSNATDone | statusDNATDone
 	if p.isAnswer {
@@ -91,7 +94,7 @@ func (p packet) status() (set, unknown uint32) {
 	return set, unknown
 }
 
-// solicitation is the type of a question for a MAC in ICMPv6.
+// solicitation is the ICMPv6 type of a neighbour solicitation.
 const solicitation = 135
 
 func (p packet) protocol() byte {
@@ -101,13 +104,13 @@ func (p packet) protocol() byte {
 	return unix.IPPROTO_TCP
 }
 
-// metaIIFKind and metaOIFKind are of Linux 5.5.
+// Keys of Linux 5.5.
 const (
 	metaIIFKind = 26
 	metaOIFKind = 27
 )
 
-// meta is what `meta` loads of the packet; false if there is nothing to load, and the rule ends.
+// meta returns what `meta` loads; false if the packet lacks it and the rule ends.
 func (p packet) meta(key uint32) (value, bool) {
 	switch key {
 	case unix.NFT_META_IIFNAME, unix.NFT_META_IIF, unix.NFT_META_IIFTYPE, metaIIFKind:
@@ -128,7 +131,7 @@ func (p packet) meta(key uint32) (value, bool) {
 	case unix.NFT_META_PKTTYPE:
 		return known([]byte{unix.PACKET_HOST}), true
 	case unix.NFT_META_SKUID, unix.NFT_META_SKGID, unix.NFT_META_CGROUP:
-		return value{}, false // it is no socket's of the host
+		return value{}, false // it is forwarded: no socket of the host
 	case unix.NFT_META_LEN:
 		return unknown(4, true), true
 	default:
@@ -174,7 +177,7 @@ func (l port) meta(key uint32) value {
 	return known(name16(l.name))
 }
 
-// name16 is a name in the 16 bytes of a register.
+// name16 returns a name in the 16 bytes of a register.
 func name16(name string) []byte {
 	data := make([]byte, unix.IFNAMSIZ)
 	copy(data, name)
@@ -183,7 +186,8 @@ func name16(name string) []byte {
 
 func native32(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
 
-// conntrack is what `ct` loads of the packet's connection; false if it has none, and the rule ends.
+// conntrack returns what `ct` loads; false if the packet has no connection and the
+// rule ends.
 func (p packet) conntrack(key uint32) (value, bool) {
 	if key == unix.NFT_CT_STATE {
 		return known(native32(p.state())), true
@@ -213,11 +217,11 @@ func (p packet) connection(key uint32) value {
 	}
 }
 
-// fib is what `fib` loads: a route's kind, or whether there is one. Both ends are single machines, and
-// neither is the host.
+// fib returns what `fib` loads: the type of a route, or whether there is one. Both
+// ends are unicast addresses of other hosts.
 func (p packet) fib(result, flags uint32) value {
 	if p.isSolicit {
-		return unknown(16, true) // it is sent to a group, and its answer is not
+		return unknown(16, true) // solicitations are multicast, advertisements are not
 	}
 	switch result {
 	case unix.NFT_FIB_RESULT_ADDRTYPE:

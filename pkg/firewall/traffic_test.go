@@ -13,14 +13,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// site is a host with two containers on cni0, one with a published port, and the outside behind eth0.
+// site is a host with two containers on cni0, one with a published port, and another host behind eth0.
 type site struct {
 	*nettest.Node
 	web, db *nettest.Container
 	outside *nettest.Container
 }
 
-// newSite makes it by hand, masquerade and port in a table of their own that drops nothing.
+// newSite returns a site, with masquerading and the port in a table that drops nothing.
 func newSite(t *testing.T) *site {
 	t.Helper()
 	h := host(t)
@@ -71,22 +71,22 @@ func serve(t *testing.T, n *nettest.Netns) {
 	}()
 }
 
-// connects tries a connection. One that is expected has time; of one that is not, a moment of silence is enough.
+// connects reports whether a connection is established: within 10 s if it is expected, otherwise within 200 ms.
 func connects(n *nettest.Netns, address string, isExpected bool) bool {
-	patience := 200 * time.Millisecond
+	timeout := 200 * time.Millisecond
 	if isExpected {
-		patience = 10 * time.Second
+		timeout = 10 * time.Second
 	}
 	var c net.Conn
 	var err error
-	n.Do(func() { c, err = net.DialTimeout("tcp", address, patience) })
+	n.Do(func() { c, err = net.DialTimeout("tcp", address, timeout) })
 	if err == nil {
 		c.Close()
 	}
 	return err == nil
 }
 
-// agree wants what Drops says to be what happens to real connections, in both versions of IP.
+// agree checks that connections fail exactly if Drops reports a drop, in both versions of IP.
 func (s *site) agree(t *testing.T, when string) []firewall.Drop {
 	t.Helper()
 	b := usual()
@@ -95,11 +95,11 @@ func (s *site) agree(t *testing.T, when string) []firewall.Drop {
 	for _, way := range []struct {
 		from     *nettest.Container
 		to4, to6 string
-		needs    []firewall.Wanted
+		needs    []firewall.Traffic
 	}{
-		{s.web, "192.0.2.7:80", "[2001:db8::7]:80", []firewall.Wanted{firewall.Leaving, firewall.Returning}},
-		{s.outside, "192.0.2.1:8080", "[2001:db8::1]:8080", []firewall.Wanted{firewall.Published}},
-		{s.web, "10.88.0.3:80", "[fd00:88::3]:80", []firewall.Wanted{firewall.Neighbours}},
+		{s.web, "192.0.2.7:80", "[2001:db8::7]:80", []firewall.Traffic{firewall.Leaving, firewall.Returning}},
+		{s.outside, "192.0.2.1:8080", "[2001:db8::1]:8080", []firewall.Traffic{firewall.Published}},
+		{s.web, "10.88.0.3:80", "[fd00:88::3]:80", []firewall.Traffic{firewall.Neighbours}},
 	} {
 		for _, isIPv6 := range []bool{false, true} {
 			to := way.to4
@@ -108,7 +108,7 @@ func (s *site) agree(t *testing.T, when string) []firewall.Drop {
 			}
 			expected := passes(all, isIPv6, way.needs)
 			if got := connects(way.from.Netns, to, expected); got != expected {
-				t.Errorf("%s, from %s to %s: connected %v, and Drops says\n%s", when, way.from.Name(), to, got, strings.Join(sentences(all), "\n"))
+				t.Errorf("%s, from %s to %s: connected %v, and Drops returns\n%s", when, way.from.Name(), to, got, strings.Join(sentences(all), "\n"))
 			}
 		}
 	}
@@ -120,7 +120,7 @@ func (s *site) agree(t *testing.T, when string) []firewall.Drop {
 	return all
 }
 
-func passes(all []firewall.Drop, isIPv6 bool, needs []firewall.Wanted) bool {
+func passes(all []firewall.Drop, isIPv6 bool, needs []firewall.Traffic) bool {
 	for _, d := range all {
 		for _, what := range needs {
 			if d.What == what && (isIPv6 && d.IPv6 || !isIPv6 && d.IPv4) {
@@ -140,7 +140,7 @@ func (s *site) nfCall(of string) (is bool) {
 	return is
 }
 
-// setNFCall sets both, where the kernel has br_netfilter.
+// setNFCall sets both; the kernel has br_netfilter.
 func (s *site) setNFCall(t *testing.T, value string) {
 	t.Helper()
 	s.Do(func() {
@@ -152,7 +152,7 @@ func (s *site) setNFCall(t *testing.T, value string) {
 	})
 }
 
-// restore loads what iptables-save or nft(8) said on a host where the real thing ran.
+// restore loads the output of iptables-save or nft(8) from a host on which the program ran.
 func (s *site) restore(t *testing.T, name string) {
 	t.Helper()
 	for suffix, command := range map[string]string{".nft": "nft -f", ".iptables": "iptables-restore", ".ip6tables": "ip6tables-restore"} {
@@ -166,14 +166,17 @@ func (s *site) restore(t *testing.T, name string) {
 	}
 }
 
-// What Drops says is what happens, and its fix mends it: with bridge-nf-call-iptables 0 and 1.
+// Drops agrees with real connections, and its fix lets them pass, with bridge-nf-call-iptables 0 and 1.
+//
+// Claim: What other packet filters would drop is reported with table, chain, rule and the command that fixes it, and agrees with what
+// happens to real connections
 func TestDropsIsWhatHappens(t *testing.T) {
 	for _, tc := range []struct {
 		name, rules string
 		by          string
-		// What the commands of ufw, firewalld and docker do, which are not there; else Drop.Fix is run.
+		// fix does what the commands of ufw, firewalld and docker do, which are not installed. If nil, Drop.Fix is run.
 		fix       func(t *testing.T, s *site, all []firewall.Drop)
-		onBridges bool // it drops only what is bridged
+		onBridges bool // drops bridged packets only
 	}{
 		{name: "nothing"},
 		{name: "no solicitations", rules: "table inet filter {\nchain forward { type filter hook forward priority filter; policy drop; ct state established,related,new accept; }\n}\n", onBridges: true},
@@ -211,11 +214,11 @@ func TestDropsIsWhatHappens(t *testing.T) {
 						t.Errorf("by %q, want %q", d.By, tc.by)
 					}
 				}
-				if isQuiet := tc.rules == "" || tc.onBridges && nfCall == "0"; isQuiet != (len(all) == 0) {
+				if isPassing := tc.rules == "" || tc.onBridges && nfCall == "0"; isPassing != (len(all) == 0) {
 					t.Fatalf("%d drops", len(all))
 				}
 				if tc.fix == nil {
-					heal(t, s.Node, all)
+					runFixes(t, s.Node, all)
 				} else {
 					tc.fix(t, s, all)
 				}

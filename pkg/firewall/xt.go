@@ -6,11 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Matches and targets of iptables (xtables), as iptables-nft writes them where nftables has no
-// expression of its own, or had none. Their data are the structures of linux/netfilter/xt_*.h, in the
-// order of the host.
-
-// info is such a structure; what is cut short reads as zero.
+// The matches and targets of iptables (xtables) appear in rules of iptables-nft where
+// nftables has no expression of its own, or had none. info is the data of one, a
+// structure of linux/netfilter/xt_*.h in host byte order; what is cut short reads as
+// zero.
 type info []byte
 
 func (i info) u8(at int) byte {
@@ -28,8 +27,8 @@ func (i info) u32(at int) uint32 {
 	return binary.NativeEndian.Uint32([]byte{i.u8(at), i.u8(at + 1), i.u8(at + 2), i.u8(at + 3)})
 }
 
-// xtMatch evaluates a match.
-func (j *judgement) xtMatch(name string, revision uint32, with info) answer {
+// xtMatch evaluates a match of iptables.
+func (j *evaluation) xtMatch(name string, revision uint32, with info) likelihood {
 	switch name {
 	case "comment":
 		return always
@@ -39,7 +38,7 @@ func (j *judgement) xtMatch(name string, revision uint32, with info) answer {
 		return sure(with.u32(0)&j.packet.state() != 0)
 	case "addrtype":
 		if j.packet.isSolicit {
-			return rarely // it is sent to a group, and its answer is not
+			return rarely // solicitations are multicast, advertisements are not
 		}
 		return xtAddrtype(revision, with)
 	case "physdev":
@@ -68,9 +67,9 @@ func (j *judgement) xtMatch(name string, revision uint32, with info) answer {
 	}
 }
 
-// xtTCP reads source ports, destination ports, an option, the mask of flags, flags, and inversions: a
-// match that names nothing is always true.
-func xtTCP(with info) answer {
+// xtTCP evaluates match tcp: source ports, destination ports, option, flag mask,
+// flags, inversions. Without any of these it is always true.
+func xtTCP(with info) likelihood {
 	isAny := with.u16(0) == 0 && with.u16(2) == 0xffff && with.u16(4) == 0 && with.u16(6) == 0xffff
 	if isAny && with.u8(8) == 0 && with.u8(9) == 0 && with.u8(11) == 0 {
 		return always
@@ -78,7 +77,7 @@ func xtTCP(with info) answer {
 	return rarely
 }
 
-// Of linux/netfilter/xt_conntrack.h: where the fields of the structure are, and bits.
+// Offsets and bits of linux/netfilter/xt_conntrack.h.
 const (
 	ctFlagsAt, ctInvertAt, ctStateAt, ctStatusAt = 146, 148, 150, 152
 
@@ -92,8 +91,9 @@ const (
 	ctUntracked = 1 << 8
 )
 
-// xtConntrack evaluates --ctstate, --ctstatus and --ctdir; addresses and ports are not known.
-func (p packet) xtConntrack(revision uint32, with info) answer {
+// xtConntrack evaluates --ctstate, --ctstatus and --ctdir; addresses and ports are
+// unknown.
+func (p packet) xtConntrack(revision uint32, with info) likelihood {
 	by, inverted := with.u16(ctFlagsAt), with.u16(ctInvertAt)
 	state, status := uint32(with.u16(ctStateAt)), uint32(with.u16(ctStatusAt))
 	switch {
@@ -106,7 +106,7 @@ func (p packet) xtConntrack(revision uint32, with info) answer {
 	if by&ctByState != 0 {
 		so = min(so, p.inState(state).inverted(inverted&ctByState != 0))
 	}
-	if p.isSolicit { // the rest asks for a connection, and is not looked at without one
+	if p.isSolicit { // the other conditions are about the connection, which it lacks
 		return min(so, sure(by&ctByState != 0))
 	}
 	if by&ctByStatus != 0 {
@@ -122,8 +122,9 @@ func (p packet) xtConntrack(revision uint32, with info) answer {
 	return so
 }
 
-// inState asks for the state of the connection, two bits of which are its status.
-func (p packet) inState(mask uint32) answer {
+// inState compares the state of the connection, two bits of which depend on its
+// status.
+func (p packet) inState(mask uint32) likelihood {
 	if p.isSolicit {
 		return sure(mask&ctUntracked != 0)
 	}
@@ -140,8 +141,8 @@ func (p packet) inState(mask uint32) answer {
 	return anyOf(set, open, mask)
 }
 
-// anyOf says whether one of a mask's bits is set, where some are not known.
-func anyOf(set, open, mask uint32) answer {
+// anyOf reports whether one of a mask's bits is set, if some are unknown.
+func anyOf(set, open, mask uint32) likelihood {
 	switch {
 	case set&mask != 0:
 		return always
@@ -152,8 +153,8 @@ func anyOf(set, open, mask uint32) answer {
 	}
 }
 
-// xtAddrtype: both ends are single machines, and neither is the host (RTN_UNICAST).
-func xtAddrtype(revision uint32, with info) answer {
+// xtAddrtype evaluates match addrtype: both addresses are RTN_UNICAST.
+func xtAddrtype(revision uint32, with info) likelihood {
 	const unicast = 1 << unix.RTN_UNICAST
 	source, dest := with.u16(0), with.u16(2)
 	invertSource, invertDest := with.u32(4)&1 != 0, with.u32(4)&2 != 0
@@ -170,8 +171,9 @@ func xtAddrtype(revision uint32, with info) answer {
 	return so
 }
 
-// xtPhysdev answers --physdev-is-bridged (bit 2): what neighbours send is, what is routed is not.
-func (p packet) xtPhysdev(with info) answer {
+// xtPhysdev evaluates --physdev-is-bridged (bit 2): true between containers of one
+// bridge, false for routed packets.
+func (p packet) xtPhysdev(with info) likelihood {
 	const bitmaskAt, invertAt, isBridged = 65, 64, 1 << 2
 	if with.u8(bitmaskAt) != isBridged {
 		return perhaps
@@ -179,8 +181,8 @@ func (p packet) xtPhysdev(with info) answer {
 	return sure(p.what == Neighbours).inverted(with.u8(invertAt)&isBridged != 0)
 }
 
-// xtTarget is a target that is no verdict of nftables: what it does with the packet.
-func (j *judgement) xtTarget(name string) verdict {
+// xtTarget evaluates a target that is not a verdict of nftables.
+func (j *evaluation) xtTarget(name string) verdict {
 	switch name {
 	case "REJECT":
 		return verdict{kind: drop}
@@ -190,6 +192,6 @@ func (j *judgement) xtTarget(name string) verdict {
 	case "LOG", "NFLOG", "AUDIT", "TRACE", "TCPMSS", "CHECKSUM", "CLASSIFY", "CT", "DSCP", "TOS", "TTL", "HL", "SET", "TEE", "SECMARK", "CONNSECMARK":
 		return verdict{}
 	default:
-		return verdict{kind: queue} // NFQUEUE, and what is not known
+		return verdict{kind: queue} // NFQUEUE, and targets that are not implemented
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -60,7 +61,7 @@ func TestPoolRefuses(t *testing.T) {
 		{"end outside", one(Range{Subnet: prefix("10.1.2.0/24"), End: addr("10.1.3.1")}), "rangeEnd 10.1.3.1 is not in subnet 10.1.2.0/24"},
 		{"end before start", one(Range{Subnet: prefix("10.1.2.0/24"), Start: addr("10.1.2.9"), End: addr("10.1.2.8")}), "rangeEnd 10.1.2.8 comes before rangeStart 10.1.2.9"},
 		{"gateway family", one(Range{Subnet: prefix("10.1.2.0/24"), Gateway: addr("2001:db8::1")}), "gateway 2001:db8::1 is of another family than subnet 10.1.2.0/24"},
-		{"two families", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}, {Subnet: prefix("2001:db8::/64")}}}}, "10.1.2.1-10.1.2.254 and 2001:db8::1-2001:db8::ffff:ffff:ffff:ffff of one set are of two families"},
+		{"two families", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}, {Subnet: prefix("2001:db8::/64")}}}}, "10.1.2.1-10.1.2.254 and 2001:db8::1-2001:db8::ffff:ffff:ffff:ffff in one range set have different address families"},
 		{"overlap in a set", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}, {Subnet: prefix("10.1.2.128/25")}}}}, "10.1.2.1-10.1.2.254 and 10.1.2.129-10.1.2.254 overlap"},
 		{"overlap of sets", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.128/25")}}, {{Subnet: prefix("10.1.2.0/24")}}}}, "sets 10.1.2.129-10.1.2.254 and 10.1.2.1-10.1.2.254 overlap"},
 		{"all excluded", Pool{Sets: []Set{{{Subnet: prefix("10.1.2.0/24")}}}, Exclude: []netip.Prefix{prefix("10.1.2.0/24")}}, "nothing is left of 10.1.2.1-10.1.2.254 without its gateway and exclude"},
@@ -108,7 +109,7 @@ func TestCandidatesRoundRobin(t *testing.T) {
 	}
 }
 
-// A hole as large as half a /64 is jumped over, and the last address of all has no next one.
+// An exclusion of half a /64 is skipped in one step, and the highest address has no next one.
 func TestCandidatesAtTheEdges(t *testing.T) {
 	p := Pool{
 		Sets:    []Set{{{Subnet: prefix("2001:db8::/64")}}},
@@ -119,7 +120,7 @@ func TestCandidatesAtTheEdges(t *testing.T) {
 	}
 	for a := range p.Candidates(0, netip.Addr{}) {
 		if a != addr("2001:db8::8000:0:0:0") {
-			t.Errorf("first address behind the hole: got %s", a)
+			t.Errorf("first address after the exclusion: got %s", a)
 		}
 		break
 	}
@@ -133,7 +134,7 @@ func TestCandidatesAtTheEdges(t *testing.T) {
 	}
 }
 
-// The last addresses of all have no next one, and an exclusion may end there.
+// An exclusion may end at the highest address, which has no next one.
 func TestCandidatesAtTheTop(t *testing.T) {
 	const top = "ffff:ffff:ffff:ffff:ffff:ffff:ffff:"
 	for _, tc := range []struct{ subnet, start, last, exclude, want string }{
@@ -172,7 +173,7 @@ func TestCandidatesAtTheTop(t *testing.T) {
 	}
 }
 
-// TestGatewayOfAnotherRange: no container may get it, wherever it lies.
+// TestGatewayOfAnotherRange: a gateway is never allocated, in whatever range it is.
 func TestGatewayOfAnotherRange(t *testing.T) {
 	p := Pool{Sets: []Set{
 		{
@@ -216,7 +217,7 @@ func TestSetOf(t *testing.T) {
 	}
 }
 
-// Whatever the cursor is, every address that may be given comes exactly once.
+// For every cursor, each address that can be allocated is returned exactly once.
 func FuzzCandidates(f *testing.F) {
 	f.Add(uint8(0), uint8(9), uint8(3))
 	f.Add(uint8(7), uint8(7), uint8(7))
@@ -234,4 +235,94 @@ func FuzzCandidates(f *testing.F) {
 			t.Errorf("cursor %d: %v, want every one of %v", last, got, want)
 		}
 	})
+}
+
+// TestRefusal: an address has the same refusal in every function, and no candidate is refused.
+//
+// Claim: No container gets an address of the bridge, a gateway of the host or of the network's routes, or the network or broadcast
+// address: the pool and sticky addresses skip it; a request for it, or an IPAM plugin that returns it, is refused
+func TestRefusal(t *testing.T) {
+	p := Pool{
+		Sets: []Set{
+			{{Subnet: prefix("192.0.2.0/28"), Start: addr("192.0.2.0"), End: addr("192.0.2.15"), Gateway: addr("192.0.2.3")}},
+			{{Subnet: prefix("2001:db8::/124"), Start: addr("2001:db8::")}},
+		},
+		Exclude: []netip.Prefix{prefix("192.0.2.4/31")},
+	}
+	if err := p.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	p.Refuse = func(a netip.Addr) error {
+		if a == addr("192.0.2.6") {
+			return errors.New("is an address of bridge br0")
+		}
+		return nil
+	}
+	for text, want := range map[string]string{
+		"192.0.2.0": "is the network address of 192.0.2.0/28", "192.0.2.15": "is the broadcast address of 192.0.2.0/28",
+		"192.0.2.3": "is the gateway of its subnet", "192.0.2.5": "is excluded by 192.0.2.4/31", "192.0.2.6": "is an address of bridge br0",
+		"2001:db8::": "is the router anycast address of 2001:db8::/124", "2001:db8::1": "is the gateway of its subnet",
+	} {
+		if got := p.Refusal(addr(text)); got == nil || got.Error() != want {
+			t.Errorf("%s: got %v, want %s", text, got, want)
+		}
+	}
+	for n := range p.Sets {
+		for a := range p.Candidates(n, netip.Addr{}) {
+			if why := p.Refusal(a); why != nil {
+				t.Errorf("candidate %s is refused: %v", a, why)
+			}
+		}
+	}
+	count, first := p.Refused(0, 2)
+	if count != 3 || len(first) != 2 || first[0].Error() != "192.0.2.0 is the network address of 192.0.2.0/28" {
+		t.Errorf("refused: %d, %v", count, first)
+	}
+	if p.Refusal(addr("198.51.100.1")) != nil || p.Refusal(addr("2001:db8::f")) != nil {
+		t.Error("an address of no set, or the last one of an IPv6 subnet, is refused")
+	}
+}
+
+// Claim: No container gets an address of the bridge, a gateway of the host or of the network's routes, or the network or broadcast
+// address: the pool and sticky addresses skip it; a request for it, or an IPAM plugin that returns it, is refused
+func TestEdge(t *testing.T) {
+	for text, want := range map[string]string{
+		"192.0.2.0/24": "is the network address of 192.0.2.0/24", "192.0.2.255/24": "is the broadcast address of 192.0.2.0/24",
+		"2001:db8::/64": "is the router anycast address of 2001:db8::/64",
+		"192.0.3.0/23":  "", "192.0.2.0/31": "", "192.0.2.1/31": "", "192.0.2.255/32": "", "2001:db8::/127": "", "2001:db8::/128": "",
+		"2001:db8::ffff:ffff:ffff:ffff/64": "",
+	} {
+		if why := Edge(prefix(text)); (why == nil) != (want == "") || why != nil && why.Error() != want {
+			t.Errorf("%s: got %v, want %q", text, why, want)
+		}
+	}
+}
+
+// TestManyExclusions: many exclusions, nested, adjacent and unsorted, cost one search each.
+//
+// Claim: Lists in the configuration, CNI_ARGS, prevResult and resolvConf have a maximum length; the error names key, length and limit;
+// many exclusions cost one search each
+func TestManyExclusions(t *testing.T) {
+	p := Pool{Sets: []Set{{{Subnet: prefix("10.0.0.0/12")}}}}
+	for i := 100000; i > 1; i-- {
+		at := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		p.Exclude = append(p.Exclude, netip.PrefixFrom(at, 32), netip.PrefixFrom(at, 31))
+	}
+	begun := time.Now()
+	if err := p.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	for a := range p.Candidates(0, addr("10.0.0.1")) {
+		if a != addr("10.1.134.162") { // the /31 of 10.1.134.160 ends at .161
+			t.Errorf("first candidate %s", a)
+		}
+		break
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+	p.LeaveOut(addr("10.1.134.162"))
+	if p.Excluded(addr("10.1.134.162")) != prefix("10.1.134.162/32") || p.Excluded(addr("10.1.134.163")).IsValid() || p.Excluded(addr("10.0.0.77")) != prefix("10.0.0.76/31") {
+		t.Error("the wrong addresses are excluded")
+	}
 }

@@ -6,16 +6,17 @@ import (
 	"net/netip"
 )
 
-// ErrInvalid is wrapped by every error about a range or a set that makes no sense.
+// ErrInvalid is wrapped by every error about a range or a set.
 var ErrInvalid = errors.New("invalid address range")
 
-// Range is one run of addresses of a subnet.
+// Range is a part of a subnet.
 //
-// Start and End are both inclusive. Zero values are filled by Complete: Start with the
-// address after the network address, End with the last usable one (IPv4: the one before
-// broadcast; IPv6: the very last), Gateway with the address after the network address.
-// A subnet of two addresses (/31, /127; RFC 3021, RFC 6164) or one (/32, /128) has no
-// network or broadcast address to leave out; one of a single address has no default gateway.
+// Start and End are inclusive. Complete fills zero values as host-local does: Start is
+// the address after the network address, End the last usable address (IPv4: the one
+// before the broadcast address; IPv6: the last one), and Gateway the address after the
+// network address. Subnets of two addresses (/31, RFC 3021; /127, RFC 6164) or one (/32,
+// /128) have no network or broadcast address; one of a single address has no default
+// gateway.
 type Range struct {
 	Subnet  netip.Prefix
 	Start   netip.Addr
@@ -23,8 +24,8 @@ type Range struct {
 	Gateway netip.Addr
 }
 
-// Complete fills what was left out and checks the rest. Errors wrap ErrInvalid and name the
-// offending key of the configuration (subnet, rangeStart, rangeEnd).
+// Complete fills zero values and checks the others. Errors wrap ErrInvalid and name the
+// key of the configuration (subnet, rangeStart, rangeEnd, gateway).
 func (r *Range) Complete() error {
 	if !r.Subnet.IsValid() {
 		return fmt.Errorf("%w: subnet is missing", ErrInvalid)
@@ -45,6 +46,7 @@ func (r *Range) Complete() error {
 	return r.check()
 }
 
+// check checks the values against each other.
 func (r *Range) check() error {
 	if !r.Subnet.Contains(r.Start) {
 		return fmt.Errorf("%w: rangeStart %s is not in subnet %s", ErrInvalid, r.Start, r.Subnet)
@@ -61,22 +63,22 @@ func (r *Range) check() error {
 	return nil
 }
 
-// Contains reports whether addr is one of the addresses from Start to End.
+// Contains reports whether addr is from Start to End.
 func (r *Range) Contains(addr netip.Addr) bool {
 	return r.Subnet.Contains(addr) && !addr.Less(r.Start) && !r.End.Less(addr)
 }
 
-// Overlaps reports whether both ranges hold a common address.
+// Overlaps reports whether both ranges have an address in common.
 func (r *Range) Overlaps(other *Range) bool {
 	return r.Contains(other.Start) || other.Contains(r.Start)
 }
 
-// String is "10.1.2.1-10.1.2.254", the form in which the reference names a range in errors.
+// String returns a text such as "10.1.2.1-10.1.2.254", as in errors of host-local.
 func (r *Range) String() string {
 	return fmt.Sprintf("%s-%s", r.Start, r.End)
 }
 
-// usable is the first and the last address of a subnet that an interface can have.
+// usable returns the first and the last address of a subnet that an interface can have.
 func usable(subnet netip.Prefix) (first, last netip.Addr) {
 	base, end := subnet.Addr(), lastAddr(subnet)
 	if subnet.Bits() >= subnet.Addr().BitLen()-1 {
@@ -88,7 +90,29 @@ func usable(subnet netip.Prefix) (first, last netip.Addr) {
 	return base.Next(), end
 }
 
-// lastAddr is the address with every host bit set: broadcast, for IPv4.
+// errGateway is the refusal of a gateway.
+var errGateway = errors.New("is the gateway of its subnet")
+
+// Edge returns why no host may have an address in its subnet, as a clause that begins
+// with a verb: it is the network or broadcast address (RFC 1122 section 3.2.1.3), or the
+// Subnet-Router anycast address (RFC 4291 section 2.6.1). It returns nil for all others,
+// and in a subnet of one or two addresses.
+func Edge(address netip.Prefix) error {
+	subnet, addr := address.Masked(), address.Addr()
+	switch {
+	case subnet.Bits() >= addr.BitLen()-1:
+		return nil
+	case addr == subnet.Addr() && addr.Is4():
+		return fmt.Errorf("is the network address of %s", subnet)
+	case addr == subnet.Addr():
+		return fmt.Errorf("is the router anycast address of %s", subnet)
+	case addr.Is4() && addr == lastAddr(subnet):
+		return fmt.Errorf("is the broadcast address of %s", subnet)
+	}
+	return nil
+}
+
+// lastAddr returns the address with all host bits set; for IPv4, the broadcast address.
 func lastAddr(subnet netip.Prefix) netip.Addr {
 	b := subnet.Addr().AsSlice()
 	for bit := subnet.Bits(); bit < len(b)*8; bit++ {

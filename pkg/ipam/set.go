@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Set is a list of ranges of one family from which one address is taken. Ranges are used in
-// order; an attachment gets one address from each set of its network.
+// Set is a list of ranges of one family. An attachment gets one address of each set of
+// its network; the ranges of a set are used in order.
 type Set []Range
 
-// Complete completes every range and checks that they are of one family and apart from each
-// other. Errors wrap ErrInvalid.
+// Complete completes every range, and checks that the ranges have one family and do not
+// overlap. Errors wrap ErrInvalid.
 func (s Set) Complete() error {
 	if len(s) == 0 {
 		return fmt.Errorf("%w: a set of ranges is empty", ErrInvalid)
@@ -23,7 +23,7 @@ func (s Set) Complete() error {
 		}
 		for j := range i {
 			if s[i].Subnet.Addr().Is4() != s[j].Subnet.Addr().Is4() {
-				return fmt.Errorf("%w: %s and %s of one set are of two families", ErrInvalid, &s[j], &s[i])
+				return fmt.Errorf("%w: %s and %s in one range set have different address families", ErrInvalid, &s[j], &s[i])
 			}
 			if s[i].Overlaps(&s[j]) {
 				return fmt.Errorf("%w: %s and %s overlap", ErrInvalid, &s[j], &s[i])
@@ -33,10 +33,10 @@ func (s Set) Complete() error {
 	return nil
 }
 
-// Is4 reports whether the set gives IPv4 addresses. The set must be complete.
+// Is4 reports whether the set has IPv4 addresses. The set must be complete.
 func (s Set) Is4() bool { return s[0].Subnet.Addr().Is4() }
 
-// RangeOf returns the range that holds addr, or nil.
+// RangeOf returns the range that contains addr; nil if there is none.
 func (s Set) RangeOf(addr netip.Addr) *Range {
 	for i := range s {
 		if s[i].Contains(addr) {
@@ -46,7 +46,7 @@ func (s Set) RangeOf(addr netip.Addr) *Range {
 	return nil
 }
 
-// Overlaps reports whether an address is in both sets.
+// Overlaps reports whether both sets have an address in common.
 func (s Set) Overlaps(other Set) bool {
 	for i := range s {
 		for j := range other {
@@ -58,7 +58,7 @@ func (s Set) Overlaps(other Set) bool {
 	return false
 }
 
-// String is "10.1.2.1-10.1.2.254,10.1.3.1-10.1.3.9".
+// String returns a text such as "10.1.2.1-10.1.2.254,10.1.3.1-10.1.3.9".
 func (s Set) String() string {
 	names := make([]string, len(s))
 	for i := range s {
@@ -67,10 +67,11 @@ func (s Set) String() string {
 	return strings.Join(names, ",")
 }
 
-// After yields every address of the set once, in round robin order: first the one after last,
-// in the end last itself, so that an address that was just given back rests as long as
-// possible (stale neighbour caches, containernetworking/cni issue 194). A last outside the set
-// (or the zero Addr) starts at the beginning. What exclude covers is left out; gateways are not.
+// After returns every address of the set once, in round robin order. It starts after
+// last and ends with last, so that a released address is not used again for as long as
+// possible: neighbours may still have its old MAC (containernetworking/cni issue 194).
+// If last is not in the set, or is the zero Addr, it starts at the beginning. It omits
+// the addresses in exclude, which must be a result of apart, but not gateways.
 func (s Set) After(last netip.Addr, exclude []netip.Prefix) iter.Seq[netip.Addr] {
 	return func(yield func(netip.Addr) bool) {
 		for _, p := range s.pieces(last) {
@@ -81,12 +82,12 @@ func (s Set) After(last netip.Addr, exclude []netip.Prefix) iter.Seq[netip.Addr]
 	}
 }
 
-// piece is a run of addresses of one range, both ends inclusive; to before from is nothing.
+// piece is a part of a range, both ends inclusive; it is empty if to is before from.
 type piece struct {
 	from, to netip.Addr
 }
 
-// pieces cuts the ring of ranges open behind last.
+// pieces returns the ranges as a ring, cut open after last.
 func (s Set) pieces(last netip.Addr) []piece {
 	at := s.index(last)
 	if at < 0 {
@@ -98,7 +99,7 @@ func (s Set) pieces(last netip.Addr) []piece {
 	return append(ring, piece{r.Start, last})
 }
 
-// whole is n ranges of the ring in full, from the one at start.
+// whole returns n complete ranges of the ring, from the one with index start.
 func (s Set) whole(start, n int) []piece {
 	pieces := make([]piece, 0, n+2)
 	for i := range n {
@@ -108,6 +109,7 @@ func (s Set) whole(start, n int) []piece {
 	return pieces
 }
 
+// index returns the index of the range that contains addr, or -1.
 func (s Set) index(addr netip.Addr) int {
 	for i := range s {
 		if addr.IsValid() && s[i].Contains(addr) {
@@ -117,8 +119,8 @@ func (s Set) index(addr netip.Addr) int {
 	return -1
 }
 
-// walk yields a piece; false means that the consumer has had enough. An excluded prefix is
-// jumped over in one step: half a /64 cannot be counted through.
+// walk yields the addresses of a piece; false means that the consumer has stopped. It
+// skips an excluded prefix in one step: half a /64 has too many addresses to count.
 func (p piece) walk(exclude []netip.Prefix, yield func(netip.Addr) bool) bool {
 	for addr := p.from; addr.IsValid() && !p.to.Less(addr); addr = addr.Next() {
 		if hole := covering(exclude, addr); hole.IsValid() {
@@ -130,13 +132,4 @@ func (p piece) walk(exclude []netip.Prefix, yield func(netip.Addr) bool) bool {
 		}
 	}
 	return true
-}
-
-func covering(prefixes []netip.Prefix, addr netip.Addr) netip.Prefix {
-	for _, prefix := range prefixes {
-		if prefix.Contains(addr) {
-			return prefix
-		}
-	}
-	return netip.Prefix{}
 }

@@ -1,17 +1,17 @@
 package link
 
-// SurveyDump is surveyDump for a dump that has nothing but an error to give.
+// SurveyDump is surveyDump with a dump that returns only an error.
 func SurveyDump(dump func() error) error {
 	_, err := surveyDump("nothing", func() ([]struct{}, error) { return nil, dump() })
 	return err
 }
 
-// UnplugTogetherBut is UnplugTogether with a choice of numbers, and with something that happens
-// when the group is full.
-func (h *Host) UnplugTogetherBut(cables []Cable, pick func() uint32, full func(number uint32)) error {
+// UnplugTogetherBut is UnplugTogether with a choice of group numbers, and a function that is called
+// between moving the links and checking the group.
+func (h *Host) UnplugTogetherBut(interfaces []HostInterface, pick func() uint32, moved func(number uint32)) error {
 	g := &group{host: h, pick: pick}
-	g.full = func() { full(g.number) }
-	if err := g.find(cables); err != nil {
+	g.moved = func() { moved(g.number) }
+	if err := g.find(interfaces); err != nil {
 		return err
 	}
 	if err := g.choose(); err != nil {
@@ -20,5 +20,14 @@ func (h *Host) UnplugTogetherBut(cables []Cable, pick func() uint32, full func(n
 	return g.delete()
 }
 
-// PortsOf is the number of ports that Room judges.
+// PortsOf returns the number of ports that CheckFreePort compares.
 func (h *Host) PortsOf(b *Bridge) (int, error) { return h.ports(b) }
+
+// EnsureSysctls is ensureSysctls with needed settings, given by path and value.
+func (s *Sandbox) EnsureSysctls(ifname string, wanted [][2]string) error {
+	var all []setting
+	for _, w := range wanted {
+		all = append(all, setting{w[0], w[1], needed})
+	}
+	return s.ensureSysctls(ifname, all)
+}

@@ -13,30 +13,30 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// cabled is a host with cables, their other ends in a container, and a bridge of an administrator's.
-type cabled struct {
+// vethHost is a host with veth pairs, whose other ends are in a container, and a bridge of an administrator.
+type vethHost struct {
 	*nettest.Node
-	cables []link.Cable
+	pairs []link.HostInterface
 }
 
-func newCabled(t *testing.T, n int) *cabled {
+func newVethHost(t *testing.T, n int) *vethHost {
 	t.Helper()
 	nettest.Root(t)
-	c := &cabled{Node: nettest.Host(t)}
-	c.NoOracle("cables are made and deleted here by hand")
+	c := &vethHost{Node: nettest.Host(t)}
+	c.NoOracle("the test creates and deletes the veth pairs itself")
 	inside := c.Container("inside")
 	for i := range n {
-		cable := link.Cable{Name: fmt.Sprintf("veth%d", i), Mark: fmt.Sprintf("patchbay:%012x", i)}
-		c.Veth(cable.Name, inside.Netns, fmt.Sprintf("eth%d", i))
-		c.Run(t, "ip", "link", "set", cable.Name, "alias", cable.Mark+" net/c/eth0")
-		c.cables = append(c.cables, cable)
+		pair := link.HostInterface{Name: fmt.Sprintf("veth%d", i), Mark: fmt.Sprintf("patchbay:%012x", i)}
+		c.Veth(pair.Name, inside.Netns, fmt.Sprintf("eth%d", i))
+		c.Run(t, "ip", "link", "set", pair.Name, "alias", pair.Mark+" net/c/eth0")
+		c.pairs = append(c.pairs, pair)
 	}
 	c.Run(t, "ip", "link", "add", "admins", "type", "bridge")
 	return c
 }
 
-// together deletes the cables; the functions are nil for those of production.
-func (c *cabled) together(t *testing.T, pick func() uint32, full func(uint32)) (err error) {
+// together deletes the pairs; a nil pick and a nil moved stand for those of UnplugTogether.
+func (c *vethHost) together(t *testing.T, pick func() uint32, moved func(uint32)) (err error) {
 	t.Helper()
 	c.Do(func() {
 		h, open := link.OpenHost()
@@ -45,21 +45,21 @@ func (c *cabled) together(t *testing.T, pick func() uint32, full func(uint32)) (
 		}
 		defer h.Close()
 		if pick == nil {
-			err = h.UnplugTogether(c.cables)
+			err = h.UnplugTogether(c.pairs)
 			return
 		}
-		err = h.UnplugTogetherBut(c.cables, pick, full)
+		err = h.UnplugTogetherBut(c.pairs, pick, moved)
 	})
 	return err
 }
 
-func (c *cabled) group(t *testing.T, name, number string) {
+func (c *vethHost) group(t *testing.T, name, number string) {
 	t.Helper()
 	c.Run(t, "ip", "link", "set", "dev", name, "group", number)
 }
 
-// links are the names of the host's links, each with its group if it is not the default.
-func (c *cabled) links(t *testing.T) []string {
+// links returns the names of the host's links, each with its group if it is not the default.
+func (c *vethHost) links(t *testing.T) []string {
 	t.Helper()
 	var all []string
 	for line := range strings.Lines(c.Run(t, "ip", "-o", "link")) {
@@ -77,7 +77,7 @@ func (c *cabled) links(t *testing.T) []string {
 	return all
 }
 
-func (c *cabled) has(t *testing.T, want ...string) {
+func (c *vethHost) has(t *testing.T, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, c.links(t)); diff != "" {
 		t.Errorf("links of the host (-want +got):\n%s", diff)
@@ -86,16 +86,19 @@ func (c *cabled) has(t *testing.T, want ...string) {
 
 func number(n uint32) func() uint32 { return func() uint32 { return n } }
 
-// TestUnplugTogether takes what has our name and alias; what has one of them only stays, and so does
-// what is in a group of its own.
+// TestUnplugTogether: interfaces with our name and alias are deleted, whatever group they are in; those that have one of the
+// two are kept.
+//
+// Claim: GC deletes many host interfaces in one call; it deletes an interface group only if the group holds stale interfaces alone, and an
+// interface that joins the group meanwhile is kept
 func TestUnplugTogether(t *testing.T) {
 	t.Parallel()
-	c := newCabled(t, 6)
+	c := newVethHost(t, 6)
 	c.group(t, "admins", "7")
 	c.group(t, "veth5", "7")
-	c.Run(t, "ip", "link", "set", "veth2", "alias", "patchbay:somebody net/c/eth0")
+	c.Run(t, "ip", "link", "set", "veth2", "alias", "patchbay:another net/c/eth0")
 	c.Run(t, "ip", "link", "set", "veth3", "alias", "")
-	c.cables = append(c.cables, link.Cable{Name: "vethgone", Mark: "patchbay:gone"}, link.Cable{Name: "admins", Mark: "patchbay:admins"})
+	c.pairs = append(c.pairs, link.HostInterface{Name: "vethgone", Mark: "patchbay:gone"}, link.HostInterface{Name: "admins", Mark: "patchbay:admins"})
 	c.Run(t, "ip", "link", "set", "admins", "alias", "patchbay:admins net/c/eth0")
 	if err := c.together(t, nil, nil); err != nil {
 		t.Error(err)
@@ -103,22 +106,25 @@ func TestUnplugTogether(t *testing.T) {
 	c.has(t, "admins in 7", "veth2", "veth3")
 }
 
-// TestUnplugTogetherIsForSeveral: a single one is not worth a group.
+// TestUnplugTogetherIsForSeveral: a single interface is left to Unplug.
 func TestUnplugTogetherIsForSeveral(t *testing.T) {
 	t.Parallel()
-	c := newCabled(t, 1)
+	c := newVethHost(t, 1)
 	if err := c.together(t, nil, nil); err != nil {
 		t.Error(err)
 	}
 	c.has(t, "admins", "veth0")
 }
 
-// TestGroupOfSomebodyElse is not taken.
-func TestGroupOfSomebodyElse(t *testing.T) {
+// TestGroupInUse: a group that has a member is not chosen.
+//
+// Claim: GC deletes many host interfaces in one call; it deletes an interface group only if the group holds stale interfaces alone, and an
+// interface that joins the group meanwhile is kept
+func TestGroupInUse(t *testing.T) {
 	t.Parallel()
-	c := newCabled(t, 2)
+	c := newVethHost(t, 2)
 	c.group(t, "admins", "4711")
-	if err := c.together(t, number(4711), func(uint32) { t.Error("the group was filled") }); err == nil {
+	if err := c.together(t, number(4711), func(uint32) { t.Error("links were moved to the group") }); err == nil {
 		t.Error("no error")
 	}
 	c.has(t, "admins in 4711", "veth0", "veth1")
@@ -130,26 +136,28 @@ func TestGroupOfSomebodyElse(t *testing.T) {
 	c.has(t, "admins in 4711")
 }
 
-// TestWhoJoinsTheGroupIsSafe: an administrator sees the number and puts a link of his own there, or
-// a link of ours becomes another one, when the group is full. Nothing is deleted, and all are where
-// they were.
-func TestWhoJoinsTheGroupIsSafe(t *testing.T) {
+// TestGroupChangesMeanwhile: after our links were moved to the group, an administrator adds a link of his own, or changes name or
+// alias of one of ours. Nothing is deleted, and all links are in their previous groups.
+//
+// Claim: GC deletes many host interfaces in one call; it deletes an interface group only if the group holds stale interfaces alone, and an
+// interface that joins the group meanwhile is kept
+func TestGroupChangesMeanwhile(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		meanwhile func(*testing.T, *cabled, string)
+		meanwhile func(*testing.T, *vethHost, string)
 		want      []string
 	}{
-		"joins":           {func(t *testing.T, c *cabled, group string) { c.group(t, "admins", group) }, []string{"admins in 4711", "veth0", "veth1", "veth2 in 5"}},
-		"another alias":   {func(t *testing.T, c *cabled, _ string) { c.Run(t, "ip", "link", "set", "veth0", "alias", "mine") }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
-		"no alias":        {func(t *testing.T, c *cabled, _ string) { c.Run(t, "ip", "link", "set", "veth0", "alias", "") }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
-		"another name":    {func(t *testing.T, c *cabled, _ string) { c.Run(t, "ip", "link", "set", "veth0", "name", "mine") }, []string{"admins", "mine", "veth1", "veth2 in 5"}},
-		"a name for two":  {func(t *testing.T, c *cabled, _ string) { swap(t, c) }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
-		"one is gone":     {func(t *testing.T, c *cabled, _ string) { c.Run(t, "ip", "link", "del", "veth0") }, []string{"admins"}},
-		"nothing happens": {func(*testing.T, *cabled, string) {}, []string{"admins"}},
+		"a link is added": {func(t *testing.T, c *vethHost, group string) { c.group(t, "admins", group) }, []string{"admins in 4711", "veth0", "veth1", "veth2 in 5"}},
+		"alias changed":   {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "set", "veth0", "alias", "mine") }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
+		"alias removed":   {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "set", "veth0", "alias", "") }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
+		"renamed":         {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "set", "veth0", "name", "mine") }, []string{"admins", "mine", "veth1", "veth2 in 5"}},
+		"names swapped":   {func(t *testing.T, c *vethHost, _ string) { swap(t, c) }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
+		"one is deleted":  {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "del", "veth0") }, []string{"admins"}},
+		"no change":       {func(*testing.T, *vethHost, string) {}, []string{"admins"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := newCabled(t, 3)
+			c := newVethHost(t, 3)
 			c.group(t, "veth2", "5")
 			deleted := !slices.Contains(tc.want, "veth1")
 			err := c.together(t, number(4711), func(group uint32) { tc.meanwhile(t, c, strconv.Itoa(int(group))) })
@@ -161,18 +169,18 @@ func TestWhoJoinsTheGroupIsSafe(t *testing.T) {
 	}
 }
 
-// swap gives two cables each other's name.
-func swap(t *testing.T, c *cabled) {
+// swap exchanges the names of two host interfaces.
+func swap(t *testing.T, c *vethHost) {
 	t.Helper()
 	for _, names := range [][2]string{{"veth0", "x"}, {"veth1", "veth0"}, {"x", "veth1"}} {
 		c.Run(t, "ip", "link", "set", names[0], "name", names[1])
 	}
 }
 
-// TestVeths are those of this type alone.
+// TestVeths: only interfaces of this type are listed.
 func TestVeths(t *testing.T) {
 	t.Parallel()
-	c := newCabled(t, 300)
+	c := newVethHost(t, 300)
 	c.Bridge("br0")
 	c.Do(func() {
 		h, err := link.OpenHost()
@@ -192,13 +200,15 @@ func TestVeths(t *testing.T) {
 	})
 }
 
-// TestRoom counts ports, as few as there are, and Names has every link.
-func TestRoom(t *testing.T) {
+// TestBridgePorts: the number of ports, by ioctl and by a dump, is that of the bridge; Names returns every link.
+//
+// Claim: STATUS changes nothing and says why every ADD would fail, with code 50 or 51 and the remedy
+func TestBridgePorts(t *testing.T) {
 	t.Parallel()
-	c := newCabled(t, 3)
+	c := newVethHost(t, 3)
 	c.Bridge("br0")
-	for _, cable := range c.cables[:2] {
-		c.Plug(cable.Name, "br0")
+	for _, pair := range c.pairs[:2] {
+		c.Plug(pair.Name, "br0")
 	}
 	c.Do(func() {
 		h, err := link.OpenHost()
@@ -213,9 +223,9 @@ func TestRoom(t *testing.T) {
 		ports, err1 := h.PortsOf(b)
 		dumped, err2 := h.PortsOf(&link.Bridge{Link: link.Link{Index: b.Index, Name: "lo"}})
 		if ports != 2 || dumped != 2 || err1 != nil || err2 != nil {
-			t.Errorf("%d ports, %v; without the call %d, %v", ports, err1, dumped, err2)
+			t.Errorf("%d ports, %v; by a dump %d, %v", ports, err1, dumped, err2)
 		}
-		if err := h.Room(b); err != nil {
+		if err := h.CheckFreePort(b); err != nil {
 			t.Error(err)
 		}
 		names, err := h.Names()

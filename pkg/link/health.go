@@ -6,11 +6,15 @@ import (
 	"strconv"
 )
 
-// MostPorts is how many ports Linux gives a bridge (BR_MAX_PORTS, less port 0).
-const MostPorts = 1023
+// MaxPorts is the number of ports that Linux allows per bridge (BR_MAX_PORTS is 1024; port 0 is not used).
+const MaxPorts = 1023
 
-// BridgeCalls reports whether bridged packets of a family are shown to the host's ruleset (module
-// br_netfilter, sysctl bridge-nf-call-iptables or -ip6tables).
+// BridgeCalls reports whether bridged packets of a family traverse the host's iptables and nftables
+// rules (module br_netfilter, sysctl bridge-nf-call-iptables or bridge-nf-call-ip6tables).
+//
+// The files exist while br_netfilter is loaded, per network namespace since Linux 5.3. Both
+// are 1 by default: loading the module, which Kubernetes and docker do, changes what every
+// bridge of the host does.
 func BridgeCalls(is4 bool) bool {
 	name := "bridge-nf-call-ip6tables"
 	if is4 {
@@ -19,11 +23,14 @@ func BridgeCalls(is4 bool) bool {
 	return getSysctl(sysctl("bridge", name)) == "1"
 }
 
-// BridgeCallsNetfilter is BridgeCalls of any family.
+// BridgeCallsNetfilter reports whether BridgeCalls is true for either family.
 func BridgeCallsNetfilter() bool { return BridgeCalls(true) || BridgeCalls(false) }
 
-// ReversePath is how strictly the kernel looks, of an IPv4 packet that comes in by an interface,
-// whether the way back leads there (sysctl rp_filter): 0 not at all, 1 by this interface, 2 by any.
+// ReversePath returns the strictness of the reverse path check for IPv4 packets received on an
+// interface (sysctl rp_filter): 0 no check, 1 the route back must use this interface, 2 any interface.
+// The kernel takes the maximum of conf.all and the interface (Documentation/networking/ip-sysctl.rst).
+//
+// conf.default is not consulted: it is the value with which new interfaces begin.
 func ReversePath(ifname string) int {
 	strict := 0
 	for _, name := range []string{"all", ifname} {
@@ -33,14 +40,14 @@ func ReversePath(ifname string) int {
 	return strict
 }
 
-// WayTo is the interface by which the host sends to an address. Errors are the kernel's, such as
-// network unreachable.
-func (h *Host) WayTo(addr netip.Addr) (ifname string, err error) {
-	way, err := h.lookUp(addr)
+// InterfaceTo returns the name of the interface by which the host sends to an address. Errors wrap the
+// kernel's, such as ENETUNREACH.
+func (h *Host) InterfaceTo(addr netip.Addr) (ifname string, err error) {
+	route, err := h.lookUp(addr)
 	if err != nil {
 		return "", fmt.Errorf("look up route to %s: %w", addr, err)
 	}
-	l, err := h.get(way.link)
+	l, err := h.get(route.link)
 	if err != nil {
 		return "", err
 	}

@@ -8,54 +8,65 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
-// ErrNoSockDiag is wrapped where the kernel does not tell of its sockets.
-var ErrNoSockDiag = errors.New("this kernel has no sock_diag")
+// ErrNoSockDiag is wrapped by errors of Listeners if the kernel does not list sockets: sock_diag is not
+// built in and its module cannot be loaded.
+var ErrNoSockDiag = errors.New("kernel without sock_diag")
 
-// Listeners are addresses and ports that sockets of the host wait on, in no order. The unspecified
-// address stands for all of its family.
+// Listeners are the addresses and ports on which sockets of the host receive, in no order. The
+// unspecified address (0.0.0.0 or ::) stands for all addresses of its family.
 type Listeners []netip.AddrPort
 
-// At finds one that gets what is sent to an address and port. The unspecified address asks for any of
-// its family, an invalid one for any at all.
+// At returns a socket that receives packets to an address and port. The unspecified address matches any
+// of its family, the zero Addr any at all.
 func (all Listeners) At(addr netip.Addr, port uint16) (netip.AddrPort, bool) {
 	for _, l := range all {
-		if l.Port() == port && meets(l.Addr(), addr) {
+		if l.Port() == port && receives(l.Addr(), addr) {
 			return l, true
 		}
 	}
 	return netip.AddrPort{}, false
 }
 
-func meets(listener, addr netip.Addr) bool {
+// receives reports whether a listener receives packets to an address, see At.
+func receives(listener, addr netip.Addr) bool {
 	if !addr.IsValid() || listener == addr {
 		return true
 	}
 	return listener.Is4() == addr.Is4() && (listener.IsUnspecified() || addr.IsUnspecified())
 }
 
-// Listeners asks for the sockets that wait on a port, or on any port if it is 0: of TCP those that
-// listen, of UDP those that are bound and have no peer. Nothing is bound to find out, and no
-// connection is told of. Proto is unix.IPPROTO_TCP or IPPROTO_UDP; of others there are none.
-// ErrNoSockDiag is wrapped where the kernel cannot answer.
+// Listeners lists the sockets of the host that receive on a port, or on any port if it is 0: TCP
+// sockets that listen, and UDP sockets that are bound and not connected. The kernel filters by state
+// and port, so connections are not listed. No socket is bound to find out, which would make a program
+// that starts at that moment fail. Proto is unix.IPPROTO_TCP or unix.IPPROTO_UDP; for others the result
+// is empty. Errors wrap ErrNoSockDiag if the kernel cannot answer.
+//
+// A connected UDP socket has the state TCP_ESTABLISHED and receives from its peer only. The
+// modules inet_diag, tcp_diag and udp_diag are loaded by the request, where that is
+// possible: ENOENT means that the handler of a protocol is still missing afterwards. A
+// socket in another network namespace does not count: it does not receive what arrives at
+// the host.
 func (h *Host) Listeners(proto uint8, port uint16) (Listeners, error) {
-	states, known := waiting(proto)
+	states, known := receivingStates(proto)
 	if !known {
 		return nil, nil
 	}
-	s, err := openNetlink(h.way, unix.NETLINK_SOCK_DIAG)
+	s, err := nlsock.OpenIn(h.netns.socket, unix.NETLINK_SOCK_DIAG)
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, fmt.Errorf("%w: %w", ErrNoSockDiag, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer s.close()
+	defer s.Close()
 	var all Listeners
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		r := diagRequest{family: family, proto: proto, states: states, port: port}
-		err := s.execute(r.netlink(), func(body []byte) { all = append(all, parseListener(body)...) })
+		err := socket{s}.execute(r.netlink(), func(body []byte) { all = append(all, parseListener(body)...) })
 		if errors.Is(err, unix.ENOENT) && family == unix.AF_INET6 && len(all) > 0 { // no IPv6
 			continue
 		}
@@ -74,8 +85,8 @@ const (
 	stateListen = 10 // TCP_LISTEN
 )
 
-// waiting are the states, a bit for each, of sockets that wait for whoever comes.
-func waiting(proto uint8) (states uint32, known bool) {
+// receivingStates returns a bit mask of the states of sockets that receive from any peer.
+func receivingStates(proto uint8) (states uint32, known bool) {
 	switch proto {
 	case unix.IPPROTO_TCP:
 		return 1 << stateListen, true
@@ -86,7 +97,7 @@ func waiting(proto uint8) (states uint32, known bool) {
 }
 
 // diagRequest is struct inet_diag_req_v2 (linux/inet_diag.h): family, protocol, two bytes, states, and
-// the identity of a socket, of which a dump looks at the ports.
+// the identity of a socket, of which a dump compares the ports.
 type diagRequest struct {
 	family, proto uint8
 	states        uint32
@@ -104,10 +115,10 @@ func (r diagRequest) netlink() *nl.NetlinkRequest {
 	return req
 }
 
-// Len is that of the structure.
+// Len returns the size of the structure in bytes.
 func (r diagRequest) Len() int { return diagRequestSize }
 
-// Serialize writes the structure; what is not set is zero.
+// Serialize returns the structure; fields that are not set are zero.
 func (r diagRequest) Serialize() []byte {
 	b := make([]byte, diagRequestSize)
 	b[0], b[1] = r.family, r.proto
@@ -122,7 +133,8 @@ const (
 	diagV6Only      = 11 // INET_DIAG_SKV6ONLY, Linux 4.1: an attribute of IPv6 sockets that wait
 )
 
-// parseListener reads an answer: two addresses if an IPv6 socket on all addresses gets IPv4 too.
+// parseListener reads struct inet_diag_msg. An IPv6 socket on all addresses that is not IPV6_V6ONLY
+// also receives IPv4, and yields two addresses.
 func parseListener(body []byte) Listeners {
 	if len(body) < diagMessageSize {
 		return nil
@@ -133,7 +145,7 @@ func parseListener(body []byte) Listeners {
 	}
 	addr := netip.AddrFrom16([16]byte(body[diagSource:])).Unmap()
 	all := Listeners{netip.AddrPortFrom(addr, port)}
-	for kind, value := range attributes(body[diagMessageSize:]) {
+	for kind, value := range nlsock.Attributes(body[diagMessageSize:]) {
 		if kind == diagV6Only && len(value) == 1 && value[0] == 0 && addr == netip.IPv6Unspecified() {
 			all = append(all, netip.AddrPortFrom(netip.IPv4Unspecified(), port))
 		}

@@ -13,14 +13,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// wait is a socket that waits on an address: of TCP one that listens. Only6 is IPV6_V6ONLY.
-type wait struct {
+// receiver is a socket that receives on an address; it listens if it is a TCP socket.
+type receiver struct {
 	kind  int
 	at    string
-	only6 bool
+	only6 bool // IPV6_V6ONLY
 }
 
-func (w wait) open(t *testing.T, h *nettest.Netns) (fd int) {
+func (w receiver) open(t *testing.T, h *nettest.Netns) (fd int) {
 	t.Helper()
 	at := netip.MustParseAddrPort(w.at)
 	domain, sa := unix.AF_INET, unix.Sockaddr(&unix.SockaddrInet4{Port: int(at.Port())})
@@ -59,7 +59,7 @@ func addrPorts(texts ...string) link.Listeners {
 	return all
 }
 
-// wantListeners asks in the host: the question has a socket of its own.
+// wantListeners compares the result of Listeners in the host's namespace.
 func wantListeners(t *testing.T, h *nettest.Node, proto uint8, port uint16, want ...string) {
 	t.Helper()
 	host := in(t, h)
@@ -75,14 +75,14 @@ func wantListeners(t *testing.T, h *nettest.Node, proto uint8, port uint16, want
 	}
 }
 
-// Each protocol's own sockets, on every sort of address, of one port and of all.
+// TestListeners: the sockets of a protocol are listed, on every kind of address, of one port and of all ports.
 func TestListeners(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	h.LAN(t)
 	for kind := range map[int]bool{unix.SOCK_STREAM: true, unix.SOCK_DGRAM: true} {
 		port := map[int]string{unix.SOCK_STREAM: "80", unix.SOCK_DGRAM: "90"}[kind]
-		for _, w := range []wait{
+		for _, w := range []receiver{
 			{kind, nettest.LANHost4 + ":" + port + "80", false},
 			{kind, "[" + nettest.LANHost6 + "]:" + port + "80", false},
 			{kind, "0.0.0.0:" + port + "81", false},
@@ -104,12 +104,12 @@ func TestListeners(t *testing.T) {
 		"[::]:9082", "[::]:9083", "["+nettest.LANHost6+"]:9080")
 }
 
-// What has a peer takes no stranger's packets: a connection, both ends, and a connected UDP socket.
+// TestListenersAreNoConnections: connected TCP and UDP sockets are not listed.
 func TestListenersAreNoConnections(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	server := wait{unix.SOCK_STREAM, "127.0.0.1:8080", false}.open(t, h.Netns)
-	client := wait{unix.SOCK_DGRAM, "127.0.0.1:9090", false}.open(t, h.Netns)
+	server := receiver{unix.SOCK_STREAM, "127.0.0.1:8080", false}.open(t, h.Netns)
+	client := receiver{unix.SOCK_DGRAM, "127.0.0.1:9090", false}.open(t, h.Netns)
 	wantListeners(t, h, unix.IPPROTO_UDP, 0, "127.0.0.1:9090")
 	h.Do(func() {
 		if err := unix.Connect(client, &unix.SockaddrInet4{Port: 9091, Addr: [4]byte{127, 0, 0, 1}}); err != nil {

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// IsLocal reports whether a packet to an address ends in the host itself: what nftables calls `fib
-// daddr type local`. An address of a VRF is local to that VRF, and here is not.
+// IsLocal reports whether the host itself receives packets to an address, as nftables' "fib daddr type
+// local" does. An address of a VRF is local in the table of that VRF only, and is reported as not local.
 func (h *Host) IsLocal(addr netip.Addr) (bool, error) {
 	next, err := h.lookUp(addr)
-	if noWay(err) {
+	if noRoute(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -22,9 +22,12 @@ func (h *Host) IsLocal(addr netip.Addr) (bool, error) {
 	return next.kind == unix.RTN_LOCAL, nil
 }
 
-// noWay reports whether the kernel answered a question for a route with its not being there, or with
-// the route's being one that refuses (unreachable, prohibit, blackhole).
-func noWay(err error) bool {
+// noRoute reports whether an error of a route lookup means that there is no route, or one that refuses
+// packets: unreachable (EHOSTUNREACH), prohibit (EACCES) or blackhole (EINVAL).
+//
+// These are the errors of fib_props (net/ipv4/fib_semantics.c). EAGAIN, of a route of type
+// throw, is not among them: the lookup goes on in the next table.
+func noRoute(err error) bool {
 	for _, errno := range []syscall.Errno{unix.ENETUNREACH, unix.EHOSTUNREACH, unix.EACCES, unix.EINVAL} {
 		if errors.Is(err, errno) {
 			return true

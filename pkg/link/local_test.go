@@ -8,7 +8,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// in opens the host of a test.
+// in returns a Host in the network namespace of a test's host.
 func in(t *testing.T, h *nettest.Node) *link.Host {
 	t.Helper()
 	var host *link.Host
@@ -45,7 +45,7 @@ func TestIsLocal(t *testing.T) {
 	}
 }
 
-// A host that knows no way to anywhere knows what is its own.
+// TestIsLocalWithoutRoutes: loopback addresses are local on a host that has no route.
 func TestIsLocalWithoutRoutes(t *testing.T) {
 	t.Parallel()
 	host := in(t, nettest.Host(t))

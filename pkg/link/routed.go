@@ -3,18 +3,22 @@ package link
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// leastBits is the shortest prefix that says where something is. What is shorter is a default route,
-// also one in two halves (0.0.0.0/1 and 128.0.0.0/1), as VPNs make it.
-const leastBits = 8
+// minBits is the shortest prefix that says where something is. Shorter ones are default routes, also one
+// in two halves (0.0.0.0/1 and 128.0.0.0/1), as VPN clients add it.
+const minBits = 8
 
-// FirstUnrouted is the first of the prefixes that no route of the host leads to, or leads to a part
-// of, whatever table it is in and whatever becomes of the packets. Routes through the link that is
-// named do not count. It is not valid if all are routed.
+// FirstUnrouted returns the first of the IPv4 prefixes that does not overlap the destination of a route
+// of the host, in any table and of any type. Routes by the interface named besides are ignored. The
+// result is the zero Prefix if all overlap.
+//
+// Tables other than main count, because a VPN or a VRF keeps its routes there. So do routes
+// of types such as unreachable: they reserve a prefix (aggregates of a router).
 func (h *Host) FirstUnrouted(prefixes []netip.Prefix, besides string) (netip.Prefix, error) {
 	own := 0
 	if l, err := h.byName(besides); err == nil {
@@ -41,7 +45,7 @@ func overlapsAny(p netip.Prefix, others []netip.Prefix) bool {
 	return false
 }
 
-// routed are the destinations of all routes but those through one link.
+// routed returns the destinations of all IPv4 routes except those by one interface.
 func (h *Host) routed(besides int) ([]netip.Prefix, error) {
 	library, err := h.dumper()
 	if err != nil {
@@ -52,22 +56,26 @@ func (h *Host) routed(besides int) ([]netip.Prefix, error) {
 		return library.RouteListFiltered(netlink.FAMILY_V4, all, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look for a free subnet: %w", err)
+		return nil, fmt.Errorf("find an unused subnet: %w", err)
 	}
 	var found []netip.Prefix
 	for i := range routes {
 		prefix, ok := surveyPrefix(routes[i].Dst)
-		if ok && prefix.Bits() >= leastBits && (besides == 0 || routes[i].LinkIndex != besides) {
+		if ok && prefix.Bits() >= minBits && (besides == 0 || routes[i].LinkIndex != besides) {
 			found = append(found, prefix)
 		}
 	}
 	return found, nil
 }
 
-// Uplink reports whether a bridge port leads out of the host: any kind of link but taps, and veths
-// with a made-up name (veth...), which are containers. A veth named like a card is what a host that
-// is itself a container has for one.
-func (l *SurveyLink) Uplink() bool {
-	made := len(l.Name) >= 4 && l.Name[:4] == "veth"
-	return l.Kind != "tun" && l.Kind != "tuntap" && !(l.Kind == "veth" && made)
+// Uplink reports whether a bridge port connects the bridge to something outside the host: any kind of
+// link except taps, and veths with a generated name (veth...), which belong to containers. A veth that
+// is named like a network card is the uplink of a host that is itself a container.
+func (l *SurveyLink) Uplink() bool { return isUplink(l.Kind, l.Name) }
+
+// Uplink reports the same as SurveyLink.Uplink.
+func (l *Link) Uplink() bool { return isUplink(l.Kind, l.Name) }
+
+func isUplink(kind, name string) bool {
+	return kind != "tun" && kind != "tuntap" && !(kind == "veth" && strings.HasPrefix(name, "veth"))
 }

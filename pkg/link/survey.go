@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// Survey is what one network namespace holds, as far as a picture of it needs: plain values,
-// a copy of the moment. It is for people's commands; no verb of CNI takes one.
+// Survey is a copy of the links, addresses and default routes of one network namespace, for the commands
+// that draw or diagnose it. No CNI verb takes one: it dumps all links.
 type Survey struct {
 	Links  []SurveyLink  // by index
 	Routes []SurveyRoute // default routes of the main table, best metric first within a family
@@ -22,20 +21,20 @@ type Survey struct {
 	Forward4, Forward6 bool // net.ipv4.ip_forward, net.ipv6.conf.all.forwarding
 
 	Cookie uint64 // SO_NETNS_COOKIE; 0 before Linux 5.14
-	// PeerID is how the namespace of the caller names this one in SurveyLink.PeerNetns;
-	// -1 if it has no name there. Always -1 from SurveyHost.
+	// PeerID is the ID of this namespace in the caller's one, which SurveyLink.PeerNetns refers to; -1
+	// if it has none there. Always -1 from SurveyHost.
 	PeerID int
 }
 
-// ErrSurveyEntry is wrapped where there is a namespace but no way in: setns(2) takes
-// CAP_SYS_ADMIN over it.
-var ErrSurveyEntry = errors.New("cannot enter")
+// ErrSurveyEntry is wrapped by errors about a namespace that exists but cannot be entered: setns(2)
+// requires CAP_SYS_ADMIN in the user namespace that owns it.
+var ErrSurveyEntry = errors.New("inaccessible network namespace")
 
 // SurveyLink is one interface.
 type SurveyLink struct {
 	Index   int    `json:"index"`
 	Name    string `json:"name"`
-	Kind    string `json:"kind"` // as `ip -d link` says it: veth, bridge, vlan...; "device" for hardware and lo
+	Kind    string `json:"kind"` // as in "ip -d link": veth, bridge, vlan...; "device" for hardware and lo
 	Alias   string `json:"alias,omitempty"`
 	MAC     string `json:"mac,omitempty"`
 	MTU     int    `json:"mtu"`              // bytes
@@ -43,22 +42,23 @@ type SurveyLink struct {
 	Carrier bool   `json:"carrier"`          // IFF_LOWER_UP: for a veth, the other end is up too
 	Master  int    `json:"master,omitempty"` // index of the bridge it is a port of; 0: none
 
-	// Peer is the index of the other end of a veth (or of the interface below a vlan);
-	// PeerNetns says where: -1 in this same namespace, else compare Survey.PeerID.
+	// Peer is the index of the other end of a veth (or of the interface below a vlan). PeerNetns is the
+	// ID of the namespace in which it is: -1 for this one, else compare Survey.PeerID.
 	Peer      int `json:"peer,omitempty"`
 	PeerNetns int `json:"peerNetns"`
 
 	Addresses []SurveyAddress `json:"addresses,omitempty"`
 }
 
-// SurveyAddress is one address of an interface, with its prefix length.
+// SurveyAddress is one address of an interface, with its prefix length. Failed means that duplicate
+// address detection found another host with it.
 type SurveyAddress struct {
 	Prefix    netip.Prefix `json:"address"`
-	Permanent bool         `json:"permanent"` // set by somebody; false: learned (SLAAC, DHCP with a lifetime)
+	Permanent bool         `json:"permanent"` // without a lifetime; false: learned (SLAAC, DHCP)
 	Failed    bool         `json:"failed,omitempty"`
 }
 
-// SurveyRoute is one default route, or one hop of it where it has several.
+// SurveyRoute is one default route, or one hop of a multipath default route.
 type SurveyRoute struct {
 	IPv6    bool       `json:"ipv6"`
 	Gateway netip.Addr `json:"gateway,omitzero"` // invalid: straight onto the link
@@ -66,9 +66,9 @@ type SurveyRoute struct {
 	Metric  int        `json:"metric"`
 }
 
-// SurveyHost looks at the namespace of the process: one dump each of links, addresses and
-// routes, nothing changed. It needs no privilege. Errors name the dump; one that changes of
-// the host kept interrupting is netlink.ErrDumpInterrupted at heart.
+// SurveyHost reads the namespace of the process, in one dump each of links, addresses and routes. It
+// changes nothing and needs no privilege. Errors name the dump; if the host kept changing during it,
+// they wrap netlink.ErrDumpInterrupted.
 func SurveyHost() (*Survey, error) {
 	h, err := OpenHost()
 	if err != nil {
@@ -83,9 +83,9 @@ func SurveyHost() (*Survey, error) {
 	return s, nil
 }
 
-// SurveyNetns looks into the namespace behind path, which may be the host's own. Errors wrap
-// ErrNoNetns, ErrNotNetns (also a pin that a restart of the machine left as a plain file) or
-// ErrSurveyEntry; with the last one comes a Survey that has PeerID alone.
+// SurveyNetns reads the namespace at a path, which may be the host's own. Errors wrap ErrNoNetns,
+// ErrNotNetns (also for the plain file that a reboot leaves of a named namespace) or ErrSurveyEntry. With
+// ErrSurveyEntry it returns a Survey in which only PeerID is set.
 func SurveyNetns(path string) (*Survey, error) {
 	sandbox, err := OpenSandbox(path, true)
 	if errors.Is(err, ErrNoNetns) || errors.Is(err, ErrNotNetns) {
@@ -97,28 +97,29 @@ func SurveyNetns(path string) (*Survey, error) {
 	defer sandbox.Close()
 	s, err := sandbox.survey()
 	if err != nil {
-		return nil, fmt.Errorf("look into %s: %w", path, err)
+		return nil, fmt.Errorf("read network namespace %s: %w", path, err)
 	}
 	s.PeerID = surveyPeerID(path)
 	return s, nil
 }
 
-// surveyPeerID asks the caller's namespace how it numbers the one behind path. No privilege
-// is needed. The kernel gives the number when a link first needs one: ask after the dump.
+// surveyPeerID returns the ID of the namespace at a path in the caller's namespace; -1 if it has none.
+// It needs no privilege. The kernel assigns the ID when a link first refers to the namespace, so it is
+// read after the dump of the links.
 func surveyPeerID(path string) int {
-	f, err := os.Open(path)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0) // O_NONBLOCK: it may be a FIFO by now
 	if err != nil {
 		return -1
 	}
-	defer f.Close()
-	id, err := netlink.GetNetNsIdByFd(int(f.Fd()))
+	defer unix.Close(fd)
+	id, err := netlink.GetNetNsIdByFd(fd)
 	if err != nil {
 		return -1
 	}
 	return id
 }
 
-// Link returns the interface of that index, nil if there is none.
+// Link returns the interface with an index; nil if there is none.
 func (s *Survey) Link(index int) *SurveyLink {
 	i, found := slices.BinarySearchFunc(s.Links, index, func(l SurveyLink, n int) int { return cmp.Compare(l.Index, n) })
 	if !found {
@@ -127,7 +128,10 @@ func (s *Survey) Link(index int) *SurveyLink {
 	return &s.Links[i]
 }
 
-// survey is the three dumps of one namespace.
+// survey dumps links, addresses and default routes.
+//
+// The three dumps are not one snapshot: rtnetlink has none. An address or a route of a link
+// that is not in the first dump is dropped or named by its index.
 func (c *conn) survey() (*Survey, error) {
 	s := &Survey{PeerID: -1, Cookie: c.cookie}
 	library, err := c.dumper()
@@ -176,7 +180,7 @@ func (s *Survey) readAddresses(h *netlink.Handle) error {
 		prefix, ok := surveyPrefix(a.IPNet)
 		l := s.Link(a.LinkIndex)
 		if !ok || l == nil {
-			continue // a link born between the two dumps
+			continue // a link that was created between the two dumps
 		}
 		l.Addresses = append(l.Addresses, SurveyAddress{
 			Prefix:    prefix,
@@ -207,8 +211,8 @@ func (s *Survey) readRoutes(h *netlink.Handle) error {
 	return nil
 }
 
-// surveyDefaults keeps only the default routes of the dump as it passes: a router may have a
-// million others, and the kernel has no filter on the destination.
+// surveyDefaults returns the default routes of the main table. It filters during the dump: a router may
+// have a million other routes, and the kernel has no dump filter for the destination.
 func surveyDefaults(h *netlink.Handle) ([]netlink.Route, error) {
 	var kept []netlink.Route
 	filter := &netlink.Route{Table: unix.RT_TABLE_MAIN}
@@ -222,6 +226,7 @@ func surveyDefaults(h *netlink.Handle) ([]netlink.Route, error) {
 	return kept, err
 }
 
+// hops returns a route, or each hop of a multipath route.
 func (s *Survey) hops(r *netlink.Route) []SurveyRoute {
 	v6 := r.Family == netlink.FAMILY_V6
 	if len(r.MultiPath) == 0 {
@@ -241,7 +246,8 @@ func (s *Survey) linkName(index int) string {
 	return fmt.Sprintf("if%d", index)
 }
 
-// surveyGateway knows both forms of a gateway: of the route's own family, and RTA_VIA of another.
+// surveyGateway returns the gateway of a route: RTA_GATEWAY of the route's own family, or RTA_VIA of
+// another one.
 func surveyGateway(gw net.IP, via netlink.Destination) netip.Addr {
 	if v, ok := via.(*netlink.Via); ok && v != nil {
 		gw = v.Addr
@@ -259,14 +265,12 @@ func surveyPrefix(n *net.IPNet) (netip.Prefix, bool) {
 	return netip.PrefixFrom(addr.Unmap(), ones), ok && bits > 0
 }
 
-// surveyTries is how often a dump is begun anew when the kernel says that what it walks over
-// changed meanwhile (NLM_F_DUMP_INTR).
-const surveyTries = 5
-
+// surveyDump calls dump again while the kernel reports that the list changed during it
+// (NLM_F_DUMP_INTR), at most maxDumps times.
 func surveyDump[T any](what string, dump func() ([]T, error)) ([]T, error) {
 	var got []T
 	var err error
-	for range surveyTries {
+	for range maxDumps {
 		if got, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
 			break
 		}

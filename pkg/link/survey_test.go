@@ -42,18 +42,20 @@ func surveyed(t *testing.T, s *link.Survey, name string) link.SurveyLink {
 	return link.SurveyLink{}
 }
 
-// TestSurveyMatchesCable: the two ends of a veth know each other by index and namespace
-// number, and no end in another namespace is mistaken for one of them.
-func TestSurveyMatchesCable(t *testing.T) {
+// TestSurveyMatchesVeth: the two ends of a veth pair refer to each other by index and namespace ID, and not to an interface of
+// a third namespace.
+//
+// Claim: `patchbay show` draws the picture from the kernel and the records, step by step
+func TestSurveyMatchesVeth(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	h.Bridge("br0", "192.0.2.10/24")
 	c, other := h.Container("c1"), h.Container("c2")
-	h.Veth("cable", c.Netns, "eth0")
-	h.Plug("cable", "br0")
+	h.Veth("port", c.Netns, "eth0")
+	h.Plug("port", "br0")
 	c.AddAddress("eth0", "192.0.2.100/24", "2001:db8::100/64")
 	c.AddRoute("0.0.0.0/0", "192.0.2.1")
-	h.Run(t, "ip", "link", "set", "cable", "alias", "some words")
+	h.Run(t, "ip", "link", "set", "port", "alias", "some words")
 	h.Baseline()
 
 	host := surveyHost(t, h)
@@ -65,21 +67,21 @@ func TestSurveyMatchesCable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bridge, cable, eth0 := surveyed(t, host, "br0"), surveyed(t, host, "cable"), surveyed(t, inside, "eth0")
+	bridge, port, eth0 := surveyed(t, host, "br0"), surveyed(t, host, "port"), surveyed(t, inside, "eth0")
 	if bridge.Kind != "bridge" || !bridge.Up || bridge.MTU != 1500 || bridge.Addresses[0].Prefix.String() != "192.0.2.10/24" {
 		t.Errorf("bridge: %+v", bridge)
 	}
-	if cable.Master != bridge.Index || cable.Kind != "veth" || cable.Alias != "some words" || !cable.Carrier {
-		t.Errorf("cable: %+v", cable)
+	if port.Master != bridge.Index || port.Kind != "veth" || port.Alias != "some words" || !port.Carrier {
+		t.Errorf("port: %+v", port)
 	}
-	if cable.Peer != eth0.Index || eth0.Peer != cable.Index || cable.PeerNetns < 0 || cable.PeerNetns != inside.PeerID {
-		t.Errorf("ends do not match: %+v, %+v, namespace %d", cable, eth0, inside.PeerID)
+	if port.Peer != eth0.Index || eth0.Peer != port.Index || port.PeerNetns < 0 || port.PeerNetns != inside.PeerID {
+		t.Errorf("ends do not match: %+v, %+v, namespace %d", port, eth0, inside.PeerID)
 	}
 	if outside.PeerID == inside.PeerID || host.PeerID != -1 || inside.Cookie == 0 || inside.Cookie == outside.Cookie {
-		t.Errorf("namespaces look alike: %d, %d", inside.PeerID, outside.PeerID)
+		t.Errorf("IDs of the namespaces: %d, %d", inside.PeerID, outside.PeerID)
 	}
 	if eth0.MAC != c.MAC("eth0") || len(eth0.Addresses) < 2 || !eth0.Addresses[0].Permanent {
-		t.Errorf("container's end: %+v", eth0)
+		t.Errorf("container interface: %+v", eth0)
 	}
 	want := link.SurveyRoute{Gateway: netip.MustParseAddr("192.0.2.1"), Link: "eth0"}
 	if len(inside.Routes) != 1 || inside.Routes[0] != want {
@@ -87,7 +89,7 @@ func TestSurveyMatchesCable(t *testing.T) {
 	}
 }
 
-// TestSurveyRoutes: only default routes, all hops of them, in the order of their metrics.
+// TestSurveyRoutes: only default routes are listed, with all of their hops, in the order of their metrics.
 func TestSurveyRoutes(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -126,7 +128,7 @@ func TestSurveyRoutes(t *testing.T) {
 	}
 }
 
-// TestSurveyNoNetns: what is at a path instead of a namespace.
+// TestSurveyNoNetns: the path leads to no network namespace.
 func TestSurveyNoNetns(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -136,7 +138,7 @@ func TestSurveyNoNetns(t *testing.T) {
 	}
 	tests := map[string]error{
 		"/run/netns/none":           link.ErrNoNetns,
-		plain:                       link.ErrNotNetns, // as a pin is after a restart
+		plain:                       link.ErrNotNetns, // what a reboot leaves of a named namespace
 		"/proc/self/ns/mnt":         link.ErrNotNetns,
 		"/proc/self/ns/net/too/far": nil,
 	}
@@ -151,18 +153,18 @@ func TestSurveyNoNetns(t *testing.T) {
 	}
 }
 
-// TestSurveyInterrupted: a dump that the kernel calls torn is begun anew, and not for ever.
+// TestSurveyInterrupted: an interrupted dump is repeated, four times at most.
 func TestSurveyInterrupted(t *testing.T) {
-	for _, torn := range []int{0, 4, 5, 100} {
+	for _, interrupted := range []int{0, 4, 5, 100} {
 		calls := 0
 		err := link.SurveyDump(func() error {
-			if calls++; calls <= torn {
+			if calls++; calls <= interrupted {
 				return netlink.ErrDumpInterrupted
 			}
 			return nil
 		})
-		if calls != min(torn+1, 5) || (err == nil) != (torn < 5) {
-			t.Errorf("torn %d times: %d calls, %v", torn, calls, err)
+		if calls != min(interrupted+1, 5) || (err == nil) != (interrupted < 5) {
+			t.Errorf("interrupted %d times: %d calls, %v", interrupted, calls, err)
 		}
 	}
 	if err := link.SurveyDump(func() error { return unix.EPERM }); !errors.Is(err, unix.EPERM) {

@@ -12,49 +12,154 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sysctl is a file under /proc/sys/net of the calling thread's network namespace.
+// sysctl returns the path of a file under /proc/sys/net, which shows the network namespace of the thread
+// that opens it.
+//
+// The directories conf/all and conf/default act differently from one sysctl to the next
+// (Documentation/networking/ip-sysctl.rst):
+//
+//	forwarding, disable_ipv6      a write to all is copied to default and to every interface
+//	rp_filter, accept_dad         the larger of all and the interface counts
+//	route_localnet                one of the two is enough; so for promote_secondaries
+//	accept_ra, autoconf           the interface alone counts
+//
+// A write to default changes interfaces that are created later, and no others.
 func sysctl(parts ...string) string {
 	return filepath.Join(append([]string{"/proc/sys/net"}, parts...)...)
 }
 
-// setSysctl writes a value. Errors wrap *fs.PathError.
-func setSysctl(path, want string) error {
-	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return unset(path, want, err)
+// weight is the consequence of a setting that does not have its value and cannot be set.
+type weight int
+
+const (
+	needed   weight = iota // the network does not work without it: an error
+	safety                 // the network works, but a host on the link can abuse the old value: a warning
+	optional               // the network works, with a delay or a needless packet: neither
+)
+
+// setting is a sysctl and the value that it must have. A setting is read before it is written: one that
+// is already right needs no permission, for example where /proc/sys is mounted read-only. Writing also
+// costs more than reading: for disable_ipv6 and forwarding Linux restarts the system call until it gets
+// the RTNL lock (restart_syscall).
+type setting struct {
+	path, want string
+	weight     weight
+}
+
+// ensure sets a sysctl unless it has its value. The error of a needed setting is a *SysctlError; other
+// settings return no error, and a safety setting is reported to warn, which may be nil.
+func (s setting) ensure(warn func(string)) error {
+	fd, err := unix.Open(s.path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil { // a sysctl that cannot be opened for writing may have its value
+		if getSysctl(s.path) == s.want {
+			return nil
+		}
+		return s.outcome(sysctlError(s.path, s.want, err), warn)
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte(want)); err != nil {
-		return unset(path, want, err)
+	if readSysctl(fd) == s.want {
+		return nil
+	}
+	return s.outcome(writeSysctl(fd, s.path, s.want), warn)
+}
+
+// outcome turns the error of a write into that of ensure. A safety setting that does not exist is not
+// reported: a kernel without the sysctl does not have the behaviour that it would disable.
+//
+// EROFS is the usual error: runtimes mount /proc/sys read-only in containers, and kind and
+// k3s nodes are containers. EACCES and EPERM come from user namespaces and from security
+// modules.
+func (s setting) outcome(err error, warn func(string)) error {
+	if err == nil || s.weight == needed {
+		return err
+	}
+	if s.weight == safety && warn != nil && !errors.Is(err, fs.ErrNotExist) {
+		warn(err.Error())
 	}
 	return nil
 }
 
-func unset(path, want string, err error) error {
-	return fmt.Errorf("set %s to %s: %w", dotted(path), want, &fs.PathError{Op: "write", Path: path, Err: err})
+// SysctlError is the error of a sysctl that cannot be set. It wraps ErrSysctl and the kernel's errno.
+type SysctlError struct {
+	Name, Want string // "net.ipv4.ip_forward", "1"
+	Err        error
 }
 
-// getSysctl reads a value; "" where there is none.
+// Error names the sysctl and the value.
+func (e *SysctlError) Error() string { return fmt.Sprintf("set %s to %s: %v", e.Name, e.Want, e.Err) }
+
+// Unwrap returns ErrSysctl and the kernel's errno.
+func (e *SysctlError) Unwrap() []error { return []error{ErrSysctl, e.Err} }
+
+// setSysctl writes a value. The error is a *SysctlError.
+//
+// For /proc/sys/net CAP_NET_ADMIN in the user namespace of the network namespace is enough
+// (net_ctl_permissions).
+func setSysctl(path, want string) error {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return sysctlError(path, want, err)
+	}
+	defer unix.Close(fd)
+	return writeSysctl(fd, path, want)
+}
+
+// writeSysctl writes a value to an open sysctl. It is written in one call: the kernel takes only what
+// begins at offset 0 (sysctl_writes_strict).
+func writeSysctl(fd int, path, want string) error {
+	if _, err := unix.Write(fd, []byte(want)); err != nil {
+		return sysctlError(path, want, err)
+	}
+	return nil
+}
+
+// sysctlError returns the *SysctlError of a path.
+func sysctlError(path, want string, err error) error { return &SysctlError{dotted(path), want, err} }
+
+// settable returns the *SysctlError that setting a sysctl would cause, and changes nothing; nil if the
+// sysctl has the value or may be written.
+func settable(path, want string) error {
+	if getSysctl(path) == want {
+		return nil
+	}
+	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS); err != nil {
+		return sysctlError(path, want, err)
+	}
+	return nil
+}
+
+// getSysctl reads a value; "" if it cannot be read.
 func getSysctl(path string) string {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return ""
 	}
 	defer unix.Close(fd)
+	return readSysctl(fd)
+}
+
+// readSysctl reads the value of an open sysctl, and leaves its offset at 0 for writeSysctl; "" if it
+// cannot be read.
+func readSysctl(fd int) string {
 	value := make([]byte, 64)
-	n, err := unix.Read(fd, value)
+	n, err := unix.Pread(fd, value, 0)
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(value[:n]))
 }
 
-// dotted is the name that sysctl(8) and its files use.
+// dotted returns the name that sysctl(8) and sysctl.d(5) use: dots instead of slashes, and a slash for a
+// dot in the name of an interface (net.ipv4.conf.eth0/100.forwarding).
 func dotted(path string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(path, "/proc/sys/"), "/", ".")
+	parts := strings.Split(strings.TrimPrefix(path, "/proc/sys/"), "/")
+	for i, part := range parts {
+		parts[i] = strings.ReplaceAll(part, ".", "/")
+	}
+	return strings.Join(parts, ".")
 }
 
-// forwardingPath is the switch that makes the host a router for one family.
+// forwardingPath returns the path of the sysctl that makes the host a router for one family.
 func forwardingPath(is4 bool) string {
 	if is4 {
 		return sysctl("ipv4", "ip_forward")
@@ -67,24 +172,18 @@ func (h *Host) Forwarding(is4 bool) bool {
 	return getSysctl(forwardingPath(is4)) == "1"
 }
 
-// MayForward says why EnableForwarding could not turn forwarding on, changing nothing; nil if it is
-// on or could be turned on.
-func (h *Host) MayForward(is4 bool) error {
-	path := forwardingPath(is4)
-	if getSysctl(path) == "1" {
-		return nil
-	}
-	if err := unix.Faccessat(unix.AT_FDCWD, path, unix.W_OK, unix.AT_EACCESS); err != nil {
-		return fmt.Errorf("%s: %w", dotted(path), err)
-	}
-	return nil
-}
+// MayForward returns the error that EnableForwarding would return, and changes nothing.
+func (h *Host) MayForward(is4 bool) error { return settable(forwardingPath(is4), "1") }
 
-// EnableForwarding makes the host a router for one family, if it is not one yet. A host that
-// forwards IPv6 forgets default routes it has by router advertisement, unless the interface
-// has accept_ra 2 (Documentation/networking/ip-sysctl.rst): interfaces that have such a route
-// and accept_ra 1 are set to 2 before. Others are left alone: where accept_ra is 0 a program
-// does the kernel's work and needs nothing.
+// EnableForwarding makes the host a router for one family, unless it is one. A host that forwards IPv6
+// deletes the default routes that it has by router advertisement, unless the interface has accept_ra 2
+// (Documentation/networking/ip-sysctl.rst): interfaces that have such a route and accept_ra 1 are set to
+// 2 first. An interface with accept_ra 0 is left alone: there a program such as systemd-networkd handles
+// router advertisements itself.
+//
+// The routes are deleted at once (rt6_purge_dflt_routers), and the host then ignores
+// advertisements, so they do not come back. Podman issue 6114 and moby issue 43466 report
+// hosts that lost their network this way.
 func (h *Host) EnableForwarding(is4 bool) error {
 	if h.Forwarding(is4) {
 		return nil
@@ -97,6 +196,7 @@ func (h *Host) EnableForwarding(is4 bool) error {
 	return setSysctl(forwardingPath(is4), "1")
 }
 
+// keepAdvertisedRoutes sets accept_ra to 2 on interfaces with a default route by router advertisement.
 func (h *Host) keepAdvertisedRoutes() error {
 	filter := &netlink.Route{Dst: nil, Protocol: unix.RTPROT_RA}
 	library, err := h.dumper()
@@ -105,18 +205,18 @@ func (h *Host) keepAdvertisedRoutes() error {
 	}
 	routes, err := library.RouteListFiltered(netlink.FAMILY_V6, filter, netlink.RT_FILTER_DST|netlink.RT_FILTER_PROTOCOL)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return fmt.Errorf("list advertised routes: %w", err)
+		return fmt.Errorf("list routes learned from router advertisements: %w", err)
 	}
 	for _, route := range routes {
 		l, err := h.get(route.LinkIndex)
 		if err != nil {
-			continue // it went away meanwhile, and its route with it
+			continue // the interface was deleted meanwhile, and its routes with it
 		}
 		path := sysctl("ipv6", "conf", l.Name, "accept_ra")
 		if getSysctl(path) != "1" {
 			continue
 		}
-		if err := setSysctl(path, "2"); err != nil {
+		if err := setSysctl(path, "2"); err != nil && !errors.Is(err, fs.ErrNotExist) { // or it was deleted just now
 			return err
 		}
 	}

@@ -3,34 +3,38 @@ package link
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Setup is what the container's end of a cable shall have.
+// Setup describes the configuration of the container interface.
 type Setup struct {
 	IfName    string
 	Addresses []netip.Prefix
 	Routes    []Route
-	DAD       bool // let the kernel look for duplicates of IPv6 addresses, and wait until it has
+	DAD       bool // perform duplicate address detection for IPv6 addresses, and wait for its result
+	NoRouters bool // no router is on the link: router advertisements there come from containers
 }
 
-// Applied is what Up has made of a Setup.
+// Applied is the result of Up.
 type Applied struct {
-	Link   *Link   // the container's end, as it was before
-	Routes []Route // in order: one that was there already through another interface got a metric
+	Link   *Link   // the container interface, as it was before
+	Routes []Route // in order of Setup.Routes, with the metrics that they got
 }
 
-// Up configures the container's end and sets it up: sysctls, addresses, up, routes, and waits
-// until the addresses can be used. Errors name what could not be set.
+// Up configures the container interface and sets it up: sysctls, addresses, IFF_UP, routes. It waits
+// until the kernel can use the IPv6 addresses. Errors name what could not be set. Sysctls come first
+// because the kernel reads them when the interface is set up; routes last because the kernel refuses a
+// gateway on an interface that is down.
 func (s *Sandbox) Up(set Setup) (Applied, error) {
 	l, err := s.byName(set.IfName)
 	if err != nil {
 		return Applied{}, err
 	}
-	if err := s.setSysctlsThere(ipv6Sysctls(set)); err != nil {
+	if err := s.ensureSysctls(set.IfName, ipv6Sysctls(set)); err != nil {
 		return Applied{}, err
 	}
 	if err := s.addAddresses(l, set); err != nil {
@@ -49,13 +53,17 @@ func (s *Sandbox) Up(set Setup) (Applied, error) {
 	return Applied{Link: l, Routes: routes}, err
 }
 
+// addAddresses adds addresses to the interface. One that is present is no error.
+//
+// The interface is still down. An IPv6 address that is added then stays tentative until the
+// link comes up, and detection starts for all of them together (addrconf_dad_run).
 func (s *Sandbox) addAddresses(l *Link, set Setup) error {
 	for _, prefix := range set.Addresses {
 		flags := nodad(prefix)
 		if set.DAD {
 			flags = 0
 		}
-		err := s.addAddress(l.Index, prefix, flags)
+		err := s.addAddress(l.Index, prefix, addressSettings{flags: flags})
 		if err != nil && !errors.Is(err, syscall.EEXIST) {
 			return fmt.Errorf("add address %s to %s: %w", prefix, set.IfName, err)
 		}
@@ -63,36 +71,77 @@ func (s *Sandbox) addAddresses(l *Link, set Setup) error {
 	return nil
 }
 
-// ipv6Sysctls are paths and values, written before the interface is up. Router advertisements and
-// autoconfiguration are for interfaces that nobody gives an IPv6 address, and an interface that
-// gets no address at all is left alone: looking for duplicates of what it finds itself is the
-// container's business. Neither a kernel without IPv6 has these sysctls, nor a link whose MTU is
-// below 1280.
-func ipv6Sysctls(set Setup) [][2]string {
+// ipv6Sysctls returns the sysctls to set before the interface is up. Router advertisements and
+// autoconfiguration are disabled if the interface gets an IPv6 address, or if no router is on the link
+// (NoRouters). An interface without any address keeps the kernel's defaults: configuring it is left to
+// the container. A kernel without IPv6 and an interface with an MTU below 1280 do not have these files.
+func ipv6Sysctls(set Setup) []setting {
 	if len(set.Addresses) == 0 {
 		return nil
 	}
+	// Duplicate address detection runs if either conf.all.accept_dad or the interface's is
+	// above 0 (the larger counts, ip-sysctl.rst). keep_addr_on_down: the kernel deletes the
+	// IPv6 addresses of an interface that is set down, unlike the IPv4 ones, and nothing in
+	// the container would add them again.
 	of := func(key string) string { return sysctl("ipv6", "conf", set.IfName, key) }
-	wanted := [][2]string{{of("accept_dad"), "0"}}
+	wanted := []setting{{of("accept_dad"), "0", optional}}
 	if set.DAD {
-		wanted = [][2]string{{of("enhanced_dad"), "1"}, {of("accept_dad"), "1"}}
+		// enhanced_dad (RFC 7527) adds a nonce to the probe: on a port in hairpin mode the
+		// container receives its own probe, and would take the address for a duplicate
+		// (plugins issue 10).
+		wanted = []setting{{of("enhanced_dad"), "1", optional}, {of("accept_dad"), "1", optional}}
 	}
-	for _, prefix := range set.Addresses {
-		if is6(prefix.Addr()) {
-			return append(wanted, [][2]string{
-				{sysctl("ipv6", "conf", "lo", "disable_ipv6"), "0"},
-				{of("disable_ipv6"), "0"},
-				{of("keep_addr_on_down"), "1"},
-				{of("accept_ra"), "0"},
-				{of("autoconf"), "0"},
-			}...)
+	if has6(set.Addresses) {
+		if set.DAD {
+			wanted[1].weight = needed
 		}
+		wanted = append(wanted, []setting{
+			{disablePath("lo"), "0", needed}, // runtimes set "all" and "default" to 1, from which the interface takes it
+			{disablePath(set.IfName), "0", needed},
+			{of("keep_addr_on_down"), "1", optional},
+		}...)
+	}
+	if has6(set.Addresses) || set.NoRouters {
+		wanted = append(wanted, setting{of("accept_ra"), "0", safety}, setting{of("autoconf"), "0", safety})
 	}
 	return wanted
 }
 
-// Flush takes addresses off an interface that stays, for chains in which another plugin made
-// it. What is not there any more is no error.
+// ensureSysctls sets sysctls of an interface in the container, up to the first needed one that fails.
+// The interface may be deleted at the same time: a needed sysctl that does not exist then means
+// ErrVanished. If the interface exists, all are tried again: Linux 6.18 was seen, under load, to report
+// ENOENT for a file of an interface that nothing had touched.
+func (s *Sandbox) ensureSysctls(ifname string, wanted []setting) error {
+	const tries = 3
+	var err error
+	for range tries {
+		if err = s.ensureAll(wanted); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if exists, lookErr := s.exists(ifname); lookErr == nil && !exists {
+			return fmt.Errorf("configure interface %s in %s: %w", ifname, s.Path, ErrVanished)
+		}
+	}
+	return err
+}
+
+// ensureAll sets sysctls in the container, up to the first needed one that fails.
+func (s *Sandbox) ensureAll(wanted []setting) error {
+	return s.visit(func() error {
+		for _, w := range wanted {
+			if err := w.ensure(s.Warn); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Flush removes addresses from an interface that is kept, in a chain in which another plugin created it.
+// An address or an interface that no longer exists is no error.
+//
+// The kernel deletes the connected routes with the addresses; RemoveRoutes is for the
+// others.
 func (s *Sandbox) Flush(ifname string, addresses []netip.Prefix) error {
 	l, err := s.byName(ifname)
 	if errors.Is(err, ErrNotFound) {

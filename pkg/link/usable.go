@@ -10,18 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel finishes an IPv6 address in a work queue, also one that needs no duplicate
-// address detection: only then it joins the solicited-node group and inserts the local route,
-// without which a packet for the address is dropped. On a busy machine that is a second after
-// the call that added it has returned.
+// The kernel activates an IPv6 address in a work queue (addrconf_dad_work), also one with
+// IFA_F_NODAD: only then it joins the solicited-node group and inserts the local route, without which
+// it drops packets to the address. On a busy machine that is a second after the call that added the
+// address has returned. So an ADD waits for the local route, not for the flag "tentative".
 
-// usableTimeout is longer than the reference's 5 s: detection, where it is wanted, takes one to two
-// seconds, but the work queue of a machine with a load of 30 was seen to take more than five.
+// usableTimeout is longer than the 5 s of the reference plugin: duplicate address detection takes one to
+// two seconds, but the work queue of a machine with a load of 30 was seen to take more than five.
 const usableTimeout = 20 * time.Second
 
-// waitCarrier waits until the kernel has noticed that a link which was set up has carrier: only
-// then IPv6 begins to use it, and a multicast packet has a route. That too comes from a work
-// queue.
+// waitCarrier waits until the kernel has noticed, in a work queue (linkwatch), that a link which was set
+// up has carrier: only then IPv6 uses the link and a multicast packet has a route.
 func (c *conn) waitCarrier(index int) error {
 	carrier := func(late bool) (bool, error) {
 		l, err := c.get(index)
@@ -39,27 +38,27 @@ func (c *conn) waitCarrier(index int) error {
 	return c.await([]uint{unix.RTNLGRP_LINK}, portTimeout, carrier)
 }
 
-// waitUsable waits until every IPv6 address is the interface's in all respects. ErrDADFailed
-// if one was found to be somebody else's. At the deadline it is an error too.
+// waitUsable waits until the kernel has activated every IPv6 address. Errors wrap ErrDADFailed if another
+// host has an address, and ErrUnfinished after usableTimeout.
 func (c *conn) waitUsable(l *Link, addresses []netip.Prefix) error {
 	waiting, err := c.unusable(l, addresses)
 	if err != nil || !waiting.IsValid() {
 		return err
 	}
-	// The event of the address comes just before the local route is inserted, and is the last
-	// one of it: the route's own must be heard too. A duplicate has an event of the address only.
+	// The kernel sends the last event of an address just before it inserts the local route, so the
+	// events of routes are needed as well. A duplicate address has an address event only.
 	groups := []uint{unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_ROUTE}
 	return c.await(groups, usableTimeout, func(late bool) (bool, error) {
 		waiting, err := c.unusable(l, addresses)
 		if err == nil && waiting.IsValid() && late {
-			err = fmt.Errorf("address %s on %s %w after %s", waiting, l.Name, ErrUnfinished, usableTimeout)
+			err = fmt.Errorf("address %s on %s: %w after %s", waiting, l.Name, ErrUnfinished, usableTimeout)
 		}
 		return !waiting.IsValid(), err
 	})
 }
 
-// unusable is one of the addresses that is not finished; the zero Addr if there is none. The
-// local route is asked for by key.
+// unusable returns the first address that is not activated; the zero Addr if all are. It looks up the
+// route to each address, which is one request without a dump.
 func (c *conn) unusable(l *Link, addresses []netip.Prefix) (netip.Addr, error) {
 	for _, prefix := range addresses {
 		if !is6(prefix.Addr()) {
@@ -74,7 +73,7 @@ func (c *conn) unusable(l *Link, addresses []netip.Prefix) (netip.Addr, error) {
 	return netip.Addr{}, nil
 }
 
-// duplicate is ErrDADFailed if the kernel has found another host with the address.
+// duplicate returns an error that wraps ErrDADFailed if the kernel has found another host with the address.
 func (c *conn) duplicate(l *Link, addr netip.Addr) error {
 	has, err := c.addresses(l.Index, unix.AF_INET6)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -82,38 +81,38 @@ func (c *conn) duplicate(l *Link, addr netip.Addr) error {
 	}
 	for _, a := range has {
 		if a.prefix.Addr() == addr && a.duplicate {
-			return fmt.Errorf("address %s %w", addr, ErrDADFailed)
+			return fmt.Errorf("address %s: %w", addr, ErrDADFailed)
 		}
 	}
 	return nil
 }
 
-// await asks done, again after every event of some groups, until it says so, fails, or the time is
-// over: then it is asked once more and told that it is late. Whose event it was does not
-// matter, and neither does one that was lost.
+// await calls done until it returns true or an error: at once, and after each event of the groups. After
+// the timeout, or at c.Until, it calls done once more with late set. The content of an event is not read,
+// so events of other objects, and lost ones, do no harm. The socket subscribes before the first call, so
+// that no event is missed.
+//
+// A socket whose receive buffer is full loses events and reports ENOBUFS once (netlink(7));
+// Wait returns then as after an event, so that done is called. Events of all containers of
+// the host arrive here, because a multicast group has no filter by interface.
 func (c *conn) await(groups []uint, timeout time.Duration, done func(late bool) (bool, error)) error {
-	events, err := openSocket(c.way, groups...)
+	events, err := openSocket(c.netns, groups...)
 	if err != nil {
 		return fmt.Errorf("listen for events: %w", err)
 	}
-	defer events.close()
-	for deadline := time.Now().Add(timeout); ; {
+	defer events.Close()
+	deadline := time.Now().Add(timeout)
+	if !c.Until.IsZero() && c.Until.Before(deadline) {
+		deadline = c.Until
+	}
+	for {
 		left := time.Until(deadline)
 		ok, err := done(left <= 0)
 		if ok || err != nil || left <= 0 {
 			return err
 		}
-		if err := events.waitAtMost(max(left, time.Millisecond)); err != nil {
-			return fmt.Errorf("listen for events: %w", err)
-		}
-		if _, err := events.receive(); err != nil && !mayPass(err) {
+		if err := events.Wait(left); err != nil {
 			return fmt.Errorf("listen for events: %w", err)
 		}
 	}
-}
-
-// mayPass reports whether an error of listening only means that nothing came, or that events were
-// lost: then one looks again.
-func mayPass(err error) bool {
-	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EMSGSIZE)
 }

@@ -22,15 +22,15 @@ type Capture struct {
 	more   chan struct{} // closed and replaced when a frame comes
 }
 
-// Capture begins to capture every frame that passes an interface of the
-// namespace, in both directions. The socket is bound when it returns: no later
-// frame is missed. Stop ends it; the test's end does too.
+// Capture captures every frame that an interface of the namespace sends or
+// receives. The socket is bound when it returns, so no later frame is missed. The
+// capture ends with Stop, or with the test.
 func (n *Netns) Capture(t testing.TB, link string) *Capture {
 	t.Helper()
 	c := &Capture{link: link, done: make(chan struct{}), more: make(chan struct{})}
 	var err error
-	// No protocol yet: a packet socket born with one hears all interfaces
-	// until it is bound to its own.
+	// Protocol 0: a packet socket with a protocol receives the frames of all
+	// interfaces until it is bound (packet(7)).
 	c.socket, err = n.openSocket(unix.AF_PACKET, unix.SOCK_RAW, 0, func(fd int) error { return bindPacket(fd, link) })
 	if err != nil {
 		t.Fatalf("capture on %s in %s: %v", link, n.name, err)
@@ -41,7 +41,7 @@ func (n *Netns) Capture(t testing.TB, link string) *Capture {
 }
 
 // bindPacket binds a packet socket to an interface of the calling thread's
-// namespace, with room for a burst.
+// namespace, with a receive buffer for a burst.
 func bindPacket(fd int, link string) error {
 	l, err := net.InterfaceByName(link)
 	if err != nil {
@@ -61,7 +61,7 @@ func (c *Capture) run() {
 	for {
 		n, from, err := c.receive(buf)
 		if errors.Is(err, unix.ENETDOWN) {
-			continue // the interface went down or away; said once
+			continue // ENETDOWN: the interface is down or deleted; reported once
 		}
 		if err != nil {
 			break
@@ -97,8 +97,8 @@ func (c *Capture) Frames() Frames {
 	return append(Frames(nil), c.frames...)
 }
 
-// Wait returns when at least n frames satisfy match, or with an error after
-// the time given.
+// Wait returns when at least n frames satisfy match, or with an error when the
+// timeout is over.
 func (c *Capture) Wait(n int, within time.Duration, match func(Frame) bool) error {
 	timeout := time.After(within)
 	for {
@@ -126,8 +126,8 @@ func (c *Capture) Stop(t testing.TB) Frames {
 	return c.Frames()
 }
 
-// end stops the reader and returns how many frames the kernel dropped. The
-// second time there is nothing left to ask.
+// end stops the reader and returns how many frames the kernel dropped; 0 on the
+// second call.
 func (c *Capture) end() uint32 {
 	c.deadline(time.Unix(1, 0))
 	<-c.done

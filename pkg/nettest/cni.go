@@ -24,14 +24,14 @@ type Call struct {
 	Args        string   // CNI_ARGS
 	Path        string   // CNI_PATH; the plugin's own directory when empty
 	Config      []byte   // standard input
-	Env         []string // more variables, "NAME=value"; these win
-	Unset       []string // CNI variables to leave out, which are else set though empty
+	Env         []string // more variables, "NAME=value"; they override the others
+	Unset       []string // CNI variables to omit; the others are set even if empty
 	Plugin      string   // path of the program; the plugin under test when empty
 }
 
-// Answer is what a plugin answered.
+// Answer is the output and exit status of a plugin.
 type Answer struct {
-	Exit   int // exit status; -1 when a signal ended it
+	Exit   int // exit status; -1 if a signal ended it
 	Stdout []byte
 	Stderr []byte
 }
@@ -42,14 +42,14 @@ type Running struct {
 	stdout, stderr bytes.Buffer
 }
 
-// CNI calls the plugin on the host, with the environment of the CNI call and
-// nothing else but PATH, and waits for its answer.
+// CNI calls the plugin on the host and waits for its end. The environment has the
+// variables of the call and PATH only.
 func (h *Node) CNI(t testing.TB, c Call) Answer {
 	t.Helper()
 	return h.StartCNI(t, c).Wait(t)
 }
 
-// StartCNI starts a call and does not wait: many may run at once.
+// StartCNI starts a call without waiting; several may run at the same time.
 func (h *Node) StartCNI(t testing.TB, c Call) *Running {
 	t.Helper()
 	if c.Plugin == "" {
@@ -144,7 +144,7 @@ func (a Answer) Result(t testing.TB) *types100.Result {
 	return res
 }
 
-// String is for failure messages.
+// String returns a text for failure messages.
 func (a Answer) String() string {
 	return fmt.Sprintf("exit %d\nstdout: %s\nstderr: %s", a.Exit, a.Stdout, a.Stderr)
 }

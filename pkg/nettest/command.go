@@ -16,9 +16,8 @@ type Cmd struct {
 	netns *Netns
 }
 
-// Command returns a program to be run inside the namespace, with the mounts of
-// its host. The program is killed when the host is taken down, unless
-// SysProcAttr is set.
+// Command returns a command that runs in the namespace, with the mounts of its
+// host. The kernel kills it when the host is removed, unless SysProcAttr is set.
 func (n *Netns) Command(name string, args ...string) *Cmd {
 	return &Cmd{Cmd: exec.Command(name, args...), netns: n}
 }
@@ -43,7 +42,7 @@ func (c *Cmd) Run() error {
 }
 
 // Output runs the program and returns its standard output. When Stderr is not
-// set, an *exec.ExitError carries what the program said there.
+// set, an *exec.ExitError has the program's standard error.
 func (c *Cmd) Output() ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	c.Stdout = &stdout

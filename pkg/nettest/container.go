@@ -22,7 +22,7 @@ type Container struct {
 	first *Snapshot
 }
 
-// Container makes a container: a new network namespace pinned at
+// Container creates a container: a new network namespace pinned at
 // /run/netns/NAME, with lo up. The name is of letters, digits, '-', '_', '.'.
 func (h *Node) Container(name string) *Container {
 	h.t.Helper()
@@ -35,10 +35,10 @@ func (h *Node) Container(name string) *Container {
 		h.t.Fatalf("make container %s: %v", name, err)
 	}
 	c.Netns = n
-	if c.first, err = n.picture(); err != nil {
-		h.t.Fatalf("picture of container %s: %v", name, err)
+	if c.first, err = n.takeSnapshot(); err != nil {
+		h.t.Fatalf("snapshot of container %s: %v", name, err)
 	}
-	n.rest()
+	n.stopThread()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.containers = append(h.containers, c)
@@ -71,8 +71,8 @@ func (c *Container) ID() string { return c.id }
 // Path returns the path of the pin, valid in the host's mount namespace.
 func (c *Container) Path() string { return c.path }
 
-// Delete removes the pin and lets go of the namespace: unless a process is
-// still inside, the kernel destroys it, and the links in it, a moment later.
+// Delete removes the pin and closes the namespace: unless a process is still in
+// it, the kernel deletes it and its links a moment later.
 // A second Delete does nothing.
 func (c *Container) Delete() {
 	c.t.Helper()
@@ -94,8 +94,8 @@ func (c *Container) Delete() {
 	}
 }
 
-// unpin removes a pin. One that the code under test has removed is no error
-// here: the oracle of the test is not the place where that is judged.
+// unpin removes a pin. It returns nil if the code under test has removed it: the
+// leak check does not cover that.
 func unpin(path string) error {
 	err := unix.Unmount(path, unix.MNT_DETACH)
 	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// DHCPServer makes the LAN's router its DHCP server too, as in most homes: dnsmasq gives 192.0.2.100 to 192.0.2.150. It serves
-// when this returns, and ends with the test.
+// DHCPServer starts dnsmasq as DHCP server on the LAN's router, with leases from 192.0.2.100 to
+// 192.0.2.150. It is ready when DHCPServer returns, and ends with the test.
 func (l *LAN) DHCPServer(t testing.TB) {
 	t.Helper()
 	cmd := l.Router.Command(Program(t, "dnsmasq"), "--keep-in-foreground", "--log-facility=-", "--user=root",
@@ -33,15 +33,16 @@ func (l *LAN) DHCPServer(t testing.TB) {
 	t.Fatalf("dnsmasq does not serve: %v", lines.Err())
 }
 
-// drain reads on: who writes must not wait for a reader.
+// drain reads and discards, so that the writer never waits.
 func drain(lines *bufio.Scanner) {
 	for lines.Scan() {
 		_ = lines.Text()
 	}
 }
 
-// DHCPDaemon starts the daemon of the reference IPAM plugin dhcp on the host, with flags of its own; it ends with the test.
-// The socket is made here and handed over, as systemd would: who calls before the daemon listens waits in the queue.
+// DHCPDaemon starts the daemon of the reference IPAM plugin dhcp on the host, with further flags; it
+// ends with the test. The socket is created here and passed to the daemon, as systemd does, so a call
+// before the daemon is ready waits in its backlog.
 func (h *Node) DHCPDaemon(t testing.TB, socket, flags string) {
 	t.Helper()
 	file, err := h.listen(socket)
@@ -54,7 +55,7 @@ func (h *Node) DHCPDaemon(t testing.TB, socket, flags string) {
 	h.serve(t, cmd)
 }
 
-// listen makes a socket that listens, and stays when the listener is closed.
+// listen creates a listening socket, whose file remains when the listener is closed.
 func (h *Node) listen(socket string) (file *os.File, err error) {
 	h.Do(func() {
 		if err = os.MkdirAll(filepath.Dir(socket), 0o755); err != nil {
@@ -71,7 +72,7 @@ func (h *Node) listen(socket string) (file *os.File, err error) {
 	return file, err
 }
 
-// serve starts a program that is killed when the test ends, by its id. To the oracle it is part of the host.
+// serve starts a program that is killed by its process ID when the test ends. The leak check ignores it.
 func (h *Node) serve(t testing.TB, cmd *Cmd) {
 	t.Helper()
 	if err := cmd.Start(); err != nil {

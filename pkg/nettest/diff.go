@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// Mode is how strict the oracle is.
+// Mode is how strict the leak check is.
 type Mode string
 
-// The oracle's two modes. Attachment lets scaffolding stay: new bridges with
-// all that is theirs, new addresses and routes of old ones, forwarding switched
-// and bridges' route_localnet switched on, state directories, lock and cursor
-// files, the sticky memory, the tables of nftables with what they hold of
-// bridges, not of attachments. Flows that have ended are nobody's leak.
-// CleanHost lets nothing differ but those.
+// Modes of the leak check. Attachment permits what attachments share and leave:
+// new bridges and their properties, new addresses and routes of existing bridges,
+// forwarding and route_localnet of bridges switched on, state directories, lock and
+// cursor files, sticky memory, and the nftables tables with their elements for
+// bridges, but not those for attachments. It also permits flows that have ended.
+// CleanHost permits only these flows.
 const (
 	Attachment Mode = "attachment"
 	CleanHost  Mode = "clean host"
 )
 
-// change is a fact that differs; nil is a fact that is not there.
+// change is a fact that differs; nil is a fact that does not exist.
 type change struct {
 	key           string
 	before, after *fact
@@ -35,12 +35,12 @@ func (c change) link() string {
 	return c.before.link
 }
 
-// came tells whether the fact is new.
+// came reports whether the fact is new.
 func (c change) came() bool { return c.before == nil }
 
-// Diff returns what differs between two pictures beyond what the mode permits,
-// a line each: "+ link veth0: ..." came, "- ..." went, "~ ...: a -> b" changed.
-// What belongs to a link that came or went is told in the link's own line.
+// Diff returns the differences between two snapshots that the mode does not permit,
+// one per line: "+ link veth0: ..." was added, "- ..." removed, "~ ...: a -> b" changed.
+// Facts of an added or removed link are part of the link's line.
 func Diff(before, after *Snapshot, mode Mode) []string {
 	d := differ{before: before, after: after, mode: mode}
 	var lines []string
@@ -58,7 +58,7 @@ type differ struct {
 	mode          Mode
 }
 
-// changes returns all facts that differ, in the order of their names.
+// changes returns all facts that differ, sorted by name.
 func (d differ) changes() []change {
 	keys := make(map[string]bool)
 	for key := range d.before.facts {
@@ -83,7 +83,7 @@ func (d differ) changes() []change {
 	return out
 }
 
-// partOfLink tells whether a change follows from its link's coming or going.
+// partOfLink reports whether a change is part of adding or removing its link.
 func (d differ) partOfLink(c change) bool {
 	link := "link " + c.link()
 	if c.link() == "" || c.key == link {
@@ -104,7 +104,7 @@ func (d differ) line(c change) string {
 	return fmt.Sprintf("~ %s: %s -> %s", c.key, c.before.value, c.after.value)
 }
 
-// about tells what is worth knowing of a link that came or went.
+// about describes a link that was added or removed.
 func (s *Snapshot) about(c change) string {
 	if c.key != "link "+c.link() {
 		return ""
@@ -121,7 +121,7 @@ func (s *Snapshot) about(c change) string {
 	return b.String()
 }
 
-// permitted tells whether a change is scaffolding, which an attachment leaves.
+// permitted reports whether Attachment permits a change.
 func (d differ) permitted(c change) bool {
 	kind, name, _ := strings.Cut(c.key, " ")
 	if kind == "flow" {
@@ -148,7 +148,7 @@ func (d differ) permitted(c change) bool {
 // permittedLink permits new bridges, and old ones to be set up or promiscuous.
 func (d differ) permittedLink(c change) bool {
 	if c.key == "link "+c.link() {
-		return c.came() && c.after.value == "bridge"
+		return c.came() && d.isBridge(c.link())
 	}
 	switch strings.TrimPrefix(c.key, "link "+c.link()+" ") {
 	case "up", "promisc":
@@ -157,17 +157,19 @@ func (d differ) permittedLink(c change) bool {
 	return false
 }
 
+// isBridge reports whether a link serves a network: a bridge, or Patchbay's interface of a VLAN on it.
 func (d differ) isBridge(link string) bool {
-	return d.after.facts["link "+link].value == "bridge"
+	kind, alias := d.after.facts["link "+link].value, d.after.facts["link "+link+" alias"].value
+	return kind == "bridge" || kind == "vlan" && alias == "patchbay:vlan"
 }
 
-// permittedSysctl permits forwarding, and 127.0.0.0/8 on what comes in by a bridge.
+// permittedSysctl permits forwarding, and route_localnet of bridges.
 func (d differ) permittedSysctl(setting, link string) bool {
 	return setting == "forwarding" || setting == "ip_forward" || setting == "route_localnet" && d.isBridge(link)
 }
 
-// permittedRule permits our tables, their chains with their rules, and their maps and sets; of the
-// elements those that are of bridges, which all attachments there share.
+// permittedRule permits Patchbay's tables with their chains, rules, maps and sets; of the elements,
+// those of bridges, which all attachments of a bridge share.
 func permittedRule(object string) bool {
 	for _, family := range []string{"inet", "bridge"} {
 		if object == `{"table":{"family":"`+family+`","name":"patchbay"}}` {
@@ -175,13 +177,13 @@ func permittedRule(object string) bool {
 		}
 	}
 	if element, is := strings.CutPrefix(object, "element "); is {
-		ofBridges := []string{"inet patchbay intra ", "inet patchbay apart ", "inet patchbay isolated ", "inet patchbay localnet "}
+		ofBridges := []string{"inet patchbay intra ", "inet patchbay apart ", "inet patchbay isolated ", "inet patchbay answers_only ", "inet patchbay localnet "}
 		return slices.ContainsFunc(ofBridges, func(set string) bool { return strings.HasPrefix(element, set) })
 	}
 	return strings.Contains(object, `"table":"patchbay"`)
 }
 
-// permittedFile permits new directories, a new life, locks, cursors and sticky memory.
+// permittedFile permits new directories, instance IDs, locks, cursors and sticky memory.
 func permittedFile(path string, c change) bool {
 	base := filepath.Base(path)
 	switch {
@@ -189,7 +191,7 @@ func permittedFile(path string, c change) bool {
 		return true
 	case base == "lock", strings.HasPrefix(base, "last_reserved_ip."):
 		return true
-	case base == ".life", base == ".ruleset", filepath.Base(filepath.Dir(path)) == ".elsewhere": // made once
+	case base == ".life", base == ".ruleset", slices.Contains([]string{".elsewhere", ".bridges"}, filepath.Base(filepath.Dir(path))): // created once
 		return c.came()
 	case filepath.Base(filepath.Dir(path)) == ".isolating": // of a bridge
 		return true

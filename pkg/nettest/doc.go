@@ -1,7 +1,7 @@
-// Package nettest owns the hosts that kernel tests run on: a network and a
-// mount namespace each, with containers, a LAN, pings, captures and the oracle
-// that finds what a test left behind. It never touches the machine's own
-// network, and no program but tests uses it.
+// Package nettest provides hosts for kernel tests: a network and a mount namespace each,
+// with containers, a LAN, pings and captures, and a leak check at the end of the test.
+//
+// It does not change the network of the machine, and only tests import it.
 //
 //	h := nettest.Host(t)
 //	c := h.Container("web")
@@ -10,11 +10,13 @@
 //	h.CNI(t, add).Result(t)
 //	err := c.PingOnce(netip.MustParseAddr(nettest.LANOutside4))
 //
-// Every test has hosts of its own, so tests may run in parallel. At the end of
-// the test the host must be as it was (see Node.Baseline and Mode).
+// Constraints:
 //
-// Be aware: what runs by Node.Do is on a thread inside the namespaces, but
-// /proc/self is not, and goroutines it starts are not. Programs started by
-// Command end with the host. A test that needs root or a feature is skipped
-// without it, and fails where the environment has CI set.
+//   - Every test has its own hosts, so tests may run in parallel.
+//   - At the end of a test the host must be as it was before (see Node.Baseline and Mode).
+//   - A function that Node.Do runs is on a thread in the namespaces. /proc/self is not in
+//     them, and goroutines that the function starts are not either.
+//   - Programs that Command starts end with the host.
+//   - A test that needs root or a feature that is missing is skipped, and fails if CI is
+//     set in the environment.
 package nettest

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Kind is what a frame is about.
+// Kind is the kind of a frame.
 type Kind string
 
-// The kinds of frames that are told apart.
+// Kinds of frames.
 const (
 	EchoRequest Kind = "echo request" // ICMP and ICMPv6
 	EchoReply   Kind = "echo reply"
@@ -41,7 +41,7 @@ type Frame struct {
 	Len      int        // bytes, with the Ethernet header
 }
 
-// String is for failure messages.
+// String returns a text for failure messages.
 func (f Frame) String() string {
 	way := "in"
 	if f.Outgoing {
@@ -50,7 +50,7 @@ func (f Frame) String() string {
 	return fmt.Sprintf("%s %s > %s %s %s > %s", way, f.SrcMAC, f.DstMAC, f.Kind, f.Src, f.Dst)
 }
 
-// Frames are captured frames in their order.
+// Frames are captured frames, in the order of their capture.
 type Frames []Frame
 
 // Of returns the frames of one kind.
@@ -74,7 +74,7 @@ func (fs Frames) Where(match func(Frame) bool) Frames {
 	return out
 }
 
-// String is one line a frame, for failure messages.
+// String returns one line for each frame, for failure messages.
 func (fs Frames) String() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {
@@ -83,7 +83,7 @@ func (fs Frames) String() string {
 	return strings.Join(lines, "\n")
 }
 
-// decode reads an Ethernet frame as far as it is understood.
+// decode decodes an Ethernet frame as far as this package knows its protocols.
 func decode(b []byte) Frame {
 	f := Frame{Kind: Other, Len: len(b)}
 	if len(b) < 14 {
@@ -135,8 +135,8 @@ func (f *Frame) ipv4(b []byte) {
 	}
 }
 
-// ipv6 reads an IPv6 header and what ICMPv6 follows, also behind the
-// hop-by-hop options that MLD carries.
+// ipv6 decodes an IPv6 header and an ICMPv6 message after it, also after the
+// hop-by-hop options of MLD.
 func (f *Frame) ipv6(b []byte) {
 	if len(b) < 40 {
 		return

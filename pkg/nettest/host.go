@@ -1,8 +1,12 @@
 package nettest
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -10,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Node is what Host makes: a host of its own, in namespaces.
+// Node is a host in namespaces, as Host creates it.
 type Node struct {
 	*Netns
 	oracle oracle
@@ -20,25 +24,25 @@ type Node struct {
 	machines   []*Netns // namespaces without a pin: the machines of a LAN
 }
 
-// Option changes how Host makes a host.
+// Option changes how Host creates a host.
 type Option func(*setup)
 
-// setup is what the options say.
+// setup is the settings of the options.
 type setup struct {
 	watch []string
 }
 
-// Watch adds directories to those whose files the oracle pictures: state and
-// data directories that a test puts elsewhere.
+// Watch adds directories to those whose files the leak check compares, for tests
+// with other state and data directories.
 func Watch(dirs ...string) Option {
 	return func(s *setup) { s.watch = append(s.watch, dirs...) }
 }
 
-// Host makes a host: a network and a mount namespace with loopback up, every
+// Host creates a host: a network and a mount namespace with loopback up, every
 // forwarding sysctl off, a tmpfs of its own on /run and /var/lib, and the rest
 // of the machine's files as they are. It calls Root. When the test ends, the
-// oracle compares the host with its first picture (see Node.Baseline) and the
-// host is taken down with all its containers. Hosts do not see each other.
+// leak check compares the host with its baseline (see Node.Baseline), and the host is
+// removed with all its containers. Hosts are isolated from each other.
 func Host(t testing.TB, opts ...Option) *Node {
 	t.Helper()
 	Root(t)
@@ -52,7 +56,7 @@ func Host(t testing.TB, opts ...Option) *Node {
 	if err := h.begin(); err != nil {
 		t.Fatalf("make a host: %v", err)
 	}
-	h.oracle = oracle{mode: Attachment, wait: patience, roots: append(stateDirs(), s.watch...)}
+	h.oracle = oracle{mode: Attachment, wait: settleTime, roots: append(stateDirs(), s.watch...)}
 	h.Baseline()
 	return h
 }
@@ -81,27 +85,51 @@ func (h *Node) begin() error {
 }
 
 // settle gives a new network namespace the state that does not depend on the
-// machine: IPv4 settings are inherited from it by default
-// (net.core.devconf_inherit_init_net), and forwarding may be on there.
+// machine. Settings are inherited from it: those of IPv4 by default, those of
+// IPv6 where net.core.devconf_inherit_init_net says so, and a machine on which
+// IPv6 is off by sysctl then hands that on to every namespace.
 func (n *Netns) settle() error {
 	lo := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: 1}}
 	if err := n.Netlink().LinkSetUp(lo); err != nil {
 		return fmt.Errorf("set lo up in %s: %w", n.name, err)
 	}
 	var err error
-	n.Do(func() {
-		for _, name := range []string{
-			"net/ipv4/ip_forward", "net/ipv4/conf/all/rp_filter", "net/ipv4/conf/default/rp_filter",
-		} {
-			if err == nil {
-				err = writeSysctl(name, "0")
-			}
-		}
-	})
+	n.Do(func() { err = resetSysctls() })
 	return err
 }
 
-// machine makes a network namespace without a pin: a machine of the LAN.
+// resetSysctls gives the calling thread's namespace the kernel's own values of
+// the settings that tests depend on. It skips settings that the kernel does not have,
+// and those that have the value already, because writing many of them takes a lock.
+func resetSysctls() error {
+	for _, s := range [][2]string{
+		{"ipv4/ip_forward", "0"},
+		{"ipv4/conf/%s/rp_filter", "0"},
+		{"ipv4/conf/%s/arp_ignore", "0"},
+		{"ipv4/conf/%s/arp_announce", "0"},
+		{"ipv4/conf/%s/proxy_arp", "0"},
+		{"ipv4/conf/%s/route_localnet", "0"},
+		{"ipv6/conf/%s/disable_ipv6", "0"},
+		{"ipv6/conf/%s/forwarding", "0"},
+		{"ipv6/conf/%s/accept_ra", "1"},
+		{"ipv6/conf/%s/autoconf", "1"},
+		{"ipv6/conf/%s/addr_gen_mode", "0"},
+	} {
+		for _, which := range []string{"all", "default", "lo"} {
+			name := "net/" + strings.ReplaceAll(s[0], "%s", which)
+			value, err := os.ReadFile("/proc/sys/" + name)
+			if errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(string(value)) == s[1] {
+				continue
+			}
+			if err := writeSysctl(name, s[1]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// machine creates a network namespace without a pin, for a machine of the LAN.
 func (h *Node) machine(name string) *Netns {
 	h.t.Helper()
 	n, err := h.unshareNet(name, nil)
@@ -152,14 +180,14 @@ func openSelf(kind string) (int, error) {
 	return fd, nil
 }
 
-// tearDown asks the oracle and takes the host down. It is the last clean-up of
+// tearDown runs the leak check and removes the host. It is the last clean-up of
 // the test: it was registered before any of the test's own.
 func (h *Node) tearDown() {
 	h.t.Helper()
 	if h.thread != nil && h.oracle.first != nil {
-		h.judge()
+		h.checkLeaks()
 	}
-	for _, c := range h.living() {
+	for _, c := range h.existing() {
 		c.Netns.close()
 	}
 	h.mu.Lock()
@@ -178,8 +206,8 @@ func (h *Node) tearDown() {
 	}
 }
 
-// living returns the containers that have not been deleted.
-func (h *Node) living() []*Container {
+// existing returns the containers that have not been deleted.
+func (h *Node) existing() []*Container {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.containers)

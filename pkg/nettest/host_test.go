@@ -35,6 +35,70 @@ func TestHostIsNew(t *testing.T) {
 	}
 }
 
+// TestHostOnAnyMachine: what a namespace inherits of a machine whose administrator has set it otherwise does not stay.
+//
+// Claim: A test host sees nothing of the machine: no networks, name servers or disabled IPv6
+func TestHostOnAnyMachine(t *testing.T) {
+	t.Parallel()
+	h := Host(t)
+	Need(t, IPv6)
+	inherited := map[string]string{
+		"net/ipv4/conf/default/arp_ignore": "2", "net/ipv4/conf/all/rp_filter": "1",
+		"net/ipv6/conf/all/disable_ipv6": "1", "net/ipv6/conf/default/disable_ipv6": "1", "net/ipv6/conf/lo/disable_ipv6": "1",
+		"net/ipv6/conf/default/accept_ra": "0",
+	}
+	want := map[string]string{}
+	for name := range inherited {
+		want[name] = h.Sysctl(name)
+	}
+	for name, value := range inherited {
+		h.SetSysctl(name, value)
+	}
+	if err := h.settle(); err != nil {
+		t.Fatal(err)
+	}
+	for name := range inherited {
+		if got := h.Sysctl(name); got != want[name] {
+			t.Errorf("%s is %s, want %s", name, got, want[name])
+		}
+	}
+	h.Run(t, "ping", "-n", "-c", "1", "-W", "5", "::1")
+}
+
+// TestHostHidesConfiguration: networks and name servers of the machine are no test's, and stay as they are.
+//
+// Claim: A test host sees nothing of the machine: no networks, name servers or disabled IPv6
+func TestHostHidesConfiguration(t *testing.T) {
+	t.Parallel()
+	Root(t)
+	for name, machine := range map[string]string{
+		"directories": "mkdir -p /etc/cni/net.d /etc/netns/web && echo {} >/etc/cni/net.d/10-other.conflist && echo nameserver 127.0.0.53 >/etc/resolv.conf",
+		"links":       "mkdir -p /opt/net.d /etc/cni && ln -s /opt/net.d /etc/cni/net.d && echo {} >/opt/net.d/10-other.conf && ln -s /opt/resolv.conf /etc/resolv.conf && echo nameserver 127.0.0.53 >/opt/resolv.conf",
+		"nothing":     "true",
+	} {
+		th, err := startThread(func() error {
+			if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+				return err
+			}
+			script := "mount --make-rprivate / && mount -t tmpfs tmpfs /opt && mount -t tmpfs tmpfs /etc && " + machine
+			if out, err := exec.Command("sh", "-c", script).CombinedOutput(); err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+			return mountOwn()
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		th.do(func() {
+			out, err := exec.Command("sh", "-c", "cat /etc/resolv.conf; ls /etc/cni/net.d /etc/netns").Output()
+			if strings.Contains(string(out), "127.0.0.53") || strings.Contains(string(out), "10-other") || strings.Contains(string(out), "web") {
+				t.Errorf("%s: a host sees the machine's (%v):\n%s", name, err, out)
+			}
+		})
+		th.stop()
+	}
+}
+
 // TestHostsAreStrangers: what one host has, no other and not the machine sees.
 func TestHostsAreStrangers(t *testing.T) {
 	before := machine(t)
@@ -64,7 +128,7 @@ func TestHostsAreStrangers(t *testing.T) {
 	}
 }
 
-// machine is a picture of the machine's own network and of its mounts.
+// machine is a snapshot of the machine's own network and of its mounts.
 func machine(t *testing.T) string {
 	t.Helper()
 	Root(t)
@@ -78,7 +142,7 @@ func machine(t *testing.T) string {
 		t.Fatal(err)
 	}
 	defer n.close()
-	s, err := n.picture()
+	s, err := n.takeSnapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +223,7 @@ func TestDo(t *testing.T) {
 	})
 }
 
-// TestManyPrograms: programs run at once, and a slow one keeps nobody waiting.
+// TestManyPrograms: programs run at the same time, and a slow one does not delay the others.
 func TestManyPrograms(t *testing.T) {
 	t.Parallel()
 	h := Host(t)

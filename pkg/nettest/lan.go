@@ -24,7 +24,7 @@ const (
 //	                                   wan 198.51.100.1, 2001:db8:0:2::1
 //	                                     └── eth0 198.51.100.7, 2001:db8:0:2::7 (Outside)
 //
-// The router forwards and may send redirects; nobody translates addresses. The
+// The router forwards and may send redirects; no address is translated. The
 // host has its default routes by the router and does not forward.
 type LAN struct {
 	Bridge string // "br0"

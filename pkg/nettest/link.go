@@ -11,9 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bridge makes an ordinary bridge as an administrator would, for a network to
-// adopt: up, with the addresses given as "192.0.2.10/24", its MAC left to the
-// kernel. It becomes part of the baseline.
+// Bridge creates a bridge as an administrator would, which a network can adopt: up, with the addresses given as "192.0.2.10/24", with a MAC
+// of the kernel's choice. It becomes part of the baseline.
 func (h *Node) Bridge(name string, addrs ...string) {
 	h.t.Helper()
 	h.addBridge(name, "")
@@ -33,8 +32,8 @@ func (n *Netns) addBridge(name, mac string) {
 }
 
 // Veth makes a veth pair between this namespace and another (which may be the
-// same), and returns when both ends are up: a port that is plugged in earlier
-// is blocked until the kernel gets round to it. Use Plug to make an end a port.
+// same), and returns when both ends are up: a port that is
+// added earlier is blocked until the kernel handles its carrier. Use Plug to make an end a port.
 func (n *Netns) Veth(name string, peer *Netns, peerName string) {
 	n.t.Helper()
 	n.addVeth(name, "", peer, peerName)
@@ -63,9 +62,9 @@ func (n *Netns) awaitUp(name string) {
 	})
 }
 
-// Settle waits until the kernel has done what it does by itself after a link came up or lost its
-// carrier: its operational state says so, and IPv6 addresses of the kernel's own making can be
-// used. A link that is not there, or is down, is settled.
+// Settle waits until the kernel has finished what follows when a link gets or loses its carrier:
+// the operational state has changed, and link-local addresses can be used. It returns at once for a
+// link that does not exist or is down.
 func (n *Netns) Settle(name string) {
 	n.t.Helper()
 	groups := uint32(unix.RTMGRP_LINK | unix.RTMGRP_IPV6_IFADDR | unix.RTMGRP_IPV6_ROUTE)
@@ -94,7 +93,7 @@ func (n *Netns) settled(name string) bool {
 	return true
 }
 
-// await waits for so to be true, looking again at each netlink event of a group.
+// await waits until so returns true, and calls it after each netlink event of a group.
 func (n *Netns) await(what string, group uint32, so func() bool) {
 	n.t.Helper()
 	events, err := n.openSocket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE, func(fd int) error {
@@ -104,10 +103,10 @@ func (n *Netns) await(what string, group uint32, so func() bool) {
 		n.t.Fatalf("await %s: %v", what, err)
 	}
 	defer events.close()
-	events.deadline(time.Now().Add(30 * time.Second)) // the kernel does it in its own time where many wait for RTNL
+	events.deadline(time.Now().Add(30 * time.Second)) // the kernel may need long while many wait for RTNL
 	buf := make([]byte, 64<<10)
 	for !so() {
-		// ENOBUFS says that events were lost: look again.
+		// ENOBUFS means that events were lost: check again.
 		if _, _, err := events.receive(buf); err != nil && !errors.Is(err, unix.ENOBUFS) {
 			n.t.Fatalf("await %s in %s: %v", what, n.name, err)
 		}
@@ -133,7 +132,7 @@ func (n *Netns) parseMAC(mac string) net.HardwareAddr {
 	return hw
 }
 
-// Plug makes a link a port of a bridge of the same namespace.
+// Plug makes a link a port of a bridge in the same namespace.
 func (n *Netns) Plug(link, bridge string) {
 	n.t.Helper()
 	if err := n.Netlink().LinkSetMaster(n.link(link), n.link(bridge)); err != nil {
@@ -165,7 +164,7 @@ func (n *Netns) AddAddress(link string, addrs ...string) {
 	}
 }
 
-// isLocal tells whether packets to an address of a link end in this namespace.
+// isLocal reports whether packets to an address of a link end in this namespace.
 func (n *Netns) isLocal(a netip.Addr, link string) bool {
 	var o netlink.RouteGetOptions
 	if a.IsLinkLocalUnicast() {

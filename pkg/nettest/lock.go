@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AwaitWaiter waits until somebody is blocked by a flock(2) that the test holds on a file, and ends
-// the test if nobody is after ten seconds: /proc/locks has a line with "->" for it.
+// AwaitWaiter waits until a process is blocked by a flock(2) that the test holds on a file: then
+// /proc/locks has a line with "->". It ends the test after ten seconds.
 func AwaitWaiter(t testing.TB, lock *os.File) {
 	t.Helper()
 	var stat unix.Stat_t
@@ -29,5 +29,5 @@ func AwaitWaiter(t testing.TB, lock *os.File) {
 			}
 		}
 	}
-	t.Fatalf("nobody waits for the lock of %s", lock.Name())
+	t.Fatalf("no process waits for the lock of %s", lock.Name())
 }

@@ -34,16 +34,16 @@ const (
 	kindPrefix = "link kind "
 )
 
-// Tool is a program in PATH.
+// Tool returns the feature of a program in PATH.
 func Tool(name string) Feature { return toolPrefix + Feature(name) }
 
-// LinkKind is a kind of link the kernel can make: "macvlan", "dummy".
+// LinkKind returns the feature of a kind of link that the kernel can create: "macvlan", "dummy".
 func LinkKind(kind string) Feature { return kindPrefix + Feature(kind) }
 
 // absentHere lists what the kernel of the project's test machines lacks; tests
 // of these run in a virtual machine. Everything else must be there in CI.
 func absentHere() []Feature {
-	absent := []Feature{VLANFiltering, PortIsolation}
+	absent := []Feature{VLANFiltering}
 	for _, kind := range []string{"vlan", "dummy", "ipvlan", "vrf", "bond", "wireguard", "netkit"} {
 		absent = append(absent, LinkKind(kind))
 	}
@@ -80,7 +80,10 @@ func Need(t testing.TB, features ...Feature) {
 	}
 }
 
-// missing skips on a laptop and fails in CI.
+// Has reports whether the machine has a feature, for a test that requires something else of a machine without it.
+func Has(f Feature) bool { return probe(f) == nil }
+
+// missing skips the test, or fails it in CI.
 func missing(t testing.TB, what string, err error) {
 	t.Helper()
 	switch strings.ToLower(os.Getenv("CI")) {
@@ -124,7 +127,7 @@ func probeHere(f Feature) error {
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			return err
 		}
-		return nil // another error is about what such a link lacks, so it is known
+		return nil // another error is about the link's attributes, so its kind is known
 	}
 	switch f {
 	case NetnsCookie:
@@ -133,15 +136,14 @@ func probeHere(f Feature) error {
 		_, err := rulesetGeneration()
 		return err
 	case VLANFiltering:
-		on := true
-		return netlink.LinkAdd(&netlink.Bridge{LinkAttrs: linkAttrs("probe"), VlanFiltering: &on})
+		return probeVLANs()
 	case PortIsolation:
 		return probeIsolation()
 	}
 	return fmt.Errorf("no probe for %q", f)
 }
 
-// probeUserNamespaces asks as nobody: some distributions keep them for root.
+// probeUserNamespaces tries as user nobody: some distributions permit them to root only.
 func probeUserNamespaces() error {
 	return exec.Command("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "-Ur", "true").Run()
 }
@@ -154,6 +156,22 @@ func probeCookie() error {
 	defer unix.Close(fd)
 	_, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	return err
+}
+
+// probeVLANs reads the bridge again: a kernel without VLAN filtering ignores that it is requested.
+func probeVLANs() error {
+	on := true
+	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: linkAttrs("probe"), VlanFiltering: &on}); err != nil {
+		return err
+	}
+	l, err := netlink.LinkByName("probe")
+	if err != nil {
+		return err
+	}
+	if b, is := l.(*netlink.Bridge); !is || b.VlanFiltering == nil || !*b.VlanFiltering {
+		return unix.EOPNOTSUPP
+	}
+	return nil
 }
 
 func probeIsolation() error {

@@ -45,7 +45,7 @@ func (n *Netns) Do(fn func()) {
 		}
 		end, ran := th.do(fn)
 		if !ran || end.left {
-			n.forget(th)
+			n.dropThread(th)
 		}
 		if end.left {
 			runtime.Goexit()
@@ -74,8 +74,8 @@ func (n *Netns) running() (*thread, error) {
 	return th, err
 }
 
-// forget drops a thread that is gone; the next Do starts another.
-func (n *Netns) forget(th *thread) {
+// dropThread drops a thread that has ended; the next Do starts another one.
+func (n *Netns) dropThread(th *thread) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.thread == th {
@@ -125,7 +125,7 @@ func (n *Netns) Netlink() *netlink.Handle {
 	return h
 }
 
-// close lets go of everything that keeps the namespace alive.
+// close closes everything that keeps the namespace.
 func (n *Netns) close() {
 	n.mu.Lock()
 	th, h, fd := n.thread, n.handle, n.net
@@ -142,9 +142,9 @@ func (n *Netns) close() {
 	}
 }
 
-// rest ends the thread; the next use starts another. Hundreds of containers
-// that are only ever attached to then cost no thread.
-func (n *Netns) rest() {
+// stopThread ends the thread; the next use starts another one. A test with hundreds of
+// containers that runs nothing in them needs no threads.
+func (n *Netns) stopThread() {
 	n.mu.Lock()
 	th := n.thread
 	n.thread = nil

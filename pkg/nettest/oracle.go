@@ -9,35 +9,34 @@ import (
 	"time"
 )
 
-// oracle is what the leak oracle of one host knows.
+// oracle is the state of the leak check of a host.
 type oracle struct {
 	mode    Mode
-	off     string        // why it does not judge
-	wait    time.Duration // until a difference is a leak
+	off     string        // why the check is off; "" if it is on
+	wait    time.Duration // how long a difference may last
 	first   *Snapshot
 	roots   []string
 	allowed []string
-	guests  []*os.File // process namespaces whose processes are not pictured
+	guests  []*os.File // process namespaces whose processes are ignored
 }
 
-// patience is how long the oracle lets the host settle: the kernel deletes a
-// namespace and the veths in it some time after the last reference has gone.
-const patience = 2 * time.Second
+// settleTime is how long differences may last: the kernel deletes a namespace and its
+// veths some time after the last reference is dropped.
+const settleTime = 2 * time.Second
 
-// Baseline takes the picture that the host is compared with at the end of the
-// test, and those of its containers. Host takes the first; a test that builds
-// on the host by hand calls it when it is done. Host.Bridge and Host.LAN add
-// what they make by themselves.
+// Baseline takes the snapshots of the host and its containers that the leak check
+// compares with. Host takes the first; a test that changes the host by hand calls it
+// afterwards. Host.Bridge and Host.LAN add what they create.
 func (h *Node) Baseline() {
 	h.t.Helper()
 	first := h.Snapshot()
-	for _, c := range h.living() {
-		picture, err := c.picture()
+	for _, c := range h.existing() {
+		snapshot, err := c.takeSnapshot()
 		if err != nil {
-			h.t.Fatalf("picture of container %s: %v", c.name, err)
+			h.t.Fatalf("snapshot of container %s: %v", c.name, err)
 		}
 		h.mu.Lock()
-		c.first = picture
+		c.first = snapshot
 		h.mu.Unlock()
 	}
 	h.mu.Lock()
@@ -49,19 +48,17 @@ func (h *Node) Baseline() {
 // Attachment unless a test says CleanHost.
 func (h *Node) Oracle(mode Mode) { h.oracle.mode = mode }
 
-// NoOracle switches the comparison off; for benchmarks, which give the reason.
+// NoOracle switches the leak check off, for benchmarks. It takes the reason.
 func (h *Node) NoOracle(reason string) { h.oracle.off = reason }
 
-// Allow excuses differences whose line, without the sign before it, begins with
-// prefix: "address br0 " for a test of forceAddress.
+// Allow permits differences whose line, without its sign, begins with prefix: "address br0 " for a test of forceAddress.
 func (h *Node) Allow(prefix string) { h.oracle.allowed = append(h.oracle.allowed, prefix) }
 
-// Disregard leaves a process, and all of the process namespace that it is in, out of pictures from
-// now on: a firewall or another daemon that runs on the host for the whole test. What else it makes
-// is pictured as ever.
+// Disregard excludes a process, and all processes of its PID namespace, from later snapshots, for a
+// firewall or another daemon that runs during the whole test. Other changes by it are compared.
 func (h *Node) Disregard(pid int) {
 	h.t.Helper()
-	// Held open, its number is nobody else's for as long as the host lives.
+	// While it is open, no other namespace gets its inode number.
 	guest, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", pid))
 	if err != nil {
 		h.t.Fatalf("disregard processes: %v", err)
@@ -71,7 +68,7 @@ func (h *Node) Disregard(pid int) {
 	h.oracle.guests = append(h.oracle.guests, guest)
 }
 
-// adopt makes links that the harness itself has made part of the baseline.
+// adopt adds links that this package has created to the baseline.
 func (h *Node) adopt(links ...string) {
 	h.t.Helper()
 	now := h.Snapshot()
@@ -80,9 +77,8 @@ func (h *Node) adopt(links ...string) {
 	h.oracle.first.adopt(now, links)
 }
 
-// Leaks compares the host and its living containers with the baseline, now and
-// once. The oracle at the end of a test does this until nothing differs or
-// patience ends.
+// Leaks compares the host and its existing containers with the baseline once. The leak
+// check at the end of a test repeats this until nothing differs or settleTime is over.
 func (h *Node) Leaks() []string {
 	h.t.Helper()
 	leaks, err := h.leaks()
@@ -101,7 +97,7 @@ func (h *Node) leaks() ([]string, error) {
 	first := h.oracle.first
 	h.mu.Unlock()
 	lines := Diff(first, now, h.oracle.mode)
-	for _, c := range h.living() {
+	for _, c := range h.existing() {
 		more, err := c.leaks()
 		if err != nil {
 			return nil, err
@@ -115,9 +111,9 @@ func (o *oracle) excuses(line string) bool {
 	return slices.ContainsFunc(o.allowed, func(prefix string) bool { return strings.HasPrefix(line[2:], prefix) })
 }
 
-// leaks compares a container with its first picture, and looks for its pin.
+// leaks compares a container with its baseline, and checks that its pin exists.
 func (c *Container) leaks() ([]string, error) {
-	now, err := c.picture()
+	now, err := c.takeSnapshot()
 	if err != nil {
 		return nil, err
 	}
@@ -132,8 +128,8 @@ func (c *Container) leaks() ([]string, error) {
 	return lines, nil
 }
 
-// settled compares until nothing differs or the oracle has no patience left;
-// with a test that has failed it has none.
+// settled compares until nothing differs or the time is over; once only if the test
+// has failed already.
 func (h *Node) settled() ([]string, error) {
 	until := time.Now().Add(h.oracle.wait)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
@@ -141,13 +137,13 @@ func (h *Node) settled() ([]string, error) {
 		if err == nil && len(leaks) == 0 || h.t.Failed() || time.Now().After(until) {
 			return leaks, err
 		}
-		// No single event tells it all: links, files and processes may lag.
+		// No event covers links, files and processes, so poll.
 		time.Sleep(wait)
 	}
 }
 
-// NoLeaks is the oracle in the middle of a test: the host must become as the
-// baseline has it within two seconds, else the test fails and goes on.
+// NoLeaks runs the leak check during a test: the test fails, and continues, unless the
+// host is equal to the baseline within two seconds.
 func (h *Node) NoLeaks(t testing.TB) {
 	t.Helper()
 	if leaks, err := h.settled(); err != nil || len(leaks) > 0 {
@@ -155,9 +151,9 @@ func (h *Node) NoLeaks(t testing.TB) {
 	}
 }
 
-// judge is the oracle at the end of the test. What a test that has failed
-// already leaves behind is told, but not counted again.
-func (h *Node) judge() {
+// checkLeaks runs the leak check at the end of the test. In a test that has failed
+// already, leaks are only logged.
+func (h *Node) checkLeaks() {
 	h.t.Helper()
 	if h.oracle.off != "" || h.t.Skipped() {
 		return

@@ -8,15 +8,17 @@ import (
 	"time"
 )
 
-// TestOracleNotices has a row for each kind of thing a test can leave behind.
-func TestOracleNotices(t *testing.T) {
-	t.Parallel()
-	rows := []struct {
-		name string
-		mode Mode
-		do   func(t testing.TB, h *Node)
-		want string // a line of the oracle begins so; none when empty
-	}{
+// leftover is what a test does, and what the oracle reports of it.
+type leftover struct {
+	name string
+	mode Mode
+	do   func(t testing.TB, h *Node)
+	want string // a line of the oracle begins so; none when empty
+}
+
+// kernelLeftovers are interfaces, addresses, routes and sysctls.
+func kernelLeftovers() []leftover {
+	return []leftover{
 		{"nothing", CleanHost, func(testing.TB, *Node) {}, ""},
 		{"link", Attachment, func(_ testing.TB, h *Node) { h.Veth("leak", h.Container("c").Netns, "lo1") }, "+ link leak: veth, master -"},
 		{"link in a container", Attachment, func(t testing.TB, h *Node) { h.Container("c").Run(t, "ip", "link", "add", "br9", "type", "bridge") }, "+ container c: link br9"},
@@ -39,6 +41,12 @@ func TestOracleNotices(t *testing.T) {
 		{"127.0.0.0/8 by a bridge", Attachment, sysctl("net/ipv4/conf/old/route_localnet", "1"), ""},
 		{"127.0.0.0/8 by a bridge, clean host", CleanHost, sysctl("net/ipv4/conf/old/route_localnet", "1"), "~ sysctl net/ipv4/conf/old/route_localnet: 0 -> 1"},
 		{"IPv6 forwarding", Attachment, sysctl("net/ipv6/conf/all/forwarding", "1"), ""},
+	}
+}
+
+// fileLeftovers are files, bridges, namespaces and processes.
+func fileLeftovers() []leftover {
+	return []leftover{
 		{"file", Attachment, file("/run/patchbay/net/c@eth0.json"), "+ file /run/patchbay/net/c@eth0.json: -rw-r--r-- 0:0 1 bytes"},
 		{"address file", Attachment, file("/var/lib/cni/networks/net/10.0.0.2"), "+ file /var/lib/cni/networks/net/10.0.0.2"},
 		{"lock", Attachment, file("/run/patchbay/ipam/net/lock"), ""},
@@ -62,7 +70,12 @@ func TestOracleNotices(t *testing.T) {
 			ip("addr", "add", "192.0.2.99/32", "dev", "lo")(t, h)
 		}, ""},
 	}
-	for _, row := range rows {
+}
+
+// TestOracleNotices has a row for each kind of thing a test can leave behind.
+func TestOracleNotices(t *testing.T) {
+	t.Parallel()
+	for _, row := range append(kernelLeftovers(), fileLeftovers()...) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			r := record(t, func(t testing.TB) {
@@ -162,7 +175,7 @@ func TestOracleKeepsQuiet(t *testing.T) {
 	checkSaid(t, r, "")
 }
 
-// TestWatch: files of a directory of the test's choice are pictured too.
+// TestWatch: files of a directory of the test's choice are compared too.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

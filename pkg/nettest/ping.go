@@ -17,25 +17,25 @@ type PingOptions struct {
 	Timeout time.Duration // for each echo; one second when zero
 	From    netip.Addr    // source address; the kernel's choice when not valid
 	Linger  time.Duration // time to listen for duplicates after the last reply
-	Size    int           // bytes of payload, at least the 16 that tell echoes apart
+	Size    int           // bytes of payload, at least the 16 that identify an echo
 }
 
-// PingResult is what came of a ping.
+// PingResult is the result of a ping.
 type PingResult struct {
 	Sent       int
 	Received   int             // echoes with at least one reply
 	Duplicates int             // replies beyond the first of an echo
 	Redirects  int             // ICMP redirects that arrived while it ran
 	RTTs       []time.Duration // of each echo received, from send to first reply
-	Err        error           // what kept it from sending; nil when only replies lack
+	Err        error           // why it could not send; nil if only replies are missing
 }
 
-// OK tells whether every echo was sent and answered exactly once.
+// OK reports whether every echo was sent and answered exactly once.
 func (r PingResult) OK() bool {
 	return r.Err == nil && r.Sent > 0 && r.Received == r.Sent && r.Duplicates == 0
 }
 
-// String is for failure messages.
+// String returns a text for failure messages.
 func (r PingResult) String() string {
 	s := fmt.Sprintf("%d sent, %d received, %d duplicates, %d redirects", r.Sent, r.Received, r.Duplicates, r.Redirects)
 	if r.Err != nil {
@@ -88,10 +88,11 @@ func (o PingOptions) withDefaults() PingOptions {
 	return o
 }
 
-// nonceLen bytes at the head of the payload make the replies of one ping its own.
+// nonceLen is the length of the random start of the payload, which identifies the
+// replies of a ping.
 const nonceLen = 16
 
-// pinger is a ping under way.
+// pinger is a running ping.
 type pinger struct {
 	*socket
 	family  icmpFamily
@@ -148,8 +149,8 @@ func (p *pinger) echo(seq int, timeout time.Duration) error {
 // id is the identifier of the echoes. Descriptors of one process differ.
 func (p *pinger) id() uint16 { return uint16(p.fd) }
 
-// listen takes packets until done says so or the deadline has passed, and then
-// those that are already there.
+// listen receives packets until done returns true or the deadline has passed, and then
+// those that are queued.
 func (p *pinger) listen(until time.Time, done func() bool) {
 	buf := make([]byte, 64<<10)
 	p.deadline(until)
@@ -196,8 +197,8 @@ func (p *pinger) take(packet []byte, from unix.Sockaddr) {
 	p.result.RTTs = append(p.result.RTTs, at.Sub(p.sentAt[seq]))
 }
 
-// isFrom tells whether a reply comes from the address that was asked. A group
-// is answered by its members.
+// isFrom reports whether a reply comes from the destination; for a multicast group it
+// comes from a member.
 func (p *pinger) isFrom(from unix.Sockaddr) bool {
 	if p.dst.IsMulticast() {
 		return true

@@ -66,7 +66,7 @@ func buildPatchbay(root string) (string, error) {
 		return "", fmt.Errorf("lock %s: %w", dir, err)
 	}
 	if bin := os.Getenv(envBinary); bin != "" {
-		return bin, nil // another test of this process was first
+		return bin, nil // another test of this process has built it
 	}
 	bin := filepath.Join(dir, "patchbay")
 	build := exec.Command(goCommand(), "build", "-trimpath", "-buildvcs=false", "-o", bin, "./plugins/patchbay")

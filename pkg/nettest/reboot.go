@@ -10,12 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootIDPath is where the kernel says which boot this is; see random(4).
+// bootIDPath is the kernel's boot ID, see random(4).
 const bootIDPath = "/proc/sys/kernel/random/boot_id"
 
-// Reboot does to the host what a reboot of a machine does: its containers and its links are gone, /run is
-// new and empty, the boot ID is another one. /var/lib stays. The network namespace, and with it
-// its cookie, is the same: what a test attaches afterwards, it attaches to this host.
+// Reboot simulates a reboot: containers and links are deleted, /run is a new and empty tmpfs, and the
+// boot ID changes. /var/lib stays. The network namespace and its cookie stay too, because later calls
+// of the test use it.
 func (h *Node) Reboot() {
 	h.t.Helper()
 	h.Restart()
@@ -26,11 +26,11 @@ func (h *Node) Reboot() {
 	}
 }
 
-// Restart is Reboot without another boot ID: it is what the restart of a node in a container
-// looks like from inside, but for the namespace.
+// Restart does what Reboot does, but keeps the boot ID, as when a node that is itself a container restarts; only
+// the network namespace stays.
 func (h *Node) Restart() {
 	h.t.Helper()
-	for _, c := range h.living() {
+	for _, c := range h.existing() {
 		c.Delete()
 	}
 	links, err := h.Netlink().LinkList()
@@ -38,7 +38,7 @@ func (h *Node) Restart() {
 		h.t.Fatalf("restart: list links: %v", err)
 	}
 	for _, l := range links {
-		if l.Attrs().Index != 1 { // what went with its container's namespace is gone already
+		if l.Attrs().Index != 1 { // veths may be deleted already, with the container's namespace
 			_ = h.Netlink().LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: l.Attrs().Index}})
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// recorder is a test that tells how it ended, to test what ends tests.
+// recorder is a testing.TB that records how it ended, for tests of functions that end a test.
 type recorder struct {
 	testing.TB
 	cleanups []func()

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// Script is a program of shell commands, for root, called patchbay and removed when the test ends.
-// Another process writes it: a program that this one has open for writing while a test beside it
-// forks is busy, and cannot be started.
+// Script writes an executable shell script called patchbay, which is removed when the test ends, and
+// returns its path. Another process writes it: a descriptor of this one could be inherited by a
+// child that another test forks, and execve(2) would fail with ETXTBSY.
 func Script(t testing.TB, commands string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "patchbay")

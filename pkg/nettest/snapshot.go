@@ -10,21 +10,20 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// Snapshot is a picture of a host or a container: facts with names such as
+// Snapshot is the state of a host or a container: facts with names such as
 // "link br0 mtu", "address br0 192.0.2.10/24", "file /run/patchbay/x".
 type Snapshot struct {
 	facts map[string]fact
 	names linkNames
 }
 
-// fact is one thing that is so. Its link, when it has one, is the interface it
-// is about and goes away with.
+// fact is one property. Its link, if it has one, is the interface to which it belongs.
 type fact struct {
 	link  string
 	value string
 }
 
-// Snapshot takes a picture of the host: links, addresses, routes of all
+// Snapshot takes a snapshot of the host: links, qdiscs, addresses, routes of all
 // tables, rules, forwarding sysctls, permanent fdb and mdb entries, files of
 // the state directories, named namespaces, the nft ruleset where the nft
 // program is installed, translated flows of datagrams, and processes in the host
@@ -35,13 +34,13 @@ func (h *Node) Snapshot() *Snapshot {
 	h.t.Helper()
 	s, err := h.snapshot()
 	if err != nil {
-		h.t.Fatalf("picture of the host: %v", err)
+		h.t.Fatalf("snapshot of the host: %v", err)
 	}
 	return s
 }
 
 func (h *Node) snapshot() (*Snapshot, error) {
-	s, err := h.picture()
+	s, err := h.takeSnapshot()
 	if err != nil {
 		return nil, err
 	}
@@ -63,19 +62,19 @@ func (h *Node) snapshot() (*Snapshot, error) {
 	return s, s.addProcesses(h.inodes(), h.guests())
 }
 
-// picture takes the part of a snapshot that any namespace has.
-func (n *Netns) picture() (*Snapshot, error) {
+// takeSnapshot takes the part of a snapshot that every namespace has.
+func (n *Netns) takeSnapshot() (*Snapshot, error) {
 	s := &Snapshot{facts: make(map[string]fact)}
 	h := n.Netlink()
-	for _, add := range []func(*netlink.Handle) error{s.addLinks, s.addAddresses, s.addRoutes, s.addRules, s.addFDB} {
+	for _, add := range []func(*netlink.Handle) error{s.addLinks, s.addQdiscs, s.addAddresses, s.addRoutes, s.addRules, s.addFDB} {
 		if err := add(h); err != nil {
-			return nil, fmt.Errorf("picture of %s: %w", n.name, err)
+			return nil, fmt.Errorf("snapshot of %s: %w", n.name, err)
 		}
 	}
 	return s, nil
 }
 
-// dump runs a netlink dump again when the kernel says that it changed meanwhile.
+// dump repeats a netlink dump that was interrupted by a change (NLM_F_DUMP_INTR).
 func dump[T any](list func() ([]T, error)) ([]T, error) {
 	for range 20 {
 		out, err := list()
@@ -86,7 +85,7 @@ func dump[T any](list func() ([]T, error)) ([]T, error) {
 	return nil, netlink.ErrDumpInterrupted
 }
 
-// set states a fact about a link ("" for none).
+// set adds a fact about a link ("" for none).
 func (s *Snapshot) set(link, value string, name ...string) {
 	if value == "" {
 		value = "-"
@@ -106,7 +105,7 @@ func (s *Snapshot) links(kind string) []string {
 	return out
 }
 
-// adopt takes over from a later picture all facts about some links.
+// adopt copies all facts about some links from a later snapshot.
 func (s *Snapshot) adopt(later *Snapshot, links []string) {
 	about := func(_ string, f fact) bool { return slices.Contains(links, f.link) }
 	maps.DeleteFunc(s.facts, about)
@@ -117,7 +116,7 @@ func (s *Snapshot) adopt(later *Snapshot, links []string) {
 	}
 }
 
-// String is the whole picture, a fact a line.
+// String returns all facts, one per line.
 func (s *Snapshot) String() string {
 	var b strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(s.facts)) {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addFDB states the permanent unicast entries of forwarding databases. Group
+// addFDB adds the permanent unicast entries of forwarding databases. Group
 // addresses are those the interface itself listens to.
 func (s *Snapshot) addFDB(h *netlink.Handle) error {
 	list, err := dump(func() ([]netlink.Neigh, error) {
@@ -48,7 +48,7 @@ const (
 	mdbEthertypeIPv6 = unix.ETH_P_IPV6
 )
 
-// addMDB states the permanent entries of multicast databases; those that
+// addMDB adds the permanent entries of multicast databases; those that
 // snooping learns come and go. It must run inside the namespace.
 func (s *Snapshot) addMDB() error {
 	req := nl.NewNetlinkRequest(unix.RTM_GETMDB, unix.NLM_F_DUMP)

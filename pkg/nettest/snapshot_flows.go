@@ -11,14 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// addFlows states the flows of UDP and SCTP that connection tracking sends elsewhere than they were
-// sent to: what a published port leaves, and what outlives it if nobody ends it. A flow has no end
-// of its own that comes soon, a connection of TCP has. The clients are left out: what is told is
-// which port of the host still leads where; of SCTP the ports too, which the library does not read.
-// It must run inside the namespace.
+// addFlows adds the UDP and SCTP flows whose destination connection tracking translates. A published
+// port leaves such flows, and unlike TCP connections they do not end by themselves soon. Clients are
+// omitted, and the ports of SCTP, which the library does not decode: a fact is a host port and its
+// destination. It must run inside the namespace.
 func (s *Snapshot) addFlows() error {
 	count, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_count")
-	if err != nil || strings.TrimSpace(string(count)) == "0" { // a dump is a walk through the table of all namespaces
+	if err != nil || strings.TrimSpace(string(count)) == "0" { // a dump walks through the table of all namespaces
 		return nil
 	}
 	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// linkNames are the names of links by their index.
+// linkNames has the names of links by index.
 type linkNames map[int]string
 
 func (l linkNames) of(index int) string {
@@ -53,6 +53,21 @@ func (s *Snapshot) addLinks(h *netlink.Handle) error {
 	return nil
 }
 
+// addQdiscs adds the qdiscs that a program attached; those that the kernel attaches by itself have no handle.
+func (s *Snapshot) addQdiscs(h *netlink.Handle) error {
+	qdiscs, err := dump(func() ([]netlink.Qdisc, error) { return h.QdiscList(nil) })
+	if err != nil {
+		return fmt.Errorf("qdiscs: %w", err)
+	}
+	for _, q := range qdiscs {
+		if a := q.Attrs(); a.Handle != 0 {
+			name := s.names.of(a.LinkIndex)
+			s.set(name, q.Type(), "qdisc", name, netlink.HandleStr(a.Handle))
+		}
+	}
+	return nil
+}
+
 func bridgeSettings(br *netlink.Bridge) string {
 	return fmt.Sprintf("mcast_snooping=%s vlan_filtering=%s pvid=%s ageing=%s hello=%s group_fwd_mask=%s",
 		deref(br.MulticastSnooping), deref(br.VlanFiltering), deref(br.VlanDefaultPVID),
@@ -89,7 +104,7 @@ func (s *Snapshot) addAddresses(h *netlink.Handle) error {
 	return nil
 }
 
-// kernelMade tells whether an address is a link-local one that the kernel
+// kernelMade reports whether an address is a link-local one that the kernel
 // derived from a MAC (fe80::/64 and ff:fe in the middle). They come up to a
 // second after the link and say nothing that the link does not.
 func kernelMade(p netip.Prefix) bool {
@@ -124,7 +139,7 @@ func (s *Snapshot) addRoutes(h *netlink.Handle) error {
 	return nil
 }
 
-// derived tells whether the kernel made a route from an address or a link, now
+// derived reports whether the kernel made a route from an address or a link, now
 // or when duplicate address detection or forwarding let it.
 func derived(r netlink.Route) bool {
 	if r.Protocol != unix.RTPROT_KERNEL {

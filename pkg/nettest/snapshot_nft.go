@@ -13,10 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// listRuleset states every object of the nft ruleset. Nothing where the nft
-// program is not installed: without it no test can make rules either but
-// through netlink, and none of ours does yet. Nothing, and no program run,
-// where the ruleset was never changed: its generation is the first.
+// listRuleset adds every object of the nft ruleset. It adds nothing if the nft program
+// is not installed, and does not run it if the ruleset was never changed, which its
+// generation shows.
 func (h *Node) listRuleset() (map[string]fact, error) {
 	path, err := exec.LookPath("nft")
 	if err != nil {
@@ -34,7 +33,7 @@ func (h *Node) listRuleset() (map[string]fact, error) {
 	return rulesetFacts(out)
 }
 
-// rulesetFacts reads what nft -j prints, without handles and counters. Equal
+// rulesetFacts decodes the output of nft -j, without handles and counters. Equal
 // rules are counted.
 func rulesetFacts(out []byte) (map[string]fact, error) {
 	var list struct {
@@ -63,14 +62,14 @@ func rulesetFacts(out []byte) (map[string]fact, error) {
 	return facts, nil
 }
 
-// part is what is stated of an object by itself.
+// part is an object, or an element of one.
 type part struct {
 	of    string // "nft " or "nft element <family> <table> <set> "
 	value any
 }
 
-// parts are an object without its elements, and each of the elements: an attachment leaves the one
-// and takes the others away.
+// parts returns an object without its elements, and each of its elements: DEL of an attachment keeps
+// the object and deletes elements.
 func parts(object map[string]any) []part {
 	all := []part{{"nft ", object}}
 	for _, kind := range []string{"set", "map"} {
@@ -87,7 +86,7 @@ func parts(object map[string]any) []part {
 	return all
 }
 
-// stable drops what changes without anyone changing a rule.
+// stable removes what changes although no rule changes.
 func stable(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -13,13 +13,13 @@ import (
 	"syscall"
 )
 
-// stateDirs returns the directories whose files a picture shows: ours, and
-// those of libcni, the reference plugins and runtimes.
+// stateDirs returns the directories whose files are part of a snapshot: those of
+// Patchbay, libcni, the reference plugins and runtimes.
 func stateDirs() []string {
 	return []string{"/run/patchbay", "/var/lib/patchbay", "/var/lib/cni", "/run/cni"}
 }
 
-// addForwarding states the sysctls that attaching may touch, for the host and
+// addForwarding adds the sysctls that attaching may touch, for the host and
 // for each of its links. It must run inside the namespace.
 func (s *Snapshot) addForwarding() error {
 	s.addSysctl("", "net/ipv4/ip_forward")
@@ -39,7 +39,7 @@ func (s *Snapshot) addForwarding() error {
 	return nil
 }
 
-// addSysctl states one setting; one that is absent (no IPv6, a link that has
+// addSysctl adds one setting; one that is absent (no IPv6, a link that has
 // just gone) is left out.
 func (s *Snapshot) addSysctl(link, name string) {
 	if value, err := os.ReadFile("/proc/sys/" + name); err == nil {
@@ -47,7 +47,7 @@ func (s *Snapshot) addSysctl(link, name string) {
 	}
 }
 
-// addPins states the named namespaces that are not containers of the harness.
+// addPins adds the named namespaces that are not containers of the test.
 func (s *Snapshot) addPins(mine []string) error {
 	pins, err := os.ReadDir(pinDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -61,7 +61,7 @@ func (s *Snapshot) addPins(mine []string) error {
 	return nil
 }
 
-// addFiles states mode, owner and content of everything below root.
+// addFiles adds mode, owner and content of everything below root.
 func (s *Snapshot) addFiles(root string) error {
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -107,11 +107,11 @@ func describe(path string, d fs.DirEntry) (string, error) {
 	return value, nil
 }
 
-// inodes returns the names of the namespaces of this host by their identity.
+// inodes returns the names of the namespaces of this host by device and inode.
 func (h *Node) inodes() map[netnsInode]string {
 	out := make(map[netnsInode]string)
 	all := []*Netns{h.Netns}
-	for _, c := range h.living() {
+	for _, c := range h.existing() {
 		all = append(all, c.Netns)
 	}
 	h.mu.Lock()
@@ -125,16 +125,16 @@ func (h *Node) inodes() map[netnsInode]string {
 	return out
 }
 
-// pinNames returns the names of the harness's own pins.
+// pinNames returns the names of the test's containers.
 func (h *Node) pinNames() []string {
 	var out []string
-	for _, c := range h.living() {
+	for _, c := range h.existing() {
 		out = append(out, filepath.Base(c.path))
 	}
 	return out
 }
 
-// guests returns the process namespaces that are left out.
+// guests returns the PID namespaces whose processes are ignored.
 func (h *Node) guests() map[netnsInode]bool {
 	out := make(map[netnsInode]bool)
 	h.mu.Lock()
@@ -156,9 +156,8 @@ func namespaceOf(pid int, kind string) (netnsInode, bool) {
 	return netnsInode{dev: st.Dev, ino: st.Ino}, err == nil
 }
 
-// addProcesses states the processes whose network namespace is one of those
-// given, but for guests. The test itself is none, zombies have no namespace any
-// more.
+// addProcesses adds the processes in one of the given network namespaces, except
+// guests. The test process is in none of them, and zombies have no namespace.
 func (s *Snapshot) addProcesses(in map[netnsInode]string, guests map[netnsInode]bool) error {
 	procs, err := os.ReadDir("/proc")
 	if err != nil {
@@ -169,9 +168,9 @@ func (s *Snapshot) addProcesses(in map[netnsInode]string, guests map[netnsInode]
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		netns, alive := namespaceOf(pid, "net")
+		netns, exists := namespaceOf(pid, "net")
 		name, ours := in[netns]
-		if its, _ := namespaceOf(pid, "pid"); !alive || !ours || guests[its] {
+		if its, _ := namespaceOf(pid, "pid"); !exists || !ours || guests[its] {
 			continue
 		}
 		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))

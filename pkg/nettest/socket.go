@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a socket of some namespace: opened on a thread inside, usable from
-// anywhere, and with deadlines because the runtime's poller waits for it.
+// socket is a socket in a namespace. It is opened on a thread in it, can be used from
+// any goroutine, and has deadlines because the runtime's poller waits for it.
 type socket struct {
 	file *os.File
 	raw  syscall.RawConn
@@ -59,7 +59,7 @@ func (s *socket) receive(buf []byte) (int, unix.Sockaddr, error) {
 	return n, from, err
 }
 
-// receiveQueued takes a packet that is already there; EAGAIN when none is.
+// receiveQueued returns a queued packet; EAGAIN if there is none.
 func (s *socket) receiveQueued(buf []byte) (n int, from unix.Sockaddr, err error) {
 	failed := s.raw.Control(func(fd uintptr) {
 		for {
@@ -72,7 +72,7 @@ func (s *socket) receiveQueued(buf []byte) (n int, from unix.Sockaddr, err error
 	return n, from, errors.Join(failed, err)
 }
 
-// send sends one packet; it does not wait for room.
+// send sends one packet; it does not wait for a full send buffer.
 func (s *socket) send(packet []byte, to unix.Sockaddr) error {
 	var err error
 	failed := s.raw.Control(func(fd uintptr) { err = unix.Sendto(int(fd), packet, 0, to) })

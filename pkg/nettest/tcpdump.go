@@ -12,13 +12,12 @@ import (
 	"time"
 )
 
-// Tcpdump is a running tcpdump: a second pair of eyes, which shares no code
-// with Capture.
+// Tcpdump is a running tcpdump. It shares no code with Capture, so tests compare both.
 type Tcpdump struct {
 	cmd  *Cmd
 	out  bytes.Buffer
 	said chan string // lines of its standard error
-	// strays are packets received before the filter was there.
+	// strays is the number of packets that were received before the filter was set.
 	strays int
 }
 
@@ -26,7 +25,7 @@ type Tcpdump struct {
 const tcpdumpBound = 10 * time.Second
 
 // Tcpdump starts `tcpdump -l -n -e` on an interface of the namespace with a
-// filter in tcpdump's own words, and returns once it is listening. It skips or
+// filter of pcap-filter(7), and returns when it is capturing. It skips or
 // fails as Need does where tcpdump is not installed.
 func (n *Netns) Tcpdump(t testing.TB, link string, filter ...string) *Tcpdump {
 	t.Helper()
@@ -62,7 +61,7 @@ func statistics() *regexp.Regexp {
 	return regexp.MustCompile(`(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped by kernel`)
 }
 
-// listen hands on what tcpdump says.
+// listen passes on the lines of tcpdump's standard error.
 func (d *Tcpdump) listen(stderr io.Reader) {
 	defer close(d.said)
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
@@ -70,7 +69,7 @@ func (d *Tcpdump) listen(stderr io.Reader) {
 	}
 }
 
-// hear returns the first line that fits, or all that was said instead.
+// hear returns the first matching line, or all lines if none matches.
 func (d *Tcpdump) hear(fits *regexp.Regexp) (string, bool) {
 	timeout := time.After(tcpdumpBound)
 	var heard []string
@@ -90,10 +89,10 @@ func (d *Tcpdump) hear(fits *regexp.Regexp) (string, bool) {
 	}
 }
 
-// counts are tcpdump's own.
+// counts are the counters that tcpdump prints.
 type counts struct{ captured, received, dropped int }
 
-// ask makes tcpdump tell its counts.
+// ask makes tcpdump print its counters (SIGUSR1).
 func (d *Tcpdump) ask(t testing.TB) counts {
 	t.Helper()
 	_ = d.cmd.Process.Signal(syscall.SIGUSR1)
@@ -109,12 +108,12 @@ func (d *Tcpdump) ask(t testing.TB) counts {
 	return counts{captured: n[0], received: n[1], dropped: n[2]}
 }
 
-// settle learns how many packets the socket received before it had its filter:
-// they are in tcpdump's count for ever and were thrown away.
+// settle finds how many packets the socket received before it had its filter: they
+// are counted but not printed.
 func (d *Tcpdump) settle(t testing.TB) {
 	t.Helper()
 	last := d.ask(t)
-	for range 20 { // on a busy interface it never comes to rest
+	for range 20 { // on a busy interface the counter may never be stable
 		next := d.ask(t)
 		if next == last {
 			break
@@ -146,7 +145,7 @@ func (d *Tcpdump) Stop(t testing.TB) []string {
 	return strings.FieldsFunc(d.out.String(), func(c rune) bool { return c == '\n' })
 }
 
-// kill ends tcpdump however it is; nothing after Stop.
+// kill ends tcpdump in any state; it does nothing after Stop.
 func (d *Tcpdump) kill() {
 	if d.cmd.ProcessState != nil {
 		return

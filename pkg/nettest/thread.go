@@ -12,19 +12,19 @@ import (
 // thread is one operating system thread that has entered namespaces of its own
 // and runs the functions it is given there, one at a time.
 type thread struct {
-	jobs chan job
-	quit chan struct{}
-	dead chan struct{}
-	tid  int
+	jobs  chan job
+	quit  chan struct{}
+	ended chan struct{}
+	tid   int
 }
 
-// job is a function and the place where the thread says how it ended.
+// job is a function, and the channel for its ending.
 type job struct {
 	run  func()
 	done chan ending
 }
 
-// ending tells how a job ended: it returned, it panicked, or it left its
+// ending is how a job ended: it returned, it panicked, or it left its
 // goroutine (testing's FailNow does) and took the thread with it.
 type ending struct {
 	left  bool
@@ -36,7 +36,7 @@ type ending struct {
 // The goroutine stays locked, so the thread ends with it and no other goroutine
 // ever meets the namespaces it entered.
 func startThread(enter func() error) (*thread, error) {
-	t := &thread{jobs: make(chan job), quit: make(chan struct{}), dead: make(chan struct{})}
+	t := &thread{jobs: make(chan job), quit: make(chan struct{}), ended: make(chan struct{})}
 	ready := make(chan error, 1)
 	go t.live(enter, ready)
 	if err := <-ready; err != nil {
@@ -45,26 +45,26 @@ func startThread(enter func() error) (*thread, error) {
 	return t, nil
 }
 
-// live is the whole life of the thread.
+// live runs on the thread until stop.
 func (t *thread) live(enter func() error, ready chan<- error) {
 	runtime.LockOSThread()
 	if unix.Gettid() == os.Getpid() {
-		// The main thread never ends and /proc/self is its picture: keep it
-		// here, so that the scheduler must choose another.
+		// The main thread never ends, and /proc/self shows it: keep this goroutine
+		// on it, so that the scheduler must choose another thread.
 		again := make(chan error, 1)
 		go t.live(enter, again)
 		ready <- <-again
 		runtime.UnlockOSThread()
 		return
 	}
-	defer close(t.dead)
+	defer close(t.ended)
 	t.tid = unix.Gettid()
 	err := enter()
 	ready <- err
 	if err != nil {
 		return
 	}
-	defer goHome()
+	defer leaveNamespaces()
 	for {
 		select {
 		case j := <-t.jobs:
@@ -100,7 +100,7 @@ func (t *thread) do(fn func()) (ending, bool) {
 	select {
 	case t.jobs <- j:
 		return <-j.done, true
-	case <-t.dead:
+	case <-t.ended:
 		return ending{}, false
 	}
 }
@@ -108,13 +108,13 @@ func (t *thread) do(fn func()) (ending, bool) {
 // stop ends the thread and waits until it has let go of its namespaces.
 func (t *thread) stop() {
 	close(t.quit)
-	<-t.dead
+	<-t.ended
 }
 
-// goHome takes the calling thread back to the namespaces of the process. The
-// kernel ends a thread some time later than its goroutine; going home first
-// gives up the namespaces now.
-func goHome() {
+// leaveNamespaces returns the calling thread to the namespaces of the process. The
+// kernel ends a thread some time after its goroutine; without this call it would keep
+// the namespaces until then.
+func leaveNamespaces() {
 	_ = enterPath("/proc/self/ns/net", unix.CLONE_NEWNET)
 	_ = enterPath("/proc/self/ns/mnt", unix.CLONE_NEWNS)
 }

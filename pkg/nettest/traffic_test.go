@@ -39,7 +39,7 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// TestPingFails: silence, no route and a foreign source are told apart.
+// TestPingFails: no reply, no route and a foreign source are different errors.
 func TestPingFails(t *testing.T) {
 	t.Parallel()
 	_, a, _ := pair(t)
@@ -152,8 +152,8 @@ func TestLAN(t *testing.T) {
 	}
 }
 
-// TestLANRedirects: a wrong gateway is told by a redirect; it can be seen, so
-// tests that want none can fail.
+// TestLANRedirects: a wrong gateway causes an ICMP redirect, and a capture shows it, so that tests
+// that expect no redirect can fail.
 func TestLANRedirects(t *testing.T) {
 	t.Parallel()
 	h := Host(t)

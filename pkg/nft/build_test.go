@@ -10,7 +10,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 )
 
-// listed wants the ruleset to have each of the entries' elements, and no other's.
+// listed checks that the ruleset has all elements of the entries, and no other elements with an owner.
 func listed(t *testing.T, h *nettest.Node, entries ...nft.Entry) {
 	t.Helper()
 	got, want := list(t, h), 0
@@ -28,7 +28,10 @@ func listed(t *testing.T, h *nettest.Node, entries ...nft.Entry) {
 	}
 }
 
-// A table that Build must not touch is named, and stays as it is.
+// Build returns an error for a table that it must not change, and changes nothing.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
 func TestBuildLeavesWhatIsNotOurs(t *testing.T) {
 	for _, tc := range []struct {
 		name, made string
@@ -38,7 +41,7 @@ func TestBuildLeavesWhatIsNotOurs(t *testing.T) {
 		{"without schema chain", "add table inet patchbay; add chain inet patchbay mine", nft.ErrForeign, "it has no chain schema_N"},
 		{"empty", "add table inet patchbay", nft.ErrForeign, "it has no chain schema_N"},
 		{"schema without a number", "add table inet patchbay; add chain inet patchbay schema_x", nft.ErrForeign, "it has no chain schema_N"},
-		{"newer", "add table inet patchbay; add chain inet patchbay schema_7", nft.ErrNewer, "it has version 7, this one knows versions up to 2"},
+		{"newer", "add table inet patchbay; add chain inet patchbay schema_7", nft.ErrNewer, "it has version 7, this one knows versions up to 4"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h := host(t)
@@ -46,15 +49,15 @@ func TestBuildLeavesWhatIsNotOurs(t *testing.T) {
 			h.Run(t, "nft", tc.made)
 			before := list(t, h)
 			e := entry("net", "cni0", "a", "10.1.2.3/24")
-			asked := false
+			isListed := false
 			err := inHost(h, func() error {
-				return r.Build(e, func() ([]nft.Entry, error) { asked = true; return nil, nil })
+				return r.Build(e, func() ([]nft.Entry, error) { isListed = true; return nil, nil })
 			})
 			if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("got %v, want %v: %s", err, tc.want, tc.says)
 			}
-			if asked {
-				t.Error("everybody was asked though nothing may be built")
+			if isListed {
+				t.Error("the entries were listed although nothing may be built")
 			}
 			if err := r.Withdraw(e); err != nil {
 				t.Errorf("Withdraw: %v", err)
@@ -64,7 +67,10 @@ func TestBuildLeavesWhatIsNotOurs(t *testing.T) {
 	}
 }
 
-// Reload may put an older table in the place of a newer one, and nothing in the place of a stranger's.
+// Rebuild replaces a table of a newer version, and does not replace a table of another program.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
 func TestRebuild(t *testing.T) {
 	h := host(t)
 	r := in(t, h)
@@ -73,12 +79,12 @@ func TestRebuild(t *testing.T) {
 	h.Run(t, "nft", "add table inet patchbay; add chain inet patchbay mine")
 	before := list(t, h)
 	if err := rebuild(); !errors.Is(err, nft.ErrForeign) {
-		t.Errorf("a stranger's: got %v, want ErrForeign", err)
+		t.Errorf("table of another program: got %v, want ErrForeign", err)
 	}
-	same(t, h, before, "after Rebuild of a stranger's")
+	same(t, h, before, "after Rebuild of another program's table")
 	h.Run(t, "nft", "add chain inet patchbay schema_7")
 	if err := rebuild(); err != nil {
-		t.Errorf("a newer one: %v", err)
+		t.Errorf("table of a newer version: %v", err)
 	}
 	listed(t, h, e)
 	want := list(t, h)
@@ -88,14 +94,17 @@ func TestRebuild(t *testing.T) {
 	same(t, h, want, "after another Rebuild")
 }
 
-// What somebody took out of the table, or an older patchbay built, is made anew with everybody in it.
-func TestBuildMendsTheTable(t *testing.T) {
+// A damaged table, or one of an older version, is built again with the elements of all attachments.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
+func TestBuildRepairsTheTable(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24", "2001:db8::3/64")
 	next := entry("net", "cni0", "next", "10.1.2.4/24", "2001:db8::4/64")
 	for _, tc := range []struct{ name, broken string }{
 		{"flushed ruleset", "flush ruleset"},
-		{"a map is gone", "flush chain inet patchbay postrouting; delete map inet patchbay masq4"},
-		{"all maps are gone", "flush chain inet patchbay postrouting; flush chain inet patchbay forward; " +
+		{"one map deleted", "flush chain inet patchbay postrouting; delete map inet patchbay masq4"},
+		{"all maps deleted", "flush chain inet patchbay postrouting; flush chain inet patchbay forward; " +
 			"delete map inet patchbay masq4; delete map inet patchbay masq6; delete map inet patchbay invalid4; delete map inet patchbay invalid6"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -106,15 +115,18 @@ func TestBuildMendsTheTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			listed(t, h, first, next)
-			if n := strings.Count(list(t, h), "vmap @"); n != 8 {
-				t.Errorf("%d rules look at the maps, want 8", n)
+			if n := strings.Count(list(t, h), "vmap @"); n != 10 {
+				t.Errorf("%d rules look up a map, want 10", n)
 			}
 		})
 	}
 }
 
-// Two versions: the newer one builds the older one's table anew, with everybody in it; then the older
-// one refuses it, and still takes its own elements out.
+// Two versions: the newer one replaces the older one's table and keeps all elements. Then the older one returns
+// ErrNewer for Build, and still withdraws its elements.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
 func TestBuildOfTwoVersions(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24", "2001:db8::3/64")
 	h, r := built(t, first)
@@ -132,20 +144,23 @@ func TestBuildOfTwoVersions(t *testing.T) {
 	before := list(t, h)
 	third := entry("net", "cni0", "third", "10.1.2.5/24")
 	if err := inHost(h, func() error { return r.Build(third, only(first, next, third)) }); !errors.Is(err, nft.ErrNewer) {
-		t.Errorf("the older one: got %v, want ErrNewer", err)
+		t.Errorf("Build of the older version: got %v, want ErrNewer", err)
 	}
-	same(t, h, before, "after the older one's Build")
+	same(t, h, before, "after Build of the older version")
 	if err := errors.Join(r.Withdraw(first), withdrawOwner(r, next.Owner)); err != nil {
 		t.Error(err)
 	}
 	if got := list(t, h); strings.Contains(got, "patchbay:") {
-		t.Errorf("after the older one's Withdraw:\n%s", got)
+		t.Errorf("after Withdraw of the older version:\n%s", got)
 	}
 }
 
-// A chain of a network that somebody has removed comes again, and one that was edited is put right
-// with it, without the table being built anew.
-func TestBuildMakesChainsAgain(t *testing.T) {
+// A chain of a network that was deleted is added again, and the rules of its other chain are restored, without a
+// new table.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
+func TestBuildAddsChainsAgain(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24")
 	h, r := built(t, first)
 	want := list(t, h)
@@ -162,7 +177,7 @@ func TestBuildMakesChainsAgain(t *testing.T) {
 		}
 	}
 	err := inHost(h, func() error {
-		return r.Build(first, func() ([]nft.Entry, error) { return nil, errors.New("everybody was asked") })
+		return r.Build(first, func() ([]nft.Entry, error) { return nil, errors.New("the entries were listed") })
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -170,53 +185,62 @@ func TestBuildMakesChainsAgain(t *testing.T) {
 	same(t, h, want, "after Build")
 }
 
-// Who wrote its record after the table was filled, and could not publish while it was built, is
-// published by the second look.
-func TestRebuildLooksTwice(t *testing.T) {
+// An attachment whose record was written after the entries were listed could not publish while the table was
+// built. It is published after the entries are listed a second time.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
+func TestRebuildListsTwice(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24")
 	late := entry("other", "cni1", "late", "10.2.0.3/16", "2001:db8::3/64")
 	h := host(t)
 	r := in(t, h)
-	looks := 0
-	everybody := func() ([]nft.Entry, error) {
-		looks++
-		if looks == 1 {
+	lists := 0
+	allEntries := func() ([]nft.Entry, error) {
+		lists++
+		if lists == 1 {
 			return []nft.Entry{first}, nil
 		}
 		return []nft.Entry{first, late}, nil
 	}
-	if err := inHost(h, func() error { return r.Rebuild(everybody) }); err != nil {
+	if err := inHost(h, func() error { return r.Rebuild(allEntries) }); err != nil {
 		t.Fatal(err)
 	}
-	if looks != 2 {
-		t.Errorf("%d looks, want 2", looks)
+	if lists != 2 {
+		t.Errorf("listed %d times, want 2", lists)
 	}
 	listed(t, h, first, late)
 }
 
-// The first table is exclusive: who finds that another has built it meanwhile, without a common
-// lock and without knowing of each other, goes into it.
-func TestBuildMeetsAnotherBuilder(t *testing.T) {
+// The first table is created exclusively. A builder that finds a table which another one built meanwhile, without
+// a common lock and from other records, adds its elements to that table.
+//
+// Claim: Concurrent building, publishing and withdrawing give one table with each attachment's own elements and no others, with 700
+// attachments and 300 networks too
+func TestTwoBuildersOfTheFirstTable(t *testing.T) {
 	one := entry("net", "cni0", "one", "10.1.2.3/24", "2001:db8::3/64")
 	two := entry("other", "cni1", "two", "10.2.0.3/16", "2001:db8:2::3/64")
 	h := host(t)
 	r, other := in(t, h), in(t, h)
-	met := false
-	everybody := func() ([]nft.Entry, error) {
-		if met {
+	isBuilt := false
+	allEntries := func() ([]nft.Entry, error) {
+		if isBuilt {
 			return []nft.Entry{one}, nil
 		}
-		met = true
+		isBuilt = true
 		return []nft.Entry{one}, other.Build(two, only(two))
 	}
-	if err := inHost(h, func() error { return r.Build(one, everybody) }); err != nil {
+	if err := inHost(h, func() error { return r.Build(one, allEntries) }); err != nil {
 		t.Fatal(err)
 	}
 	listed(t, h, one, two)
 }
 
-// Where everybody cannot be told, nothing is built without them.
-func TestRebuildWithoutEverybody(t *testing.T) {
+// If the entries cannot be listed, nothing is built.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
+func TestRebuildWithoutEntries(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24")
 	h, r := built(t, first)
 	before := list(t, h)
@@ -225,11 +249,14 @@ func TestRebuildWithoutEverybody(t *testing.T) {
 	if !errors.Is(err, unreadable) {
 		t.Errorf("got %v", err)
 	}
-	same(t, h, before, "after a Rebuild that did not know everybody")
+	same(t, h, before, "after a Rebuild without entries")
 }
 
-// Of two owners of one address, which a host can have whose two networks share bridge and subnet,
-// one is in a table built anew, and the others' elements are there all the same.
+// Two networks of a host may share bridge and subnet. Of two owners of one address one is in a rebuilt table, and
+// the elements of all other attachments too.
+//
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
 func TestRebuildWithTwoOwnersOfOneAddress(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24")
 	second := entry("other", "cni0", "second", "10.1.2.3/24")

@@ -9,45 +9,29 @@ import (
 	"github.com/google/nftables/userdata"
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
-// element is one of a set or a map. Key and target are the bytes of their fields, as shapes tells.
+// element is an element of a set or a map. Key and target are encoded as setSpecs
+// describes.
 type element struct {
 	set     string
 	key     string
-	chain   string // that a verdict leads to; "" in a set and in a map of targets
+	chain   string // that the verdict jumps to; "" in a set and in a map of targets
 	target  string // address and port; "" in a set and in a map of verdicts
-	comment string // whose it is; "" for a bridge's, which all attachments on it share
+	comment string // the owner; "" for an element of a bridge, which its attachments share
 }
 
-// text is the key as nft(8) prints it.
-func (e element) text() string { return shapeOf(e.set).text(e.key) }
+// text returns the key as nft(8) prints it.
+func (e element) text() string { return setSpecOf(e.set).text(e.key) }
 
-// perMessage is how many elements go into one message: a list of more may not fit its length.
-const perMessage = 100
-
-// eachMessage are the bodies of messages about elements, of one map each.
-func eachMessage(elements []element, whole bool) (bodies [][]byte, err error) {
-	for len(elements) > 0 {
-		n := 1
-		for n < len(elements) && n < perMessage && elements[n].set == elements[0].set {
-			n++
-		}
-		body, err := elementsMessage(elements[:n], whole)
-		if err != nil {
-			return nil, err
-		}
-		bodies = append(bodies, body)
-		elements = elements[n:]
-	}
-	return bodies, nil
-}
-
-// elementsMessage is the body of a message about elements of one map. The library's
-// (SetAddElements) cannot be exclusive, which is what keeps one attachment from taking another's
-// place without a word.
+// elementsMessage encodes elements of one set: if whole with data and comment,
+// otherwise the keys alone. SetAddElements of google/nftables cannot set NLM_F_EXCL,
+// which is what keeps one attachment from replacing the element of another.
 func elementsMessage(elements []element, whole bool) ([]byte, error) {
-	s := shapeOf(elements[0].set)
+	s := setSpecOf(elements[0].set)
 	ae := netlink.NewAttributeEncoder()
 	ae.ByteOrder = binary.BigEndian
 	ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
@@ -55,17 +39,19 @@ func elementsMessage(elements []element, whole bool) ([]byte, error) {
 	ae.Nested(unix.NFTA_SET_ELEM_LIST_ELEMENTS, func(list *netlink.AttributeEncoder) error {
 		for _, e := range elements {
 			list.Nested(unix.NFTA_LIST_ELEM, func(one *netlink.AttributeEncoder) error {
-				e.encode(one, s.to, whole)
+				e.encode(one, s.data, whole)
 				return nil
 			})
 		}
 		return nil
 	})
-	body, err := ae.Encode()
-	return append(headerOf(s), body...), err
+	return ae.Encode()
 }
 
-// encode writes the key, and if whole what it leads to and the comment.
+// encode encodes the key and, if whole, the data and the comment.
+// The comment is user data of the element. nf_tables neither reads it nor compares it:
+// a delete by key removes an element whatever its comment. That is why removals look
+// up the owner first.
 func (e element) encode(ae *netlink.AttributeEncoder, to int, whole bool) {
 	ae.Nested(unix.NFTA_SET_ELEM_KEY, func(key *netlink.AttributeEncoder) error {
 		key.Bytes(unix.NFTA_DATA_VALUE, []byte(e.key))
@@ -74,7 +60,7 @@ func (e element) encode(ae *netlink.AttributeEncoder, to int, whole bool) {
 	if !whole {
 		return
 	}
-	if to != toNothing {
+	if to != noData {
 		ae.Nested(unix.NFTA_SET_ELEM_DATA, func(data *netlink.AttributeEncoder) error {
 			e.encodeData(data, to)
 			return nil
@@ -85,13 +71,18 @@ func (e element) encode(ae *netlink.AttributeEncoder, to int, whole bool) {
 	}
 }
 
+// encodeData encodes the verdict, or the address and port, that a map has for the
+// key.
+// A verdict holds a reference to its chain (nft_verdict_init): the chain must exist
+// (ENOENT), cannot be a base chain, and cannot be deleted while the element exists
+// (EBUSY).
 func (e element) encodeData(ae *netlink.AttributeEncoder, to int) {
-	if to == toTarget {
+	if to == targetData {
 		ae.Bytes(unix.NFTA_DATA_VALUE, []byte(e.target))
 		return
 	}
 	code := int32(unix.NFT_JUMP)
-	if to == toGoto {
+	if to == gotoData {
 		code = unix.NFT_GOTO
 	}
 	ae.Nested(unix.NFTA_DATA_VERDICT, func(verdict *netlink.AttributeEncoder) error {
@@ -101,25 +92,11 @@ func (e element) encodeData(ae *netlink.AttributeEncoder, to int) {
 	})
 }
 
-// header is struct nfgenmsg (linux/netfilter/nfnetlink.h): family, version 0, no resource.
-func header() []byte { return []byte{unix.NFPROTO_INET, unix.NFNETLINK_V0, 0, 0} }
-
-// bridgeHeader is header for the table of the bridge family.
-func bridgeHeader() []byte { return []byte{unix.NFPROTO_BRIDGE, unix.NFNETLINK_V0, 0, 0} }
-
-// headerOf is header for the table that a set is in.
-func headerOf(s shape) []byte {
-	if s.bridge {
-		return bridgeHeader()
-	}
-	return header()
-}
-
-// elementsOf reads the answers to a question about a map.
-func elementsOf(set string, answers []netlink.Message) ([]element, error) {
+// elementsOf decodes the answers to a request about a set.
+func elementsOf(set string, answers []nlsock.Message) ([]element, error) {
 	var all []element
 	for _, answer := range answers {
-		found, err := decodeElements(answer.Data)
+		found, err := decodeElements(nfnl.Attributes(answer))
 		if err != nil {
 			return nil, fmt.Errorf("read map %s of nftables: %w", set, err)
 		}
@@ -131,10 +108,11 @@ func elementsOf(set string, answers []netlink.Message) ([]element, error) {
 	return all, nil
 }
 
-// decodeElements reads what the kernel tells of a map's elements.
-func decodeElements(body []byte) ([]element, error) {
+// decodeElements decodes the attributes of one answer about a set. The kernel passes
+// on what any program stored, so every length is checked.
+func decodeElements(attributes []byte) ([]element, error) {
 	var all []element
-	err := eachAttribute(body[min(len(body), len(header())):], func(ad *netlink.AttributeDecoder) {
+	err := eachAttribute(attributes, func(ad *netlink.AttributeDecoder) {
 		if ad.Type() != unix.NFTA_SET_ELEM_LIST_ELEMENTS {
 			return
 		}
@@ -150,6 +128,8 @@ func decodeElements(body []byte) ([]element, error) {
 	return all, err
 }
 
+// eachAttribute calls see for each attribute. nf_tables encodes numbers in network
+// byte order.
 func eachAttribute(data []byte, see func(*netlink.AttributeDecoder)) error {
 	ad, err := netlink.NewAttributeDecoder(data)
 	if err != nil {
@@ -162,6 +142,7 @@ func eachAttribute(data []byte, see func(*netlink.AttributeDecoder)) error {
 	return ad.Err()
 }
 
+// decode decodes one element of a list.
 func (e *element) decode(ad *netlink.AttributeDecoder) error {
 	for ad.Next() {
 		switch ad.Type() {
@@ -170,26 +151,13 @@ func (e *element) decode(ad *netlink.AttributeDecoder) error {
 		case unix.NFTA_SET_ELEM_DATA:
 			ad.Nested(e.decodeData)
 		case unix.NFTA_SET_ELEM_USERDATA:
-			e.comment = commentOf(ad.Bytes())
+			e.comment = nfnl.Comment(ad.Bytes())
 		}
 	}
 	return ad.Err()
 }
 
-// commentOf finds the comment in an element's user data: type, length and value, one behind the
-// other. The kernel keeps what it was given, by whomever, and so the lengths may be wrong; the
-// library's reading (userdata.GetString) trusts them.
-func commentOf(data []byte) string {
-	for len(data) >= 2 && len(data)-2 >= int(data[1]) {
-		value := data[2 : 2+int(data[1])]
-		if data[0] == byte(userdata.NFTNL_UDATA_SET_ELEM_COMMENT) {
-			return strings.TrimSuffix(string(value), "\x00")
-		}
-		data = data[2+len(value):]
-	}
-	return ""
-}
-
+// decodeValue returns a decoder of NFTA_DATA_VALUE into a string.
 func decodeValue(value *string) func(*netlink.AttributeDecoder) error {
 	return func(ad *netlink.AttributeDecoder) error {
 		for ad.Next() {
@@ -201,6 +169,7 @@ func decodeValue(value *string) func(*netlink.AttributeDecoder) error {
 	}
 }
 
+// decodeData decodes the value or the verdict that the key maps to.
 func (e *element) decodeData(ad *netlink.AttributeDecoder) error {
 	for ad.Next() {
 		switch ad.Type() {
@@ -220,7 +189,8 @@ func (e *element) decodeData(ad *netlink.AttributeDecoder) error {
 	return ad.Err()
 }
 
-// bySet puts elements of one set behind each other, so that they go into one message.
+// bySet sorts elements by set, so that those of one set go into one message.
+// The order within a set is kept: the first of two elements with one key counts.
 func bySet(elements []element) []element {
 	slices.SortStableFunc(elements, func(a, b element) int { return strings.Compare(a.set, b.set) })
 	return elements

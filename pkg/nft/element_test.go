@@ -11,11 +11,13 @@ import (
 
 func elementsDiffer() cmp.Option { return cmp.AllowUnexported(element{}) }
 
-// What is told to the kernel reads as what the kernel tells.
+// An encoded element is decoded to the same element.
+//
+// Claim: Elements are read as they are written, whatever elements others have added
 func TestElementsAreReadAsTheyAreWritten(t *testing.T) {
 	for _, e := range []Entry{
 		{Network: "net", Bridge: "cni0", Owner: "patchbay:0123456789ab net/c/eth0", Addresses: prefixes("10.1.2.3/24", "2001:db8::3/64")},
-		{Network: "net", Bridge: "cni0", HostLink: "veth0", Owner: "patchbay:0123456789ab net/c/eth0", Isolation: Isolated, MarkBit: 20, All: true, Ports: []Port{
+		{Network: "net", Bridge: "cni0", HostInterface: "veth0", Owner: "patchbay:0123456789ab net/c/eth0", Isolation: Isolated, MarkBit: 20, MasqueradeAll: true, Ports: []Port{
 			{Proto: 6, HostPort: 8080, Container: netip.MustParseAddrPort("10.1.2.3:80")},
 			{Proto: 132, HostIP: netip.MustParseAddr("2001:db8:1::1"), HostPort: 65535, Container: netip.MustParseAddrPort("[2001:db8::3]:1")},
 		}},
@@ -31,7 +33,7 @@ func TestElementsAreReadAsTheyAreWritten(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want.set = "" // is told for all elements of an answer
+			want.set = "" // elementsOf sets it for all elements of an answer
 			if diff := cmp.Diff([]element{want}, got, elementsDiffer()); diff != "" {
 				t.Errorf("-written +read:\n%s", diff)
 			}
@@ -42,7 +44,9 @@ func TestElementsAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-// A key alone, as DEL sends it, tells neither chain nor owner.
+// A request to delete or to look up has the key alone, without chain and owner.
+//
+// Claim: Elements are read as they are written, whatever elements others have added
 func TestElementKeyAlone(t *testing.T) {
 	e := Entry{Network: "net", Bridge: "cni0", Owner: "patchbay:1 x", Addresses: prefixes("10.1.2.3/24")}.elements()[0]
 	body, err := elementsMessage([]element{e}, false)
@@ -58,27 +62,18 @@ func TestElementKeyAlone(t *testing.T) {
 	}
 }
 
-func TestMark(t *testing.T) {
+// Claim: Elements are read as they are written, whatever elements others have added
+func TestOwnerID(t *testing.T) {
 	for comment, want := range map[string]string{"": "", "patchbay:1": "patchbay:1", "patchbay:1 net/c/eth0": "patchbay:1", "patchbay:1  x y": "patchbay:1"} {
-		if got := mark(comment); got != want {
-			t.Errorf("mark(%q) = %q, want %q", comment, got, want)
+		if got := ownerID(comment); got != want {
+			t.Errorf("ownerID(%q) = %q, want %q", comment, got, want)
 		}
 	}
 }
 
-// The kernel keeps user data as it was given, and whoever may write the ruleset may give anything.
-func TestCommentOf(t *testing.T) {
-	for data, want := range map[string]string{
-		"": "", "\x00": "", "\x00\x02a\x00": "a", "\x00\x01a": "a", "\x00\x00": "",
-		"\x00\xffa": "", "\x07\xff": "", "\x07\x01x\x00\x02a\x00": "a", "\x07\x01x\x00": "",
-	} {
-		if got := commentOf([]byte(data)); got != want {
-			t.Errorf("commentOf(%q) = %q, want %q", data, got, want)
-		}
-	}
-}
-
-// Whatever comes from the socket: no panic, and what was understood can be told again and reads the same.
+// Any bytes: no panic, and a decoded element can be encoded, and decoded to the same.
+//
+// Claim: Elements are read as they are written, whatever elements others have added
 func FuzzDecodeElements(f *testing.F) {
 	e := Entry{Network: "net", Bridge: "cni0", Owner: "patchbay:0123456789ab net/c/eth0", Addresses: prefixes("10.1.2.3/24", "2001:db8::3/64")}
 	for _, e := range e.elements() {
@@ -94,7 +89,6 @@ func FuzzDecodeElements(f *testing.F) {
 	}
 	f.Add([]byte{})
 	f.Add([]byte{1, 0})
-	f.Add(header())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		all, err := decodeElements(data)
 		if err != nil {
@@ -103,7 +97,7 @@ func FuzzDecodeElements(f *testing.F) {
 		for _, e := range all {
 			switch {
 			case e.key == "", strings.ContainsRune(e.chain+e.comment, 0), len(e.comment) > maxComment, e.chain != "" && e.target != "":
-				continue // no element of ours
+				continue // not an element that this package encodes
 			case e.chain != "":
 				e.set = "masq4"
 			case e.target != "":
@@ -113,7 +107,7 @@ func FuzzDecodeElements(f *testing.F) {
 			}
 			body, err := elementsMessage([]element{e}, true)
 			if err != nil {
-				t.Fatalf("what was read cannot be written: %v", err)
+				t.Fatalf("cannot encode a decoded element: %v", err)
 			}
 			again, err := decodeElements(body)
 			e.set = ""

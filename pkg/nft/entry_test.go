@@ -25,7 +25,10 @@ func texts(all []netip.Prefix) (out []string) {
 	return out
 }
 
-// Two containers of a network share its chains; whatever the chains depend on makes them others.
+// Two containers of a network share its chains. Each setting that the rules depend on changes the names.
+//
+// Claim: Containers of a network share its chains; other settings and other versions have their own; names of any length and form can be
+// listed and loaded
 func TestChainNames(t *testing.T) {
 	one := Entry{Network: "net", Bridge: "cni0", Owner: "patchbay:1 net/a/eth0", Addresses: prefixes("10.1.2.3/24")}
 	two := one
@@ -56,7 +59,10 @@ func TestChainNames(t *testing.T) {
 	}
 }
 
-// Another version of the skeleton has other chains, which an ADD of an older one misses.
+// Another version of the skeleton has chains of other names, which an ADD of an older version does not find.
+//
+// Claim: Containers of a network share its chains; other settings and other versions have their own; names of any length and form can be
+// listed and loaded
 func TestChainNamesOfAnotherSchema(t *testing.T) {
 	e := Entry{Network: "net", Addresses: prefixes("10.1.2.3/24")}
 	before := e.masquerade()
@@ -66,7 +72,10 @@ func TestChainNamesOfAnotherSchema(t *testing.T) {
 	}
 }
 
-// A name of a chain has at most 255 bytes (NFT_NAME_MAXLEN); what was cut is in the hash.
+// A name of a chain has at most 255 bytes (NFT_NAME_MAXLEN); the hash depends on the part that is cut.
+//
+// Claim: Containers of a network share its chains; other settings and other versions have their own; names of any length and form can be
+// listed and loaded
 func TestChainNamesOfLongNetworks(t *testing.T) {
 	long := strings.Repeat("n", 300)
 	one := Entry{Network: long + "1", Addresses: prefixes("10.1.2.3/24")}
@@ -79,6 +88,7 @@ func TestChainNamesOfLongNetworks(t *testing.T) {
 	}
 }
 
+// Claim: Destinations that are not masqueraded are subnets, exclusions and multicast: each once, the largest, in order
 func TestExclusions(t *testing.T) {
 	for _, tc := range []struct {
 		name               string
@@ -104,12 +114,15 @@ func TestExclusions(t *testing.T) {
 		}
 		slices.Reverse(e.Exclude)
 		if diff := cmp.Diff(tc.want, texts(e.exclusions())); diff != "" {
-			t.Errorf("%s, the other way round (-want +got):\n%s", tc.name, diff)
+			t.Errorf("%s, in reverse order (-want +got):\n%s", tc.name, diff)
 		}
 	}
 }
 
-// Every key goes into a transaction once, and every transaction holds what one may.
+// chunks returns each key once, and at most atOnce elements in each chunk.
+//
+// Claim: Concurrent building, publishing and withdrawing give one table with each attachment's own elements and no others, with 700
+// attachments and 300 networks too
 func TestChunks(t *testing.T) {
 	var all []element
 	for i := range 2*atOnce + 1 {
@@ -125,7 +138,7 @@ func TestChunks(t *testing.T) {
 		sizes = append(sizes, len(chunk))
 		for _, e := range chunk {
 			if e.comment != "first" {
-				t.Fatalf("%s went to the %s of two owners", e.text(), e.comment)
+				t.Fatalf("%s has the %s of two owners", e.text(), e.comment)
 			}
 		}
 	}

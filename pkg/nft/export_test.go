@@ -2,7 +2,7 @@ package nft
 
 import "testing"
 
-// MakeNewer makes this the next version of patchbay until the test ends.
+// MakeNewer raises the version of the skeleton by one until the test ends.
 func MakeNewer(t testing.TB) {
 	newer = "x"
 	t.Cleanup(func() { newer = "" })

@@ -9,7 +9,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 )
 
-// built is a host whose table has the entries.
+// built returns a host whose table has the entries.
 func built(t *testing.T, entries ...nft.Entry) (*nettest.Node, *nft.Ruleset) {
 	t.Helper()
 	h := host(t)
@@ -22,7 +22,7 @@ func built(t *testing.T, entries ...nft.Entry) (*nettest.Node, *nft.Ruleset) {
 	return h, r
 }
 
-// same wants the ruleset to be as it was.
+// same checks that the ruleset is as before.
 func same(t *testing.T, h *nettest.Node, before, when string) {
 	t.Helper()
 	if got := list(t, h); got != before {
@@ -30,7 +30,10 @@ func same(t *testing.T, h *nettest.Node, before, when string) {
 	}
 }
 
-// Who comes second to an address of a bridge is told whose it is, and changes nothing.
+// Publish of an address that another attachment has on the bridge returns its owner, and changes nothing.
+//
+// Claim: An address of a bridge belongs to one attachment; a second claim names the owner, a stale owner is replaced in one transaction,
+// an existing equal element is accepted
 func TestTakenNamesTheOwner(t *testing.T) {
 	first := entry("net", "cni0", "first", "10.1.2.3/24", "2001:db8::3/64")
 	h, r := built(t, first)
@@ -45,7 +48,7 @@ func TestTakenNamesTheOwner(t *testing.T) {
 		t.Errorf("got %+v, want the owner %q", taken, first.Owner)
 	}
 	if !strings.Contains(err.Error(), "net/first/eth0") || strings.Contains(err.Error(), "\n") {
-		t.Errorf("the sentence %q does not name the owner", err)
+		t.Errorf("the error %q does not name the owner", err)
 	}
 	same(t, h, before, "after a Publish that was refused")
 	elsewhere := entry("net", "cni1", "second", "10.1.2.3/24", "2001:db8::3/64")
@@ -59,36 +62,42 @@ func withdrawOwner(r *nft.Ruleset, owner string) error {
 	return err
 }
 
-// is knows one owner to be dead.
-func is(dead nft.Entry) func(string) bool {
-	return func(owner string) bool { return owner == dead.Owner }
+// is returns a function that reports one owner as stale.
+func is(stale nft.Entry) func(string) bool {
+	return func(owner string) bool { return owner == stale.Owner }
 }
 
-// A dead owner's element is replaced, and a living one's is not, whoever is said to be dead.
+// Replace replaces the elements of a stale owner, and none if one of the owners is live.
+//
+// Claim: An address of a bridge belongs to one attachment; a second claim names the owner, a stale owner is replaced in one transaction,
+// an existing equal element is accepted
 func TestReplace(t *testing.T) {
-	dead := entry("net", "cni0", "dead", "10.1.2.3/24")
-	living := entry("net", "cni0", "living", "10.1.2.4/24")
-	h, r := built(t, dead, living)
+	stale := entry("net", "cni0", "stale", "10.1.2.3/24")
+	live := entry("net", "cni0", "live", "10.1.2.4/24")
+	h, r := built(t, stale, live)
 	one := entry("net", "cni0", "one", "10.1.2.3/24")
 	both := entry("net", "cni0", "one", "10.1.2.3/24", "10.1.2.4/24")
 	before := list(t, h)
-	if err := r.Replace(both, is(dead)); !errors.Is(err, nft.ErrTaken) || !strings.Contains(err.Error(), "net/living/eth0") {
-		t.Errorf("of two owners one is dead: got %v, want that the other has it", err)
+	if err := r.Replace(both, is(stale)); !errors.Is(err, nft.ErrTaken) || !strings.Contains(err.Error(), "net/live/eth0") {
+		t.Errorf("one of two owners is live: got %v, want its name", err)
 	}
 	same(t, h, before, "after a Replace that was refused")
-	if err := r.Replace(one, is(dead)); err != nil {
+	if err := r.Replace(one, is(stale)); err != nil {
 		t.Fatal(err)
 	}
-	same(t, h, strings.NewReplacer(dead.Owner, one.Owner).Replace(before), "after Replace")
+	same(t, h, strings.NewReplacer(stale.Owner, one.Owner).Replace(before), "after Replace")
 }
 
-// Replace is one transaction, so that no packet meets a ruleset in which nobody has the address.
+// Replace is one transaction: at no time is the address without an element.
+//
+// Claim: An address of a bridge belongs to one attachment; a second claim names the owner, a stale owner is replaced in one transaction,
+// an existing equal element is accepted
 func TestReplaceIsOneTransaction(t *testing.T) {
-	dead := entry("net", "cni0", "dead", "10.1.2.3/24", "2001:db8::3/64")
-	h, r := built(t, dead)
+	stale := entry("net", "cni0", "stale", "10.1.2.3/24", "2001:db8::3/64")
+	h, r := built(t, stale)
 	next := entry("net", "cni0", "next", "10.1.2.3/24", "2001:db8::3/64")
 	before := generation(t, h)
-	if err := r.Replace(next, is(dead)); err != nil {
+	if err := r.Replace(next, is(stale)); err != nil {
 		t.Fatal(err)
 	}
 	if got := generation(t, h); got != before+1 {
@@ -96,16 +105,19 @@ func TestReplaceIsOneTransaction(t *testing.T) {
 	}
 }
 
-// What is there already, all of it or some, is as good; what leads elsewhere is led right.
+// Publish keeps equal elements with the same owner, adds missing ones, and corrects the chain of others.
+//
+// Claim: An address of a bridge belongs to one attachment; a second claim names the owner, a stale owner is replaced in one transaction,
+// an existing equal element is accepted
 func TestPublishAgain(t *testing.T) {
 	e := entry("net", "cni0", "a", "10.1.2.3/24", "2001:db8::3/64")
 	h, r := built(t, e)
 	want := list(t, h)
 	for _, tc := range []struct{ name, first string }{
-		{"all are there", ""},
+		{"all elements exist", ""},
 		{"one is missing", `delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }`},
 		{"all but one are missing", `flush map inet patchbay masq4; flush map inet patchbay masq6; flush map inet patchbay invalid4`},
-		{"one leads to another chain", `delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add chain inet patchbay x; ` +
+		{"one jumps to another chain", `delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add chain inet patchbay x; ` +
 			`add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "` + e.Owner + `" : jump x }`},
 	} {
 		if tc.first != "" {
@@ -116,15 +128,16 @@ func TestPublishAgain(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 		if changed := generation(t, h) != was; changed != (tc.first != "") {
-			t.Errorf("%s: a transaction was made: %v", tc.name, changed)
+			t.Errorf("%s: the ruleset was changed: %v", tc.name, changed)
 		}
-		if tc.name == "one leads to another chain" {
-			h.Run(t, "nft", "delete chain inet patchbay x") // refused while an element leads to it
+		if tc.name == "one jumps to another chain" {
+			h.Run(t, "nft", "delete chain inet patchbay x") // EBUSY while an element jumps to it
 		}
 		same(t, h, want, tc.name)
 	}
 }
 
+// Claim: Removing what is no longer in the ruleset is no error, and an element of another owner stays
 func TestWithdraw(t *testing.T) {
 	mine := entry("net", "cni0", "mine", "10.1.2.3/24", "2001:db8::3/64")
 	other := entry("net", "cni0", "other", "10.1.2.4/24", "2001:db8::4/64")
@@ -134,10 +147,10 @@ func TestWithdraw(t *testing.T) {
 	}
 	without := list(t, h)
 	for _, tc := range []struct{ name, first string }{
-		{"nothing is there", ""},
-		{"all is there", "publish"},
-		{"one element is gone", `delete element inet patchbay masq6 { "cni0" . 2001:db8::3 }`},
-		{"a map is empty but for the other", `delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; delete element inet patchbay invalid4 { "cni0" . 10.1.2.3 }`},
+		{"no element exists", ""},
+		{"all elements exist", "publish"},
+		{"one element is missing", `delete element inet patchbay masq6 { "cni0" . 2001:db8::3 }`},
+		{"two maps have the other owner's elements only", `delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; delete element inet patchbay invalid4 { "cni0" . 10.1.2.3 }`},
 	} {
 		if tc.first != "" {
 			if err := r.Publish(mine); err != nil {
@@ -154,12 +167,15 @@ func TestWithdraw(t *testing.T) {
 	}
 	h.Run(t, "nft", "delete table inet patchbay")
 	if err := errors.Join(r.Withdraw(mine), withdrawOwner(r, mine.Owner)); err != nil {
-		t.Errorf("the table is gone: %v", err)
+		t.Errorf("without the table: %v", err)
 	}
 	same(t, h, "", "after Withdraw from no table")
 }
 
-// Another attachment's element at our key stays: it has our address since we lost it.
+// Withdraw keeps an element of the same key that another attachment owns by now.
+//
+// Claim: A forged record makes DEL and reload change no interface, port or element of another attachment
+// Claim: Removing what is no longer in the ruleset is no error, and an element of another owner stays
 func TestWithdrawLeavesAnotherOwners(t *testing.T) {
 	next := entry("net", "cni0", "next", "10.1.2.3/24", "2001:db8::3/64")
 	h, r := built(t, next)
@@ -174,11 +190,13 @@ func TestWithdrawLeavesAnotherOwners(t *testing.T) {
 	if err := r.Withdraw(entry("net", "cni0", "late", "10.1.2.3/24")); err != nil {
 		t.Error(err)
 	}
-	same(t, h, before, "after the Withdraw of what somebody put there by hand, without a comment")
+	same(t, h, before, "after the Withdraw of an element without a comment")
 }
 
-// A DEL without a record knows the mark alone: the comment's first word.
-func TestWithdrawOwnerByItsMark(t *testing.T) {
+// A DEL without a record has only the owner's ID, the first word of the comment.
+//
+// Claim: Removing what is no longer in the ruleset is no error, and an element of another owner stays
+func TestWithdrawOwnerByID(t *testing.T) {
 	other := entry("net", "cni0", "other", "10.1.2.4/24", "2001:db8::4/64")
 	h, r := built(t, other)
 	before := list(t, h)
@@ -186,11 +204,11 @@ func TestWithdrawOwnerByItsMark(t *testing.T) {
 	if err := r.Publish(mine); err != nil {
 		t.Fatal(err)
 	}
-	mark, _, _ := strings.Cut(mine.Owner, " ")
-	if err := withdrawOwner(r, mark[:len(mark)-1]); err != nil || list(t, h) == before {
-		t.Errorf("a part of a mark is somebody else's: %v", err)
+	id, _, _ := strings.Cut(mine.Owner, " ")
+	if err := withdrawOwner(r, id[:len(id)-1]); err != nil || list(t, h) == before {
+		t.Errorf("a part of an ID is the ID of another owner: %v", err)
 	}
-	if err := withdrawOwner(r, mark); err != nil {
+	if err := withdrawOwner(r, id); err != nil {
 		t.Fatal(err)
 	}
 	same(t, h, before, "after WithdrawOwner")

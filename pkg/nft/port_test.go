@@ -10,14 +10,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 )
 
-// publisher is an attachment on cni0 that publishes ports, and has nothing else.
+// publisher returns an attachment on cni0 that publishes ports and has no addresses.
 func publisher(name string, ports ...nft.Port) nft.Entry {
 	e := entry("net", "cni0", name)
-	e.Ports, e.MarkBit, e.HostLink = ports, nft.UsualMarkBit, "veth"+name
+	e.Ports, e.MarkBit, e.HostInterface = ports, nft.UsualMarkBit, "veth"+name
 	return e
 }
 
-// web is publisher with port 8080 leading to an address; host is "" for any.
+// web returns a publisher of port 8080 for a container address; host is "" for all addresses of the host.
 func web(name, host, container string) nft.Entry {
 	return publisher(name, port("tcp", host, 8080, container))
 }
@@ -27,13 +27,13 @@ const (
 	first6, second6 = "[2001:db8::3]:80", "[2001:db8::4]:80"
 )
 
-// What is published is listed with its owner, and goes without a trace but for the scaffolding.
+// Each published port is listed with its owner. Withdraw restores the ruleset.
 func TestPublishAndWithdrawPorts(t *testing.T) {
 	stays := publisher("stays", port("tcp", "", 9090, second4), port("tcp", "", 9090, second6))
 	h, r := built(t, stays)
 	before := list(t, h)
 	goes := publisher("goes", port("tcp", "", 8080, first4), port("udp", "192.0.2.1", 8080, first4), port("sctp", "", 8080, first6), port("tcp", "2001:db8::1", 8080, first6))
-	goes.All = true
+	goes.MasqueradeAll = true
 	if err := r.Publish(goes); err != nil {
 		t.Fatal(err)
 	}
@@ -56,23 +56,26 @@ func TestPublishAndWithdrawPorts(t *testing.T) {
 	same(t, h, before, "after Withdraw")
 }
 
-// Who comes second to a port is told whose it is, and changes nothing: of the same key, with other
-// data and with the same, and of a port for any address against one for one, both ways.
+// Publish of a port that another attachment has returns its owner, and changes nothing: for the same key with
+// other or the same data, and for a wildcard and an address, in both orders.
+//
+// Claim: Of two concurrent processes that publish one host port exactly one gets it, a hundred times of a hundred, whether both use the
+// same address or one uses the wildcard; the other error has code 102, names the owner, and leaves nothing behind
 func TestPortTakenNamesTheOwner(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
 		first, second nft.Entry
 		thing         string
 	}{
-		{"the same", web("first", "", first4), web("second", "", second4), "port 8080/tcp"},
-		{"the same, with the same target", web("first", "", first4), web("second", "", first4), "port 8080/tcp"},
-		{"the same of one address", web("first", "192.0.2.1", first4), web("second", "192.0.2.1", second4), "port 8080/tcp of 192.0.2.1"},
-		{"any against one", web("first", "192.0.2.1", first4), web("second", "", second4), "port 8080/tcp of 192.0.2.1"},
-		{"one against any", web("first", "", first4), web("second", "192.0.2.1", second4), "port 8080/tcp"},
-		{"v6, the same", web("first", "", first6), web("second", "", second6), "port 8080/tcp"},
-		{"v6, any against one", web("first", "2001:db8::1", first6), web("second", "", second6), "port 8080/tcp of 2001:db8::1"},
-		{"v6, one against any", web("first", "", first6), web("second", "2001:db8::1", second6), "port 8080/tcp"},
-		{"the last of several", web("first", "", first4), publisher("second", port("tcp", "", 8079, second4), port("tcp", "", 8080, second4)), "port 8080/tcp"},
+		{"same port", web("first", "", first4), web("second", "", second4), "port 8080/tcp"},
+		{"same port and same target", web("first", "", first4), web("second", "", first4), "port 8080/tcp"},
+		{"same port of one address", web("first", "192.0.2.1", first4), web("second", "192.0.2.1", second4), "port 8080/tcp of 192.0.2.1"},
+		{"wildcard after an address", web("first", "192.0.2.1", first4), web("second", "", second4), "port 8080/tcp of 192.0.2.1"},
+		{"address after a wildcard", web("first", "", first4), web("second", "192.0.2.1", second4), "port 8080/tcp"},
+		{"IPv6, same port", web("first", "", first6), web("second", "", second6), "port 8080/tcp"},
+		{"IPv6, wildcard after an address", web("first", "2001:db8::1", first6), web("second", "", second6), "port 8080/tcp of 2001:db8::1"},
+		{"IPv6, address after a wildcard", web("first", "", first6), web("second", "2001:db8::1", second6), "port 8080/tcp"},
+		{"last of several ports", web("first", "", first4), publisher("second", port("tcp", "", 8079, second4), port("tcp", "", 8080, second4)), "port 8080/tcp"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -87,12 +90,12 @@ func TestPortTakenNamesTheOwner(t *testing.T) {
 					t.Errorf("%s: got %+v, want %s of %q", what, taken, tc.thing, tc.first.Owner)
 				}
 			}
-			same(t, h, before, "after what was refused")
+			same(t, h, before, "after both errors")
 		})
 	}
 }
 
-// What is in nobody's way: another number, protocol, family, or address of the host.
+// Ports that do not conflict: another number, protocol, version of IP, or address of the host.
 func TestPortsBesideEachOther(t *testing.T) {
 	h, r := built(t, web("first", "192.0.2.1", first4))
 	for i, p := range []nft.Port{
@@ -100,7 +103,7 @@ func TestPortsBesideEachOther(t *testing.T) {
 		port("tcp", "", 8081, second4), port("tcp", "192.0.2.1", 8082, second4), port("tcp", "", 8080, second6), port("tcp", "", 80, second4),
 	} {
 		beside := publisher(fmt.Sprint("beside", i), p)
-		beside.Plain = true
+		beside.NoMasquerade = true
 		beside.Ports[0].Container = port("tcp", "", 1, strings.NewReplacer("2.4", fmt.Sprint("2.", 10+i), "::4", fmt.Sprint("::", 10+i)).Replace(p.Container.String())).Container
 		if err := r.Publish(beside); err != nil {
 			t.Errorf("%v: %v", p, err)
@@ -111,11 +114,14 @@ func TestPortsBesideEachOther(t *testing.T) {
 	}
 }
 
-// A dead owner's port is taken in one transaction, that of one address for any and the other way
-// round too; all else that it had goes with it, because what it leads to may be another's by now.
-func TestReplaceTakesAllOfTheDead(t *testing.T) {
-	for name, tc := range map[string]struct{ dead, next string }{
-		"the same": {"", ""}, "any for one": {"192.0.2.1", ""}, "one for any": {"", "192.0.2.1"}, "the same of one": {"192.0.2.1", "192.0.2.1"},
+// Replace replaces a stale owner in one transaction, also a wildcard by an address and an address by a wildcard.
+// It removes all elements of the stale owner, because another container may have its address by now.
+//
+// Claim: The port of a container that ended without a DEL is free at once, with all its other elements; that of a live one is kept, also
+// without its record
+func TestReplaceRemovesAllOfAStaleOwner(t *testing.T) {
+	for name, tc := range map[string]struct{ stale, next string }{
+		"same port": {"", ""}, "wildcard replaces an address": {"192.0.2.1", ""}, "address replaces a wildcard": {"", "192.0.2.1"}, "same address": {"192.0.2.1", "192.0.2.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -128,17 +134,17 @@ func TestReplaceTakesAllOfTheDead(t *testing.T) {
 			if err := r.Withdraw(next); err != nil {
 				t.Fatal(err)
 			}
-			dead := publisher("dead", port("tcp", tc.dead, 8080, first4), port("tcp", "", 7070, first4))
-			dead.MarkBit, dead.All = 20, true
-			if err := inHost(h, func() error { return r.Build(dead, only(dead, stays)) }); err != nil {
+			stale := publisher("stale", port("tcp", tc.stale, 8080, first4), port("tcp", "", 7070, first4))
+			stale.MarkBit, stale.MasqueradeAll = 20, true
+			if err := inHost(h, func() error { return r.Build(stale, only(stale, stays)) }); err != nil {
 				t.Fatal(err)
 			}
 			before, was := list(t, h), generation(t, h)
 			if err := r.Replace(next, is(stays)); !errors.Is(err, nft.ErrPortTaken) {
-				t.Errorf("the owner is not known to be dead: got %v", err)
+				t.Errorf("the owner is not stale: got %v", err)
 			}
 			same(t, h, before, "after a Replace that was refused")
-			if err := r.Replace(next, is(dead)); err != nil {
+			if err := r.Replace(next, is(stale)); err != nil {
 				t.Fatal(err)
 			}
 			if got := generation(t, h); got != was+1 {
@@ -149,7 +155,7 @@ func TestReplaceTakesAllOfTheDead(t *testing.T) {
 	}
 }
 
-// sameElements compares what two rulesets have of attachments.
+// sameElements compares the elements of attachments in two rulesets.
 func sameElements(t *testing.T, want, got string) {
 	t.Helper()
 	only := func(text string) (all []string) {
@@ -165,40 +171,46 @@ func sameElements(t *testing.T, want, got string) {
 	}
 }
 
-// A dead owner gives way also to the first of a network, whose chains have to be made for it.
-func TestBuildReplacesTheDead(t *testing.T) {
-	for name, host := range map[string]string{"the same": "", "one for any": "192.0.2.1"} {
+// The first attachment of a network, whose chains do not exist yet, replaces a stale owner too.
+//
+// Claim: The port of a container that ended without a DEL is free at once, with all its other elements; that of a live one is kept, also
+// without its record
+func TestBuildReplacesAStaleOwner(t *testing.T) {
+	for name, host := range map[string]string{"same port": "", "address replaces a wildcard": "192.0.2.1"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dead := web("dead", "", first4)
-			h, r := built(t, dead)
+			stale := web("stale", "", first4)
+			h, r := built(t, stale)
 			next := web("next", host, second4)
 			next.Network, next.Addresses, next.MarkBit = "other", prefixes("10.1.2.4/24"), 7
-			build := func(gone func(string) bool) error {
+			build := func(isStale func(string) bool) error {
 				return inHost(h, func() error {
-					return r.BuildReplacing(next, gone, func() ([]nft.Entry, error) { return nil, errors.New("everybody was asked") })
+					return r.BuildReplacing(next, isStale, func() ([]nft.Entry, error) { return nil, errors.New("the entries were listed") })
 				})
 			}
-			if err := r.PublishReplacing(next, is(dead)); !errors.Is(err, nft.ErrNotBuilt) {
+			if err := r.PublishReplacing(next, is(stale)); !errors.Is(err, nft.ErrNotBuilt) {
 				t.Errorf("without the chains: got %v, want ErrNotBuilt", err)
 			}
 			if err := build(is(next)); !errors.Is(err, nft.ErrPortTaken) {
-				t.Errorf("the owner is not known to be dead: got %v", err)
+				t.Errorf("the owner is not stale: got %v", err)
 			}
-			if err := build(is(dead)); err != nil {
+			if err := build(is(stale)); err != nil {
 				t.Fatal(err)
 			}
-			if text := list(t, h); strings.Contains(text, dead.Owner) || strings.Count(text, next.Owner) != 5 {
-				t.Errorf("want five elements of the next one alone:\n%s", text)
+			if text := list(t, h); strings.Contains(text, stale.Owner) || strings.Count(text, next.Owner) != 5 {
+				t.Errorf("want five elements of the next owner alone:\n%s", text)
 			}
 		})
 	}
 }
 
-// Withdraw leaves what another owner has at the same keys, by key and by mark.
+// Withdraw and WithdrawOwner keep the elements of another owner with the same keys.
+//
+// Claim: DEL removes its own ports, whether the runtime passes them or not, with its record, without it, or with a torn one; those of
+// others stay
 func TestWithdrawLeavesAnotherOwnersPorts(t *testing.T) {
 	next := publisher("next", port("tcp", "", 8080, first4), port("tcp", "2001:db8::1", 9090, first6), port("udp", "", 53, first4))
-	next.MarkBit, next.All = 20, true
+	next.MarkBit, next.MasqueradeAll = 20, true
 	h, r := built(t, next)
 	before := list(t, h)
 	late := next
@@ -209,11 +221,13 @@ func TestWithdrawLeavesAnotherOwnersPorts(t *testing.T) {
 	same(t, h, before, "after another owner's Withdraw")
 }
 
-// The last port of two and of thousands goes and comes in one transaction each, and nobody else's.
+// 4096 ports are published, completed, withdrawn and replaced in one transaction each.
+//
+// Claim: 4096 ports are added and removed in one transaction each, and one more is refused
 func TestManyPortsInOneTransaction(t *testing.T) {
 	stays := web("stays", "", second4)
 	h, _ := built(t, stays)
-	r := in(t, h) // whose socket has the buffers that it begins with
+	r := in(t, h) // a new socket, with default buffers
 	before := list(t, h)
 	many := publisher("many")
 	for i := range uint16(4096) {
@@ -237,13 +251,13 @@ func TestManyPortsInOneTransaction(t *testing.T) {
 		t.Errorf("nothing is missing, got %q", lost)
 	}
 	h.Run(t, "nft", "delete element inet patchbay publish4 { tcp . 14095 }")
-	if lost := missing(t, h, r, many); fmt.Sprint(lost) != "[map publish4 of nftables has lost tcp . 14095]" {
-		t.Errorf("of the last one lost: %q", lost)
+	if lost := missing(t, h, r, many); fmt.Sprint(lost) != "[map publish4 of nftables lacks tcp . 14095]" {
+		t.Errorf("last port deleted: %q", lost)
 	}
 	one("Publish of what is missing", func() error { return r.Publish(many) })
 	again := publisher("again", many.Ports[4095])
 	if err := r.Publish(again); !errors.Is(err, nft.ErrPortTaken) {
-		t.Errorf("the last one is taken: got %v", err)
+		t.Errorf("last port again: got %v", err)
 	}
 	one("Withdraw", func() error { return r.Withdraw(many) })
 	same(t, h, before, "after Withdraw")
@@ -266,39 +280,41 @@ func missing(t *testing.T, h *nettest.Node, r *nft.Ruleset, e nft.Entry) (lost [
 	return lost
 }
 
-// Each thing that an entry with ports and isolation has is missed when it is lost, by name, and
-// comes again with Rebuild.
+// Missing names each part of an entry with ports and isolation that was deleted, and Rebuild restores it.
+//
+// Claim: CHECK reports by name each missing part of a port or of isolation, and ports that differ from the runtime's; reload restores all
+// of it
 func TestMissingPorts(t *testing.T) {
 	e := publisher("a", port("tcp", "", 8080, first4), port("udp", "192.0.2.1", 53, first4), port("tcp", "", 8080, first6))
-	e.MarkBit, e.All, e.Localhost, e.Isolation = 20, true, true, nft.Isolated
+	e.MarkBit, e.MasqueradeAll, e.Localhost, e.Isolation = 20, true, true, nft.Isolated
 	h, r := built(t, e)
 	want := list(t, h)
 	if lost := missing(t, h, r, e); len(lost) > 0 {
 		t.Fatalf("nothing is missing, got %q", lost)
 	}
 	for _, tc := range []struct{ harm, lost string }{
-		{"delete element inet patchbay publish4 { tcp . 8080 }", "map publish4 of nftables has lost tcp . 8080"},
-		{"delete element inet patchbay publish4_addr { 192.0.2.1 . udp . 53 }", "map publish4_addr of nftables has lost 192.0.2.1 . udp . 53"},
-		{"delete element inet patchbay publish6 { tcp . 8080 }", "map publish6 of nftables has lost tcp . 8080"},
-		{"delete element inet patchbay mark4 { tcp . 8080 }", "map mark4 of nftables has lost tcp . 8080"},
-		{`delete element inet patchbay self6 { "cni0" . 2001:db8::3 . 2001:db8::3 }`, "map self6 of nftables has lost cni0 . 2001:db8::3 . 2001:db8::3"},
-		{`delete element inet patchbay all4 { "cni0" . 10.1.2.3 }`, "map all4 of nftables has lost cni0 . 10.1.2.3"},
-		{`delete element inet patchbay intra { "cni0" . "cni0" }`, "map intra of nftables has lost cni0 . cni0"},
-		{`delete element inet patchbay apart { "cni0" . "cni0" }`, "map apart of nftables has lost cni0 . cni0"},
-		{`delete element inet patchbay isolated { "cni0" }`, "map isolated of nftables has lost cni0"},
-		{`delete element inet patchbay localnet { "cni0" }`, "map localnet of nftables has lost cni0"},
-		{`delete element bridge patchbay ports_apart { "vetha" }`, "map ports_apart of nftables has lost vetha"},
-		{`delete element inet patchbay publish4 { tcp . 8080 }; add element inet patchbay publish4 { tcp . 8080 comment "` + e.Owner + `" : 10.1.2.9 . 80 }`, "map publish4 of nftables sends tcp . 8080 to another container"},
-		{`delete element inet patchbay publish4 { tcp . 8080 }; add element inet patchbay publish4 { tcp . 8080 comment "patchbay:9 net/x/eth0" : 10.1.2.3 . 80 }`, `map publish4 of nftables has tcp . 8080 for "patchbay:9 net/x/eth0"`},
+		{"delete element inet patchbay publish4 { tcp . 8080 }", "map publish4 of nftables lacks tcp . 8080"},
+		{"delete element inet patchbay publish4_addr { 192.0.2.1 . udp . 53 }", "map publish4_addr of nftables lacks 192.0.2.1 . udp . 53"},
+		{"delete element inet patchbay publish6 { tcp . 8080 }", "map publish6 of nftables lacks tcp . 8080"},
+		{"delete element inet patchbay mark4 { tcp . 8080 }", "map mark4 of nftables lacks tcp . 8080"},
+		{`delete element inet patchbay self6 { "cni0" . 2001:db8::3 . 2001:db8::3 }`, "map self6 of nftables lacks cni0 . 2001:db8::3 . 2001:db8::3"},
+		{`delete element inet patchbay all4 { "cni0" . 10.1.2.3 }`, "map all4 of nftables lacks cni0 . 10.1.2.3"},
+		{`delete element inet patchbay intra { "cni0" . "cni0" }`, "map intra of nftables lacks cni0 . cni0"},
+		{`delete element inet patchbay apart { "cni0" . "cni0" }`, "map apart of nftables lacks cni0 . cni0"},
+		{`delete element inet patchbay isolated { "cni0" }`, "map isolated of nftables lacks cni0"},
+		{`delete element inet patchbay localnet { "cni0" }`, "map localnet of nftables lacks cni0"},
+		{`delete element bridge patchbay ports_apart { "vetha" }`, "map ports_apart of nftables lacks vetha"},
+		{`delete element inet patchbay publish4 { tcp . 8080 }; add element inet patchbay publish4 { tcp . 8080 comment "` + e.Owner + `" : 10.1.2.9 . 80 }`, "map publish4 of nftables maps tcp . 8080 to another container"},
+		{`delete element inet patchbay publish4 { tcp . 8080 }; add element inet patchbay publish4 { tcp . 8080 comment "patchbay:9 net/x/eth0" : 10.1.2.3 . 80 }`, `map publish4 of nftables has tcp . 8080 with owner "patchbay:9 net/x/eth0"`},
 		{"flush chain inet patchbay translate", "chain translate of nftables has 0 rules, not 4"},
-		{"flush chain inet patchbay prerouting", "chain prerouting of nftables has 0 rules, not 1"},
-		{"flush chain inet patchbay localnet", "chain localnet of nftables has 0 rules, not 1"},
+		{"flush chain inet patchbay prerouting", "chain prerouting of nftables has 0 rules, not 3"},
+		{"flush chain inet patchbay localnet", "chain localnet of nftables has 0 rules, not 2"},
 		{"flush chain inet patchbay publish_20", "chain publish_20 of nftables has 0 rules, not 4"},
 		{"flush chain inet patchbay marked", "chain marked of nftables has 0 rules, not 1"},
-		{"flush chain bridge patchbay forward", "chain forward of table bridge patchbay of nftables has 0 rules, not 2"},
-		{`delete element bridge patchbay ports_self { "vetha" . "vetha" }`, "map ports_self of nftables has lost vetha . vetha"},
-		{"delete table bridge patchbay", "map ports_apart of nftables has lost vetha map ports_self of nftables has lost vetha . vetha"},
-		{"flush ruleset", "table inet patchbay of nftables is gone, and with it the published ports of 10.1.2.3, the isolation of bridge cni0"},
+		{"flush chain bridge patchbay forward", "chain forward of table bridge patchbay of nftables has 0 rules, not 3"},
+		{`delete element bridge patchbay ports_self { "vetha" . "vetha" }`, "map ports_self of nftables lacks vetha . vetha"},
+		{"delete table bridge patchbay", "map ports_apart of nftables lacks vetha map ports_self of nftables lacks vetha . vetha"},
+		{"flush ruleset", "table inet patchbay of nftables is missing, and with it the published ports of 10.1.2.3, the isolation of bridge cni0"},
 	} {
 		h.Run(t, "nft", tc.harm)
 		if got := missing(t, h, r, e); fmt.Sprint(got) != "["+tc.lost+"]" {

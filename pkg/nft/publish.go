@@ -6,17 +6,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
-// Publish adds an entry's elements, all or none. What is there already with the same owner is as
-// good. Errors wrap ErrNotBuilt where chains or the table are missing, are a *TakenError where
-// another owner has an address or a port, or wrap ErrUnsupported.
+// Publish adds an entry's elements, all or none. Elements that exist with the same
+// owner are kept. Errors wrap ErrNotBuilt if chains or the table are missing,
+// ErrUnsupported, or are a *TakenError if another owner has an address or a port.
 //
-// A port of any address and the same port of one address are in each other's way, as in bind(2),
-// but are no element of one map: the caller sees to it that nobody publishes meanwhile an entry
-// that is Specific, or while this one is, anybody.
+// A mapping for one host address conflicts with a wildcard mapping of the same port,
+// as in bind(2), but the two are elements of different maps. The caller must exclude
+// concurrent calls: all others while an entry with HasHostIP is published.
 func (r *Ruleset) Publish(e Entry) error {
 	overlapping, err := r.overlaps(e)
 	if err != nil {
@@ -30,7 +32,7 @@ func (r *Ruleset) Publish(e Entry) error {
 		return r.Replace(e, func(string) bool { return false })
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("table %s of nftables, as network %s needs it, %w", tableName, e.Network, ErrNotBuilt)
+		return fmt.Errorf("add elements of network %s to table inet %s of nftables: %w", e.Network, tableName, ErrNotBuilt)
 	}
 	if err != nil {
 		return fmt.Errorf("add elements of nftables: %w", err)
@@ -38,75 +40,102 @@ func (r *Ruleset) Publish(e Entry) error {
 	return nil
 }
 
-// PublishReplacing is Publish and, where another owner is in the way, Replace.
-func (r *Ruleset) PublishReplacing(e Entry, gone func(owner string) bool) error {
+// PublishReplacing adds the elements as Publish does, and calls Replace if another owner has one of them.
+func (r *Ruleset) PublishReplacing(e Entry, isStale func(owner string) bool) error {
 	err := r.Publish(e)
 	if other := new(TakenError); errors.As(err, &other) {
-		return r.Replace(e, gone)
+		return r.Replace(e, isStale)
 	}
 	return err
 }
 
+// create adds an entry's elements in one transaction.
+// It reads nothing: the answer of the kernel
+// says whether the chains exist and whether an element has the same key.
 func (r *Ruleset) create(e Entry) error {
 	messages, err := additions(e)
 	if err != nil || len(messages) == 0 {
 		return err
 	}
-	r.makeRoom(len(e.Ports))
+	r.growSendBuffer(len(e.Ports))
 	return r.commit(messages)
 }
 
-// makeRoom lets a transaction of many ports into the socket.
-func (r *Ruleset) makeRoom(ports int) {
+// growSendBuffer enlarges the send buffer for a transaction of many ports.
+// netlink_sendmsg returns EMSGSIZE for a datagram that is larger than the buffer, and
+// a transaction must be one datagram: the batch is committed at its end message. The
+// usual ADD has a few elements and is spared the system call.
+func (r *Ruleset) growSendBuffer(ports int) {
 	if ports > perMessage {
-		r.conn.room(4 << 20)
+		r.conn.SetSendBuffer(4 << 20)
 	}
 }
 
-// additions are the messages that add an entry's elements: its own exclusively, those that it
-// shares with whomever has made them.
-func additions(e Entry) ([]netlink.Message, error) {
-	shared, err := elementMessages(e.shared(), unix.NFT_MSG_NEWSETELEM, netlink.Create)
+// additions returns the messages that add an entry's elements: its own with
+// NLM_F_EXCL, the shared ones without, as they may exist.
+// Without the flag the kernel accepts an element whose key and data exist, and keeps
+// the comment of the existing one (nft_add_set_elem): a new attachment with a re-used
+// address would believe that it owns the element, and a late DEL of the former owner
+// would remove it.
+func additions(e Entry) ([]nlsock.Message, error) {
+	shared, err := elementMessages(e.shared(), unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE)
 	if err != nil {
 		return nil, err
 	}
-	own, err := elementMessages(e.elements(), unix.NFT_MSG_NEWSETELEM, netlink.Create|netlink.Excl)
+	own, err := elementMessages(e.elements(), unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
 	return append(shared, own...), err
 }
 
-func deletions(elements []element) ([]netlink.Message, error) {
+// deletions returns the messages that remove elements.
+func deletions(elements []element) ([]nlsock.Message, error) {
 	return elementMessages(bySet(elements), unix.NFT_MSG_DELSETELEM, 0)
 }
 
-func elementMessages(elements []element, kind uint16, flags netlink.HeaderFlags) ([]netlink.Message, error) {
-	bodies, err := eachMessage(elements, kind == unix.NFT_MSG_NEWSETELEM)
-	if err != nil {
-		return nil, fmt.Errorf("encode elements of nftables: %w", err)
-	}
-	messages := make([]netlink.Message, 0, len(bodies))
-	for _, body := range bodies {
-		messages = append(messages, message(kind, netlink.Acknowledge|flags, body))
+// perMessage is the number of elements in one message: the length of an attribute, here the list, is a
+// 16-bit number.
+const perMessage = 100
+
+// elementMessages returns the messages that add or delete elements, each about one set; elements of one
+// set follow each other.
+func elementMessages(elements []element, kind, flags uint16) (messages []nlsock.Message, err error) {
+	for len(elements) > 0 {
+		n := 1
+		for n < len(elements) && n < perMessage && elements[n].set == elements[0].set {
+			n++
+		}
+		body, err := elementsMessage(elements[:n], kind == unix.NFT_MSG_NEWSETELEM)
+		if err != nil {
+			return nil, fmt.Errorf("encode elements of nftables: %w", err)
+		}
+		messages = append(messages, nfnl.NftablesRequest(kind, flags, byte(setSpecOf(elements[0].set).family()), body))
+		elements = elements[n:]
 	}
 	return messages, nil
 }
 
-// Replace is Publish that also takes the place of other owners, in one transaction: of those that
-// gone, which is given the comment of an element, knows not to be there any more. All that these
-// have goes with it: what their ports lead to may be an address of somebody else's by now.
-func (r *Ruleset) Replace(e Entry, gone func(owner string) bool) error {
+// Replace adds elements as Publish does, and removes stale owners in the same transaction: those for whose
+// comment isStale is true. All elements of a replaced owner are removed, not only the
+// conflicting ones: its ports may lead to an address that another container has by
+// now.
+// Removal and addition are in one transaction, so that there is no moment without the
+// address, in which a third attachment could take it. The kernel applies the messages
+// of a batch in order, and an element that is deleted in the batch does not conflict
+// with one that is added later in it.
+func (r *Ruleset) Replace(e Entry, isStale func(owner string) bool) error {
 	const tries = 5
 	var err error
-	for range tries { // an element that somebody else removes meanwhile makes the kernel refuse all
-		if err = r.replace(e, gone); !errors.Is(err, unix.ENOENT) {
+	for range tries { // the kernel refuses all if another process removed an element meanwhile
+		if err = r.replace(e, isStale); !errors.Is(err, unix.ENOENT) {
 			return err
 		}
 	}
-	return fmt.Errorf("table %s of nftables, as network %s needs it, %w", tableName, e.Network, ErrNotBuilt)
+	return fmt.Errorf("add elements of network %s to table inet %s of nftables: %w", e.Network, tableName, ErrNotBuilt)
 }
 
-func (r *Ruleset) replace(e Entry, gone func(owner string) bool) error {
-	wanted := e.elements()
-	there, err := r.find(wanted)
+// replace reads, compares and commits once.
+func (r *Ruleset) replace(e Entry, isStale func(owner string) bool) error {
+	want := e.elements()
+	there, err := r.find(want)
 	if err != nil {
 		return err
 	}
@@ -118,18 +147,18 @@ func (r *Ruleset) replace(e Entry, gone func(owner string) bool) error {
 	if err != nil {
 		return err
 	}
-	dead, err := deadOf(slices.Concat(there, overlapping), e, gone)
+	stale, err := staleOwners(slices.Concat(there, overlapping), e, isStale)
 	if err != nil {
 		return err
 	}
-	if len(dead) == 0 && len(shared) == len(e.shared()) && sameElements(there, wanted) {
+	if len(stale) == 0 && len(shared) == len(e.shared()) && sameElements(there, want) {
 		return nil
 	}
-	left, err := r.ofOwners(dead)
+	left, err := r.ofOwners(stale)
 	if err != nil {
 		return err
 	}
-	removals, err := deletions(append(ownOf(there, e), left...))
+	removals, err := deletions(append(ofOwner(there, e), left...))
 	if err != nil {
 		return err
 	}
@@ -137,53 +166,57 @@ func (r *Ruleset) replace(e Entry, gone func(owner string) bool) error {
 	if err != nil {
 		return err
 	}
-	r.makeRoom(len(e.Ports) + len(left))
+	r.growSendBuffer(len(e.Ports) + len(left))
 	if err := r.commit(append(removals, added...)); err != nil {
 		return fmt.Errorf("replace elements of nftables: %w", err)
 	}
 	return nil
 }
 
-// deadOf are the marks of other owners that have what an entry wants; a *TakenError if one of them
-// is not gone.
-func deadOf(there []element, e Entry, gone func(owner string) bool) (map[string]bool, error) {
-	dead := map[string]bool{}
+// staleOwners returns the IDs of the other owners of elements, all of which are
+// stale; a *TakenError if one is not.
+func staleOwners(there []element, e Entry, isStale func(owner string) bool) (map[string]bool, error) {
+	stale := map[string]bool{}
 	for _, found := range there {
-		m := mark(found.comment)
-		if m == mark(e.Owner) || dead[m] {
+		m := ownerID(found.comment)
+		if m == ownerID(e.Owner) || stale[m] {
 			continue
 		}
-		if !gone(found.comment) {
+		if !isStale(found.comment) {
 			return nil, taken(found)
 		}
-		dead[m] = true
+		stale[m] = true
 	}
-	return dead, nil
+	return stale, nil
 }
 
-// ofOwners are all elements that have one of some marks.
+// ofOwners lists all elements of some owners.
 func (r *Ruleset) ofOwners(marks map[string]bool) ([]element, error) {
 	if len(marks) == 0 {
 		return nil, nil
 	}
 	all, err := r.listWhole(names())
-	return slices.DeleteFunc(all, func(e element) bool { return !marks[mark(e.comment)] }), err
+	return slices.DeleteFunc(all, func(e element) bool { return !marks[ownerID(e.comment)] }), err
 }
 
-// ownOf are those of some elements that an entry has itself.
-func ownOf(there []element, e Entry) []element {
-	return slices.DeleteFunc(slices.Clone(there), func(found element) bool { return mark(found.comment) != mark(e.Owner) })
+// ofOwner returns the elements whose owner is the entry's.
+func ofOwner(there []element, e Entry) []element {
+	return slices.DeleteFunc(slices.Clone(there), func(found element) bool { return ownerID(found.comment) != ownerID(e.Owner) })
 }
 
+// sameElements reports whether two lists have the same elements in any order.
 func sameElements(a, b []element) bool {
 	byKey := func(a, b element) int { return strings.Compare(a.set+" "+a.key, b.set+" "+b.key) }
 	return slices.Equal(slices.SortedFunc(slices.Values(a), byKey), slices.SortedFunc(slices.Values(b), byKey))
 }
 
-// oneByOne is up to how many elements are asked for by their keys; of more the whole map is listed.
+// oneByOne is up to how many elements are looked up by key. Each look-up is a
+// request; a dump has all elements of the host.
 const oneByOne = 64
 
-// find returns those of the elements that are there, as they are there, whoever has them.
+// find returns those elements that exist, with their owners and data.
+// A look-up by key (NFT_MSG_GETSETELEM without
+// NLM_F_DUMP) takes the time of a hash lookup, whatever the size of the set.
 func (r *Ruleset) find(elements []element) ([]element, error) {
 	if len(elements) > oneByOne {
 		return r.findInLists(elements)
@@ -194,7 +227,7 @@ func (r *Ruleset) find(elements []element) ([]element, error) {
 		if err != nil {
 			return nil, err
 		}
-		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, 0, body)
+		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, 0, byte(setSpecOf(e.set).family()), body)
 		if errors.Is(err, unix.ENOENT) {
 			continue
 		}
@@ -210,16 +243,16 @@ func (r *Ruleset) find(elements []element) ([]element, error) {
 	return there, nil
 }
 
-// findInLists is find for many.
+// findInLists is find for many elements.
 func (r *Ruleset) findInLists(elements []element) ([]element, error) {
-	wanted := map[string]bool{}
+	want := map[string]bool{}
 	var sets []string
 	for _, e := range elements {
-		wanted[e.set+" "+e.key] = true
+		want[e.set+" "+e.key] = true
 		if !slices.Contains(sets, e.set) {
 			sets = append(sets, e.set)
 		}
 	}
 	all, err := r.listWhole(sets)
-	return slices.DeleteFunc(all, func(e element) bool { return !wanted[e.set+" "+e.key] }), err
+	return slices.DeleteFunc(all, func(e element) bool { return !want[e.set+" "+e.key] }), err
 }

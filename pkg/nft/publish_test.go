@@ -16,7 +16,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 )
 
-// entry is an attachment's, its owner marked by the name's bytes.
+// entry returns the entry of an attachment. The ID of its owner is the name in hexadecimal.
 func entry(network, bridge, name string, addresses ...string) nft.Entry {
 	e := nft.Entry{Network: network, Bridge: bridge, Owner: fmt.Sprintf("patchbay:%012x %s/%s/eth0", name, network, name)}
 	e.Addresses = prefixes(addresses...)
@@ -34,7 +34,7 @@ func only(entries ...nft.Entry) func() ([]nft.Entry, error) {
 	return func() ([]nft.Entry, error) { return entries, nil }
 }
 
-// host is a host whose table the test may leave: what it holds is what the test looks at.
+// host returns a host on which the test may leave tables of nftables.
 func host(t *testing.T) *nettest.Node {
 	h := nettest.Host(t)
 	nettest.Need(t, nettest.Tool("nft"))
@@ -55,7 +55,7 @@ func in(t *testing.T, h *nettest.Node) *nft.Ruleset {
 	return r
 }
 
-// inHost runs what opens sockets of its own.
+// inHost calls run in the network namespace of the host: it opens sockets.
 func inHost(h *nettest.Node, run func() error) (err error) {
 	h.Do(func() { err = run() })
 	return err
@@ -63,6 +63,8 @@ func inHost(h *nettest.Node, run func() error) (err error) {
 
 func list(t *testing.T, h *nettest.Node) string { return h.Run(t, "nft", "list", "ruleset") }
 
+// Claim: An address of a bridge belongs to one attachment; a second claim names the owner, a stale owner is replaced in one transaction,
+// an existing equal element is accepted
 func TestPublishNeedsBuild(t *testing.T) {
 	h := host(t)
 	r := in(t, h)
@@ -80,7 +82,7 @@ func TestPublishNeedsBuild(t *testing.T) {
 	for _, line := range []string{
 		`"cni0" . 10.1.2.3 comment "patchbay:` + fmt.Sprintf("%012x", "a") + ` net/a/eth0" : jump masq_net_`,
 		`"cni0" . 2001:db8::3 comment`, "ip daddr 10.1.2.0/24 return", "ip6 daddr 2001:db8::/64 return", "ip daddr 224.0.0.0/4 return",
-		"chain schema_2 {",
+		"chain schema_4 {",
 	} {
 		if !strings.Contains(before, line) {
 			t.Errorf("%q is not in\n%s", line, before)
@@ -102,6 +104,10 @@ func TestPublishNeedsBuild(t *testing.T) {
 	t.Log(before)
 }
 
+// Claim: After `nft flush ruleset`, `patchbay reload` restores connectivity without touching a container; CHECK reports the loss before;
+// the next ADD of any attachment repairs it too
+// Claim: The table is built complete: at first, after a flush, when damaged, and from an older version; a newer one's and a foreign one
+// are kept as they are
 func TestMissing(t *testing.T) {
 	h := host(t)
 	r := in(t, h)
@@ -121,20 +127,20 @@ func TestMissing(t *testing.T) {
 		t.Fatalf("nothing is missing, got %q", got)
 	}
 	for _, tc := range []struct{ command, want string }{
-		{"flush map inet patchbay masq4", "map masq4 of nftables has lost cni0 . 10.1.2.3"},
+		{"flush map inet patchbay masq4", "map masq4 of nftables lacks cni0 . 10.1.2.3"},
 		{"flush chain inet patchbay postrouting", "chain postrouting of nftables has 0 rules, not 5"},
-		{`delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "patchbay:9 net/other/eth0" : accept }`, `map masq4 of nftables has cni0 . 10.1.2.3 for "patchbay:9 net/other/eth0"`},
-		{`add chain inet patchbay x; delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "` + e.Owner + `" : jump x }`, "map masq4 of nftables sends cni0 . 10.1.2.3 to chain x, not masq_net_"},
-		{"add chain inet patchbay y; delete chain inet patchbay schema_2", "table inet patchbay of nftables is not one that patchbay made"},
-		{"delete table inet patchbay", "table inet patchbay of nftables is gone"},
+		{`delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "patchbay:9 net/other/eth0" : accept }`, `map masq4 of nftables has cni0 . 10.1.2.3 with owner "patchbay:9 net/other/eth0"`},
+		{`add chain inet patchbay x; delete element inet patchbay masq4 { "cni0" . 10.1.2.3 }; add element inet patchbay masq4 { "cni0" . 10.1.2.3 comment "` + e.Owner + `" : jump x }`, "map masq4 of nftables maps cni0 . 10.1.2.3 to chain x, not masq_net_"},
+		{"add chain inet patchbay y; delete chain inet patchbay schema_4", "table inet patchbay of nftables: table not built by patchbay"},
+		{"delete table inet patchbay", "table inet patchbay of nftables is missing"},
 	} {
 		h.Run(t, "nft", tc.command)
 		got := missing()
 		if !slices.ContainsFunc(got, func(s string) bool { return strings.HasPrefix(s, tc.want) }) {
 			t.Errorf("after nft %s: got %q, want %q", tc.command, got, tc.want)
 		}
-		if strings.Contains(tc.command, "schema_2") {
-			h.Run(t, "nft", "delete table inet patchbay") // else nobody may build it
+		if strings.Contains(tc.command, "schema_4") {
+			h.Run(t, "nft", "delete table inet patchbay") // otherwise Rebuild returns ErrForeign
 		}
 		if err := inHost(h, func() error { return r.Rebuild(only(e)) }); err != nil {
 			t.Fatalf("rebuild after nft %s: %v", tc.command, err)
@@ -143,13 +149,13 @@ func TestMissing(t *testing.T) {
 			t.Errorf("after Rebuild: %q", got)
 		}
 	}
-	h.Run(t, "nft", "flush map inet patchbay masq4; delete chain inet patchbay schema_2; add chain inet patchbay schema_3")
+	h.Run(t, "nft", "flush map inet patchbay masq4; delete chain inet patchbay schema_4; add chain inet patchbay schema_5")
 	if got := missing(); len(got) > 0 {
-		t.Errorf("of a newer patchbay's table, whose form this one does not know: %q", got)
+		t.Errorf("table of a newer version, whose rules this one does not know: %q", got)
 	}
 }
 
-// generation is how many transactions the host's ruleset has seen.
+// generation returns the generation ID of the host's ruleset, which each transaction increments.
 func generation(t *testing.T, h *nettest.Node) (n uint32) {
 	t.Helper()
 	err := inHost(h, func() error {

@@ -4,21 +4,23 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
-// Ruleset is the way to the host's ruleset: that of the network namespace the process is in. It is
+// Ruleset is a connection to the ruleset of one network namespace, the host's. It is
 // not safe for concurrent use.
 type Ruleset struct {
-	conn *socket
+	conn *nfnl.Conn
 }
 
-// Open opens the way. Errors wrap ErrUnsupported where the kernel has no nf_tables, else what
-// socket(2) says. Close it when done.
+// Open connects to the ruleset of the calling thread's network namespace. Close it
+// when done. The error wraps ErrUnsupported if the kernel has no nfnetlink.
 func Open() (*Ruleset, error) {
-	conn, err := dial()
-	if errors.Is(err, unix.EPROTONOSUPPORT) || errors.Is(err, unix.EAFNOSUPPORT) {
+	conn, err := nfnl.Open()
+	if nfnl.IsUnsupported(err) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	if err != nil {
@@ -27,107 +29,39 @@ func Open() (*Ruleset, error) {
 	return &Ruleset{conn: conn}, nil
 }
 
-// Close closes the socket. After a transaction that removed something this waits until no
-// processor looks at it any more, ten milliseconds and more (design section 7).
-func (r *Ruleset) Close() { r.conn.close() }
+// Close closes the socket. After a transaction that removed something it blocks for
+// an RCU grace period, 10 ms and more (docs/architecture.md#what-the-kernel-costs).
+func (r *Ruleset) Close() { r.conn.Close() }
 
-// Supported asks the kernel whether it has nf_tables, and changes nothing. ErrUnsupported, or nil.
+// Supported returns ErrUnsupported if the kernel has no nf_tables. It changes
+// nothing.
 func (r *Ruleset) Supported() error {
-	_, err := r.generation()
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+	_, err := r.conn.Generation()
+	if nfnl.IsUnsupported(err) {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	return err
 }
 
-// generation is the number of the ruleset, which every transaction makes higher.
-func (r *Ruleset) generation() (n uint32, err error) {
-	answers, err := r.ask(unix.NFT_MSG_GETGEN, 0, []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, 0})
-	if err != nil {
-		return 0, fmt.Errorf("ask for the generation of nftables: %w", err)
-	}
-	for _, answer := range answers {
-		err = errors.Join(err, eachAttribute(answer.Data[min(len(answer.Data), len(header())):], func(ad *netlink.AttributeDecoder) {
-			if ad.Type() == unix.NFTA_GEN_ID {
-				n = ad.Uint32()
-			}
-		}))
-	}
-	return n, err
+// unchanged calls read until the ruleset does not change meanwhile, and reports
+// whether it succeeded: see nfnl.Conn.ReadConsistently.
+func (r *Ruleset) unchanged(read func() error) (bool, error) {
+	return r.conn.ReadConsistently(func() (bool, error) { return false, read() })
 }
 
-// steady takes a look and reports whether nobody changed the ruleset meanwhile. Several questions, and
-// one list that the kernel tells in pieces, are else of different rulesets.
-func (r *Ruleset) steady(look func() error) (bool, error) {
-	before, err := r.generation()
-	if err != nil {
-		return false, err
-	}
-	if err := look(); err != nil {
-		return false, err
-	}
-	after, err := r.generation()
-	return after == before, err
+// ask sends a request that only reads. Flags are 0 for one answer, NLM_F_DUMP for a
+// list.
+func (r *Ruleset) ask(kind, flags uint16, family byte, attributes []byte) ([]nlsock.Message, error) {
+	return r.conn.Ask(nfnl.NftablesRequest(kind, flags, family, attributes))
 }
 
-func message(kind uint16, flags netlink.HeaderFlags, body []byte) netlink.Message {
-	return netlink.Message{
-		Header: netlink.Header{Type: netlink.HeaderType(unix.NFNL_SUBSYS_NFTABLES<<8 | kind), Flags: netlink.Request | flags},
-		Data:   body,
-	}
-}
-
-// ask sends a question; flags tell one that has one answer (0) from one that has a list of them
-// (netlink.Dump).
-func (r *Ruleset) ask(kind uint16, flags netlink.HeaderFlags, body []byte) ([]netlink.Message, error) {
-	return r.conn.execute(message(kind, flags, body))
-}
-
-// commit makes the changes of all messages, or none: the first error is returned. Only the last one
-// is acknowledged; errors are told of each. What is told of the begin is of the whole.
-func (r *Ruleset) commit(messages []netlink.Message) error {
-	begin := netlink.Message{
-		Header: netlink.Header{Type: unix.NFNL_MSG_BATCH_BEGIN, Flags: netlink.Request},
-		Data:   []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES},
-	}
-	end := begin
-	end.Header.Type = unix.NFNL_MSG_BATCH_END
-	all := make([]netlink.Message, 0, len(messages)+2)
-	all = append(append(append(all, begin), messages...), end)
-	for i := range all {
-		all[i].Header.Flags &^= netlink.Acknowledge
-	}
-	all[len(messages)].Header.Flags |= netlink.Acknowledge
-	first, err := r.conn.send(all)
-	if err != nil {
-		return fmt.Errorf("send transaction: %w", err)
-	}
-	err = r.committed(first, uint32(len(messages)))
+// commit makes all changes in one transaction, or none and returns the first error.
+// EOPNOTSUPP is the answer for a family or an expression type whose module is not
+// available.
+func (r *Ruleset) commit(messages []nlsock.Message) error {
+	err := r.conn.Commit(messages)
 	if errors.Is(err, unix.EOPNOTSUPP) {
 		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	return err
-}
-
-// committed waits for what the kernel says of a transaction of so many messages, whose begin has a
-// sequence number.
-func (r *Ruleset) committed(begin, count uint32) (first error) {
-	for {
-		datagram, err := r.conn.receive()
-		if err != nil {
-			return err
-		}
-		for m := range messagesOf(datagram) {
-			at := m.Header.Sequence - begin
-			if m.Header.Type != netlink.Error || at > count {
-				continue // to a question that was given up
-			}
-			if err := verdictOf(m); err != nil && first == nil {
-				first = err
-			}
-			if at == 0 || at == count {
-				return first
-			}
-		}
-	}
 }

@@ -6,32 +6,43 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
-// Usable says, without changing anything, why no Publish could pass: ErrUnsupported, ErrNewer,
-// ErrForeign, or nil.
+// Usable returns why Publish cannot succeed: ErrUnsupported, ErrNewer, ErrForeign, or
+// nil. It changes nothing.
 func (r *Ruleset) Usable() error {
-	if err := r.Supported(); err != nil {
-		return err
-	}
-	built, err := r.built()
+	built, err := r.built() // also ErrUnsupported
 	if err == nil && built > Schema() {
 		err = tooNew(built)
 	}
 	return err
 }
 
-func tooNew(built int) error {
-	return fmt.Errorf("table %s of nftables %w: it has version %d, this one knows versions up to %d", tableName, ErrNewer, built, Schema())
+// UsableOnBridge returns the same error as Usable, for table bridge patchbay, which
+// isolated and spoof-checked networks need in addition.
+func (r *Ruleset) UsableOnBridge() error {
+	built, err := r.builtIn(familyBridge)
+	if err == nil && built > Schema() {
+		err = tooNew(built)
+	}
+	return err
 }
 
-// Owners are the comments of all elements, each once: mark and key of who has something here.
+// tooNew returns ErrNewer with both versions.
+func tooNew(built int) error {
+	return fmt.Errorf("table %s of nftables: %w: it has version %d, this one knows versions up to %d", tableName, ErrNewer, built, Schema())
+}
+
+// Owners returns the comments of all elements, sorted, each once. Without nf_tables
+// there are none.
 func (r *Ruleset) Owners() ([]string, error) {
 	all, err := r.listWhole(names())
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
-		return nil, nil // without nf_tables nobody has an element
+	if nfnl.IsUnsupported(err) {
+		return nil, nil // without nf_tables there are no elements
 	}
 	var owners []string
 	for _, e := range all {
@@ -43,11 +54,18 @@ func (r *Ruleset) Owners() ([]string, error) {
 	return slices.Compact(owners), err
 }
 
-// Sweep removes the chains of a network that no element leads to: those of settings that it had
-// once. The caller holds the lock that builders take; a chain that somebody publishes into
-// meanwhile is busy, and stays.
+// Sweep removes the chains of a network that no element refers to: those of former
+// settings. The caller holds the builders' lock. A chain that gets an element
+// meanwhile is busy (EBUSY) and stays.
+// Each chain has its own
+// transaction, so that one that is busy does not keep the others.
 func (r *Ruleset) Sweep(network string) error {
-	idle, err := r.idleChains(network)
+	return errors.Join(r.sweep(familyInet, network), r.sweep(familyBridge, network))
+}
+
+// sweep is Sweep for the table of a family.
+func (r *Ruleset) sweep(family tableFamily, network string) error {
+	idle, err := r.idleChains(family, network)
 	if err != nil {
 		return err
 	}
@@ -56,7 +74,7 @@ func (r *Ruleset) Sweep(network string) error {
 		if err != nil {
 			return err
 		}
-		err = r.commit([]netlink.Message{message(unix.NFT_MSG_DELCHAIN, netlink.Acknowledge, body)})
+		err = r.commit([]nlsock.Message{nfnl.NftablesRequest(unix.NFT_MSG_DELCHAIN, 0, byte(family), body)})
 		if err != nil && !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("remove chain %s of nftables: %w", name, err)
 		}
@@ -64,12 +82,12 @@ func (r *Ruleset) Sweep(network string) error {
 	return nil
 }
 
-// idleChains are those that are named as a network's, less those that elements lead to.
-func (r *Ruleset) idleChains(network string) ([]string, error) {
-	if has, err := r.HasTable(); err != nil || !has {
+// idleChains lists the chains of a network that no element refers to.
+func (r *Ruleset) idleChains(family tableFamily, network string) ([]string, error) {
+	if has, err := r.hasTable(family); err != nil || !has {
 		return nil, err
 	}
-	chains, err := r.chains(header())
+	chains, err := r.chains(family)
 	if err != nil {
 		return nil, err
 	}
@@ -78,51 +96,58 @@ func (r *Ruleset) idleChains(network string) ([]string, error) {
 		return nil, err
 	}
 	return slices.DeleteFunc(chains, func(name string) bool {
-		return !isChainOf(name, network) || slices.ContainsFunc(elements, func(e element) bool { return e.chain == name })
+		return !isChainOf(name, network) || slices.ContainsFunc(elements, func(e element) bool { return e.chain == name && setSpecOf(e.set).family() == family })
 	}), nil
 }
 
-// isChainOf reports whether a name is one that Entry.chain makes for a network.
+// isChainOf reports whether a chain's name is one that Entry.chain returns for a
+// network.
 func isChainOf(name, network string) bool {
 	kind, rest, _ := strings.Cut(name, "_")
 	hash, found := strings.CutPrefix(rest, network[:min(len(network), longestInName)]+"_")
-	return found && (kind == "masq" || kind == "invalid") && len(hash) == 8 && strings.Trim(hash, "0123456789abcdef") == ""
+	return found && (kind == "masq" || kind == "invalid" || kind == egressChain) && len(hash) == 8 && strings.Trim(hash, "0123456789abcdef") == ""
 }
 
-// SweepBridges removes what bridges have in the ruleset for attachments that are not there any more:
-// only those of the given entries keep it. The caller holds the lock that builders take, exclusively.
-func (r *Ruleset) SweepBridges(living []Entry) error {
+// SweepBridges removes the elements of bridges that none of the live entries needs.
+// The caller holds the builders' lock exclusively.
+// They have no owner, because all attachments of a bridge share them: counting the
+// references would need a change of an element on each ADD and DEL. An element that
+// stays too long affects only the named bridge.
+func (r *Ruleset) SweepBridges(live []Entry) error {
 	if has, err := r.HasTable(); err != nil || !has {
 		return err
 	}
-	wanted := map[string]bool{}
+	want := map[string]bool{}
 	var sets []string
-	for _, s := range shapes() {
-		if s.ofBridges() {
+	for _, s := range setSpecs() {
+		if s.isPerBridge() {
 			sets = append(sets, s.name)
 		}
 	}
-	for _, e := range living {
+	for _, e := range live {
 		for _, one := range e.shared() {
-			wanted[one.set+" "+one.key] = true
+			want[one.set+" "+one.key] = true
 		}
 	}
 	_, err := r.remove(func() ([]element, error) {
 		there, err := r.listWhole(sets)
-		return slices.DeleteFunc(there, func(e element) bool { return wanted[e.set+" "+e.key] }), err
+		return slices.DeleteFunc(there, func(e element) bool { return want[e.set+" "+e.key] }), err
 	}, "")
 	return err
 }
 
-// Closed returns the bridges that are kept from the host's 127.0.0.0/8. Without the table there are none.
-func (r *Ruleset) Closed() ([]string, error) {
+// LocalnetBridges returns the bridges whose packets to and from 127.0.0.0/8 are
+// dropped because route_localnet is set. Without the table there are none.
+func (r *Ruleset) LocalnetBridges() ([]string, error) {
 	there, err := r.listWhole([]string{"localnet"})
 	if err != nil {
 		return nil, err
 	}
 	var bridges []string
 	for _, e := range there {
-		bridges = append(bridges, shapeOf(e.set).text(e.key))
+		if e.comment == "" { // else an interface of one attachment, and removed with it
+			bridges = append(bridges, setSpecOf(e.set).text(e.key))
+		}
 	}
 	return bridges, nil
 }

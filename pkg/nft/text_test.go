@@ -3,6 +3,7 @@ package nft_test
 import (
 	"encoding/json"
 	"math/bits"
+	"net"
 	"net/netip"
 	"os"
 	"regexp"
@@ -16,7 +17,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 )
 
-// forms are entries that need every form of rule there is.
+// forms returns entries that need every form of rule.
 func forms() []nft.Entry {
 	usual := entry("net.with-dots_and-dashes", "cni0", "usual", "10.1.2.3/24", "2001:db8:1::3/64")
 	usual.Exclude = prefixes("10.1.2.128/25", "192.0.2.0/25", "198.51.100.7/32", "172.16.0.0/12", "2001:db8:2::/47", "2001:db8:7::7/128", "2001:db8:1::/65")
@@ -36,18 +37,60 @@ func forms() []nft.Entry {
 		port("tcp", "", 8080, "[2001:db8:6::3]:80"), port("udp", "2001:db8::1", 53, "[2001:db8:6::3]:5353"),
 	}
 	marked := entry("marked", "cni7", "marked")
-	marked.MarkBit, marked.All, marked.Isolation, marked.HostLink = 20, true, nft.Isolated, "vethaaaaaaaaaaa"
+	marked.MarkBit, marked.MasqueradeAll, marked.Isolation, marked.HostInterface = 20, true, nft.Isolated, "vethaaaaaaaaaaa"
 	marked.Ports = []nft.Port{
 		port("tcp", "", 8081, "10.7.0.3:80"), port("tcp", "192.0.2.1", 8082, "10.7.0.3:80"),
 		port("tcp", "", 8081, "[2001:db8:7::3]:80"), port("tcp", "2001:db8::1", 8082, "[2001:db8:7::3]:80"),
 	}
 	plain := entry("plain", "cni8", "plain")
-	plain.MarkBit, plain.Plain, plain.Isolation = nft.UsualMarkBit, true, nft.SameBridge
+	plain.MarkBit, plain.NoMasquerade, plain.Isolation = nft.UsualMarkBit, true, nft.SameBridge
 	plain.Ports = []nft.Port{port("tcp", "", 8083, "10.8.0.3:80"), port("tcp", "", 8083, "[2001:db8:8::3]:80")}
-	return []nft.Entry{usual, random, all, halves, edges, six, ports, marked, plain}
+	plain.HostInterface, plain.SpoofCheck = "vethbbbbbbbbbbb", &nft.SpoofCheck{MAC: net.HardwareAddr{2, 0, 0, 0, 0, 2}}
+	marked.SpoofCheck = &nft.SpoofCheck{
+		MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1}, Full: true,
+		Addresses: []netip.Addr{netip.MustParseAddr("10.7.0.3"), netip.MustParseAddr("2001:db8:7::3")},
+	}
+	return append([]nft.Entry{usual, random, all, halves, edges, six, ports, marked, plain}, policyForms()...)
 }
 
-// port is one published port; host is "" for any address.
+// policyForms returns entries with a source address instead of masquerading, with ingressPolicy "published", and with
+// egress: lists of one and of several destinations, of both families, of intervals and of addresses alone.
+func policyForms() []nft.Entry {
+	outbound := entry("outbound", "cni9", "outbound", "10.9.0.3/24", "2001:db8:9::3/64")
+	outbound.Outbound4, outbound.Outbound6 = netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("2001:db8:f::5")
+	one := entry("outbound4", "cni9", "outbound4", "10.10.0.3/24", "2001:db8:10::3/64")
+	one.Outbound4, one.RandomFully, one.Isolation = netip.MustParseAddr("203.0.113.6"), true, nft.PublishedOnly
+	egress := func(name, mac string, addrs ...string) nft.Entry {
+		e := entry(name, "cni10", name)
+		hardware, _ := net.ParseMAC(mac)
+		e.HostInterface, e.SpoofCheck, e.Egress = "veth"+name, &nft.SpoofCheck{MAC: hardware, Full: true}, &nft.Egress{}
+		for _, p := range addrs {
+			prefix := netip.MustParsePrefix(p)
+			e.Egress.OnLink, e.Egress.Sources = append(e.Egress.OnLink, prefix.Masked()), append(e.Egress.Sources, prefix.Addr())
+			e.SpoofCheck.Addresses = append(e.SpoofCheck.Addresses, prefix.Addr())
+		}
+		return e
+	}
+	many := egress("many", "02:00:00:00:00:03", "10.11.0.3/16", "2001:db8:11::3/64")
+	many.Egress.Allow = prefixes("10.0.0.0/8", "10.1.0.0/16", "192.0.2.0/25", "198.51.100.7/32", "255.255.255.0/24", "0.0.0.0/8", "2001:db8:2::/47", "ff00::/8", "2001:db8:7::7/128")
+	many.Egress.DNS = addresses("192.0.2.53", "198.51.100.53", "192.0.2.53", "2001:db8::53", "2001:db8::54")
+	single := egress("single", "02:00:00:00:00:04", "10.11.0.4/16", "2001:db8:11::4/64")
+	single.Egress.Allow, single.Egress.DNS, single.Egress.DHCP = prefixes("172.16.0.0/12", "2001:db8:3::3/128"), addresses("10.11.0.1", "2001:db8:11::1"), true
+	none := egress("none", "02:00:00:00:00:05", "10.11.0.5/32")
+	every := egress("every", "02:00:00:00:00:06", "10.11.0.6/16")
+	every.Egress.Allow = prefixes("0.0.0.0/0", "::/0")
+	return []nft.Entry{outbound, one, many, single, none, every}
+}
+
+// addresses parses addresses.
+func addresses(list ...string) (all []netip.Addr) {
+	for _, addr := range list {
+		all = append(all, netip.MustParseAddr(addr))
+	}
+	return all
+}
+
+// port returns a published port; host is "" for all addresses.
 func port(proto, host string, number uint16, container string) nft.Port {
 	p := nft.Port{Proto: map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}[proto], HostPort: number, Container: netip.MustParseAddrPort(container)}
 	if host != "" {
@@ -56,8 +99,8 @@ func port(proto, host string, number uint16, container string) nft.Port {
 	return p
 }
 
-// bothWays is a host with the table of forms as this package builds it, and one with it as nft(8)
-// reads it from a text.
+// bothWays returns a host with the table of forms as this package builds it, and one on which nft(8) loaded it from
+// a text.
 func bothWays(t *testing.T) (ours, theirs *nettest.Node) {
 	t.Helper()
 	ours, theirs = host(t), host(t)
@@ -74,7 +117,9 @@ func bothWays(t *testing.T) (ours, theirs *nettest.Node) {
 	return ours, theirs
 }
 
-// What this package tells the kernel is what nft(8) tells it for the text that a person would write.
+// The tables are listed as the text from which nft(8) loads equal ones.
+//
+// Claim: Bytes sent by Patchbay list as the same text as a hand-written ruleset, byte for byte, and behave the same
 func TestOurBytesListAsText(t *testing.T) {
 	ours, theirs := bothWays(t)
 	want, got := list(t, theirs), list(t, ours)
@@ -92,11 +137,11 @@ func TestOurBytesListAsText(t *testing.T) {
 }
 
 // textHeader begins the file that PATCHBAY_UPDATE writes.
-const textHeader = `# The tables of the entries in text_test.go (forms), for nft -f: what nft(8) makes of this text is compared with what the package
-# tells the kernel, rule by rule.
+const textHeader = `# The tables of the entries in text_test.go (forms), for nft -f. The rules that nft(8) loads from this text are compared with those that
+# the package sends to the kernel.
 `
 
-// listJSON is the ruleset without handles, which depend on what was there before.
+// listJSON returns the ruleset without handles, which depend on earlier changes.
 func listJSON(t *testing.T, h *nettest.Node) (objects any) {
 	t.Helper()
 	text := regexp.MustCompile(`"handle": \d+`).ReplaceAllString(h.Run(t, "nft", "-j", "list", "ruleset"), `"handle": 0`)
@@ -106,9 +151,11 @@ func listJSON(t *testing.T, h *nettest.Node) (objects any) {
 	return objects
 }
 
-// What the kernel runs is the same too, but for one thing: of a prefix of whole bytes, 10.0.0.0/8,
-// nft(8) loads just those bytes and compares them; this package loads the address, masks and
-// compares it, as both do for every other prefix. It is the same comparison, and one instruction more.
+// The expressions are the same, with one exception. For a prefix of whole bytes, such as 10.0.0.0/8, nft(8) loads
+// only these bytes and compares them. This package loads the address, masks and compares it, as both do for every
+// other prefix: the result is the same, with one expression more.
+//
+// Claim: Bytes sent by Patchbay list as the same text as a hand-written ruleset, byte for byte, and behave the same
 func TestOurBytesRunAsText(t *testing.T) {
 	ours, theirs := bothWays(t)
 	got, want := byteCode(t, ours), byteCode(t, theirs)
@@ -125,26 +172,26 @@ func TestOurBytesRunAsText(t *testing.T) {
 			t.Errorf("rule %d (-text +ours):\n%s\nours was\n%s", i, diff, got[i])
 		}
 	}
-	t.Logf("%d rules, %d of them load whole bytes where the text is read", len(got), shorter)
+	t.Logf("%d rules; nft(8) loads fewer bytes in %d of them", len(got), shorter)
 	if shorter == 0 {
 		t.Error("no rule differs: nft(8) does not shorten any more, and this test's comment is wrong")
 	}
 }
 
-// byteCode is what the kernel runs, rule by rule, without handles.
+// byteCode returns the expressions of each rule, as nft --debug=netlink prints them, without handles.
 func byteCode(t *testing.T, h *nettest.Node) (rules []string) {
 	t.Helper()
 	out, _, _ := strings.Cut(h.Run(t, "nft", "--debug=netlink", "list", "ruleset"), "\ntable ")
-	handles := regexp.MustCompile(`(?m)^(inet patchbay \S+)[ \d]*$`)
+	handles := regexp.MustCompile(`(?m)^((inet|bridge) patchbay \S+)[ \d]*$`)
 	for rule := range strings.SplitSeq(handles.ReplaceAllString(out, "$1"), "\n\n") {
 		if strings.Contains(rule, "  [ ") {
-			rules = append(rules, strings.TrimSpace(rule[strings.LastIndex(rule, "inet patchbay"):]))
+			rules = append(rules, strings.TrimSpace(rule[max(strings.LastIndex(rule, "inet patchbay"), strings.LastIndex(rule, "bridge patchbay")):]))
 		}
 	}
 	return rules
 }
 
-// wholeBytes makes a rule that masks whole bytes one that loads only those.
+// wholeBytes replaces a load with a mask of whole bytes by a load of these bytes.
 func wholeBytes(rule string) string {
 	masked := regexp.MustCompile(`payload load \d+b (@ network header \+ \d+ => reg 1 \])\n  \[ bitwise reg 1 = \( reg 1 & ([0-9a-fx ]+) \) \^ [0-9a-fx ]+ \]\n  \[ cmp eq reg 1 ([0-9a-fx ]+) \]`)
 	m := masked.FindStringSubmatch(rule)
@@ -161,13 +208,16 @@ func wholeBytes(rule string) string {
 	}
 	words := strings.Fields(m[3])
 	if ones%8 != 0 || ones == 0 || ones == 32*len(words) {
-		return rule // of a single address nothing is masked
+		return rule // a single address is not masked
 	}
 	short := "payload load " + strconv.Itoa(ones/8) + "b " + m[1] + "\n  [ cmp eq reg 1 " + strings.Join(words[:(ones+31)/32], " ") + " ]"
 	return strings.Replace(rule, m[0], short, 1)
 }
 
-// Names of networks and bridges, as odd as CNI allows, can be listed, and the list can be loaded.
+// With any names of networks and bridges that CNI allows, the ruleset can be listed, and the list can be loaded.
+//
+// Claim: Containers of a network share its chains; other settings and other versions have their own; names of any length and form can be
+// listed and loaded
 func TestNamesListAndLoad(t *testing.T) {
 	h := host(t)
 	r := in(t, h)

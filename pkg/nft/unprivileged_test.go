@@ -13,7 +13,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 )
 
-// withoutNetAdmin takes CAP_NET_ADMIN from the calling thread.
+// withoutNetAdmin drops CAP_NET_ADMIN of the calling thread.
 func withoutNetAdmin() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -24,7 +24,10 @@ func withoutNetAdmin() error {
 	return unix.Capset(&header, &data[0])
 }
 
-// Without the capability everything is refused, at once and by that name, and nothing changes.
+// Without the capability each method returns EPERM at once, and nothing changes.
+//
+// Claim: Without the capability or without nf_tables there is an immediate error with the reason and no change; networks without
+// masquerading are not affected
 func TestWithoutTheCapability(t *testing.T) {
 	e := entry("net", "cni0", "a", "10.1.2.3/24", "2001:db8::3/64")
 	h, _ := built(t, e)
@@ -41,16 +44,16 @@ func TestWithoutTheCapability(t *testing.T) {
 	start := time.Now()
 	errs := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never let go: the thread ends with the goroutine
+		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine
 		errs <- refusedWithoutCapability(netns, e)
 	}()
 	if err := <-errs; err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("refused after %v: an answer was waited for that never comes", took)
+		t.Errorf("returned after %v: it waited for an answer that the kernel does not send", took)
 	}
-	same(t, h, before, "after all was refused")
+	same(t, h, before, "after the errors")
 }
 
 func refusedWithoutCapability(netns int, e nft.Entry) error {

@@ -5,43 +5,54 @@ import (
 	"fmt"
 	stdmaps "maps"
 	"slices"
+	"strings"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 )
 
-// Withdraw removes an entry's elements, those that are there and carry the mark of its owner. The
-// chains stay. A missing element, table or nf_tables is no error: nothing is left of the entry.
+// Withdraw removes those of an entry's elements that exist and have its owner. Chains
+// stay. A missing element, table or kernel support is no error.
 func (r *Ruleset) Withdraw(e Entry) error {
 	_, err := r.remove(func() ([]element, error) { return r.find(e.elements()) }, e.Owner)
 	return err
 }
 
-// WithdrawOwner is Withdraw for when nothing but the owner's mark is known: it looks through all
-// elements. Owner is a comment, or its first word. It returns the ports that led to the owner.
-func (r *Ruleset) WithdrawOwner(owner string) (led []Port, err error) {
+// WithdrawOwner removes all elements of an owner, for callers that have no entry.
+// Owner is a comment or its first word. It returns the ports that were published for
+// the owner.
+func (r *Ruleset) WithdrawOwner(owner string) (targets []Port, err error) {
 	gone, err := r.remove(func() ([]element, error) { return r.listWhole(names()) }, owner)
 	for _, e := range gone {
 		if p, whole := publishedPort(e); whole {
-			led = append(led, p)
+			targets = append(targets, p)
 		}
 	}
-	return led, err
+	return targets, err
 }
 
-// remove asks again when an element went away between the look and the transaction: one missing
-// element makes the kernel refuse all of it, and DESTROYSETELEM, which does not mind, is as young
-// as Linux 6.3. It returns those that it has removed.
-func (r *Ruleset) remove(look func() ([]element, error), owner string) (there []element, err error) {
+// remove removes the elements of an owner among those that read returns, and returns
+// them. It reads again if one of them disappeared before the transaction: one missing
+// element makes the kernel refuse the whole transaction, and NFT_MSG_DESTROYSETELEM,
+// which ignores that, needs Linux 6.3.
+// A transaction with a deletion costs more than one without: the kernel frees the
+// elements after an RCU grace period, for which close(2) of the socket waits. DEL
+// therefore removes rules and interface at the same time.
+//
+// Chains are kept. Deleting the last chain of a network with its last attachment would
+// race with an ADD that needs the chain, and a host that runs one container at a time
+// would add it for each of them. Sweep removes chains that are not used.
+func (r *Ruleset) remove(read func() ([]element, error), owner string) (there []element, err error) {
 	const tries = 5
 	for range tries {
-		if there, err = look(); errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
-			return nil, nil // without nf_tables nobody has an element
+		if there, err = read(); nfnl.IsUnsupported(err) {
+			return nil, nil // without nf_tables there are no elements
 		}
 		if err != nil {
 			return nil, err
 		}
-		there = slices.DeleteFunc(there, func(e element) bool { return mark(e.comment) != mark(owner) })
+		there = slices.DeleteFunc(there, func(e element) bool { return !sameOwner(e.comment, owner) })
 		if err = r.delete(there); !errors.Is(err, unix.ENOENT) {
 			return there, err
 		}
@@ -49,41 +60,49 @@ func (r *Ruleset) remove(look func() ([]element, error), owner string) (there []
 	return nil, err
 }
 
+// sameOwner reports whether a comment is an owner's: by the ID, and by the text
+// behind it as far as both have it, because either may have been cut.
+func sameOwner(comment, owner string) bool {
+	return ownerID(comment) == ownerID(owner) && (strings.HasPrefix(comment, owner) || strings.HasPrefix(owner, comment))
+}
+
+// delete removes elements in one transaction.
 func (r *Ruleset) delete(elements []element) error {
 	messages, err := deletions(elements)
 	if err != nil || len(messages) == 0 {
 		return err
 	}
-	r.makeRoom(len(elements))
+	r.growSendBuffer(len(elements))
 	if err := r.commit(messages); err != nil {
 		return fmt.Errorf("remove elements of nftables: %w", err)
 	}
 	return nil
 }
 
-// listWhole is list until nobody has changed the ruleset meanwhile: the kernel tells a long list in
-// pieces and counts what it has told, so that one that is removed before the next piece hides
-// another. Where there is always somebody, it is all that was seen in several looks.
+// listWhole is list until the ruleset does not change meanwhile. The kernel sends a
+// long list in parts and counts what it has sent, so that an element which is removed
+// between two parts hides another one. If the ruleset changes at every attempt, it
+// returns all that was seen in any of them.
+// The union of all attempts may have elements that are gone by now. Callers remove or
+// compare them, and a removal of a missing element is retried: an extra element does
+// less harm than one that was not seen.
 func (r *Ruleset) listWhole(sets []string) ([]element, error) {
-	const looks = 10
+	var now []element
 	seen := map[string]element{}
-	for range looks {
-		var now []element
-		steady, err := r.steady(func() (err error) {
-			now, err = r.list(sets)
-			return err
-		})
-		if err != nil || steady {
-			return now, err
-		}
+	consistent, err := r.unchanged(func() (err error) {
+		now, err = r.list(sets)
 		for _, e := range now {
 			seen[e.set+" "+e.key] = e
 		}
+		return err
+	})
+	if err != nil || consistent {
+		return now, err
 	}
 	return slices.Collect(stdmaps.Values(seen)), nil
 }
 
-// list returns every element of some sets and maps.
+// list returns the elements of some sets and maps.
 func (r *Ruleset) list(sets []string) ([]element, error) {
 	var all []element
 	for _, set := range sets {
@@ -91,8 +110,7 @@ func (r *Ruleset) list(sets []string) ([]element, error) {
 		if err != nil {
 			return nil, err
 		}
-		copy(body, headerOf(shapeOf(set)))
-		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, netlink.Dump, body)
+		answers, err := r.ask(unix.NFT_MSG_GETSETELEM, unix.NLM_F_DUMP, byte(setSpecOf(set).family()), body)
 		if errors.Is(err, unix.ENOENT) {
 			continue
 		}
@@ -108,10 +126,10 @@ func (r *Ruleset) list(sets []string) ([]element, error) {
 	return all, nil
 }
 
-// names are those of all sets and maps.
+// names returns the names of all sets and maps.
 func names() []string {
 	var all []string
-	for _, s := range shapes() {
+	for _, s := range setSpecs() {
 		all = append(all, s.name)
 	}
 	return all

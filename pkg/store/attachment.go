@@ -2,53 +2,60 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// Dirs says where state is.
-type Dirs struct {
-	State string // records
-	Data  string // address files
-}
-
-// Attachment is the locked state of one attachment. Until Close no other verb of this
-// attachment gets further than Open.
+// Attachment is the locked state of one attachment: its record and its reserved
+// addresses. Between Open and Close no other verb of the same attachment gets
+// past Open, in this process or in another one.
 type Attachment struct {
-	Key    Key
-	Record *Record // as found or as last saved; nil if there is none that can be read
-	Broken error   // wraps ErrUnreadable: why it cannot be read; or ErrNewer alone: Record is what is known of it
+	Key Key
 
-	dirs     Dirs
-	file     *os.File // the locked record; nil where none can be
-	made     []string // directories that Close removes if they are still empty, the deepest first
+	// Record is the record as read or as last saved; nil if there is none, or it
+	// cannot be read.
+	Record *Record
+
+	// Broken says why the record cannot be read (wraps ErrUnreadable), or that a newer
+	// version wrote it (ErrNewer alone): then Record holds
+	// the fields that are known here.
+	Broken error
+
+	dirs Dirs
+	// the locked record file; nil if no lock could be taken
+	file *os.File
+	// directories that Close removes if they are still empty, the deepest first
+	created  []string
 	readOnly bool
 }
 
-// Open locks an attachment, with or without a record. It waits for another verb of the same
-// attachment; errors wrap ErrBusy, ctx's error or that of the file system.
+// Open locks an attachment and reads its record, if it has one. It waits while
+// another verb holds the lock (see WithLockBudget). Errors wrap ErrBusy,
+// ErrUnsafe or ErrIrregular, or are ctx's or the file system's.
 func Open(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
-	if err := a.lockAnew(ctx); err != nil {
+	if err := a.openOrCreate(ctx); err != nil {
 		return nil, err
 	}
-	a.made = nil // they stay
+	a.created = nil // ADD needs the directories
 	return a, nil
 }
 
-// OpenToRemove is Open for DEL: Close takes the directories away again that it had to make for
-// the lock, and where no lock can be made (a full or read-only state directory) it does without.
-// So it does where something is in the record's place that cannot be opened, or not be read
-// twice, which is Broken.
+// OpenToRemove opens an attachment for DEL, which must succeed also where ADD
+// could not (CNI SPEC section "DEL"). It differs from Open in three ways:
+//
+//   - Close removes the directories that it created for the lock.
+//   - Where no lock file can be created (a full or read-only state directory)
+//     it works without a lock.
+//   - A record that cannot be opened or read, and a state directory for which
+//     Open returns ErrUnsafe, set Broken instead of failing.
 func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
-	err := a.lockAnew(ctx)
+	err := a.openOrCreate(ctx)
 	var file *os.PathError
 	if errors.As(err, &file) {
 		a, err = OpenExisting(ctx, dirs, key)
@@ -56,67 +63,72 @@ func OpenToRemove(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) 
 	if errors.As(err, &file) {
 		a.Broken, err = fmt.Errorf("%w: %w", ErrUnreadable, err), nil
 	}
-	return a.orBroken(err)
+	return a.orUnreadable(err)
 }
 
-// OpenExisting is Open for verbs that must leave no trace: without a record it returns an
-// Attachment whose Record is nil and that holds no lock.
+// OpenExisting opens an attachment for a verb that must not create anything,
+// such as CHECK. Without a record it returns an Attachment whose Record is nil
+// and that holds no lock.
 func OpenExisting(ctx context.Context, dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs, readOnly: true}
 	err := a.lock(ctx, os.O_RDONLY)
 	if isAbsent(err) {
 		return a, nil
 	}
-	return a.orBroken(err)
+	return a.orUnreadable(err)
 }
 
-// orBroken takes what is in the place of a record, and is none, for one that cannot be read: a
-// DEL needs no more, and no lock, because no other verb has one either.
-func (a *Attachment) orBroken(err error) (*Attachment, error) {
-	if errors.Is(err, ErrIrregular) {
+// orUnreadable turns an untrusted record file or directory into a Broken
+// record. DEL needs no more, and no lock either: no other verb can lock it.
+func (a *Attachment) orUnreadable(err error) (*Attachment, error) {
+	if errors.Is(err, ErrIrregular) || errors.Is(err, ErrUnsafe) {
 		a.Broken, err = fmt.Errorf("%w: %w", ErrUnreadable, err), nil
 	}
 	return a, err
 }
 
-// isAbsent reports whether a file is not there and cannot be: a name that is too long, a plain
-// file where a directory would have to be. What was never made is nothing that DEL could miss.
+// isAbsent reports whether a file does not exist and cannot exist: its name is
+// too long (ENAMETOOLONG), or a directory of its path is a regular file
+// (ENOTDIR). ADD cannot have created such a file, so DEL has nothing to remove.
 func isAbsent(err error) bool {
 	return errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENAMETOOLONG) || errors.Is(err, unix.ENOTDIR)
 }
 
-// TryOpen is Open without waiting: ErrBusy at once if another verb holds the attachment, and
-// os.ErrNotExist if there is no record to hold.
+// TryOpen opens an attachment without waiting. It returns ErrBusy if another
+// verb holds the lock, and os.ErrNotExist if there is no record.
 func TryOpen(dirs Dirs, key Key) (*Attachment, error) {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
 	a := &Attachment{Key: key, dirs: dirs}
-	err := a.lock(now, os.O_RDWR)
-	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%w: %s", ErrBusy, key)
-	}
-	return a.orBroken(err)
+	return a.orUnreadable(a.lock(WithLockBudget(context.Background(), 0), os.O_RDWR))
 }
 
+// path returns the path of the record. "@" separates the container ID from the
+// interface name because CNI allows it in neither a network name nor a container
+// ID (SPEC section 1).
 func (a *Attachment) path() string {
 	return filepath.Join(a.dirs.State, a.Key.Network, a.Key.ContainerID+"@"+a.Key.IfName+".json")
 }
 
-// lock opens, locks and reads the record. While it waited the record may have been replaced
-// or removed: then it looks again.
+// lock opens, locks and reads the record. A record is replaced by rename, so
+// the file that was opened may have lost its name when flock(2) returns; the
+// lock of such a file protects nothing, and lock opens the current one.
 func (a *Attachment) lock(ctx context.Context, flags int) error {
-	if err := lookAtDirs(a.dirs.State, filepath.Dir(a.path())); err != nil {
+	if err := checkSafe(a.dirs.State, filepath.Dir(a.path())); err != nil {
 		return fmt.Errorf("open record: %w", err)
 	}
+	if err := checkDirs(a.dirs.State, filepath.Dir(a.path())); err != nil {
+		return fmt.Errorf("open record: %w", err)
+	}
+	// Another verb can replace or delete the record only while it holds the lock,
+	// so the loop ends when no verb of this attachment runs.
 	for {
-		f, err := openOurs(a.path(), flags)
+		f, err := openState(a.path(), flags)
 		if err != nil {
 			return fmt.Errorf("open record: %w", err)
 		}
 		if err := lock(ctx, f); err != nil {
 			return fmt.Errorf("lock record: %w", err)
 		}
-		if !a.leadsTo(f) {
+		if !a.isCurrent(f) {
 			f.Close()
 			continue
 		}
@@ -125,50 +137,66 @@ func (a *Attachment) lock(ctx context.Context, flags int) error {
 	}
 }
 
-func (a *Attachment) leadsTo(f *os.File) bool {
+// isCurrent reports whether the record's path still leads to the open file.
+func (a *Attachment) isCurrent(f *os.File) bool {
 	at, err1 := os.Lstat(a.path())
 	is, err2 := f.Stat()
 	return err1 == nil && err2 == nil && os.SameFile(at, is)
 }
 
+// read reads and decodes the locked record.
 func (a *Attachment) read() error {
-	data, err := io.ReadAll(a.file)
+	data, err := readAll(a.file)
 	if err != nil {
-		return a.unread(err)
+		return a.readFailed(err)
 	}
 	a.Record, a.Broken = decodeRecordOf(a.Key, data)
 	return nil
 }
 
-// unread gives a record up that could not be read now: what it says is needed, and another try
-// may read it, so it stays. An empty one, which is only the lock, does not.
-func (a *Attachment) unread(err error) error {
+// readFailed closes an attachment whose record could not be read, for example
+// with EIO. A later call may be able to read it, so Close must not delete it;
+// an empty file is only a lock and is deleted.
+func (a *Attachment) readFailed(err error) error {
 	if info, look := a.file.Stat(); look != nil || info.Size() > 0 {
 		a.Broken = ErrUnreadable
 	}
 	return fmt.Errorf("read record: %w", errors.Join(err, a.Close()))
 }
 
-// Dirs are those given to Open.
+// HasRecord reports whether a state directory has a file for the record of an attachment, readable or not.
+func HasRecord(stateDir string, key Key) bool {
+	_, err := os.Lstat((&Attachment{Key: key, dirs: Dirs{State: stateDir}}).path())
+	return err == nil
+}
+
+// Dirs returns the directories that were passed to Open.
 func (a *Attachment) Dirs() Dirs { return a.dirs }
 
-// Path is where the record is, or would be.
+// Path returns the path of the record, whether it exists or not.
 func (a *Attachment) Path() string { return a.path() }
 
+// tempSuffix is the suffix of a record while it is written. List matches only names
+// that end in ".json".
 const tempSuffix = ".tmp"
 
-// Save replaces the record: a temporary file, locked before it takes the record's name, so
-// that the lock is never loose. The holder of the lock is alone with the temporary's name.
+// Save replaces the record. It writes a temporary file, locks it, and renames
+// it: readers see the old record or the new one, never a part of it, and the
+// record is locked at every moment. Only the holder of the record's lock uses
+// the name of the temporary file, so the name needs no random part.
+// On an error the old record is unchanged.
 func (a *Attachment) Save(r *Record) error {
-	data, err := json.MarshalIndent(r, "", "  ")
+	data, err := r.text()
 	if err != nil {
 		return fmt.Errorf("encode record: %w", err)
 	}
 	temp := a.path() + tempSuffix
-	f, err := openOurs(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
+	f, err := openState(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
+	// Lock the new file before it gets the name. This cannot block: only the holder
+	// of the old lock uses the temporary name.
 	err = flock(f, unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
 		_, err = f.Write(append(data, '\n'))
@@ -185,29 +213,32 @@ func (a *Attachment) Save(r *Record) error {
 	return nil
 }
 
-// Close unlocks. Without a record nothing is left, neither lock nor temporary file.
+// Close releases the lock. If there is no record it also deletes the lock file,
+// a leftover temporary file, and the directories that were created for them.
 func (a *Attachment) Close() error {
 	var err error
 	if a.file != nil && a.Record == nil && a.Broken == nil && !a.readOnly {
-		err = a.Forget()
+		err = a.Remove()
 	}
 	a.unlock()
-	a.removeMade()
+	a.removeCreated()
 	return err
 }
 
-// Forget removes the record, readable or not, and unlocks: it is the last thing that an
-// attachment loses, and the first that the next verb makes again. A record that came after
-// this Attachment met none, and locked nothing, is another verb's.
-func (a *Attachment) Forget() error {
+// Remove deletes the record, readable or not, and releases the lock. DEL calls
+// it last, after the interface and the addresses are gone. It deletes nothing
+// if this Attachment found no record and took no lock: a record that exists by
+// then belongs to a later ADD.
+func (a *Attachment) Remove() error {
 	if a.unlocked() {
 		return nil
 	}
-	err := lookAtDirs(a.dirs.State, filepath.Dir(a.path()))
+	err := checkDirs(a.dirs.State, filepath.Dir(a.path()))
 	if isAbsent(err) || errors.Is(err, ErrIrregular) {
 		a.unlock()
-		return nil // no directory of ours, no record of ours in it
+		return nil // no record of this program can be in such a directory
 	}
+	// The record goes last: until then another call finds it and repeats this one.
 	for _, path := range []string{a.path() + tempSuffix, a.path()} {
 		if err := os.Remove(path); err != nil && !isAbsent(err) {
 			return fmt.Errorf("remove record: %w", err)
@@ -218,12 +249,14 @@ func (a *Attachment) Forget() error {
 	return nil
 }
 
-// unlocked reports whether there was nothing to lock. What is Broken is ours to remove.
+// unlocked reports whether Open found nothing to lock. A Broken record counts as
+// found, because Remove must delete it.
 func (a *Attachment) unlocked() bool { return a.file == nil && a.Broken == nil }
 
+// unlock closes the file, and with its last descriptor the flock(2) is released.
 func (a *Attachment) unlock() {
 	if a.file != nil {
-		a.file.Close() // gives up the flock
+		a.file.Close()
 	}
 	a.file = nil
 }

@@ -27,6 +27,8 @@ func symlink(t *testing.T, target, path string) {
 	}
 }
 
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestCloseLeavesNothing(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
 	a := open(t, dirs, key)
@@ -35,20 +37,22 @@ func TestCloseLeavesNothing(t *testing.T) {
 	sameMode(t, filepath.Join(dirs.State, "net"), fs.ModeDir|0o700)
 	closeIt(t, a)
 	sameFiles(t, dirs.State, map[string]string{})
-	closeIt(t, a) // once more does nothing
+	closeIt(t, a) // a second Close does nothing
 
 	written(t, dirs, newRecord(key))
-	put(t, recordPath(dirs, "c1")+".tmp", `{"vers`) // of a verb that was killed within Save
+	put(t, recordPath(dirs, "c1")+".tmp", `{"vers`) // left by a verb that was killed in Save
 	a = open(t, dirs, key)
-	if err := a.Forget(); err != nil {
+	if err := a.Remove(); err != nil {
 		t.Fatal(err)
 	}
 	closeIt(t, a)
 	sameFiles(t, dirs.State, map[string]string{})
 }
 
-// A record is what it was or what it shall be: when it cannot be replaced, it stays, and so
-// does its lock.
+// If the record cannot be replaced, the old one and its lock stay.
+//
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestSaveAllOrNothing(t *testing.T) {
 	for _, tc := range []struct {
 		name    string
@@ -94,7 +98,10 @@ func lockTemporary(t *testing.T, path string) {
 	}
 }
 
-// When the record's name is lost, what was written beside it goes too.
+// If rename fails, Save deletes the temporary file.
+//
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestSaveCannotRename(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
 	a := open(t, dirs, key)
@@ -105,10 +112,13 @@ func TestSaveCannotRename(t *testing.T) {
 	err := a.Save(newRecord(key))
 	saysOf(t, err, "file exists")
 	sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json/x": ""})
-	saysOf(t, a.Close(), "directory not empty") // it was to leave nothing
+	saysOf(t, a.Close(), "directory not empty") // Close must delete the record
 }
 
-// Save lets no other verb in between the old record and the new one.
+// No other verb can lock the attachment between the old record and the new one.
+//
+// Claim: Verbs of one attachment run one at a time, between processes too: the second waits, sees a record that was replaced or removed
+// meanwhile, and continues after `kill -9` of the first
 func TestSaveKeepsTheLock(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
 	a := open(t, dirs, key)
@@ -129,17 +139,20 @@ func TestSaveKeepsTheLock(t *testing.T) {
 	closeIt(t, b)
 }
 
-// Verbs that only look leave no trace, and neither does a DEL of what was never there.
+// Verbs that only read create nothing, and neither does DEL of an unknown attachment.
+//
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestOpenWithoutATrace(t *testing.T) {
 	long := keyFor(strings.Repeat("c", 300))
 	for _, tc := range []struct {
 		name  string
 		key   Key
-		state string // what is there in the place of the state directory
+		state string // what exists at the path of the state directory: "", "dir" or "file"
 	}{
-		{"nothing there", keyFor("c1"), ""},
-		{"a name too long", long, "dir"},
-		{"a file for a directory", keyFor("c1"), "file"},
+		{"no state directory", keyFor("c1"), ""},
+		{"name too long for a file", long, "dir"},
+		{"file instead of a directory", keyFor("c1"), "file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dirs := newDirs(t)
@@ -162,13 +175,13 @@ func TestOpenWithoutATrace(t *testing.T) {
 				if a.Record != nil || a.Broken != nil {
 					t.Errorf("%s: got %v, %v", name, a.Record, a.Broken)
 				}
-				if err := errors.Join(a.Release(t.Context()), a.Forget(), a.Close()); err != nil {
-					t.Errorf("%s: release, forget and close: %v", name, err)
+				if err := errors.Join(a.Release(t.Context()), a.Remove(), a.Close()); err != nil {
+					t.Errorf("%s: release, remove and close: %v", name, err)
 				}
 				sameFiles(t, dirs.State, want)
 			}
 			if _, err := os.Stat(dirs.Data); !isAbsent(err) {
-				t.Errorf("the data directory was made: %v", err)
+				t.Errorf("the data directory was created: %v", err)
 			}
 		})
 	}
@@ -190,12 +203,12 @@ func TestOpenExistingOnlyLooks(t *testing.T) {
 		t.Fatalf("got %+v, %v", a, err)
 	}
 	if _, err := TryOpen(dirs, key); !errors.Is(err, ErrBusy) {
-		t.Errorf("meanwhile another verb's TryOpen: got %v, want ErrBusy", err)
+		t.Errorf("TryOpen of another verb: got %v, want ErrBusy", err)
 	}
 	closeIt(t, a)
 }
 
-// A DEL in a directory where records can be made locks, so that no ADD comes in between.
+// DEL locks a record that does not exist yet, so that no ADD starts meanwhile.
 func TestOpenToRemoveLocks(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
 	mkdir(t, filepath.Join(dirs.State, "net"))
@@ -217,7 +230,9 @@ func TestOpenRefuses(t *testing.T) {
 	saysOf(t, err, "not a directory")
 }
 
-// A symbolic link in the place of a file of ours is not followed, to read or to write.
+// A symbolic link at the path of a state file is followed neither to read nor to write.
+//
+// Claim: Symbolic links, directories and pipes in place of state files are not followed and do not block
 func TestSymlinksAreRefused(t *testing.T) {
 	for _, name := range []string{"net/c1@eth0.json", "net/c1@eth0.json.tmp", "ipam/net/lock", "ipam/net/last_reserved_ip.0"} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
@@ -231,13 +246,13 @@ func TestSymlinksAreRefused(t *testing.T) {
 				t.Errorf("the link's target was changed to %q", got)
 			}
 			if _, err := os.Lstat(addrPath(dirs, "10.1.2.2")); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the address is reserved all the same: %v", err)
+				t.Errorf("the address is still reserved: %v", err)
 			}
 		})
 	}
 }
 
-// reserveOnce is Open and Reserve for c1, as far as they go.
+// reserveOnce opens c1 and reserves an address, and returns the first error.
 func reserveOnce(t *testing.T, dirs Dirs) (*Attachment, error) {
 	t.Helper()
 	a, err := Open(t.Context(), dirs, keyFor("c1"))

@@ -1,23 +1,36 @@
-// Package store owns the state files: records, address files, cursors, sticky memory, and the
-// locks on them.
-// It never touches the kernel's network state and decides nothing but which address is free.
+// Package store stores the state of attachments in files: records, addresses,
+// cursors and sticky memory, and the locks on them.
 //
-//	a, err := store.Open(ctx, dirs, key)       // locked for the whole verb
-//	err = a.Reserve(ctx, record, request)      // record first, then the address files
-//	err = a.Release(ctx); err = a.Close()      // addresses, then the record; unlock
+// It does not read or change network interfaces, routes or rules, and it decides
+// nothing except which address is free; the order of candidates comes from package
+// ipam.
 //
-// The forms on disk:
+//	a, err := store.Open(ctx, dirs, key)   // locked until Close
+//	err = a.Reserve(ctx, record, request)  // saves the record, then the address files
+//	err = a.Release(ctx)                   // deletes the address files
+//	err = a.Remove()                       // deletes the record and unlocks
+//	err = a.Close()
 //
-//	<state>/<network>/<containerID>@<ifname>.json   the record of an attachment, 0600
-//	<data>/<network>/<ip>                           an address: "<containerID>\r\n<ifname>", as host-local
-//	<data>/<network>/last_reserved_ip.<n>, lock     cursor of range set n, lock, as host-local
-//	<data>/<network>/.patchbay/<ip>                 that an address is ours, and of which life of the host, where
-//	                                                <data> is outside <state>: a link that leads nowhere
-//	<state>/.life                                   the life of the state directory, made for the first mark
-//	/var/lib/patchbay/sticky/<network>/             who had which address; survives a reboot
+// Files:
 //
-// Be aware: a lock is a flock(2) on the record itself, so a record is replaced by rename and
-// a waiter looks again whether what it got is still what the name leads to. An empty record
-// is a lock without a record. Nothing is fsynced but sticky memory: what a power failure
-// takes from /run it takes from the kernel too.
+//	<state>/<network>/<containerID>@<ifname>.json   record of an attachment, mode 0600
+//	<data>/<network>/<ip>                           address: "<containerID>\r\n<ifname>", as host-local writes it
+//	<data>/<network>/last_reserved_ip.<n>           cursor of range set n, as host-local writes it
+//	<data>/<network>/lock                           lock of the addresses, as host-local takes it
+//	<data>/<network>/.patchbay/<ip>                 mark of an address file, if <data> is outside <state>; see mark.go
+//	<state>/.life                                   instance ID of the state directory
+//	<state>/.ruleset                                lock of the host's ruleset
+//	<state>/.elsewhere/, .isolating/, .bridges/, .netns/   notes about the host, as symbolic links
+//	/var/lib/patchbay/sticky/<network>/             sticky memory; survives a reboot
+//
+// Constraints:
+//
+//   - A lock is a flock(2) on the record itself. A record is replaced by rename, so a
+//     process that waited for the lock checks that its file still has that name.
+//   - An empty record file is a lock without a record.
+//   - Only sticky memory is synchronized to disk. A power failure that loses a
+//     record in /run also loses the interface that it describes.
+//   - The state directory may be writable by root and the effective user only
+//     (ErrUnsafe), and files in it are opened without following symbolic links
+//     (ErrIrregular).
 package store

@@ -5,27 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// LockTimeout is how long a verb waits for another one: well inside every runtime's deadline
-// (kubelet's is two minutes).
-const LockTimeout = 10 * time.Second
+// lock takes an exclusive flock(2) on a file, or closes the file. It returns a
+// *BusyError when the lock budget of ctx is used up, and ctx's error if ctx ends first.
+func lock(ctx context.Context, f *os.File) error { return lockMode(ctx, f, unix.LOCK_EX) }
 
-// ErrBusy is wrapped when a lock could not be had in LockTimeout.
-var ErrBusy = errors.New("in use by another process")
-
-// lock takes an exclusive flock, or closes the file. It ends with ErrBusy after LockTimeout
-// and with ctx's error when that is done first.
-func lock(ctx context.Context, f *os.File) error { return lockAs(ctx, f, unix.LOCK_EX) }
-
-func lockAs(ctx context.Context, f *os.File, how int) error {
+// lockMode is lock for LOCK_EX or LOCK_SH. Most locks are free, so it tries
+// without waiting first, and needs neither a goroutine nor a timer then.
+func lockMode(ctx context.Context, f *os.File, how int) error {
 	err := flock(f, how|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) && ctx.Err() == nil {
-		return wait(ctx, f, how)
+		return waitForLock(ctx, f, how)
 	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = ctx.Err()
@@ -36,10 +30,22 @@ func lockAs(ctx context.Context, f *os.File, how int) error {
 	return err
 }
 
-// wait is for a lock that somebody has. flock(2) knows no deadline, so a goroutine waits; if it
-// never returns it ends with the process, and if it gets what nobody wants any more, it closes
-// the file: not before, because the number would be another file's while flock still uses it.
-func wait(ctx context.Context, f *os.File, how int) error {
+// waitForLock waits for a lock that another process holds. flock(2) has no
+// timeout, so a goroutine calls it. If the goroutine never returns, it ends with
+// the process. If it gets the lock after the caller has given up, it closes the
+// file. The caller must not close it earlier: flock(2) would then use a
+// descriptor number that may belong to another file.
+func waitForLock(ctx context.Context, f *os.File, how int) error {
+	p, began := budgetOf(ctx), time.Now()
+	left := p.remaining()
+	// Do not start a goroutine that could outlive this call for a wait of 0.
+	if left == 0 {
+		defer f.Close()
+		return busy(f, 0)
+	}
+	defer p.spend(began)
+	// locked is unbuffered: the goroutine learns from given, if not from a
+	// receiver, that nobody needs the lock any more.
 	locked := make(chan error)
 	given := make(chan struct{})
 	defer close(given)
@@ -51,7 +57,7 @@ func wait(ctx context.Context, f *os.File, how int) error {
 			f.Close()
 		}
 	}()
-	timer := time.NewTimer(LockTimeout)
+	timer := time.NewTimer(left)
 	defer timer.Stop()
 	select {
 	case err := <-locked:
@@ -62,10 +68,11 @@ func wait(ctx context.Context, f *os.File, how int) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return fmt.Errorf("%w%s for %s: %s", ErrBusy, holder(f), LockTimeout, f.Name())
+		return busy(f, time.Since(began))
 	}
 }
 
+// flock calls flock(2) again after EINTR, which the Go runtime's signals cause.
 func flock(f *os.File, how int) error {
 	for {
 		err := unix.Flock(int(f.Fd()), how)
@@ -76,22 +83,4 @@ func flock(f *os.File, how int) error {
 			return fmt.Errorf("lock %s: %w", f.Name(), err)
 		}
 	}
-}
-
-// holder is " (process 4711)", or nothing if /proc/locks does not tell.
-func holder(f *os.File) string {
-	var stat unix.Stat_t
-	if unix.Fstat(int(f.Fd()), &stat) != nil {
-		return ""
-	}
-	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
-	table, _ := os.ReadFile("/proc/locks")
-	for line := range strings.Lines(string(table)) {
-		// 1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF
-		fields := strings.Fields(line)
-		if len(fields) > 5 && fields[1] == "FLOCK" && fields[5] == inode {
-			return " (process " + fields[4] + ")"
-		}
-	}
-	return ""
 }

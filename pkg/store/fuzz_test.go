@@ -15,8 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever a record file holds: no panic; nothing, a record of a known version, or an error
-// that wraps ErrUnreadable; and what was read can be written again without loss.
+// For any content of a record file: no panic; nothing, a record of a known version, or
+// an error that wraps ErrUnreadable; and a record that was read can be written without loss.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzDecodeRecord(f *testing.F) {
 	for _, text := range []string{
 		"", "{}", "null", fullText, fullText[:300], `{"version": 2, "addresses": 5}`, `{"version": 1, "version": 2}`,
@@ -36,20 +39,20 @@ func FuzzDecodeRecord(f *testing.F) {
 		}
 		if r == nil {
 			if len(data) > 0 {
-				t.Errorf("%q is no record and no error", data)
+				t.Errorf("%q: neither a record nor an error", data)
 			}
 			return
 		}
 		if r.Version < 1 || r.Version > RecordVersion() {
-			t.Errorf("took a record of version %d", r.Version)
+			t.Errorf("accepted a record of version %d", r.Version)
 		}
 		again, err := json.Marshal(r)
 		if err != nil {
-			t.Fatalf("what was read cannot be written: %v", err)
+			t.Fatalf("write the record again: %v", err)
 		}
 		same, err := decodeRecord(again)
 		if err != nil {
-			t.Fatalf("what was written cannot be read: %v", err)
+			t.Fatalf("read the written record: %v", err)
 		}
 		if diff := cmp.Diff(forget(r), forget(same), netips()); diff != "" {
 			t.Errorf("written and read again (-before +after):\n%s", diff)
@@ -71,8 +74,8 @@ func forget(r *Record) *Record {
 	return r
 }
 
-// hostLocals is how host-local finds the addresses of an attachment, written down once more:
-// those with its container ID and interface name, else those with its container ID alone.
+// hostLocals repeats host-local's rule for the addresses of an attachment: those with its
+// container ID and interface name, else those with its container ID alone.
 func hostLocals(text string, key Key, alone bool) bool {
 	if alone {
 		return strings.TrimSpace(text) == key.ContainerID
@@ -80,9 +83,12 @@ func hostLocals(text string, key Key, alone bool) bool {
 	return strings.TrimSpace(text) == strings.TrimSpace(key.ContainerID)+"\r\n"+key.IfName
 }
 
-// Whatever two address files hold: an attachment without a record frees what host-local would
-// free for it (and files with LF, and torn ones if asked for them by name), nothing else; and
-// what is not freed is taken, unless it says nothing.
+// For any content of two address files: DEL without a record releases what host-local's DEL
+// would (plus files with LF, and empty files if they are named), nothing else; and an address
+// that is not released is taken, unless its file is empty.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzAddressFile(f *testing.F) {
 	for _, texts := range [][2]string{
 		{"", ""},
@@ -116,7 +122,7 @@ func FuzzAddressFile(f *testing.F) {
 		if len(want) == 0 {
 			want = old
 		}
-		got, err := n.ofOwner(key)
+		got, err := n.heldBy(key)
 		slices.SortFunc(got, netip.Addr.Compare)
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: addresses of %s: got %v, %v, want %v", texts, key, got, err, want)
@@ -130,20 +136,42 @@ func FuzzAddressFile(f *testing.F) {
 func givesOnlyOurs(t *testing.T, n *network, a netip.Addr, text string) {
 	t.Helper()
 	key, nothing := keyFor("c1"), strings.TrimSpace(text) == ""
-	if err := n.take(a, keyFor("c2")); (err == nil) != nothing {
-		t.Errorf("%q: taken by another: %v", text, err)
+	if err := n.reserve(a, keyFor("c2")); (err == nil) != nothing {
+		t.Errorf("%q: reserved for another: %v", text, err)
 	}
-	ours := !nothing && owned(text, key)
-	if err := n.give(a, key); err != nil {
+	ours := !nothing && namesKey(text, key) || hostLocals(text, key, true) && !namesInterface(t, n, key)
+	if err := n.release(a, key); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(n.path(a)); errors.Is(err, os.ErrNotExist) != ours {
-		t.Errorf("%q: given back %t, want %t", text, !ours, ours)
+		t.Errorf("%q: released %t, want %t", text, !ours, ours)
 	}
 }
 
-// A record's path tells its key, for every key that the specification allows, and is within
-// the state directory; List finds it there, under that key.
+// namesInterface reports whether an address file names the attachment in the current form.
+func namesInterface(t *testing.T, n *network, key Key) bool {
+	t.Helper()
+	all, err := n.reserved()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for a := range all {
+		text, err := os.ReadFile(n.path(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hostLocals(string(text), key, false) || hostLocals(strings.Replace(string(text), "c1\neth0", "c1\r\neth0", 1), key, false) {
+			return true
+		}
+	}
+	return false
+}
+
+// A record's path determines its key, for every key that CNI allows, and is within the state
+// directory; List finds the record under that key.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzKey(f *testing.F) {
 	for _, k := range [][3]string{
 		{"net", "c1", "eth0"},
@@ -166,15 +194,15 @@ func FuzzKey(f *testing.F) {
 			return // not a key
 		}
 		if len(network) > 200 || len(id) > 200 || strings.ContainsRune(ifname, 0) || !utf8.ValidString(ifname) {
-			return // refused by pkg/config: it cannot be part of a file's name or of a record
+			return // pkg/config rejects it: it cannot be part of a file name or of a record
 		}
 		key, dirs := Key{network, id, ifname}, newDirs(t)
 		a := &Attachment{Key: key, dirs: dirs}
-		if got := keyOf(a.path()); got != key {
-			t.Errorf("the path %s tells the key %s", a.path(), got)
+		if got := keyFromPath(a.path()); got != key {
+			t.Errorf("the path %s gives the key %s", a.path(), got)
 		}
 		if rel, err := filepath.Rel(dirs.State, a.path()); err != nil || strings.Count(rel, "/") != 1 || !filepath.IsLocal(rel) {
-			t.Errorf("the path %s is not two steps below %s", a.path(), dirs.State)
+			t.Errorf("the path %s is not two levels below %s", a.path(), dirs.State)
 		}
 		written(t, dirs, newRecord(key))
 		entries, err := List(dirs.State)
@@ -182,15 +210,18 @@ func FuzzKey(f *testing.F) {
 			t.Fatalf("List: got %+v, %v, want the record of %s", entries, err, key)
 		}
 		again := open(t, dirs, entries[0].Key)
-		if err := again.Forget(); err != nil {
+		if err := again.Remove(); err != nil {
 			t.Fatal(err)
 		}
 		sameFiles(t, dirs.State, map[string]string{})
 	})
 }
 
-// Whatever a file in a network's directory is called and holds: List takes it for the record
-// of a key whose path leads to this very file, or passes over it.
+// For any name and content of a file in a network's directory: List returns it as the record
+// of a key whose path is this file, or skips it.
+//
+// Claim: Fuzz tests cover the configuration, lenient parsing, CNI_ARGS, prevResult, GC's list, records, address files and names; their
+// corpora are test cases
 func FuzzList(f *testing.F) {
 	for _, name := range []string{"c1@eth0.json", "@.json", "c1@a@b.json", ".@.json.json", "x.json", "c1@eth0.json.tmp", "*@?.json", "\xff@\xfe.json", "lock"} {
 		f.Add(name, []byte(fullText))

@@ -15,13 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opened is how an Open that may have waited came out.
+// opened is the result of an Open that may have waited.
 type opened struct {
 	a   *Attachment
 	err error
 }
 
-// openLater begins an Open in the background. It is given up with the test.
+// openLater calls Open in the background. The end of the test cancels it.
 func openLater(t *testing.T, dirs Dirs, key Key) <-chan opened {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -34,18 +34,21 @@ func openLater(t *testing.T, dirs Dirs, key Key) <-chan opened {
 	return done
 }
 
-// A verb waits for the one before it, in another process, and then sees what that one left:
-// the record may have been replaced or removed while it waited, or its owner killed.
+// A verb waits for an earlier one in another process and then sees its result: the record may
+// have been replaced or removed meanwhile, or the process killed.
+//
+// Claim: Verbs of one attachment run one at a time, between processes too: the second waits, sees a record that was replaced or removed
+// meanwhile, and continues after `kill -9` of the first
 func TestSecondVerbWaits(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
-		first  []string // before the second verb comes
-		then   []string // while it waits
-		record bool     // whether it finds one
+		first  []string // steps before the second verb starts
+		then   []string // steps while it waits
+		record bool     // whether it finds a record
 	}{
-		{"nothing done", nil, []string{"close"}, false},
-		{"record made", nil, []string{"save", "close"}, true},
+		{"no change", nil, []string{"close"}, false},
+		{"record created", nil, []string{"save", "close"}, true},
 		{"record replaced", []string{"save"}, []string{"save", "save", "close"}, true},
 		{"record removed", []string{"save"}, []string{"forget"}, false},
 		{"record replaced, then removed", []string{"save"}, []string{"save", "forget"}, false},
@@ -64,7 +67,7 @@ func TestSecondVerbWaits(t *testing.T) {
 				awaitWaiter(t, recordPath(dirs, "c1"))
 				select {
 				case o := <-second:
-					t.Fatalf("before the first verb did %s, the second one was let in: %+v", word, o)
+					t.Fatalf("before the first verb did %s, the second one got the lock: %+v", word, o)
 				default:
 				}
 				if word == "kill" {
@@ -80,24 +83,27 @@ func TestSecondVerbWaits(t *testing.T) {
 			if found := got.a.Record != nil; found != tc.record {
 				t.Errorf("the second verb found a record: %t, want %t", found, tc.record)
 			}
-			// What it has is the lock of what is there now.
+			// Its lock is that of the current file.
 			third := startOther(t, dirs)
 			fmt.Fprintln(third.words, "open")
 			awaitWaiter(t, recordPath(dirs, "c1"))
 			closeIt(t, got.a)
 			if !third.done.Scan() {
-				t.Error("the third verb was not let in")
+				t.Error("the third verb did not get the lock")
 			}
 		})
 	}
 }
 
-// A wait ends with its context, and leaves no lock behind that comes to it later.
+// A wait ends with its context, and a lock that is granted later is released.
+//
+// Claim: Verbs of one attachment run one at a time, between processes too: the second waits, sees a record that was replaced or removed
+// meanwhile, and continues after `kill -9` of the first
 func TestWaitEndsWithContext(t *testing.T) {
-	// A file that was forgotten is closed when the garbage is collected: not before we looked.
+	// The garbage collector closes a file without references; keep it from doing so here.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	dirs, key := newDirs(t), keyFor("c1")
-	written(t, dirs, newRecord(key)) // so that the lock they wait for stays
+	written(t, dirs, newRecord(key)) // so that the lock file stays
 	first := open(t, dirs, key)
 	before := runtime.NumGoroutine()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -112,17 +118,17 @@ func TestWaitEndsWithContext(t *testing.T) {
 		t.Errorf("got %v, want the context's error", err)
 	}
 	closeIt(t, first)
-	for range 10_000 { // until the one who waits for nobody has got it
+	for range 10_000 { // until the abandoned wait has got the lock
 		if runtime.NumGoroutine() <= before {
-			closeIt(t, open(t, dirs, key)) // ErrBusy if it was not given up
+			closeIt(t, open(t, dirs, key)) // ErrBusy if the lock was not released
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-	t.Error("somebody waits still")
+	t.Error("a process is still waiting")
 }
 
-// A context that is done already waits for nothing.
+// A context that has ended already waits for nothing.
 func TestOpenWithContextDone(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
 	open(t, dirs, key)
@@ -131,9 +137,11 @@ func TestOpenWithContextDone(t *testing.T) {
 	if _, err := Open(ctx, dirs, key); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the context's error", err)
 	}
-	closeIt(t, open(t, dirs, keyFor("c2"))) // another attachment is not concerned
+	closeIt(t, open(t, dirs, keyFor("c2"))) // another attachment is not affected
 }
 
+// Claim: Verbs of one attachment run one at a time, between processes too: the second waits, sees a record that was replaced or removed
+// meanwhile, and continues after `kill -9` of the first
 func TestTryOpen(t *testing.T) {
 	t.Parallel()
 	dirs, key := newDirs(t), keyFor("c1")
@@ -141,16 +149,16 @@ func TestTryOpen(t *testing.T) {
 		t.Errorf("without a record: got %v, want os.ErrNotExist", err)
 	}
 	if _, err := os.Stat(dirs.State); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it made the state directory: %v", err)
+		t.Errorf("the state directory was created: %v", err)
 	}
 	first := startOther(t, dirs)
 	first.does("open")
 	first.does("save")
 	_, err := TryOpen(dirs, key)
 	if !errors.Is(err, ErrBusy) || errors.Is(err, context.Canceled) {
-		t.Errorf("while another verb works on it: got %v, want ErrBusy", err)
+		t.Errorf("while another verb holds it: got %v, want ErrBusy", err)
 	}
-	saysOf(t, err, "in use by another process: net/c1/eth0")
+	saysOf(t, err, fmt.Sprintf("lock record: in use by another process (process %d): %s", first.pid(), recordPath(dirs, "c1")))
 	first.kill()
 	a, err := TryOpen(dirs, key)
 	if err != nil || a.Record == nil {
@@ -159,7 +167,12 @@ func TestTryOpen(t *testing.T) {
 	closeIt(t, a)
 }
 
-// Who waits in vain is told for whom.
+// An error after a wait names the process that holds the lock.
+//
+// Claim: Details follow from the object of an error; a verb has one deadline for all locks, and code 11 names the process that holds the
+// lock
+// Claim: Verbs of one attachment run one at a time, between processes too: the second waits, sees a record that was replaced or removed
+// meanwhile, and continues after `kill -9` of the first
 func TestHolderIsNamed(t *testing.T) {
 	t.Parallel()
 	dirs := newDirs(t)
@@ -170,20 +183,20 @@ func TestHolderIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if got, want := holder(f), fmt.Sprintf(" (process %d)", first.pid()); got != want {
-		t.Errorf("got %q, want %q", got, want)
+	if got := busy(f, 0); got.PID != first.pid() || got.Command == "" || got.Stopped {
+		t.Errorf("got %+v, want process %d", got, first.pid())
 	}
 	first.kill()
-	if got := holder(f); got != "" {
-		t.Errorf("nobody holds it: got %q", got)
+	if got := lockHolder(f); got != 0 {
+		t.Errorf("no holder: got %d", got)
 	}
 	f.Close()
-	if got := holder(f); got != "" {
-		t.Errorf("the file is closed: got %q", got)
+	if got := lockHolder(f); got != 0 {
+		t.Errorf("closed file: got %d", got)
 	}
 }
 
-// What cannot be locked is an error at once, with the file's name.
+// A file that cannot be locked is an error with its name, without waiting.
 func TestLockFails(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "f")
 	fd, err := unix.Open(filepath.Dir(name), unix.O_PATH|unix.O_CLOEXEC, 0)
@@ -198,8 +211,10 @@ func TestLockFails(t *testing.T) {
 	}
 }
 
-// Addresses of a network are given out by one process at a time; the record is not written
-// before it is our turn.
+// One process at a time reserves addresses of a network, and writes its record only then.
+//
+// Claim: The record is written before the first address file; of several addresses all are reserved or none; concurrent ADDs never get the
+// same address
 func TestReserveWaitsForTheNetwork(t *testing.T) {
 	t.Parallel()
 	dirs := newDirs(t)
@@ -233,7 +248,10 @@ func TestReserveWaitsForTheNetwork(t *testing.T) {
 	}
 }
 
-// However many come at once, no two get the same address, and those who are too many are told.
+// No two simultaneous ADDs get the same address, and those beyond the pool get ErrExhausted.
+//
+// Claim: The record is written before the first address file; of several addresses all are reserved or none; concurrent ADDs never get the
+// same address
 func TestReserveAtOnce(t *testing.T) {
 	t.Parallel()
 	dirs, free, many := newDirs(t), 13, 20 // a /28 without network, broadcast and gateway
@@ -252,7 +270,7 @@ func TestReserveAtOnce(t *testing.T) {
 				return
 			}
 			if before, taken := owners[got]; taken || err != nil {
-				t.Errorf("%s: got %q, %v; it belongs to %v", key, got, err, before)
+				t.Errorf("%s: got %q, %v; it is held by %v", key, got, err, before)
 			}
 			owners[got] = key
 		})
@@ -263,8 +281,11 @@ func TestReserveAtOnce(t *testing.T) {
 	}
 }
 
-// A DEL that met nothing and could make no lock has none: this is what OpenToRemove then gives.
-// An ADD that begins behind it keeps what it makes.
+// A DEL that found nothing and could create no lock, as OpenToRemove returns it then, deletes
+// nothing that an ADD creates after it.
+//
+// Claim: Verbs of one attachment run one at a time, between processes too: the second waits, sees a record that was replaced or removed
+// meanwhile, and continues after `kill -9` of the first
 func TestRemoveWithoutLock(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
 	del, err := OpenExisting(t.Context(), dirs, key)
@@ -281,7 +302,7 @@ func TestRemoveWithoutLock(t *testing.T) {
 		t.Errorf("release: got %v, want ErrBusy", err)
 	}
 	saysOf(t, err, "in use by another process: net/c1/eth0")
-	if err := errors.Join(del.Forget(), del.Close()); err != nil {
+	if err := errors.Join(del.Remove(), del.Close()); err != nil {
 		t.Error(err)
 	}
 	sameFiles(t, dirs.State, records)

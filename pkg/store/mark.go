@@ -14,66 +14,80 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A data directory outside the state directory outlives a reboot, and others write there too
-// (host-local). Its address files do not say who wrote them, so each of ours has a mark
-// <data>/<network>/.patchbay/<ip>. A mark says in which life of the host the address was given,
-// and which file it is about, by inode and time of birth.
+// A data directory outside the state directory survives a reboot, and host-local
+// writes there too. Its address files do not say which program wrote them, so
+// each address file of Patchbay has a mark, <data>/<network>/.patchbay/<ip>. The
+// mark says when the address was reserved (boot, state directory, network
+// namespace of the host) and which file it belongs to (inode and birth time).
 //
-// It is a symbolic link that leads nowhere: made and read in one system call, never torn, and
-// nothing that host-local could take for an address of one of its containers: it reads every
-// file below the directory, and this one cannot be read.
+// A mark is a symbolic link with a target that does not exist. It is created and
+// read in one system call, so a crash leaves no half mark. host-local reads every
+// regular file below its directory as an address; it cannot read this one.
 //
-// The order, all under the network's lock, is such that no crash frees somebody else's address:
+// The order of the steps, all under the network's lock, ensures that a crash
+// never makes Patchbay release the address of another program:
 //
-//	taking:   create the address file, empty   killed here: it counts as free
-//	          make the mark                    killed here: the same
-//	          write the owner into the file    now the address is taken, and has its mark
-//	freeing:  remove the address file          killed here: a mark without the file it is about
-//	          remove the mark
+//	reserve:  create the address file, empty   killed here: the address is free
+//	          create the mark                  killed here: the address is free
+//	          write the holder into the file   the address is reserved and marked
+//	release:  delete the address file          killed here: a mark without its file
+//	          delete the mark
 //
-// A mark that is left over is about a file that is gone. Who takes the address next, host-local
-// among them, makes another file: the mark is not its.
+// A leftover mark belongs to a file that no longer exists. The next program that
+// reserves the address, host-local for example, creates a file with another inode
+// or birth time, to which the mark does not belong.
 const marksDir = ".patchbay"
 
-// origin is when and where an address was given.
+// origin says when and where an address was reserved.
 type origin struct {
-	boot string // BootID
-	life string // of the state directory; "" where it could not be kept
-	host uint64 // cookie of the host's network namespace; 0 for unknown
+	// boot ID of the kernel, see BootID
+	boot string
+	// instance ID of the state directory; "" if it could not be stored
+	instance string
+	// cookie of the host's network namespace (SO_NETNS_COOKIE, Linux 5.14); 0 if not
+	// known
+	host uint64
 }
 
-// earlier reports whether everything of that origin is gone: it was another boot, or another
-// life of a node in a container, whose restart makes a new namespace and loses /run, but is no
-// boot. What is not known is not earlier.
-func (o origin) earlier(now origin) bool {
+// isPrevious reports whether everything that was created at o no longer exists:
+// it was another boot, or a previous start of a node that is itself a container.
+// Such a restart loses /run and makes a new network namespace, but the boot ID
+// stays. If one of the values is not known, the answer is false.
+func (o origin) isPrevious(now origin) bool {
 	if o.boot == "" || now.boot == "" {
 		return false
 	}
 	if o.boot != now.boot {
 		return true
 	}
-	known := o.life != "" && now.life != "" && o.host != 0 && now.host != 0
-	return known && o.life != now.life && o.host != now.host
+	known := o.instance != "" && now.instance != "" && o.host != 0 && now.host != 0
+	return known && o.instance != now.instance && o.host != now.host
 }
 
-// fileID tells an address file from every other of the same name. An inode's number may be given
-// again at once, and birth is stamped by a clock of some milliseconds: between two files of one
-// address lie the starts of two programs at least.
+// fileID distinguishes an address file from every other file of the same name.
+// The inode alone is not sufficient, because ext4 may reuse its number
+// at once. The birth time alone is not either, because its clock advances in
+// steps of 1 to 10 ms (a jiffy). Two files of one address are separated by the
+// start of at least two programs, which takes longer.
 type fileID struct {
 	inode uint64
-	born  int64 // nanoseconds; 0 where the file system does not keep it
+	// nanoseconds since 1970; 0 if the file system does not store it
+	born int64
 }
 
+// mark is the content of a mark.
 type mark struct {
 	origin
 	file fileID
 }
 
+// String returns BOOT.INSTANCE.HOST.INODE.BORN, the target of the symbolic link.
 func (m mark) String() string {
-	return fmt.Sprintf("%s.%s.%x.%d.%d", m.boot, m.life, m.host, m.file.inode, m.file.born)
+	return fmt.Sprintf("%s.%s.%x.%d.%d", m.boot, m.instance, m.host, m.file.inode, m.file.born)
 }
 
-// parseMark is strict: what it does not know is no mark of ours.
+// parseMark parses what String returned. It rejects every other form, so that an
+// address with an unknown mark is never released as stale.
 func parseMark(text string) (m mark, ok bool) {
 	f := strings.Split(text, ".")
 	if len(f) != 5 {
@@ -88,53 +102,51 @@ func parseMark(text string) (m mark, ok bool) {
 	return mark{origin{f[0], f[1], host}, fileID{inode, born}}, true
 }
 
-// within reports whether the data directory is in the state directory, and so needs no marks:
-// both have the same life.
-func (d Dirs) within() bool {
-	rel, err := filepath.Rel(d.State, d.Data)
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
-}
+// instancePath returns the path of the instance ID of a state directory. It is a
+// symbolic link, as marks are. No network has this name: a CNI network name begins
+// with a letter or digit (SPEC section 1).
+func instancePath(stateDir string) string { return filepath.Join(stateDir, ".life") }
 
-// lifePath leads to the life ID: a symbolic link too. No network's name begins with a dot.
-func lifePath(stateDir string) string { return filepath.Join(stateDir, ".life") }
-
-// knownLife is the life of the state directory; "" if it has none yet.
-func knownLife(stateDir string) string {
-	life, _ := os.Readlink(lifePath(stateDir))
+// readInstanceID returns the instance ID of the state directory, "" if it has none.
+func readInstanceID(stateDir string) string {
+	life, _ := os.Readlink(instancePath(stateDir))
 	return life
 }
 
-// lifeID is the life of the state directory, begun if need be. Of two that begin it at once,
-// the second takes the first one's.
-func lifeID(stateDir string) (string, error) {
-	if life := knownLife(stateDir); life != "" {
+// instanceID returns the instance ID of the state directory, and creates it if
+// there is none. If two processes create it at the same time, symlink(2) fails
+// with EEXIST in one of them, which then reads the ID of the other.
+func instanceID(stateDir string) (string, error) {
+	if life := readInstanceID(stateDir); life != "" {
 		return life, nil
 	}
 	random := make([]byte, 8)
 	_, _ = rand.Read(random)
-	err := os.Symlink(hex.EncodeToString(random), lifePath(stateDir))
+	err := os.Symlink(hex.EncodeToString(random), instancePath(stateDir))
 	if err != nil && !errors.Is(err, os.ErrExist) {
-		return "", fmt.Errorf("begin life of state directory: %w", err)
+		return "", fmt.Errorf("create instance ID of state directory: %w", err)
 	}
-	return knownLife(stateDir), nil
+	return readInstanceID(stateDir), nil
 }
 
+// markPath returns the path of the mark of an address.
 func (n *network) markPath(addr netip.Addr) string {
 	return filepath.Join(n.dir, marksDir, addr.String())
 }
 
-// lookAtMarksDir wants a real directory for the marks, or none.
-func (n *network) lookAtMarksDir() error {
-	err := lookAtDirs(n.dir, filepath.Join(n.dir, marksDir))
+// checkMarksDir checks that the directory of marks is a directory or absent.
+func (n *network) checkMarksDir() error {
+	err := checkDirs(n.dir, filepath.Join(n.dir, marksDir))
 	if isAbsent(err) {
 		return nil
 	}
 	return err
 }
 
-// mark marks an address file that was just created. One left of an earlier file is replaced.
+// mark marks an address file that was just created. It replaces a leftover mark
+// of an earlier file.
 func (n *network) mark(addr netip.Addr, f *os.File) error {
-	if err := n.lookAtMarksDir(); err != nil {
+	if err := n.checkMarksDir(); err != nil {
 		return fmt.Errorf("mark address: %w", err)
 	}
 	id, err := idOf(int(f.Fd()), "", unix.AT_EMPTY_PATH)
@@ -159,22 +171,24 @@ func (n *network) mark(addr netip.Addr, f *os.File) error {
 	return nil
 }
 
-// unmark removes the mark of an address whose file is gone. Where something else is in the
-// place of the directory of marks, none of ours is in it.
+// unmark deletes the mark of an address whose file is gone. If the directory of
+// marks is a symbolic link or a file, it cannot hold a mark of this program.
 func (n *network) unmark(addr netip.Addr) error {
-	if errors.Is(n.lookAtMarksDir(), ErrIrregular) {
+	if errors.Is(n.checkMarksDir(), ErrIrregular) {
 		return nil
 	}
 	if err := os.Remove(n.markPath(addr)); err != nil && !isAbsent(err) {
-		return fmt.Errorf("remove mark of address: %w", err)
+		return fmt.Errorf("delete mark of address: %w", err)
 	}
+	_ = unix.Rmdir(filepath.Join(n.dir, marksDir)) // succeeds after the last mark
 	return nil
 }
 
-// marked is the mark of an address file; false if there is none that is about this very file.
+// marked returns the mark of an address file, and whether there is one that
+// belongs to this very file.
 func (n *network) marked(addr netip.Addr) (mark, bool) {
 	text, err := os.Readlink(n.markPath(addr))
-	if err != nil || n.lookAtMarksDir() != nil {
+	if err != nil || n.checkMarksDir() != nil {
 		return mark{}, false
 	}
 	m, ok := parseMark(text)
@@ -182,7 +196,7 @@ func (n *network) marked(addr netip.Addr) (mark, bool) {
 	return m, ok && err == nil && m.file == id
 }
 
-// idOf asks for inode and time of birth (Linux 4.11).
+// idOf returns inode and birth time of a file by statx(2), Linux 4.11.
 func idOf(dir int, path string, flags int) (fileID, error) {
 	var st unix.Statx_t
 	if err := unix.Statx(dir, path, flags, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {

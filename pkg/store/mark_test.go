@@ -12,26 +12,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestOriginEarlier(t *testing.T) {
-	now := origin{boot: "b2", life: "l2", host: 2}
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
+func TestOriginIsPrevious(t *testing.T) {
+	now := origin{boot: "b2", instance: "l2", host: 2}
 	for name, tc := range map[string]struct {
 		was, now origin
 		want     bool
 	}{
-		"the same":                      {now, now, false},
-		"another boot":                  {origin{"b1", "l2", 2}, now, true},
-		"another boot, nothing else":    {origin{boot: "b1"}, origin{boot: "b2"}, true},
-		"a node in a container":         {origin{"b2", "l1", 1}, now, true},
-		"state directory lost":          {origin{"b2", "l1", 2}, now, false},
-		"another host, the same state":  {origin{"b2", "l2", 1}, now, false},
-		"another plugin's, host unsaid": {origin{"b2", "l1", 0}, now, false},
-		"host unknown now":              {origin{"b2", "l1", 1}, origin{"b2", "l2", 0}, false},
-		"life unknown now":              {origin{"b2", "l1", 1}, origin{"b2", "", 2}, false},
-		"boot unsaid":                   {origin{"", "l1", 1}, now, false},
-		"boot unknown now":              {origin{"b1", "l1", 1}, origin{"", "l2", 2}, false},
+		"same":                        {now, now, false},
+		"another boot":                {origin{"b1", "l2", 2}, now, true},
+		"another boot, rest unknown":  {origin{boot: "b1"}, origin{boot: "b2"}, true},
+		"node in a container":         {origin{"b2", "l1", 1}, now, true},
+		"state directory deleted":     {origin{"b2", "l1", 2}, now, false},
+		"another namespace, same dir": {origin{"b2", "l2", 1}, now, false},
+		"namespace not in the mark":   {origin{"b2", "l1", 0}, now, false},
+		"namespace not known now":     {origin{"b2", "l1", 1}, origin{"b2", "l2", 0}, false},
+		"instance ID not known now":   {origin{"b2", "l1", 1}, origin{"b2", "", 2}, false},
+		"boot not in the mark":        {origin{"", "l1", 1}, now, false},
+		"boot not known now":          {origin{"b1", "l1", 1}, origin{"", "l2", 2}, false},
 	} {
-		if got := tc.was.earlier(tc.now); got != tc.want {
-			t.Errorf("%s: earlier is %t", name, got)
+		if got := tc.was.isPrevious(tc.now); got != tc.want {
+			t.Errorf("%s: isPrevious returned %t", name, got)
 		}
 	}
 }
@@ -41,17 +42,17 @@ func TestParseMark(t *testing.T) {
 		{origin{"b-1", "l", 0xabc}, fileID{7, -5}}, {origin{"", "", 0}, fileID{1, 0}}, {origin{"b", "l", 1<<64 - 1}, fileID{1<<64 - 1, 1<<63 - 1}},
 	} {
 		if got, ok := parseMark(m.String()); !ok || got != m {
-			t.Errorf("%s was read as %v, %t", m, got, ok)
+			t.Errorf("%s was parsed as %v, %t", m, got, ok)
 		}
 	}
 	for _, text := range []string{"", "b", "b.l.1.7", "b.l.1.7.8.9", "b.l.x.7.8", "b.l.1.x.8", "b.l.1.7.x", "b.l.1.0.8", "b.l.-1.7.8", "id\r\neth0"} {
 		if m, ok := parseMark(text); ok {
-			t.Errorf("%q was read as %v", text, m)
+			t.Errorf("%q was parsed as %v", text, m)
 		}
 	}
 }
 
-func TestDirsWithin(t *testing.T) {
+func TestDataInState(t *testing.T) {
 	for _, tc := range []struct {
 		state, data string
 		want        bool
@@ -65,29 +66,29 @@ func TestDirsWithin(t *testing.T) {
 		{"/s/t", "/s", false},
 		{"/s", "/", false},
 	} {
-		if got := (Dirs{State: tc.state, Data: tc.data}).within(); got != tc.want {
-			t.Errorf("%s within %s: %t", tc.data, tc.state, got)
+		if got := (Dirs{State: tc.state, Data: tc.data}).dataInState(); got != tc.want {
+			t.Errorf("%s in %s: %t", tc.data, tc.state, got)
 		}
 	}
 }
 
-func TestLifeIDStays(t *testing.T) {
+func TestInstanceIDStays(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
-	first, err := lifeID(dir)
+	first, err := instanceID(dir)
 	if err != nil || len(first) != 16 {
-		t.Fatalf("life %q, %v", first, err)
+		t.Fatalf("instance ID %q, %v", first, err)
 	}
-	again, _ := lifeID(dir)
-	another, _ := lifeID(other)
+	again, _ := instanceID(dir)
+	another, _ := instanceID(other)
 	if again != first || another == first {
-		t.Errorf("life %q, again %q, of another directory %q", first, again, another)
+		t.Errorf("instance ID %q, again %q, of another directory %q", first, again, another)
 	}
-	if life, err := lifeID(filepath.Join(dir, "missing")); err == nil {
-		t.Errorf("life of a directory that is missing: %q", life)
+	if life, err := instanceID(filepath.Join(dir, "missing")); err == nil {
+		t.Errorf("instance ID of a missing directory: %q", life)
 	}
 }
 
-// marking is a network with marks in a directory that is not there yet.
+// marking returns a network with marks in a directory that does not exist yet.
 func marking(t *testing.T, now origin) *network {
 	t.Helper()
 	n := &network{dir: filepath.Join(t.TempDir(), "net"), marks: &now}
@@ -110,41 +111,42 @@ func dirNames(t *testing.T, dir string) []string {
 	return all
 }
 
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
 func TestMarkIsAboutOneFile(t *testing.T) {
 	n := marking(t, origin{"b1", "l1", 1})
 	addr, key := netip.MustParseAddr("10.1.0.2"), Key{"net", "c", "eth0"}
-	if err := n.take(addr, key); err != nil {
+	if err := n.reserve(addr, key); err != nil {
 		t.Fatal(err)
 	}
 	if m, ours := n.marked(addr); !ours || m.origin != *n.marks {
 		t.Errorf("mark %v, %t", m, ours)
 	}
 	nextTick(t)
-	// Somebody frees the address, and gives it to the same container.
+	// Another program releases the address and reserves it for the same container.
 	if err := os.Remove(n.path(addr)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(n.path(addr), []byte(ownerText(key)), 0o600); err != nil {
+	if err := os.WriteFile(n.path(addr), []byte(holderText(key)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if m, ours := n.marked(addr); ours {
-		t.Errorf("%v is taken for the mark of another file", m)
+		t.Errorf("%v is accepted as the mark of another file", m)
 	}
-	if err := n.giveMarked(addr, key); err != nil {
+	if err := n.releaseMarked(addr, key); err != nil {
 		t.Fatal(err)
 	}
 	if text, _ := n.holder(addr); text == "" {
-		t.Error("an address that is not ours any more was freed")
+		t.Error("an address without a mark of its file was released")
 	}
-	if err := n.give(addr, key); err != nil { // on its own DEL it is
+	if err := n.release(addr, key); err != nil { // DEL of the container releases it
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([][]string{{".patchbay"}, {}}, [][]string{dirNames(t, n.dir), dirNames(t, n.dir+"/.patchbay")}); diff != "" {
+	if diff := cmp.Diff([]string{}, dirNames(t, n.dir)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// nextTick waits until the clock that stamps files has gone on: the inode's number may be given again at once.
+// nextTick waits until the clock of file times has advanced: an inode number may be reused at once.
 func nextTick(t *testing.T) {
 	t.Helper()
 	coarse := func() (ts unix.Timespec) {
@@ -158,11 +160,13 @@ func nextTick(t *testing.T) {
 	}
 }
 
-// TestTakeReplacesLeftovers of an ADD that was killed at each of its steps: an empty file, with its mark or with an older one.
+// TestTakeReplacesLeftovers: an ADD killed at any step leaves an empty file, with its mark or an older one.
+//
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
 func TestTakeReplacesLeftovers(t *testing.T) {
 	n := marking(t, origin{"b2", "l2", 2})
 	addr, key := netip.MustParseAddr("fd00::2"), Key{"net", "c", "eth0"}
-	for _, target := range []string{"", "b1.l1.1.7.8", "what nobody knows"} {
+	for _, target := range []string{"", "b1.l1.1.7.8", "unknown"} {
 		if target != "" {
 			if err := os.MkdirAll(n.dir+"/.patchbay", 0o700); err != nil {
 				t.Fatal(err)
@@ -174,38 +178,38 @@ func TestTakeReplacesLeftovers(t *testing.T) {
 		if err := os.WriteFile(n.path(addr), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := n.take(addr, key); err != nil {
+		if err := n.reserve(addr, key); err != nil {
 			t.Fatal(err)
 		}
 		if m, ours := n.marked(addr); !ours || m.origin != *n.marks {
 			t.Errorf("after %q: mark %v, %t", target, m, ours)
 		}
-		if err := n.remove(addr); err != nil {
+		if err := n.removeFile(addr); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-// TestMarkComesBeforeTheOwner is in the file: a mark that cannot be made leaves no address behind.
+// TestMarkComesBeforeTheOwner: if the mark cannot be created, no address is reserved.
 func TestMarkComesBeforeTheOwner(t *testing.T) {
 	n := marking(t, origin{"b1", "l1", 1})
 	if err := os.WriteFile(n.dir+"/.patchbay", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	addr := netip.MustParseAddr("10.1.0.2")
-	if err := n.take(addr, Key{"net", "c", "eth0"}); err == nil {
-		t.Error("an address without a mark was taken")
+	if err := n.reserve(addr, Key{"net", "c", "eth0"}); err == nil {
+		t.Error("an address was reserved without a mark")
 	}
 	if diff := cmp.Diff([]string{".patchbay"}, dirNames(t, n.dir)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestLostIsReclaimed, and only that: what is in a record, has an owner of host-local's older form, or is of this boot, stays.
-func TestLostIsReclaimed(t *testing.T) {
+// TestReclaimStale: addresses of a record, of host-local's older form and of this boot stay.
+func TestReclaimStale(t *testing.T) {
 	root := t.TempDir()
 	dirs := Dirs{State: filepath.Join(root, "state"), Data: filepath.Join(root, "data")}
-	n := &network{dir: filepath.Join(dirs.Data, "net"), marks: &origin{boot: "an earlier one"}}
+	n := &network{dir: filepath.Join(dirs.Data, "net"), marks: &origin{boot: "the previous boot"}}
 	for _, dir := range []string{n.dir, filepath.Join(dirs.State, "net")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
@@ -213,7 +217,7 @@ func TestLostIsReclaimed(t *testing.T) {
 	}
 	take := func(text, id string) netip.Addr {
 		addr := netip.MustParseAddr(text)
-		if err := n.take(addr, Key{"net", id, "eth0"}); err != nil {
+		if err := n.reserve(addr, Key{"net", id, "eth0"}); err != nil {
 			t.Fatal(err)
 		}
 		return addr
@@ -222,7 +226,7 @@ func TestLostIsReclaimed(t *testing.T) {
 	take("10.1.0.3", "recorded")
 	older, again := take("10.1.0.4", "older"), take("10.1.0.7", "again")
 	n.marks = &origin{boot: BootID()}
-	take("10.1.0.5", "living")
+	take("10.1.0.5", "current")
 	n.marks = nil
 	take("10.1.0.6", "unmarked")
 	record := func(id, address string) {
@@ -230,16 +234,16 @@ func TestLostIsReclaimed(t *testing.T) {
 			fmt.Sprintf(`{"version": 1, "network": "net", "containerID": %q, "ifname": "eth0", "addresses": [{"address": %q}]}`, id, address))
 	}
 	record("recorded", "10.1.0.3/24")
-	record("again", "10.1.0.8/24") // of a container that came back, and has another address now
+	record("again", "10.1.0.8/24") // of a container that was added again with another address
 	writeText(t, n.path(older), "older")
 	if err := os.Symlink("b1.l1.1.7.8", n.markPath(netip.MustParseAddr("10.1.0.9"))); err != nil {
 		t.Fatal(err)
 	}
 	want := []netip.Addr{lost, again}
-	if got, err := Lost(dirs, "net", 1); err != nil || cmp.Diff(want, got, byAddress()) != "" {
-		t.Errorf("lost: %v, %v", got, err)
+	if got, err := StaleAddresses(dirs, "net", 1); err != nil || cmp.Diff(want, got, byAddress()) != "" {
+		t.Errorf("stale: %v, %v", got, err)
 	}
-	if got, err := ReclaimLost(t.Context(), dirs, "net", 1); err != nil || cmp.Diff(want, got, byAddress()) != "" {
+	if got, err := ReclaimStale(t.Context(), dirs, "net", 1); err != nil || cmp.Diff(want, got, byAddress()) != "" {
 		t.Errorf("reclaimed: %v, %v", got, err)
 	}
 	files, left := []string{".patchbay", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6", "lock"}, []string{"10.1.0.3", "10.1.0.4", "10.1.0.5"}
@@ -259,7 +263,7 @@ func writeText(t *testing.T, path, text string) {
 	}
 }
 
-// TestReclaimableLooksAtTheLock, and lets a verb have it the next moment.
+// TestReclaimableLooksAtTheLock: Reclaimable respects the record's lock and releases its own.
 func TestReclaimableLooksAtTheLock(t *testing.T) {
 	root := t.TempDir()
 	dirs := Dirs{State: root, Data: filepath.Join(root, "ipam")}
@@ -274,7 +278,7 @@ func TestReclaimableLooksAtTheLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := n.take(addr, a.Key); err != nil {
+	if err := n.reserve(addr, a.Key); err != nil {
 		t.Fatal(err)
 	}
 	n.close()
@@ -282,11 +286,11 @@ func TestReclaimableLooksAtTheLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := Reclaimable(dirs, r); len(got) != 0 {
-		t.Errorf("of one that is held: %v", got)
+		t.Errorf("locked record: %v", got)
 	}
 	a.unlock()
 	if got := Reclaimable(dirs, r); len(got) != 1 || got[0] != addr {
-		t.Errorf("of one that is not: %v", got)
+		t.Errorf("unlocked record: %v", got)
 	}
 	f, err := os.Open(a.Path())
 	if err != nil {

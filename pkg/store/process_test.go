@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// envOther is set in the process that startOther starts: the directory that has Dirs in it.
+// envOther is set in the process that startOther starts, to the parent directory of its Dirs.
 const envOther = "PATCHBAY_STORE_OTHER"
 
-// TestMain lets this program be another process as well: a verb of another patchbay.
+// TestMain lets this program also run as another process that holds a lock.
 func TestMain(m *testing.M) {
 	base := os.Getenv(envOther)
 	if base == "" {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// beOther does what the words on stdin say, and writes each back when it is done.
+// beOther executes the commands on stdin and writes each one back when it is done.
 func beOther(dirs Dirs) error {
 	a, n := &Attachment{}, &network{}
 	words := bufio.NewScanner(os.Stdin)
@@ -42,7 +42,7 @@ func beOther(dirs Dirs) error {
 		case "save":
 			err = a.Save(newRecord(a.Key))
 		case "forget":
-			err = a.Forget()
+			err = a.Remove()
 		case "close":
 			err = a.Close()
 		case "lock addresses":
@@ -58,7 +58,7 @@ func beOther(dirs Dirs) error {
 	return words.Err()
 }
 
-// other is that process, seen from a test.
+// other is that process as a test sees it.
 type other struct {
 	t     *testing.T
 	cmd   *exec.Cmd
@@ -87,7 +87,7 @@ func startOther(t *testing.T, dirs Dirs) *other {
 	return o
 }
 
-// does has the process do something and returns when it is done.
+// does sends a command to the process and returns when it is done.
 func (o *other) does(word string) {
 	o.t.Helper()
 	fmt.Fprintln(o.words, word)
@@ -96,7 +96,7 @@ func (o *other) does(word string) {
 	}
 }
 
-// kill is kill -9: the process does nothing any more, the kernel takes its locks away.
+// kill sends SIGKILL; the kernel releases the locks of the process.
 func (o *other) kill() {
 	_ = o.cmd.Process.Kill()
 	_ = o.cmd.Wait()
@@ -104,7 +104,7 @@ func (o *other) kill() {
 
 func (o *other) pid() int { return o.cmd.Process.Pid }
 
-// awaitWaiter returns when somebody waits for the lock of the file that path leads to.
+// awaitWaiter returns when a process waits for the lock of the file at path.
 func awaitWaiter(t *testing.T, path string) {
 	t.Helper()
 	var stat unix.Stat_t
@@ -112,13 +112,13 @@ func awaitWaiter(t *testing.T, path string) {
 		t.Fatalf("stat %s: %v", path, err)
 	}
 	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
-	for range 10_000 { // there is no event to wait for, only a table to look at
+	for range 10_000 { // the kernel sends no event for this, so the table is polled
 		if isAwaited(inode) {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-	t.Fatalf("nobody waits for the lock of %s", path)
+	t.Fatalf("no process waits for the lock of %s", path)
 }
 
 // isAwaited looks for `1: -> FLOCK ADVISORY WRITE 4711 00:19:1234 0 EOF` in /proc/locks.

@@ -1,62 +1,65 @@
 package store
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-const recordVersion = 2
+// recordVersion is the version of the record format. Version 2 added Publish and
+// Policy; version 3 what the keys of bandwidth, tuning, sbr, VLANs and egress need.
+// Records of older versions are still read.
+const recordVersion = 3
 
-// newer makes the version of the record's form one higher for each of its characters. The linker sets
-// it (-X) for test/versions, where two versions of patchbay take turns; it is empty everywhere else.
+// newer raises RecordVersion by one for each of its characters. The linker sets it
+// (-X) for test/faults/versions, which runs two versions of patchbay in turns; everywhere
+// else it is empty.
 var newer string
 
-// RecordVersion is the version of the record's form that this patchbay writes. A record with a larger
-// one was written by a newer patchbay.
+// RecordVersion returns the version of the record format that this program writes.
+// A record with a larger version was written by a newer patchbay.
 func RecordVersion() int { return recordVersion + len(newer) }
 
-// Roles of a record.
+// Roles of an attachment.
 const (
-	RolePort    = "port"    // a veth of ours, plugged into a bridge
-	RoleChained = "chained" // somebody else's host-side interface, enslaved by us
-	RoleIPAM    = "ipam"    // addresses only; the link is another plugin's
+	RolePort    = "port"    // Patchbay created a veth pair and made it a bridge port
+	RoleChained = "chained" // a previous plugin created the host interface; Patchbay made it a bridge port
+	RoleIPAM    = "ipam"    // addresses only: another plugin creates the interface
+	RolePart    = "part"    // another plugin created the interface; Patchbay is a later plugin of its list, and may have assigned the addresses
 )
 
-// What came of another IPAM plugin.
+// States of a delegated IPAM plugin.
 const (
-	IPAMPending = "pending" // it has been called, or is just about to be
-	IPAMDone    = "done"    // Addresses are what it gave
+	IPAMPending = "pending" // its ADD was called or is about to be; DEL must call it too
+	IPAMDone    = "done"    // its ADD has returned Addresses
 )
 
-// Owners of an attachment: who made it, and so who may take it away unasked.
+// Owners of an attachment: which caller created it. Only that caller removes it.
 const (
-	OwnerCNI = "cni" // a runtime, through the CNI verbs; GC is about these
-	OwnerCLI = "cli" // a person, through our own commands
-	OwnerLXC = "lxc" // LXC, through our hook
+	OwnerCNI = "cni" // a runtime, by CNI verbs; GC covers only these
+	OwnerCLI = "cli" // a user, by `patchbay up`
+	OwnerLXC = "lxc" // LXC, by its network hook
 )
 
-// Key identifies an attachment: CNI SPEC.md section 2 (name, CNI_CONTAINERID, CNI_IFNAME).
+// Key identifies an attachment: network name, CNI_CONTAINERID and CNI_IFNAME (CNI
+// SPEC section 2).
 type Key struct {
 	Network, ContainerID, IfName string
 }
 
-// String is "network/containerID/ifname".
+// String returns "network/containerID/ifname".
 func (k Key) String() string { return k.Network + "/" + k.ContainerID + "/" + k.IfName }
 
-// ParseKey reads what String wrote, as far as it goes: the text may have been cut, and whole is
-// whether all three parts are there. Before it the owner may stand, with a colon, where that is no
-// runtime: "lxc:net/c1/eth0". No part of a key has a colon or a slash (CNI SPEC.md section 1).
+// ParseKey parses what String returned, with an optional owner and colon before
+// it, as in "lxc:net/c1/eth0"; without one the owner is OwnerCNI. The text may have
+// been cut: whole reports whether it has all three parts. No part of a key can
+// contain a colon or a slash (CNI SPEC section 1).
 func ParseKey(text string) (key Key, owner string, whole bool) {
 	owner = OwnerCNI
-	if by, rest, told := strings.Cut(text, ":"); told {
+	if by, rest, found := strings.Cut(text, ":"); found {
 		owner, text = by, rest
 	}
 	parts := strings.SplitN(text, "/", 3)
@@ -65,42 +68,136 @@ func ParseKey(text string) (key Key, owner string, whole bool) {
 	return Key{Network: parts[0], ContainerID: parts[1], IfName: parts[2]}, owner, whole
 }
 
-// Record is what should be: everything that DEL and CHECK need to know of an attachment,
-// written before anything of it exists.
+// Record is the desired state of an attachment: all that DEL and CHECK need to
+// know. ADD writes it before it creates anything, so that whatever a killed ADD
+// has created is named by a record. A new field also needs a line in recordtext.go,
+// which writes the file: TestRecordText compares it with encoding/json.
 type Record struct {
-	Version     int          `json:"version"`
-	Network     string       `json:"network"`
-	ContainerID string       `json:"containerID"`
-	IfName      string       `json:"ifname"`
-	Owner       string       `json:"owner"`
-	Role        string       `json:"role"`
-	Created     time.Time    `json:"created"`
-	BootID      string       `json:"bootID"` // of the host, /proc/sys/kernel/random/boot_id
-	HostCookie  uint64       `json:"hostCookie,omitempty"`
-	Netns       string       `json:"netns,omitempty"` // path as the runtime gave it
-	NetnsCookie uint64       `json:"netnsCookie,omitempty"`
-	NetnsMade   bool         `json:"netnsMade,omitempty"` // the namespace was made for it, by `patchbay up`
-	Bridge      string       `json:"bridge,omitempty"`
-	BridgeMAC   string       `json:"bridgeMAC,omitempty"` // of a bridge that Patchbay made: containers remember it
-	HostLink    string       `json:"hostLink,omitempty"`
-	HostIndex   int          `json:"hostIndex,omitempty"` // in a chain: another link may have the name later
-	Alias       string       `json:"alias,omitempty"`     // of the host link, whole
-	MAC         string       `json:"mac,omitempty"`       // container end
-	Addresses   []Address    `json:"addresses,omitempty"`
-	HostRoutes  []netip.Addr `json:"hostRoutes,omitempty"` // single addresses routed to the bridge
-	Routes      []Route      `json:"routes,omitempty"`     // in a chain: on an interface that stays
-	DataDir     string       `json:"dataDir,omitempty"`    // of the address files; empty without them
-	IPAMType    string       `json:"ipamType,omitempty"`   // the other IPAM plugin that gives addresses; empty without one
-	IPAM        string       `json:"ipam,omitempty"`       // what came of it: pending, done
-	Masquerade  *Masquerade  `json:"masquerade,omitempty"` // nil: nothing of it is in the ruleset
-	Publish     *Publish     `json:"publish,omitempty"`    // nil: no port of the host leads to it
-	Policy      string       `json:"policy,omitempty"`     // ingressPolicy, "" for open
-	Hairpin     bool         `json:"hairpin,omitempty"`    // of the bridge port
-	Gateway     bool         `json:"gateway,omitempty"`    // the bridge has the gateways of Addresses
-	Pod         *Pod         `json:"pod,omitempty"`
+	// Version is the version of the record's format.
+	Version int `json:"version"`
+
+	// Network, ContainerID and IfName are the key: CNI's network name,
+	// CNI_CONTAINERID and CNI_IFNAME.
+	Network     string `json:"network"`
+	ContainerID string `json:"containerID"`
+	IfName      string `json:"ifname"`
+
+	// Owner is the caller that created the attachment, Role the part of Patchbay
+	// that serves it.
+	Owner   string    `json:"owner"`
+	Role    string    `json:"role"`
+	Created time.Time `json:"created"`
+
+	// BootID, HostCookie and HostInode identify the boot and the host's network
+	// namespace. After a reboot, or in a new namespace, nothing in the kernel
+	// that the record names exists any more.
+	BootID     string `json:"bootID"`
+	HostCookie uint64 `json:"hostCookie,omitempty"`
+	HostInode  uint64 `json:"hostInode,omitempty"`
+
+	// Netns is the path of the container's network namespace, CNI_NETNS. Its cookie
+	// and inode distinguish it from a later namespace at the same path.
+	Netns       string `json:"netns,omitempty"`
+	NetnsCookie uint64 `json:"netnsCookie,omitempty"`
+	NetnsInode  uint64 `json:"netnsInode,omitempty"`
+
+	// NetnsMade says that `patchbay up` created the namespace, so `down` deletes it.
+	NetnsMade bool `json:"netnsMade,omitempty"`
+
+	// BridgeMAC is the MAC of a bridge that Patchbay created. Containers have it in
+	// their neighbour tables, so a bridge that is created again gets the same one.
+	Bridge    string `json:"bridge,omitempty"`
+	BridgeMAC string `json:"bridgeMAC,omitempty"`
+
+	// HostLink is the host interface; "" for RoleIPAM, and for RolePart if the container
+	// interface has no other end on the host. HostIndex is its index, only for RoleChained
+	// and RolePart: another interface may get the name later.
+	HostLink  string `json:"hostLink,omitempty"`
+	HostIndex int    `json:"hostIndex,omitempty"`
+
+	// Alias is the alias of the host interface, not cut to 255 bytes; MAC is the
+	// address of the container interface.
+	Alias string `json:"alias,omitempty"`
+	MAC   string `json:"mac,omitempty"`
+
+	Addresses []Address `json:"addresses,omitempty"`
+
+	// HostRoutes are the addresses that the host routes to the bridge one by one
+	// (/32, /128), because the bridge has no address of their subnet.
+	HostRoutes []netip.Addr `json:"hostRoutes,omitempty"`
+
+	// Routes are the routes that DEL must delete: for RoleChained, those that ADD
+	// added to an interface that DEL keeps.
+	Routes []Route `json:"routes,omitempty"`
+
+	// Planned are the routes that CHECK expects; nil in records of older versions.
+	Planned []Route `json:"planned,omitzero"`
+
+	// DataDir is the directory of the address files; "" without addresses of the
+	// built-in IPAM.
+	DataDir string `json:"dataDir,omitempty"`
+
+	// IPAMType is the type of the delegated IPAM plugin, "" without one, and IPAM
+	// its state.
+	IPAMType string `json:"ipamType,omitempty"`
+	IPAM     string `json:"ipam,omitempty"`
+
+	// Masquerade and Publish are nil if the ruleset has no elements of that kind.
+	Masquerade *Masquerade `json:"masquerade,omitempty"`
+	Publish    *Publish    `json:"publish,omitempty"`
+
+	// Policy is the ingressPolicy; "" for open.
+	Policy string `json:"policy,omitempty"`
+
+	// Egress is nil if the attachment may open connections to every destination.
+	Egress *Egress `json:"egress,omitzero"`
+
+	// SpoofCheck is nil if it is not known, as in records of older versions.
+	SpoofCheck *SpoofCheck `json:"spoofCheck,omitempty"`
+
+	// Hairpin is the hairpin mode of the bridge port; STPGuard says that it has BPDU
+	// guard and root block.
+	Hairpin  bool `json:"hairpin,omitempty"`
+	STPGuard bool `json:"stpGuard,omitempty"`
+
+	// PortIsolation says that the bridge port is isolated: frames pass only between it and ports that are not.
+	PortIsolation bool `json:"portIsolation,omitempty"`
+
+	// VLANs is nil if the port has the VLANs that the bridge gives every port.
+	VLANs *VLANs `json:"vlans,omitempty"`
+
+	// Bandwidth is nil if the traffic is not limited.
+	Bandwidth *Bandwidth `json:"bandwidth,omitempty"`
+
+	// Gateway says that the bridge has the gateway addresses of Addresses (isGateway).
+	Gateway bool `json:"gateway,omitempty"`
+
+	// Segment is the layer 2 segment of the attachment if that is a VLAN of the bridge: "br0.100", which is also the
+	// name of the interface that has the gateway addresses.
+	Segment string `json:"segment,omitempty"`
+
+	// Tuning and SourceRouting are nil if the configuration has no such keys.
+	Tuning        *Tuning        `json:"tuning,omitempty"`
+	SourceRouting *SourceRouting `json:"sourceRouting,omitempty"`
+
+	// Pod is nil if CNI_ARGS names no pod.
+	Pod *Pod `json:"pod,omitempty"`
+
+	// Parts are the later plugins of the list whose part this record has: Publish is
+	// that of portmap, Policy that of firewall. The DEL of each removes its part.
+	Parts []string `json:"parts,omitempty"`
 }
 
-// Route is a route that was put on an interface which another plugin made.
+// HasPart reports whether a later plugin of the list has extended the record.
+func (r *Record) HasPart(plugin string) bool { return slices.Contains(r.Parts, plugin) }
+
+// PointToPoint reports whether packets of the container arrive by its host interface
+// itself, and not by a bridge: that of the plugin ptp.
+func (r *Record) PointToPoint() bool {
+	return r.Role == RolePart && r.HostLink != "" && r.Bridge == r.HostLink
+}
+
+// Route is a route in the container.
 type Route struct {
 	Dst      netip.Prefix `json:"dst"`
 	GW       netip.Addr   `json:"gw,omitzero"`
@@ -108,33 +205,81 @@ type Route struct {
 	Table    int          `json:"table,omitempty"`
 }
 
-// Masquerade is what the ruleset does with what comes from an attachment.
+// Masquerade says which packets of an attachment leave with the host's address.
 type Masquerade struct {
-	Addresses   []netip.Prefix `json:"addresses"`         // that leave with the host's address, with the length of their subnets
-	Exclude     []netip.Prefix `json:"exclude,omitempty"` // destinations that see the container's own
-	RandomFully bool           `json:"randomFully,omitempty"`
+	// Addresses are the source addresses, with the prefix length of their subnets:
+	// packets within a subnet are not masqueraded.
+	Addresses []netip.Prefix `json:"addresses"`
+
+	// Exclude are the destinations that see the container's address.
+	Exclude []netip.Prefix `json:"exclude,omitempty"`
+
+	// RandomFully is nft's "fully-random": the source port is chosen at random.
+	RandomFully bool `json:"randomFully,omitempty"`
+
+	// Outbound4 and Outbound6 replace the source address of packets that leave; if
+	// not set, the host's address of the outgoing interface does.
+	Outbound4 netip.Addr `json:"outbound4,omitzero"`
+	Outbound6 netip.Addr `json:"outbound6,omitzero"`
 }
 
-// Publish is what of the host's ports leads to an attachment.
+// Egress says to which destinations an attachment may open connections.
+type Egress struct {
+	// Allow are the destinations, sorted, none within another.
+	Allow []netip.Prefix `json:"allow"`
+
+	// DNS are the name servers that may be reached at port 53.
+	DNS []netip.Addr `json:"dns,omitempty"`
+
+	// DHCP says that the container interface has addresses of a DHCP server, which
+	// the attachment may reach on its link.
+	DHCP bool `json:"dhcp,omitempty"`
+}
+
+// SpoofCheck says which source addresses frames of an attachment may have.
+type SpoofCheck struct {
+	// MAC is the only allowed source MAC; "" for any.
+	MAC string `json:"mac,omitempty"`
+
+	// Full allows only the record's Addresses as source addresses (IP, ARP and ND).
+	Full bool `json:"full,omitempty"`
+}
+
+// Publish is the published ports of an attachment, with their options.
 type Publish struct {
-	Ports     []Port `json:"ports"`
-	Plain     bool   `json:"plain,omitempty"`     // snat: false
-	All       bool   `json:"all,omitempty"`       // masqAll
-	MarkBit   int    `json:"markBit"`             // markMasqBit
-	Localhost bool   `json:"localhost,omitempty"` // 127.0.0.1 leads there too
+	Ports []Port `json:"ports"`
+
+	// Plain is set by snat: false. The container sees every client's address.
+	Plain bool `json:"plain,omitempty"`
+
+	// All is masqAll. The container sees the host's address for every client.
+	All bool `json:"all,omitempty"`
+
+	// MarkBit is markMasqBit, the packet mark bit that identifies packets to masquerade.
+	MarkBit int `json:"markBit"`
+
+	// Localhost says that the ports are also published on 127.0.0.1.
+	Localhost bool `json:"localhost,omitempty"`
 }
 
-// Port is one published port, or several that follow each other.
+// Port is one port mapping, or several with consecutive ports.
 type Port struct {
-	Protocol      string     `json:"protocol"`        // tcp, udp, sctp
-	HostIP        netip.Addr `json:"hostIP,omitzero"` // none: any of Container's family
-	HostPort      uint16     `json:"hostPort"`        // the first
-	Count         int        `json:"count,omitempty"` // 0 means 1
-	Container     netip.Addr `json:"container"`       // where it leads
-	ContainerPort uint16     `json:"containerPort"`   // the first
+	// Protocol is tcp, udp or sctp.
+	Protocol string `json:"protocol"`
+
+	// HostIP is the host address. If it is not set the port is published on all
+	// addresses of Container's family.
+	HostIP netip.Addr `json:"hostIP,omitzero"`
+
+	// HostPort and ContainerPort are the first of Count ports; a Count of 0 means 1.
+	HostPort      uint16     `json:"hostPort"`
+	Count         int        `json:"count,omitempty"`
+	Container     netip.Addr `json:"container"`
+	ContainerPort uint16     `json:"containerPort"`
 }
 
-// HostAddress is the port's address of the host, the unspecified one for any of its family.
+// HostAddress returns the host address on which the port is published; the
+// unspecified address if that is every address of the family.
 func (p Port) HostAddress() netip.Addr {
 	switch {
 	case p.HostIP.IsValid():
@@ -145,146 +290,48 @@ func (p Port) HostAddress() netip.Addr {
 	return netip.IPv6Unspecified()
 }
 
-// Many is how many ports it is.
-func (p Port) Many() int { return max(1, p.Count) }
+// Len returns the number of ports.
+func (p Port) Len() int { return max(1, p.Count) }
 
-// Pod is what Kubernetes says in CNI_ARGS.
+// Pod identifies the pod, from the K8S_POD_ keys of CNI_ARGS.
 type Pod struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	UID       string `json:"uid,omitempty"`
 }
 
-// Address is an address of the container with the prefix length of its subnet.
+// Address is an address of the container, with the prefix length of its subnet.
 type Address struct {
 	Address netip.Prefix `json:"address"`
-	Gateway netip.Addr   `json:"gateway,omitzero"`
+	// Gateway is the default gateway of the container.
+	Gateway netip.Addr `json:"gateway,omitzero"`
+
+	// BridgeGateway is the network's gateway, which the bridge has if isGateway is
+	// set. It is set only if the container requested another one (GATEWAY in CNI_ARGS).
+	BridgeGateway netip.Addr `json:"bridgeGateway,omitzero"`
 }
 
-// Key is the record's key.
+// NetworkGateway returns the network's gateway, whatever the container requested.
+func (a Address) NetworkGateway() netip.Addr {
+	if a.BridgeGateway.IsValid() {
+		return a.BridgeGateway
+	}
+	return a.Gateway
+}
+
+// Key returns the key of the record's attachment.
 func (r *Record) Key() Key { return Key{r.Network, r.ContainerID, r.IfName} }
 
-// ErrUnreadable is wrapped by errors about a record that is torn, or of a form that this
-// version does not know; ErrNewer by those about a form of the future. A record of which only the
-// latter is said has been read as far as this version knows it: enough to remove what it names.
-var (
-	ErrUnreadable = errors.New("unreadable record")
-	ErrNewer      = errors.New("written by a newer patchbay")
-)
-
-// decodeRecord reads a record; nil without error for an empty file. One of a newer form comes with
-// ErrNewer, if what is known of it has the known shape.
-func decodeRecord(data []byte) (*Record, error) {
-	if len(data) == 0 {
-		return nil, nil
-	}
-	// The version alone first: the rest of a newer form may be of shapes unknown here.
-	var form struct {
-		Version int `json:"version"`
-	}
-	if err := json.Unmarshal(data, &form); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	if form.Version < 1 {
-		return nil, fmt.Errorf("%w: it has no version", ErrUnreadable)
-	}
-	r := &Record{}
-	err := json.Unmarshal(data, r)
-	if form.Version > RecordVersion() {
-		future := fmt.Errorf("%w: it has version %d, this one knows versions up to %d", ErrNewer, form.Version, RecordVersion())
-		if err != nil || r.Key() == (Key{}) {
-			return nil, fmt.Errorf("%w: %w", ErrUnreadable, future)
-		}
-		return r, future
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
-	}
-	return r, nil
-}
-
-// decodeRecordOf is decodeRecord for the file of an attachment: that of another is unreadable.
-func decodeRecordOf(key Key, data []byte) (*Record, error) {
-	r, err := decodeRecord(data)
-	if r != nil && r.Key() != key {
-		return nil, fmt.Errorf("%w: it is that of %s", ErrUnreadable, r.Key())
-	}
-	return r, err
-}
-
-// Entry is one record file as List finds it.
-type Entry struct {
-	Path   string
-	Key    Key
-	Record *Record // nil for an empty file, and if Err is set but for one that is no more than ErrNewer
-	Err    error
-}
-
-// List returns every record under a state directory, in the order of their paths. A record
-// that cannot be read is an entry with Err; an empty one (a verb that is just beginning or
-// was killed there) is left out. A state directory that does not exist has no records.
-func List(stateDir string) ([]Entry, error) {
-	entries, err := list(stateDir, "*", nil)
-	return slices.DeleteFunc(entries, func(e Entry) bool { return e.Record == nil && e.Err == nil }), err
-}
-
-// ListNetwork is List for one network, with the empty ones.
-func ListNetwork(stateDir, network string) ([]Entry, error) { return list(stateDir, network, nil) }
-
-// ListNetworkBut is ListNetwork without the records that are passed over, which are not read.
-func ListNetworkBut(stateDir, network string, pass func(Key) bool) ([]Entry, error) {
-	return list(stateDir, network, pass)
-}
-
-// list takes a pattern for the network's name; no name can hold what a pattern gives a meaning.
-func list(stateDir, network string, pass func(Key) bool) ([]Entry, error) {
-	if _, err := os.ReadDir(stateDir); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("read state directory: %w", err)
-	}
-	// Not a pattern with stateDir in it: a [ there would be part of the pattern.
-	names, err := fs.Glob(os.DirFS(stateDir), network+"/*@*.json")
-	if err != nil {
-		return nil, fmt.Errorf("list records of %s: %w", stateDir, err)
-	}
-	var entries []Entry
-	for _, name := range names {
-		path := filepath.Join(stateDir, name)
-		e := Entry{Path: path, Key: keyOf(path)}
-		if pass != nil && pass(e.Key) {
-			continue
-		}
-		if errors.Is(lookAtDirs(stateDir, filepath.Dir(path)), ErrIrregular) {
-			continue // whatever is there, no verb takes it for a record
-		}
-		if now, there := e.Now(); there {
-			entries = append(entries, now)
-		}
-	}
-	return entries, nil
-}
-
-// Now reads an entry's file again, without a lock; false if it is not there any more.
-func (e Entry) Now() (Entry, bool) {
-	now := Entry{Path: e.Path, Key: e.Key}
-	data, err := readOurs(e.Path)
-	if errors.Is(err, os.ErrNotExist) {
-		return now, false // ended meanwhile
-	}
-	if now.Err = err; err == nil {
-		now.Record, now.Err = decodeRecordOf(e.Key, data)
-	}
-	return now, true
-}
-
-// keyOf reads the key from a record's path. Neither network names nor container IDs can hold
-// an @ (CNI SPEC.md section 1), interface names can.
-func keyOf(path string) Key {
-	id, ifname, _ := strings.Cut(strings.TrimSuffix(filepath.Base(path), ".json"), "@")
-	return Key{Network: filepath.Base(filepath.Dir(path)), ContainerID: id, IfName: ifname}
-}
-
-// BootID is the identity of the host's running boot, "" where the kernel does not tell.
+// BootID returns the kernel's identity of the current boot,
+// /proc/sys/kernel/random/boot_id; "" if it cannot be read. A container shares it
+// with its host.
 func BootID() string {
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(id))
+	fd, err := unix.Open("/proc/sys/kernel/random/boot_id", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	id := make([]byte, 64)
+	n, _ := unix.Read(fd, id)
+	return strings.TrimSpace(string(id[:max(n, 0)]))
 }

@@ -12,92 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// fullText is fullRecord on disk: the form that other versions of the program must read.
-const fullText = `{
-  "version": 2,
-  "network": "net",
-  "containerID": "c1",
-  "ifname": "eth0",
-  "owner": "cni",
-  "role": "port",
-  "created": "2026-11-24T04:05:06.000000007Z",
-  "bootID": "boot",
-  "hostCookie": 1,
-  "netns": "/run/netns/a",
-  "netnsCookie": 9223372036854775808,
-  "netnsMade": true,
-  "bridge": "br0",
-  "bridgeMAC": "02:00:00:00:00:09",
-  "hostLink": "veth0",
-  "hostIndex": 7,
-  "alias": "patchbay:0 net/c1/eth0",
-  "mac": "02:00:00:00:00:01",
-  "addresses": [
-    {
-      "address": "10.1.2.3/24",
-      "gateway": "10.1.2.1"
-    },
-    {
-      "address": "2001:db8::3/128"
-    }
-  ],
-  "hostRoutes": [
-    "2001:db8::3"
-  ],
-  "routes": [
-    {
-      "dst": "0.0.0.0/0",
-      "gw": "10.1.2.1",
-      "priority": 100,
-      "table": 7
-    },
-    {
-      "dst": "::/0"
-    }
-  ],
-  "dataDir": "/data",
-  "ipamType": "dhcp",
-  "ipam": "done",
-  "masquerade": {
-    "addresses": [
-      "10.1.2.3/24"
-    ],
-    "exclude": [
-      "10.0.0.0/8"
-    ],
-    "randomFully": true
-  },
-  "publish": {
-    "ports": [
-      {
-        "protocol": "tcp",
-        "hostIP": "192.0.2.1",
-        "hostPort": 8080,
-        "count": 2,
-        "container": "10.1.2.3",
-        "containerPort": 80
-      }
-    ],
-    "plain": true,
-    "all": true,
-    "markBit": 20,
-    "localhost": true
-  },
-  "policy": "isolated",
-  "hairpin": true,
-  "gateway": true,
-  "pod": {
-    "namespace": "default",
-    "name": "web",
-    "uid": "u"
-  }
-}
-`
-
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestRecordRoundTrip(t *testing.T) {
 	for field, value := range reflect.ValueOf(fullRecord()).Elem().Fields() {
 		if value.IsZero() {
-			t.Errorf("the test's record leaves %s out", field.Name)
+			t.Errorf("fullRecord does not set %s", field.Name)
 		}
 	}
 	dirs := newDirs(t)
@@ -118,6 +38,8 @@ func TestRecordRoundTrip(t *testing.T) {
 	sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json": fullText})
 }
 
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestDecodeRecord(t *testing.T) {
 	for _, tc := range []struct {
 		name, text, err string
@@ -129,13 +51,13 @@ func TestDecodeRecord(t *testing.T) {
 		{"zeros, as a power failure leaves them", "\x00\x00", `unreadable record: invalid character '\x00' looking for beginning of value`, false},
 		{"two records", fullText + fullText, `unreadable record: invalid character '{' after top-level value`, false},
 		{"a list", "[]", "unreadable record: json: cannot unmarshal array into Go value of type struct { Version int \"json:\\\"version\\\"\" }", false},
-		{"null", "null", "unreadable record: it has no version", false},
-		{"no version", `{"network": "net"}`, "unreadable record: it has no version", false},
-		{"a negative version", `{"version": -1}`, "unreadable record: it has no version", false},
-		{"newer", `{"version": 3}`, "unreadable record: written by a newer patchbay: it has version 3, this one knows versions up to 2", true},
-		{"newer, and of other shapes", `{"addresses": "10.1.2.3", "created": 5, "version": 7}`, "unreadable record: written by a newer patchbay: it has version 7, this one knows versions up to 2", true},
+		{"null", "null", "unreadable record: no version", false},
+		{"no version", `{"network": "net"}`, "unreadable record: no version", false},
+		{"a negative version", `{"version": -1}`, "unreadable record: no version", false},
+		{"newer", `{"version": 4}`, "unreadable record: written by a newer patchbay: it has version 4, this one knows versions up to 3", true},
+		{"newer, of other types", `{"addresses": "10.1.2.3", "created": 5, "version": 7}`, "unreadable record: written by a newer patchbay: it has version 7, this one knows versions up to 3", true},
 		{"no address", `{"version": 1, "addresses": [{"address": "10.1.2.3"}]}`, `unreadable record: netip.ParsePrefix("10.1.2.3"): no '/'`, false},
-		{"other shapes", `{"version": 1, "network": 5}`, "unreadable record: json: cannot unmarshal number into Go struct field Record.network of type string", false},
+		{"other types", `{"version": 1, "network": 5}`, "unreadable record: json: cannot unmarshal number into Go struct field Record.network of type string", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r, err := decodeRecord([]byte(tc.text))
@@ -152,24 +74,27 @@ func TestDecodeRecord(t *testing.T) {
 	}
 }
 
-// A record of a newer form that says what it is of is read as far as it is known; only ErrNewer is said of it.
+// The known fields of a newer record are read if it names its attachment; the error is ErrNewer alone.
+//
+// Claim: Known fields of a newer record are used to remove the attachment, and the rest is found by name, mark and address file; ADD
+// refuses it, reload keeps its rules or refuses
 func TestDecodeNewerRecord(t *testing.T) {
-	text := strings.Replace(fullText, `"version": 2,`, `"version": 3, "ports": [{"host": 80}],`, 1)
+	text := strings.Replace(fullText, `"version": 3,`, `"version": 4, "ports": [{"host": 80}],`, 1)
 	r, err := decodeRecordOf(keyFor("c1"), []byte(text))
-	if !errors.Is(err, ErrNewer) || errors.Is(err, ErrUnreadable) || errorText(err) != "written by a newer patchbay: it has version 3, this one knows versions up to 2" {
+	if !errors.Is(err, ErrNewer) || errors.Is(err, ErrUnreadable) || errorText(err) != "written by a newer patchbay: it has version 4, this one knows versions up to 3" {
 		t.Errorf("got the error %v", err)
 	}
 	want, failed := decodeRecord([]byte(fullText))
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	want.Version = 3
+	want.Version = 4
 	if diff := cmp.Diff(want, r, netips()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	r, err = decodeRecordOf(keyFor("c2"), []byte(text))
 	if r != nil || !errors.Is(err, ErrUnreadable) {
-		t.Errorf("in the place of another's: got %v, %v", r, err)
+		t.Errorf("as the record of another attachment: got %v, %v", r, err)
 	}
 }
 
@@ -180,10 +105,12 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// An unreadable record stays where it is until it is forgotten or replaced: it may be what a
-// newer version needs.
+// An unreadable record stays until it is removed or replaced: a newer version may need it.
+//
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestBrokenRecord(t *testing.T) {
-	for name, text := range map[string]string{"torn": fullText[:50], "newer": `{"version": 3}`, "of another key": fullText} {
+	for name, text := range map[string]string{"torn": fullText[:50], "newer": `{"version": 4}`, "of another key": fullText} {
 		t.Run(name, func(t *testing.T) {
 			dirs, key := newDirs(t), keyFor("c2")
 			path := filepath.Join(dirs.State, "net/c2@eth0.json")
@@ -193,7 +120,7 @@ func TestBrokenRecord(t *testing.T) {
 				t.Fatalf("got record %v, broken %v", a.Record, a.Broken)
 			}
 			if name == "of another key" {
-				saysOf(t, a.Broken, " of net/c1/eth0")
+				saysOf(t, a.Broken, " to net/c1/eth0")
 			}
 			closeIt(t, a)
 			sameFiles(t, dirs.State, map[string]string{"net/c2@eth0.json": text})
@@ -209,11 +136,11 @@ func TestBrokenRecord(t *testing.T) {
 
 			put(t, path, text)
 			a = open(t, dirs, key)
-			if err := a.Forget(); err != nil {
+			if err := a.Remove(); err != nil {
 				t.Fatal(err)
 			}
 			if a.Broken != nil {
-				t.Errorf("after Forget: broken %v", a.Broken)
+				t.Errorf("after Remove: broken %v", a.Broken)
 			}
 			closeIt(t, a)
 			sameFiles(t, dirs.State, map[string]string{})
@@ -221,7 +148,10 @@ func TestBrokenRecord(t *testing.T) {
 	}
 }
 
-// A record that says nothing is a lock of somebody who is dead: it goes with the next verb.
+// An empty record is the lock of a killed process; the next verb removes it.
+//
+// Claim: A record is replaced completely or not at all; a torn, newer or unreadable record stays until it is replaced or removed; DEL
+// without a record leaves nothing
 func TestEmptyRecord(t *testing.T) {
 	dirs := newDirs(t)
 	put(t, filepath.Join(dirs.State, "net/c1@eth0.json"), "")
@@ -234,8 +164,9 @@ func TestEmptyRecord(t *testing.T) {
 	sameFiles(t, dirs.State, map[string]string{})
 }
 
+// Claim: A forged record makes DEL and reload change no interface, port or element of another attachment
 func TestList(t *testing.T) {
-	// [ and * would be a pattern's.
+	// A glob pattern would interpret [ and *.
 	state := filepath.Join(t.TempDir(), "a[b*")
 	got, err := List(state)
 	if got != nil || err != nil {
@@ -243,13 +174,14 @@ func TestList(t *testing.T) {
 	}
 	at := func(name string) string { return filepath.Join(state, name) }
 	put(t, at("net/c1@eth0.json"), fullText)
-	put(t, at("net/c1@a@b.json"), strings.Replace(fullText, `"eth0"`, `"a@b"`, 1))
+	put(t, at("net/c1@a@b.json"), strings.NewReplacer(`"eth0"`, `"a@b"`, "net/c1/eth0", "net/c1/a@b").Replace(fullText))
+	put(t, at("net/c9@eth0.json"), strings.NewReplacer(`"c1"`, `"c9"`).Replace(fullText))
 	put(t, at("net/c2@eth0.json"), `{"vers`)
-	put(t, at("net/c3@eth0.json"), `{"version": 3}`)
+	put(t, at("net/c3@eth0.json"), `{"version": 4}`)
 	put(t, at("net/c4@eth0.json"), "")           // a lock
-	put(t, at("net/c5@eth0.json.tmp"), fullText) // half a replacement
+	put(t, at("net/c5@eth0.json.tmp"), fullText) // an interrupted replacement
 	put(t, at("net/notes.txt"), "")
-	put(t, at("a/.hidden@eth0.json"), strings.NewReplacer(`"net"`, `"a"`, `"c1"`, `".hidden"`).Replace(fullText))
+	put(t, at("a/.hidden@eth0.json"), strings.NewReplacer(`"net"`, `"a"`, `"c1"`, `".hidden"`, "net/c1/", "a/.hidden/").Replace(fullText))
 	put(t, at("ipam/net/10.1.2.3"), "c1\r\neth0")
 	put(t, at("stray@eth0.json"), fullText)
 	mkdir(t, at("net/dir@eth0.json"))
@@ -274,7 +206,8 @@ func TestList(t *testing.T) {
 		{at("net/c1@a@b.json"), "net/c1/a@b", "net/c1/a@b", ""},
 		{at("net/c1@eth0.json"), "net/c1/eth0", "net/c1/eth0", ""},
 		{at("net/c2@eth0.json"), "net/c2/eth0", "", "unreadable record: unexpected end of JSON input"},
-		{at("net/c3@eth0.json"), "net/c3/eth0", "", "unreadable record: written by a newer patchbay: it has version 3, this one knows versions up to 2"},
+		{at("net/c3@eth0.json"), "net/c3/eth0", "", "unreadable record: written by a newer patchbay: it has version 4, this one knows versions up to 3"},
+		{at("net/c9@eth0.json"), "net/c9/eth0", "", `unreadable record: alias "patchbay:0 net/c1/eth0" belongs to another attachment`},
 		{at("net/dir@eth0.json"), "net/dir/eth0", "", at("net/dir@eth0.json") + notOurs + "a directory"},
 		{at("net/link@eth0.json"), "net/link/eth0", "", at("net/link@eth0.json") + notOurs + "a symbolic link"},
 	}

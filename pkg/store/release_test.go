@@ -8,27 +8,33 @@ import (
 	"testing"
 )
 
-// Release frees what is this attachment's, and nothing else.
+// Release deletes the address files of this attachment and no others.
+//
+// Claim: A torn address file is a free address; files of older host-local versions are removed by their owner; DEL releases only its own
+// addresses, where the record says so
 func TestRelease(t *testing.T) {
 	const exact = "c1\r\neth0"
 	for _, tc := range []struct {
 		name   string
-		record string            // addresses in it; "-" for a torn record, "" for none
+		record string            // addresses in it; "-" for a damaged record, "" for none
 		files  map[string]string // content by address
 		left   string
 	}{
-		{"of the record", "10.1.2.2", map[string]string{"10.1.2.2": exact}, ""},
-		{"with LF, as a version of host-local wrote", "10.1.2.2", map[string]string{"10.1.2.2": "c1\neth0"}, ""},
-		{"with white space around", "10.1.2.2", map[string]string{"10.1.2.2": "\n c1\r\neth0\n"}, ""},
-		{"torn", "10.1.2.2", map[string]string{"10.1.2.2": ""}, ""},
-		{"gone already", "10.1.2.2", nil, ""},
-		{"given to another since", "10.1.2.2 10.1.2.3", map[string]string{"10.1.2.2": "c2\r\neth0", "10.1.2.3": exact}, "10.1.2.2"},
-		{"given to another interface", "10.1.2.2", map[string]string{"10.1.2.2": "c1\r\neth1"}, "10.1.2.2"},
+		{"in the record", "10.1.2.2", map[string]string{"10.1.2.2": exact}, ""},
+		{"LF, of a development version of host-local", "10.1.2.2", map[string]string{"10.1.2.2": "c1\neth0"}, ""},
+		{"surrounded by white space", "10.1.2.2", map[string]string{"10.1.2.2": "\n c1\r\neth0\n"}, ""},
+		{"container ID only", "10.1.2.2", map[string]string{"10.1.2.2": "c1\n"}, ""},
+		{"container ID only beside a current one", "10.1.2.2", map[string]string{"10.1.2.2": "c1", "10.1.2.3": exact}, "10.1.2.2 10.1.2.3"},
+		{"container ID of another", "10.1.2.2", map[string]string{"10.1.2.2": "c2"}, "10.1.2.2"},
+		{"empty", "10.1.2.2", map[string]string{"10.1.2.2": ""}, ""},
+		{"released before", "10.1.2.2", nil, ""},
+		{"reserved for another since", "10.1.2.2 10.1.2.3", map[string]string{"10.1.2.2": "c2\r\neth0", "10.1.2.3": exact}, "10.1.2.2"},
+		{"reserved for another interface", "10.1.2.2", map[string]string{"10.1.2.2": "c1\r\neth1"}, "10.1.2.2"},
 		{"not in the record", "10.1.2.2", map[string]string{"10.1.2.3": exact}, "10.1.2.3"},
 		{"no record", "", map[string]string{"10.1.2.2": exact, "10.1.2.3": "c1\r\neth1", "2001:db8::2": exact, "10.1.2.4": "c11\r\neth0", "10.1.2.5": ""}, "10.1.2.3 10.1.2.4 10.1.2.5"},
-		{"torn record", "-", map[string]string{"10.1.2.2": exact, "10.1.2.3": "c2\r\neth0"}, "10.1.2.3"},
-		{"no record, files of old", "", map[string]string{"10.1.2.2": "c1", "10.1.2.3": "c1\n", "10.1.2.4": "c2"}, "10.1.2.4"},
-		{"no record, files old and new", "", map[string]string{"10.1.2.2": "c1", "10.1.2.3": exact}, "10.1.2.2"},
+		{"damaged record", "-", map[string]string{"10.1.2.2": exact, "10.1.2.3": "c2\r\neth0"}, "10.1.2.3"},
+		{"no record, container ID only", "", map[string]string{"10.1.2.2": "c1", "10.1.2.3": "c1\n", "10.1.2.4": "c2"}, "10.1.2.4"},
+		{"no record, old and current forms", "", map[string]string{"10.1.2.2": "c1", "10.1.2.3": exact}, "10.1.2.2"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			dirs, key := newDirs(t), keyFor("c1")
@@ -50,7 +56,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// putRecord writes a record of c1 with addresses; "-" is a torn one and "" is none.
+// putRecord writes a record of c1 with addresses; "-" is a damaged one and "" none.
 func putRecord(t *testing.T, dirs Dirs, addresses string) {
 	t.Helper()
 	if addresses == "" {
@@ -68,18 +74,21 @@ func putRecord(t *testing.T, dirs Dirs, addresses string) {
 	written(t, dirs, r)
 }
 
-// The files are where the record says, whatever the configuration says now.
+// The record names the data directory, whatever the configuration says by now.
+//
+// Claim: A torn address file is a free address; files of older host-local versions are removed by their owner; DEL releases only its own
+// addresses, where the record says so
 func TestReleaseWhereTheRecordSays(t *testing.T) {
 	dirs, key := newDirs(t), keyFor("c1")
 	req := Request{Pool: pool(t, "10.1.2.0/24")}
 	gives(t, dirs, key, req, "10.1.2.2")
-	moved := Dirs{State: dirs.State, Data: filepath.Join(t.TempDir(), "elsewhere")}
+	moved := Dirs{State: dirs.State, Data: filepath.Join(t.TempDir(), "moved")}
 	put(t, addrPath(moved, "10.1.2.2"), "c1\r\neth0")
 	release(t, moved, key)
 	sameFiles(t, dirs.Data, map[string]string{"net/last_reserved_ip.0": "10.1.2.2", "net/lock": ""})
 	sameFiles(t, moved.Data, map[string]string{"net/10.1.2.2": "c1\r\neth0"})
 
-	// One that had no IPAM looks nowhere, and not in the working directory either.
+	// A record without IPAM names no directory, and not the working directory either.
 	t.Chdir(moved.Data)
 	r := newRecord(key)
 	r.Addresses = []Address{{Address: prefix("10.1.2.2/24")}}
@@ -88,7 +97,7 @@ func TestReleaseWhereTheRecordSays(t *testing.T) {
 	sameFiles(t, moved.Data, map[string]string{"net/10.1.2.2": "c1\r\neth0"})
 }
 
-func TestHolds(t *testing.T) {
+func TestCheckAddresses(t *testing.T) {
 	dirs := newDirs(t)
 	holds := func(record string) (string, error) {
 		putRecord(t, dirs, record)
@@ -97,7 +106,7 @@ func TestHolds(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer closeIt(t, a)
-		return a.Holds()
+		return a.CheckAddresses()
 	}
 	put(t, addrPath(dirs, "10.1.2.2"), "c1\r\neth0")
 	put(t, addrPath(dirs, "10.1.2.3"), "c2\r\neth0")
@@ -108,8 +117,8 @@ func TestHolds(t *testing.T) {
 		{"", "", ""},
 		{"10.1.2.2", "", ""},
 		{"10.1.2.2 10.1.2.3", "address 10.1.2.3 is reserved for c2/eth0 in " + dir, ""},
-		{"10.1.2.4", "address 10.1.2.4 is not reserved in " + dir + " any more", ""},
-		{"10.1.2.9", "address 10.1.2.9 is not reserved in " + dir + " any more", ""},
+		{"10.1.2.4", "address 10.1.2.4 is no longer reserved in " + dir, ""},
+		{"10.1.2.9", "address 10.1.2.9 is no longer reserved in " + dir, ""},
 		{"10.1.2.5", "", "read address: " + dir + "/10.1.2.5" + notOurs + "a directory"},
 	} {
 		got, err := holds(tc.record)
@@ -119,13 +128,13 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-func TestFree(t *testing.T) {
+func TestCountFree(t *testing.T) {
 	dirs := newDirs(t)
-	p := pool(t, "10.1.2.0/29", "2001:db8::/64", "10.1.3.0/28") // 5, many and 13
+	p := pool(t, "10.1.2.0/29", "2001:db8::/64", "10.1.3.0/28") // 5, very many, and 13 addresses
 	free := func(most, want int) {
 		t.Helper()
 		before := files(t, dirs.Data)
-		got, err := Free(dirs, "net", p, most)
+		got, err := CountFree(dirs, "net", p, most)
 		if got != want || err != nil {
 			t.Errorf("got %d, %v, want %d", got, err, want)
 		}
@@ -134,8 +143,8 @@ func TestFree(t *testing.T) {
 	free(1, 1)
 	free(100, 5)
 	put(t, addrPath(dirs, "10.1.2.2"), "c1\r\neth0")
-	put(t, addrPath(dirs, "10.1.2.3"), "") // torn: free
-	put(t, addrPath(dirs, "10.1.2.1"), "") // the gateway is not to be had
+	put(t, addrPath(dirs, "10.1.2.3"), "") // empty: free
+	put(t, addrPath(dirs, "10.1.2.1"), "") // the gateway is never allocated
 	free(100, 4)
 	free(4, 4)
 	free(3, 3)
@@ -149,6 +158,6 @@ func TestFree(t *testing.T) {
 	free(1, 0)
 
 	file := Dirs{Data: filepath.Join(dirs.Data, "net/10.1.2.2")}
-	_, err := Free(file, "x", p, 1)
+	_, err := CountFree(file, "x", p, 1)
 	saysOf(t, err, "not a directory")
 }

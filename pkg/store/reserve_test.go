@@ -22,7 +22,7 @@ func savedRecord(t *testing.T, dirs Dirs, id string) *Record {
 	return r
 }
 
-// The bytes are host-local's: another program can go on with them.
+// The files have host-local's content, so that host-local can continue with them.
 func TestAddressFiles(t *testing.T) {
 	dirs := newDirs(t)
 	req := Request{Pool: pool(t, "10.1.2.0/24", "2001:DB8:0:0::/64")}
@@ -47,6 +47,7 @@ func TestAddressFiles(t *testing.T) {
 	gives(t, dirs, keyFor("c2"), req, "10.1.2.3 2001:db8::3") // each set has a cursor
 }
 
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
 func TestRoundRobin(t *testing.T) {
 	dirs := newDirs(t)
 	req := Request{Pool: pool(t, "10.1.2.0/29")} // .2 to .6
@@ -61,7 +62,7 @@ func TestRoundRobin(t *testing.T) {
 		t.Errorf("got %v, want ErrExhausted", err)
 	}
 	saysOf(t, err, "no IP addresses available in range set: 10.1.2.1-10.1.2.6")
-	// A cursor is written over whole.
+	// setCursor truncates the old cursor.
 	long := Request{Pool: pool(t, "10.1.2.0/24 10.1.2.99 10.1.2.100")}
 	gives(t, dirs, keyFor("e99"), long, "10.1.2.99")
 	gives(t, dirs, keyFor("e100"), long, "10.1.2.100")
@@ -70,22 +71,25 @@ func TestRoundRobin(t *testing.T) {
 	if got := files(t, dirs.Data)["net/last_reserved_ip.0"]; got != "10.1.2.99" {
 		t.Errorf("the cursor is %q", got)
 	}
-	// A cursor that says nothing is a beginning.
+	// An unreadable cursor restarts the round robin.
 	release(t, dirs, keyFor("d4"))
 	put(t, addrPath(dirs, "last_reserved_ip.0"), "10.1.")
 	gives(t, dirs, keyFor("c8"), req, "10.1.2.4")
 }
 
-// The record is there, with the addresses in it, before the first address file is.
+// The record with the addresses is saved before the first address file is written.
+//
+// Claim: The record is written before the first address file; of several addresses all are reserved or none; concurrent ADDs never get the
+// same address
 func TestReserveRecordFirst(t *testing.T) {
-	t.Run("no record, no address", func(t *testing.T) {
+	t.Run("record cannot be saved", func(t *testing.T) {
 		dirs := newDirs(t)
 		mkdir(t, recordPath(dirs, "c1")+".tmp/x")
 		_, err := reserveOnce(t, dirs)
 		saysOf(t, err, "c1@eth0.json.tmp"+notOurs+"a directory")
 		sameFiles(t, dirs.Data, map[string]string{"net/lock": ""})
 	})
-	t.Run("no address, but a record", func(t *testing.T) {
+	t.Run("address cannot be written", func(t *testing.T) {
 		dirs := newDirs(t)
 		mkdir(t, addrPath(dirs, "last_reserved_ip.0"))
 		a, err := reserveOnce(t, dirs)
@@ -101,9 +105,12 @@ func TestReserveRecordFirst(t *testing.T) {
 }
 
 // Of several addresses all are reserved, or none.
+//
+// Claim: The record is written before the first address file; of several addresses all are reserved or none; concurrent ADDs never get the
+// same address
 func TestReserveAllOrNone(t *testing.T) {
 	two := []string{"10.1.2.0/24", "10.1.3.0/30 10.1.3.2 10.1.3.2"}
-	t.Run("the second one is not there", func(t *testing.T) {
+	t.Run("second set exhausted", func(t *testing.T) {
 		dirs := newDirs(t)
 		gives(t, dirs, keyFor("c1"), Request{Pool: pool(t, two...)}, "10.1.2.2 10.1.3.2")
 		before := files(t, dirs.Data)
@@ -112,19 +119,19 @@ func TestReserveAllOrNone(t *testing.T) {
 		sameFiles(t, dirs.Data, before)
 		sameFiles(t, dirs.State, map[string]string{"net/c1@eth0.json": files(t, dirs.State)["net/c1@eth0.json"]})
 	})
-	t.Run("the second one cannot be written", func(t *testing.T) {
+	t.Run("second address cannot be written", func(t *testing.T) {
 		dirs := newDirs(t)
 		mkdir(t, addrPath(dirs, "last_reserved_ip.1"))
 		_, err := reserve(t, dirs, keyFor("c1"), Request{Pool: pool(t, two...)})
 		saysOf(t, err, "last_reserved_ip.1"+notOurs+"a directory")
 		sameFiles(t, dirs.Data, map[string]string{"net/last_reserved_ip.0": "10.1.2.2", "net/lock": ""})
 	})
-	t.Run("it cannot be remembered", func(t *testing.T) {
+	t.Run("sticky memory cannot be written", func(t *testing.T) {
 		dirs := newDirs(t)
 		a := open(t, dirs, keyFor("c1"))
 		n := lockedNetwork(t, dirs)
 		put(t, filepath.Join(dirs.Data, "file"), "")
-		err := a.write(n, &memory{dir: filepath.Join(dirs.Data, "file/x"), owner: "pod"}, []netip.Addr{addr("10.1.2.2"), addr("10.1.3.2")})
+		err := a.writeAddresses(n, &memory{dir: filepath.Join(dirs.Data, "file/x"), owner: "pod"}, []netip.Addr{addr("10.1.2.2"), addr("10.1.3.2")})
 		saysOf(t, err, "not a directory")
 		sameFiles(t, dirs.Data, map[string]string{"file": "", "net/last_reserved_ip.0": "10.1.2.2", "net/last_reserved_ip.1": "10.1.3.2", "net/lock": ""})
 	})
@@ -140,6 +147,8 @@ func lockedNetwork(t *testing.T, dirs Dirs) *network {
 	return n
 }
 
+// Claim: An address of `--ip` that cannot be given has one reason, the ranges if it is outside of them, and a remedy that fits the
+// network: on a LAN another address
 func TestRequested(t *testing.T) {
 	dirs := newDirs(t)
 	p := ipam.Pool{
@@ -160,13 +169,16 @@ func TestRequested(t *testing.T) {
 	gives(t, dirs, keyFor("c2"), req("2001:db8::77", "10.1.2.99"), "10.1.2.99 2001:db8::77")
 	before := files(t, dirs.Data)
 	mkdir(t, addrPath(dirs, "10.1.2.88"))
+	const ranges = "10.1.2.1-10.1.2.254,2001:db8::1-2001:db8::ffff:ffff:ffff:ffff"
 	for _, tc := range []struct{ name, asked, want string }{
+		{"a network address", "10.1.2.0", "requested IP address 10.1.2.0 is the network address of 10.1.2.0/24"},
+		{"a broadcast address", "10.1.2.255", "requested IP address 10.1.2.255 is the broadcast address of 10.1.2.0/24"},
 		{"taken", "10.1.2.77", "requested IP address 10.1.2.77 is taken by c1/eth0"},
-		{"the gateway", "2001:db8::1", "requested IP address 2001:db8::1 is subnet's gateway"},
+		{"the gateway", "2001:db8::1", "requested IP address 2001:db8::1 is the gateway of its subnet"},
 		{"excluded", "10.1.2.200", "requested IP address 10.1.2.200 is excluded by 10.1.2.128/25"},
 		{"not to be read", "10.1.2.88", "requested IP address 10.1.2.88 cannot be looked up: read address: " + addrPath(dirs, "10.1.2.88") + notOurs + "a directory"},
-		{"of no range", "10.9.9.9", "requested IP address 10.9.9.9 is in none of the network's ranges, or is the second one of a range"},
-		{"two of a range", "10.1.2.5 10.1.2.6", "requested IP address 10.1.2.6 is in none of the network's ranges, or is the second one of a range"},
+		{"of no range", "10.9.9.9", "requested IP address 10.9.9.9 is outside of the network's ranges: " + ranges},
+		{"two of a range", "10.1.2.5 10.1.2.6", "requested IP address 10.1.2.6 is the second address of one range set: " + p.Sets[0].String()},
 	} {
 		_, err := reserve(t, dirs, keyFor("c3"), req(strings.Fields(tc.asked)...))
 		if !errors.Is(err, ErrRequested) || err.Error() != tc.want {
@@ -176,7 +188,7 @@ func TestRequested(t *testing.T) {
 	sameFiles(t, dirs.Data, before)
 }
 
-// An attachment that comes back gets what it had, if that is still to be had.
+// An attachment that is added again gets its previous address if that is free.
 func TestPrefer(t *testing.T) {
 	dirs := newDirs(t)
 	prefer := func(text string) Request {
@@ -184,24 +196,27 @@ func TestPrefer(t *testing.T) {
 	}
 	gives(t, dirs, keyFor("c1"), prefer("10.1.2.50"), "10.1.2.50")
 	gives(t, dirs, keyFor("c2"), prefer("10.1.2.50"), "10.1.2.51")
-	gives(t, dirs, keyFor("c3"), prefer("10.1.2.1"), "10.1.2.52") // now the gateway
-	gives(t, dirs, keyFor("c4"), prefer("10.9.9.9"), "10.1.2.53") // now of no range
+	gives(t, dirs, keyFor("c3"), prefer("10.1.2.1"), "10.1.2.52") // the gateway by now
+	gives(t, dirs, keyFor("c4"), prefer("10.9.9.9"), "10.1.2.53") // in no range by now
 }
 
-// Sixteen taken addresses are met one by one; then the directory is read, once, and what is
-// not in it is free without a look.
+// Sixteen taken addresses are read one by one. Then the directory is read once, and an
+// address that has no file is free.
+//
+// Claim: A torn address file is a free address; files of older host-local versions are removed by their owner; DEL releases only its own
+// addresses, where the record says so
 func TestManyTaken(t *testing.T) {
 	for _, tc := range []struct {
 		taken int
 		reads bool
-	}{{probes - 1, false}, {probes, true}, {100, true}} {
+	}{{maxProbes - 1, false}, {maxProbes, true}, {100, true}} {
 		dirs := newDirs(t)
 		n := lockedNetwork(t, dirs)
 		for i := range tc.taken {
 			put(t, addrPath(dirs, fmt.Sprint("10.1.2.", 2+i)), "old\r\neth0")
 		}
 		c := &chooser{network: n, req: Request{Pool: pool(t, "10.1.2.0/24")}}
-		got, err := c.next(0)
+		got, err := c.nextFree(0)
 		if want := addr(fmt.Sprint("10.1.2.", 2+tc.taken)); got != want || err != nil {
 			t.Errorf("%d taken: got %v, %v, want %v", tc.taken, got, err, want)
 		}
@@ -211,9 +226,12 @@ func TestManyTaken(t *testing.T) {
 	}
 }
 
-// An address file without content is a free address: its owner died before it wrote.
+// An empty address file is a free address: its process was killed before it wrote the holder.
+//
+// Claim: A torn address file is a free address; files of older host-local versions are removed by their owner; DEL releases only its own
+// addresses, where the record says so
 func TestTornAddressFile(t *testing.T) {
-	for _, before := range []int{0, probes + 4} {
+	for _, before := range []int{0, maxProbes + 4} {
 		dirs := newDirs(t)
 		for i := range before {
 			put(t, addrPath(dirs, fmt.Sprint("10.1.2.", 2+i)), "old\r\neth0")
@@ -236,8 +254,8 @@ func TestReserveFails(t *testing.T) {
 		sameFiles(t, dirs.State, map[string]string{dataName: "", "net/c1@eth0.json": ""})
 	})
 	t.Run("no directory to read", func(t *testing.T) {
-		c := &chooser{network: &network{dir: "/nowhere"}, req: Request{Pool: pool(t, "10.1.2.0/24")}, met: probes}
-		_, err := c.next(0)
+		c := &chooser{network: &network{dir: "/nowhere"}, req: Request{Pool: pool(t, "10.1.2.0/24")}, probed: maxProbes}
+		_, err := c.nextFree(0)
 		saysOf(t, err, "read address directory: open /nowhere: no such file or directory")
 	})
 }

@@ -13,17 +13,19 @@ import (
 	"strings"
 )
 
-// StickyDir holds who had which address. It is on disk, not in /run: an owner has its
-// address again after a reboot.
+// StickyDir holds the addresses of sticky owners. It is on disk and not in /run,
+// so that an owner gets its address again after a reboot.
 const StickyDir = "/var/lib/patchbay/sticky"
 
-// memory is the sticky memory of one owner in one network: a file for the owner with its
-// addresses, and one for each address with its owner; both must agree. The nil memory
-// remembers nothing.
+// memory is the sticky memory of one owner in one network. It is one file for the
+// owner, which lists its addresses, and one file for each address, which names its
+// owner. An address is remembered only if both agree, so a crash between the two
+// writes is harmless. All methods of the nil memory do nothing.
 type memory struct {
 	dir, owner string
 }
 
+// openMemory returns the memory of an owner; nil for the owner "". It reads nothing.
 func openMemory(key Key, owner string) *memory {
 	if owner == "" {
 		return nil
@@ -31,42 +33,50 @@ func openMemory(key Key, owner string) *memory {
 	return &memory{dir: filepath.Join(StickyDir, key.Network), owner: owner + "@" + key.IfName}
 }
 
+// addrPath returns the path of the file of an address.
 func (m *memory) addrPath(addr netip.Addr) string { return filepath.Join(m.dir, "ip-"+addr.String()) }
 
-// ownerPath has the owner's name in it for people; long names end in a hash instead.
+// ownerPath returns the path of the owner's file. It contains the owner's name so
+// that an administrator can find it, with "+" for "/". A name that is long, or
+// quoted because it contains unusual characters, ends in a hash: without it two
+// names with "/" and "+" could share a file.
 func (m *memory) ownerPath() string {
+	const most = 200
 	name := strings.ReplaceAll(m.owner, "/", "+")
-	if most := 200; len(name) > most {
+	if len(name) > most || strings.ContainsRune(m.owner, '"') {
 		sum := sha256.Sum256([]byte(m.owner))
-		name = name[:most-17] + "-" + hex.EncodeToString(sum[:8])
+		name = name[:min(len(name), most-17)] + "-" + hex.EncodeToString(sum[:8])
 	}
 	return filepath.Join(m.dir, "owner-"+name)
 }
 
-// ForgetOwner forgets which addresses an owner had in a network: it will not come back. What is not
-// remembered is no error. The files are changed under the lock of the network's addresses.
-func ForgetOwner(ctx context.Context, dirs Dirs, key Key, owner string) error {
+// DeleteSticky deletes the addresses that are remembered for an owner in a
+// network. It returns nil if there are none. It holds the lock of the network's
+// addresses. Errors wrap ErrBusy or ErrIrregular, or are ctx's or the file system's.
+func DeleteSticky(ctx context.Context, dirs Dirs, key Key, owner string) error {
 	m := openMemory(key, owner)
-	if err := lookAtDirs(filepath.Dir(StickyDir), m.dir); err != nil {
+	if err := checkDirs(filepath.Dir(StickyDir), m.dir); err != nil {
 		return ignoreAbsent(err)
 	}
-	n, err := openExistingNetwork(ctx, dirs, key.Network)
+	// ADD changes these files under the lock of the addresses, so this takes it too;
+	// without a directory of addresses no ADD has run.
+	n, err := openExistingNetwork(ctx, dirs.places(key.Network)[0], key.Network)
 	if err != nil && !isAbsent(err) {
 		return err
 	}
 	if err == nil {
 		defer n.close()
 	}
-	return m.forget()
+	return m.delete()
 }
 
-// forget removes the owner's file last: what dies in between can be done again.
-func (m *memory) forget() error {
-	err := m.forgetAll(m.addresses(), nil)
+// delete deletes the owner's file last, so that an interrupted call can be repeated.
+func (m *memory) delete() error {
+	err := m.deleteExcept(m.addresses(), nil)
 	return errors.Join(err, ignoreAbsent(os.Remove(m.ownerPath())))
 }
 
-// ignoreAbsent is err, unless it is that something is not there.
+// ignoreAbsent returns nil if an error says that a file is absent, else the error.
 func ignoreAbsent(err error) error {
 	if isAbsent(err) {
 		return nil
@@ -74,44 +84,46 @@ func ignoreAbsent(err error) error {
 	return err
 }
 
-// addresses are those that the owner had last.
+// addresses returns the remembered addresses of the owner.
 func (m *memory) addresses() []netip.Addr {
 	if m == nil {
 		return nil
 	}
 	var addrs []netip.Addr
-	text, _ := readOurs(m.ownerPath())
+	text, _ := readState(m.ownerPath())
 	for _, field := range strings.Fields(string(text)) {
 		addr, err := netip.ParseAddr(field)
-		if err == nil && m.rememberedFor(addr) == m.owner {
+		if err == nil && m.ownerOf(addr) == m.owner {
 			addrs = append(addrs, addr)
 		}
 	}
 	return addrs
 }
 
-// ofAnother reports whether somebody else would like to find this address again.
-func (m *memory) ofAnother(addr netip.Addr) bool {
+// heldForOther reports whether an address is remembered for another owner.
+func (m *memory) heldForOther(addr netip.Addr) bool {
 	if m == nil {
 		return false
 	}
-	owner := m.rememberedFor(addr)
+	owner := m.ownerOf(addr)
 	return owner != "" && owner != m.owner
 }
 
-func (m *memory) rememberedFor(addr netip.Addr) string {
-	owner, _ := readOurs(m.addrPath(addr))
+// ownerOf returns the owner for whom an address is remembered; "" if there is none.
+func (m *memory) ownerOf(addr netip.Addr) string {
+	owner, _ := readState(m.addrPath(addr))
 	return string(owner)
 }
 
-// remember replaces what is known of the owner. The addresses' files come first: if only
-// they are written, the owner's file does not know of it and all is as before.
-func (m *memory) remember(addrs []netip.Addr) error {
+// save replaces the remembered addresses of the owner. It writes the files of the
+// addresses first. If it is interrupted then, the owner's file does not list the
+// new addresses, and the old memory is still valid.
+func (m *memory) save(addrs []netip.Addr) error {
 	if m == nil {
 		return nil
 	}
 	if err := makeDirs(filepath.Dir(StickyDir), m.dir, 0o700); err != nil {
-		return fmt.Errorf("make sticky directory: %w", err)
+		return fmt.Errorf("create directory of remembered addresses (ipam.sticky): %w", err)
 	}
 	before := m.addresses()
 	var lines strings.Builder
@@ -124,10 +136,11 @@ func (m *memory) remember(addrs []netip.Addr) error {
 	if err := writeDurably(m.ownerPath(), lines.String()); err != nil {
 		return err
 	}
-	return m.forgetAll(before, addrs)
+	return m.deleteExcept(before, addrs)
 }
 
-func (m *memory) forgetAll(before, but []netip.Addr) error {
+// deleteExcept deletes the files of the addresses in before that are not in but.
+func (m *memory) deleteExcept(before, but []netip.Addr) error {
 	var err error
 	for _, addr := range before {
 		if !slices.Contains(but, addr) {
@@ -137,14 +150,15 @@ func (m *memory) forgetAll(before, but []netip.Addr) error {
 	return err
 }
 
-// writeDurably writes a file whole or not at all, across a power failure too. A file that
-// already says so is left alone.
+// writeDurably replaces a file by a complete new one, also if the power fails: the
+// content is synchronized before rename(2). It does not write a file that has this
+// content already.
 func writeDurably(path, text string) error {
-	if now, err := readOurs(path); err == nil && string(now) == text {
+	if now, err := readState(path); err == nil && string(now) == text {
 		return nil
 	}
 	temp := path + tempSuffix
-	f, err := openOurs(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	f, err := openState(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write sticky memory: %w", err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -12,12 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// memoryOf is the sticky memory of an owner, in a directory of the test's own.
+// memoryOf returns the sticky memory of an owner in a test directory.
 func memoryOf(dir, owner string) *memory { return &memory{dir: dir, owner: owner} }
 
 func remember(t *testing.T, m *memory, addrs ...string) {
 	t.Helper()
-	if err := m.remember(addrsOf(addrs...)); err != nil {
+	if err := m.save(addrsOf(addrs...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -55,8 +56,8 @@ func TestMemory(t *testing.T) {
 	remember(t, web0, "10.1.2.2", "2001:db8::2")
 	remembers(t, web0, "10.1.2.2", "2001:db8::2")
 	remembers(t, web1)
-	if !web1.ofAnother(addr("10.1.2.2")) || web0.ofAnother(addr("10.1.2.2")) || web1.ofAnother(addr("10.1.2.9")) {
-		t.Error("10.1.2.2 is remembered for web-0, and 10.1.2.9 for nobody")
+	if !web1.heldForOther(addr("10.1.2.2")) || web0.heldForOther(addr("10.1.2.2")) || web1.heldForOther(addr("10.1.2.9")) {
+		t.Error("want 10.1.2.2 remembered for web-0 only, and 10.1.2.9 for no owner")
 	}
 	sameFiles(t, dir, map[string]string{
 		"owner-default+web-0@eth0": "10.1.2.2\n2001:db8::2\n",
@@ -65,28 +66,42 @@ func TestMemory(t *testing.T) {
 	sameMode(t, dir, fs.ModeDir|0o700)
 	sameMode(t, filepath.Join(dir, "ip-10.1.2.2"), 0o600)
 
-	remember(t, web0, "10.1.2.3", "2001:db8::2") // another address: the old one is forgotten
+	remember(t, web0, "10.1.2.3", "2001:db8::2") // replaces 10.1.2.2
 	remembers(t, web0, "10.1.2.3", "2001:db8::2")
-	remember(t, web1, "10.1.2.3") // given to another when nothing else was left
+	remember(t, web1, "10.1.2.3") // reserved for another owner when no other address was left
 	remembers(t, web0, "2001:db8::2")
 	remembers(t, web1, "10.1.2.3")
-	remember(t, web0, "10.1.2.4") // what another has by now is not forgotten with ours
+	remember(t, web0, "10.1.2.4") // keeps what is remembered for another owner by now
 	sameFiles(t, dir, map[string]string{
 		"owner-default+web-0@eth0": "10.1.2.4\n", "ip-10.1.2.4": "default/web-0@eth0",
 		"owner-default+web-1@eth0": "10.1.2.3\n", "ip-10.1.2.3": "default/web-1@eth0",
 	})
 }
 
-// No memory remembers nothing and is in nobody's way.
-func TestNoMemory(t *testing.T) {
-	var none *memory
-	remember(t, none, "10.1.2.2")
-	if none.addresses() != nil || none.ofAnother(addr("10.1.2.2")) {
-		t.Errorf("got %v, %t", none.addresses(), none.ofAnother(addr("10.1.2.2")))
+// TestMemoryOfQuotedOwners: owners whose names differ in a slash and a plus sign have a file each.
+//
+// Claim: Sticky addresses keep owners apart whatever characters their names hold; two live pods of one name have separate addresses
+func TestMemoryOfQuotedOwners(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "sticky/net")
+	owners := []string{`"a/b"/"c"@eth0`, `"a+b"/"c"@eth0`, `"a"/"b/c"@eth0`, `"` + strings.Repeat("a/", 200) + `"/"c"@eth0`, `"` + strings.Repeat("a/", 200) + `"/"d"@eth0`}
+	for i, owner := range owners {
+		remember(t, memoryOf(dir, owner), fmt.Sprintf("10.1.2.%d", i+2))
+	}
+	for i, owner := range owners {
+		remembers(t, memoryOf(dir, owner), fmt.Sprintf("10.1.2.%d", i+2))
 	}
 }
 
-// After a crash between the two files of a memory, all is as before.
+// The nil memory remembers nothing and returns no errors.
+func TestNoMemory(t *testing.T) {
+	var none *memory
+	remember(t, none, "10.1.2.2")
+	if none.addresses() != nil || none.heldForOther(addr("10.1.2.2")) {
+		t.Errorf("got %v, %t", none.addresses(), none.heldForOther(addr("10.1.2.2")))
+	}
+}
+
+// A crash between the writes of the two files leaves the old memory.
 func TestMemoryHalfWritten(t *testing.T) {
 	dir := t.TempDir()
 	m := memoryOf(dir, "web@eth0")
@@ -97,7 +112,7 @@ func TestMemoryHalfWritten(t *testing.T) {
 	remembers(t, m, "10.1.2.2")
 }
 
-// Names that are too long for a file's name are told apart by their end all the same.
+// Names too long for a file name end in a hash that keeps them apart.
 func TestMemoryOfLongNames(t *testing.T) {
 	dir := t.TempDir()
 	long := strings.Repeat("x", 253)
@@ -113,7 +128,7 @@ func TestMemoryOfLongNames(t *testing.T) {
 	}
 }
 
-// A file is replaced whole, and one that says the same already is not touched.
+// A file is replaced completely, and one with the same content is not written.
 func TestWriteDurably(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	inode := func() fs.FileInfo {
@@ -138,11 +153,12 @@ func TestWriteDurably(t *testing.T) {
 	}
 }
 
+// Claim: Symbolic links, directories and pipes in place of state files are not followed and do not block
 func TestMemoryFails(t *testing.T) {
 	t.Run("no directory", func(t *testing.T) {
 		dir := t.TempDir()
 		put(t, filepath.Join(dir, "file"), "")
-		err := memoryOf(filepath.Join(dir, "file/net"), "web@eth0").remember(addrsOf("10.1.2.2"))
+		err := memoryOf(filepath.Join(dir, "file/net"), "web@eth0").save(addrsOf("10.1.2.2"))
 		saysOf(t, err, "not a directory")
 	})
 	for _, name := range []string{"ip-10.1.2.2", "owner-web@eth0"} {
@@ -150,7 +166,7 @@ func TestMemoryFails(t *testing.T) {
 			dir := t.TempDir()
 			m := memoryOf(dir, "web@eth0")
 			put(t, filepath.Join(dir, name)+"/x", "")
-			err := m.remember(addrsOf("10.1.2.2"))
+			err := m.save(addrsOf("10.1.2.2"))
 			saysOf(t, err, "file exists")
 			if _, found := files(t, dir)[name+tempSuffix]; found {
 				t.Error("the temporary file is left")
@@ -162,7 +178,7 @@ func TestMemoryFails(t *testing.T) {
 			target := filepath.Join(t.TempDir(), "target")
 			put(t, target, "text")
 			symlink(t, target, filepath.Join(dir, name)+tempSuffix)
-			err := memoryOf(dir, "web@eth0").remember(addrsOf("10.1.2.2"))
+			err := memoryOf(dir, "web@eth0").save(addrsOf("10.1.2.2"))
 			saysOf(t, err, name+tempSuffix+notOurs+"a symbolic link")
 			if got := files(t, target)["."]; got != "text" {
 				t.Errorf("the link's target holds %q", got)
@@ -171,14 +187,14 @@ func TestMemoryFails(t *testing.T) {
 	}
 }
 
-// An owner finds its address again, others leave it alone as long as there is another one.
+// An owner gets its address again; others get it only if no other one is left.
 func TestChooseWithMemory(t *testing.T) {
 	dirs, dir := newDirs(t), t.TempDir()
 	n := lockedNetwork(t, dirs)
 	choose := func(owner string, want string) {
 		t.Helper()
 		c := &chooser{network: n, req: Request{Pool: pool(t, "10.1.2.0/29 10.1.2.2 10.1.2.4")}, memory: memoryOf(dir, owner)}
-		got, err := c.all()
+		got, err := c.choose()
 		if err != nil || len(got) != 1 || got[0] != addr(want) {
 			t.Errorf("%s: got %v, %v, want %s", owner, got, err, want)
 		}
@@ -189,27 +205,30 @@ func TestChooseWithMemory(t *testing.T) {
 	remember(t, memoryOf(dir, "b"), "10.1.2.2")
 	choose("c", "10.1.2.4")
 	put(t, addrPath(dirs, "10.1.2.4"), "c4\r\neth0")
-	choose("c", "10.1.2.2") // rather somebody else's than none
+	choose("c", "10.1.2.2") // remembered for another owner, but the last one
 	put(t, addrPath(dirs, "10.1.2.3"), "c3\r\neth0")
 	choose("a", "10.1.2.2") // its own is taken
 	put(t, addrPath(dirs, "10.1.2.2"), "c2\r\neth0")
 	c := &chooser{network: n, req: Request{Pool: pool(t, "10.1.2.0/29 10.1.2.2 10.1.2.4")}, memory: memoryOf(dir, "a")}
-	if _, err := c.all(); !errors.Is(err, ErrExhausted) {
+	if _, err := c.choose(); !errors.Is(err, ErrExhausted) {
 		t.Errorf("got %v, want ErrExhausted", err)
 	}
 }
 
-// TestMemoryIsForgotten: of one owner, and of nothing that somebody else has had since.
-func TestMemoryIsForgotten(t *testing.T) {
+// TestDeleteSticky: one owner's addresses are deleted, except those another owner has had since.
+//
+// Claim: An LXC container keeps address and MAC over stop and start, a reboot from inside and a kill, until it is destroyed; a runtime's
+// GC keeps it
+func TestDeleteSticky(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sticky/net")
 	one, two := memoryOf(dir, "one@eth0"), memoryOf(dir, "two@eth0")
-	if err := one.forget(); err != nil {
-		t.Errorf("before anything was remembered: %v", err)
+	if err := one.delete(); err != nil {
+		t.Errorf("without a memory: %v", err)
 	}
 	remember(t, one, "10.1.2.2", "10.1.2.3")
 	remember(t, two, "10.1.2.3", "10.1.2.4")
 	for range 2 {
-		if err := one.forget(); err != nil {
+		if err := one.delete(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 func addr(s string) netip.Addr     { return netip.MustParseAddr(s) }
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
-// netips lets cmp look at addresses, which hide what they are made of.
+// netips lets cmp compare addresses and prefixes, which have unexported fields.
 func netips() cmp.Option { return cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}) }
 
 func newDirs(t *testing.T) Dirs {
@@ -26,7 +26,7 @@ func newDirs(t *testing.T) Dirs {
 	return dirsIn(t.TempDir())
 }
 
-// dirsIn are directories one in the other, as they are by default.
+// dirsIn returns a data directory in a state directory, as by default.
 func dirsIn(base string) Dirs {
 	return Dirs{State: filepath.Join(base, "state"), Data: filepath.Join(base, "state", dataName)}
 }
@@ -35,7 +35,7 @@ const dataName = "ipam"
 
 func keyFor(id string) Key { return Key{Network: "net", ContainerID: id, IfName: "eth0"} }
 
-// newRecord is a record with no more than it needs.
+// newRecord returns a record with the required fields only.
 func newRecord(key Key) *Record {
 	return &Record{Version: RecordVersion(), Network: key.Network, ContainerID: key.ContainerID, IfName: key.IfName, Owner: OwnerCNI, Role: RolePort}
 }
@@ -57,7 +57,7 @@ func closeIt(t *testing.T, a *Attachment) {
 	}
 }
 
-// written leaves a record behind, as an earlier verb does.
+// written saves a record and closes the attachment, as an earlier verb does.
 func written(t *testing.T, dirs Dirs, r *Record) {
 	t.Helper()
 	a := open(t, dirs, r.Key())
@@ -67,7 +67,7 @@ func written(t *testing.T, dirs Dirs, r *Record) {
 	closeIt(t, a)
 }
 
-// pool is a complete pool with a set of each text "SUBNET" or "SUBNET START END".
+// pool returns a complete pool with a set for each text "SUBNET" or "SUBNET START END".
 func pool(t *testing.T, sets ...string) ipam.Pool {
 	t.Helper()
 	var p ipam.Pool
@@ -85,7 +85,7 @@ func pool(t *testing.T, sets ...string) ipam.Pool {
 	return p
 }
 
-// reserve is a whole ADD as far as the store is concerned; it gives the addresses as text.
+// reserve does the part of ADD that concerns the store, and returns the addresses as text.
 func reserve(t *testing.T, dirs Dirs, key Key, req Request) (string, error) {
 	t.Helper()
 	a := open(t, dirs, key)
@@ -94,7 +94,7 @@ func reserve(t *testing.T, dirs Dirs, key Key, req Request) (string, error) {
 	err := a.Reserve(t.Context(), r, req)
 	if err != nil {
 		if a.Record != nil {
-			if err := a.Forget(); err != nil {
+			if err := a.Remove(); err != nil {
 				t.Error(err)
 			}
 		}
@@ -111,7 +111,7 @@ func addressText(r *Record) string {
 	return strings.Join(texts, " ")
 }
 
-// gives reserves and compares.
+// gives reserves addresses and compares them.
 func gives(t *testing.T, dirs Dirs, key Key, req Request, want string) {
 	t.Helper()
 	got, err := reserve(t, dirs, key, req)
@@ -120,20 +120,20 @@ func gives(t *testing.T, dirs Dirs, key Key, req Request, want string) {
 	}
 }
 
-// release is a whole DEL as far as the store is concerned.
+// release does the part of DEL that concerns the store.
 func release(t *testing.T, dirs Dirs, key Key) {
 	t.Helper()
 	a := open(t, dirs, key)
 	if err := a.Release(t.Context()); err != nil {
 		t.Fatalf("release %s: %v", key, err)
 	}
-	if err := a.Forget(); err != nil {
-		t.Fatalf("forget %s: %v", key, err)
+	if err := a.Remove(); err != nil {
+		t.Fatalf("remove %s: %v", key, err)
 	}
 }
 
-// files is what is below a directory, without a data directory in it: content by path,
-// symbolic links as "-> target".
+// files returns the files below a directory, without those of a data directory in it: content
+// by path, symbolic links as "-> target".
 func files(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -175,10 +175,10 @@ func recordPath(dirs Dirs, id string) string {
 
 func addrPath(dirs Dirs, name string) string { return filepath.Join(dirs.Data, "net", name) }
 
-// notOurs is how ErrIrregular goes on behind a path.
-const notOurs = " is no file or directory that Patchbay made, but "
+// notOurs is the text of ErrIrregular between a path and what was found there.
+const notOurs = ": file not created by Patchbay: "
 
-// saysOf fails unless err is there and its text ends so.
+// saysOf fails unless err is set and its text ends with want.
 func saysOf(t *testing.T, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.HasSuffix(err.Error(), want) {
@@ -210,22 +210,42 @@ func sameMode(t *testing.T, path string, want fs.FileMode) {
 // fullRecord sets every field.
 func fullRecord() *Record {
 	return &Record{
-		Version: 2, Network: "net", ContainerID: "c1", IfName: "eth0", Owner: "cni", Role: "port",
-		Created: time.Date(2026, 11, 24, 4, 5, 6, 7, time.UTC), BootID: "boot", HostCookie: 1, Netns: "/run/netns/a", NetnsCookie: 1 << 63, NetnsMade: true,
+		Version: 3, Network: "net", ContainerID: "c1", IfName: "eth0", Owner: "cni", Role: "port",
+		Created: time.Date(2026, 11, 24, 4, 5, 6, 7, time.UTC), BootID: "boot", HostCookie: 1, HostInode: 4026531840,
+		Netns: "/run/netns/a", NetnsCookie: 1 << 63, NetnsInode: 4026532000, NetnsMade: true,
 		Bridge: "br0", BridgeMAC: "02:00:00:00:00:09", HostLink: "veth0", HostIndex: 7, Alias: "patchbay:0 net/c1/eth0", MAC: "02:00:00:00:00:01",
 		Addresses:  []Address{{Address: prefix("10.1.2.3/24"), Gateway: addr("10.1.2.1")}, {Address: prefix("2001:db8::3/128")}},
 		HostRoutes: []netip.Addr{addr("2001:db8::3")},
 		Routes:     []Route{{Dst: prefix("0.0.0.0/0"), GW: addr("10.1.2.1"), Priority: 100, Table: 7}, {Dst: prefix("::/0")}},
+		Planned:    []Route{{Dst: prefix("0.0.0.0/0"), GW: addr("10.1.2.1")}},
 		DataDir:    "/data",
 		IPAMType:   "dhcp", IPAM: IPAMDone,
 		Masquerade: &Masquerade{
 			Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.2.3/24")},
 			Exclude:   []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, RandomFully: true,
+			Outbound4: addr("203.0.113.5"), Outbound6: addr("2001:db8::5"),
 		},
 		Publish: &Publish{
 			Ports: []Port{{Protocol: "tcp", HostIP: addr("192.0.2.1"), HostPort: 8080, Count: 2, Container: addr("10.1.2.3"), ContainerPort: 80}},
 			Plain: true, All: true, MarkBit: 20, Localhost: true,
 		},
-		Policy: "isolated", Hairpin: true, Gateway: true, Pod: &Pod{Namespace: "default", Name: "web", UID: "u"},
+		Bandwidth: &Bandwidth{
+			Ingress: &Rate{Rate: 1<<64 - 1, Burst: 100000}, Egress: &Rate{Rate: 1000000},
+			Shaped: []netip.Prefix{prefix("10.0.0.0/8")}, Unshaped: []netip.Prefix{prefix("10.1.0.0/16")}, Device: "ifb0",
+		},
+		Tuning: &Tuning{
+			Set: TuningValues{
+				Sysctls: []Sysctl{{Name: "net/ipv4/conf/eth0/arp_filter", Value: "1"}, {Name: "net/ipv4/neigh/eth0/base_reachable_time_ms", Value: "30001", Kernel: "30000"}},
+				Promisc: new(true), AllMulti: new(false), TxQLen: new(0),
+			},
+			Was: &TuningValues{MAC: "02:00:00:00:00:07", MTU: 1500, Promisc: new(false), TxQLen: new(1000)},
+		},
+		SourceRouting: &SourceRouting{
+			Rules:  []SourceRule{{Address: prefix("10.1.2.3/24"), Gateway: addr("10.1.2.1"), Table: 100}, {Address: prefix("2001:db8::3/128"), Table: 101}},
+			Shared: true,
+		},
+		Policy: "isolated", Egress: &Egress{Allow: []netip.Prefix{prefix("192.0.2.0/24")}, DNS: []netip.Addr{addr("192.0.2.53")}, DHCP: true}, SpoofCheck: &SpoofCheck{MAC: "02:00:00:00:00:01", Full: true}, STPGuard: true, Hairpin: true, Gateway: true,
+		PortIsolation: true, VLANs: &VLANs{Native: 100, Trunk: []VLANRange{{First: 5, Last: 5}, {First: 10, Last: 20}}, KeepDefault: true}, Segment: "br0.100",
+		Pod: &Pod{Namespace: "default", Name: "web", UID: "u"}, Parts: []string{"portmap", "firewall"},
 	}
 }

@@ -15,45 +15,50 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TryOpenToRemove is TryOpen that makes the lock where there is no record: until Close, no ADD of
-// this attachment begins. ErrBusy if one is under way.
+// TryOpenToRemove opens an attachment without waiting, and creates the lock if
+// there is no record: until Close, ADD of this attachment waits. It returns
+// ErrBusy if a verb of the attachment is running.
 func TryOpenToRemove(dirs Dirs, key Key) (*Attachment, error) {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
 	a := &Attachment{Key: key, dirs: dirs}
-	err := a.lockAnew(now)
-	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%w: %s", ErrBusy, key)
-	}
-	return a.orBroken(err)
+	return a.orUnreadable(a.openOrCreate(WithLockBudget(context.Background(), 0)))
 }
 
-// FileClock is the time now by the clock that stamps files, which is some milliseconds behind.
+// FileClock returns the time of the kernel's coarse clock, from which file systems
+// take modification times. It is up to one jiffy (10 ms) behind time.Now.
 func FileClock() time.Time {
 	var now unix.Timespec
 	if unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now) != nil {
-		return time.Unix(0, 0) // nothing is older
+		return time.Unix(0, 0) // no file is older
 	}
 	return time.Unix(now.Unix())
 }
 
-// Owners are the attachments that have addresses of a network, and these, by the address files
-// alone, whoever wrote them; of a data directory that is shared, host-local's too. A file that has
-// changed since is left out, and so is one that does not name a container and an interface as
-// host-local and we do. The time is one of FileClock. It changes nothing.
-func Owners(dirs Dirs, networkName string, since time.Time) (map[Key][]netip.Addr, error) {
+// AddressHolders returns the attachments that hold addresses of a network, and
+// these addresses, read from the address files alone: also those of host-local in
+// a shared data directory. It leaves out files that were modified since the given
+// time of FileClock, and files that do not name both a container and an interface.
+// It changes nothing.
+func AddressHolders(dirs Dirs, networkName string, since time.Time) (owners map[Key][]netip.Addr, err error) {
+	owners = map[Key][]netip.Addr{}
+	for _, place := range dirs.places(networkName) {
+		err = errors.Join(err, addOwners(owners, place, networkName, since))
+	}
+	return owners, err
+}
+
+// addOwners adds the holders of the addresses in one data directory.
+func addOwners(owners map[Key][]netip.Addr, dirs Dirs, networkName string, since time.Time) error {
 	n := &network{dir: filepath.Join(dirs.Data, networkName)}
-	if err := lookAtDirs(dirs.rootOfData(), n.dir); err != nil {
+	if err := checkDirs(dirs.dataRoot(), n.dir); err != nil {
 		if isAbsent(err) || errors.Is(err, ErrIrregular) {
-			return nil, nil
+			return nil
 		}
-		return nil, fmt.Errorf("look for addresses: %w", err)
+		return fmt.Errorf("read addresses: %w", err)
 	}
-	all, err := n.all()
+	all, err := n.reserved()
 	if isAbsent(err) {
-		return nil, nil
+		return nil
 	}
-	owners := map[Key][]netip.Addr{}
 	for _, addr := range slices.SortedFunc(maps.Keys(all), netip.Addr.Compare) {
 		key, ok, failed := n.ownerBefore(addr, since)
 		if ok {
@@ -61,14 +66,17 @@ func Owners(dirs Dirs, networkName string, since time.Time) (map[Key][]netip.Add
 		}
 		err = errors.Join(err, failed)
 	}
-	return owners, err
+	return err
 }
 
-// ownerBefore is who an address file names that has not changed since; ok is false if that is nobody.
+// ownerBefore returns the attachment that an address file names; ok is false if it
+// names none, or was modified since the given time.
 func (n *network) ownerBefore(addr netip.Addr, since time.Time) (key Key, ok bool, err error) {
+	// The time is compared before the content is read: a file that changes in between
+	// is compared again by ReleaseUnrecorded, under the lock.
 	info, err := os.Lstat(n.path(addr))
 	if err != nil || !info.ModTime().Before(since) {
-		return key, false, nil // freed meanwhile, or taken
+		return key, false, nil // released or reserved again meanwhile
 	}
 	text, err := n.holder(addr)
 	if errors.Is(err, ErrIrregular) {
@@ -76,27 +84,32 @@ func (n *network) ownerBefore(addr netip.Addr, since time.Time) (key Key, ok boo
 	}
 	id, ifname, found := strings.Cut(text, "\n")
 	key = Key{filepath.Base(n.dir), strings.TrimSuffix(id, "\r"), ifname}
-	return key, err == nil && found && owned(text, key), err
+	return key, err == nil && found && namesKey(text, key), err
 }
 
-// ReleaseUnrecorded frees addresses that Owners found, of an attachment without a record. One that
-// is somebody else's by now, or has been taken anew since, stays.
-func (a *Attachment) ReleaseUnrecorded(ctx context.Context, addrs []netip.Addr, since time.Time) error {
-	n, err := openExistingNetwork(ctx, a.dirs, a.Key.Network)
-	if isAbsent(err) || errors.Is(err, ErrIrregular) {
-		return nil
+// ReleaseUnrecorded releases addresses that AddressHolders returned for an
+// attachment without a record. It keeps an address that names another attachment
+// by now or was reserved again since. Errors wrap ErrBusy, or are ctx's or the
+// file system's.
+func (a *Attachment) ReleaseUnrecorded(ctx context.Context, addrs []netip.Addr, since time.Time) (err error) {
+	for _, place := range a.dirs.places(a.Key.Network) {
+		err = errors.Join(err, a.releaseUnrecordedIn(ctx, place, addrs, since))
 	}
-	if err != nil {
+	return err
+}
+
+// releaseUnrecordedIn is ReleaseUnrecorded for one data directory. It reads every
+// file again under the lock, because host-local may have reserved the address since.
+func (a *Attachment) releaseUnrecordedIn(ctx context.Context, dirs Dirs, addrs []netip.Addr, since time.Time) error {
+	n, err := a.openForRelease(ctx, dirs)
+	if n == nil {
 		return err
 	}
 	defer n.close()
-	if !a.dirs.within() {
-		n.marks = &origin{}
-	}
 	for _, addr := range addrs {
 		key, ok, failed := n.ownerBefore(addr, since)
 		if ok && key == a.Key {
-			failed = n.remove(addr)
+			failed = n.removeFile(addr)
 		}
 		err = errors.Join(err, failed)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// putOld writes address files of network "net", as old as an hour.
+// putOld writes address files of network "net" that are one hour old.
 func putOld(t *testing.T, d Dirs, files map[string]string) {
 	t.Helper()
 	for name, text := range files {
@@ -47,10 +47,10 @@ func left(t *testing.T, d Dirs) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-func TestOwners(t *testing.T) {
+func TestAddressHolders(t *testing.T) {
 	root := t.TempDir()
 	d := Dirs{State: filepath.Join(root, "state"), Data: filepath.Join(root, "data")}
-	if owners, err := Owners(d, "net", FileClock()); len(owners) != 0 || err != nil {
+	if owners, err := AddressHolders(d, "net", FileClock()); len(owners) != 0 || err != nil {
 		t.Errorf("without a directory: %v, %v", owners, err)
 	}
 	putOld(t, d, map[string]string{
@@ -65,17 +65,17 @@ func TestOwners(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(d.Data, "net", "10.1.0.8"), now, now); err != nil {
 		t.Fatal(err)
 	}
-	owners, err := Owners(d, "net", FileClock())
+	owners, err := AddressHolders(d, "net", FileClock())
 	want := map[Key][]netip.Addr{
 		{"net", "c", "eth0"}: {netip.MustParseAddr("10.1.0.2"), netip.MustParseAddr("10.1.0.3")},
 		{"net", "c", "eth1"}: {netip.MustParseAddr("fd00::2")},
 	}
 	if diff := cmp.Diff(want, owners, cmpopts.EquateComparable(netip.Addr{})); diff != "" || err != nil {
-		t.Errorf("owners: %v (-want +got):\n%s", err, diff)
+		t.Errorf("holders: %v (-want +got):\n%s", err, diff)
 	}
 }
 
-// TestReleaseUnrecorded frees what still is the owner's and has not changed.
+// TestReleaseUnrecorded releases addresses that still name the attachment and have not changed.
 func TestReleaseUnrecorded(t *testing.T) {
 	root := t.TempDir()
 	d := Dirs{State: filepath.Join(root, "state"), Data: filepath.Join(root, "data")}
@@ -89,7 +89,7 @@ func TestReleaseUnrecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := TryOpenToRemove(d, a.Key); !errors.Is(err, ErrBusy) {
-		t.Errorf("a second one: %v", err)
+		t.Errorf("second call: %v", err)
 	}
 	var addrs []netip.Addr
 	for _, text := range []string{"10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.9"} {
@@ -109,7 +109,7 @@ func TestReleaseUnrecorded(t *testing.T) {
 	}
 }
 
-// TestFileClock is that of files: what is written now is not older, and what was written before is.
+// TestFileClock: a file that is written now is not older than the clock, an earlier one is.
 func TestFileClock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	for range 100 {
@@ -124,8 +124,11 @@ func TestFileClock(t *testing.T) {
 	}
 }
 
-// TestInTheWay of directories.
-func TestInTheWay(t *testing.T) {
+// TestPlaceCheck: a file or symbolic link at the path of a state directory is reported.
+//
+// Claim: State that a user other than root could write or replace (`stateDir`, `ipam.dataDir`, their parent directories, single files) is
+// refused by ADD and STATUS with the same message; DEL, GC and reload work without it
+func TestPlaceCheck(t *testing.T) {
 	root := t.TempDir()
 	d := Dirs{State: filepath.Join(root, "state"), Data: filepath.Join(root, "state", "ipam")}
 	places := d.Places("net", true, true)
@@ -134,7 +137,7 @@ func TestInTheWay(t *testing.T) {
 	}
 	inTheWay := func(i int, want error) {
 		t.Helper()
-		if err := places[i].InTheWay(); !errors.Is(err, want) {
+		if err := places[i].Check(); !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", places[i].Path, err, want)
 		}
 	}

@@ -3,26 +3,32 @@ package topo
 import (
 	"cmp"
 	"slices"
-	"strings"
 
+	"github.com/patchbay-cni/patchbay/pkg/identity"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// attachments finds them from both sides: from the host's links, then from the records whose
-// link is not there.
-func (m *moment) attachments() []Attachment {
-	byLink := map[string]*store.Record{} // those that should have a host link
+// attachments returns those of the host's interfaces, then those of records whose host interface does not exist.
+func (m *snapshot) attachments() []Attachment {
+	byLink := map[string]*store.Record{}  // records that have a host interface
+	byAlias := map[string]*store.Record{} // by alias, which stays if the interface is renamed
 	for _, e := range slices.Concat(m.before, m.after) {
 		if e.Record != nil && e.Record.HostLink != "" {
 			byLink[e.Record.HostLink] = e.Record
+			byAlias[e.Record.Alias] = e.Record
 		}
 	}
 	found := []Attachment{}
 	have := map[store.Key]bool{}
 	for i := range m.host.Links {
 		l := &m.host.Links[i]
-		if a, ok := m.fromLink(l, byLink[l.Name]); ok {
+		r := byLink[l.Name]
+		if r == nil && l.Alias != "" {
+			r = byAlias[l.Alias]
+		}
+		if a, ok := m.fromLink(l, r); ok {
 			found = append(found, a)
 			have[a.key()] = true
 		}
@@ -36,25 +42,25 @@ func (m *moment) attachments() []Attachment {
 	return found
 }
 
-// steady are the records that were there before and after the look at the kernel: a record
-// that came or went meanwhile has a link that came or went meanwhile.
-func (m *moment) steady() []store.Entry {
+// steady returns the records that existed both before and after the kernel was read: a record that was added
+// or deleted meanwhile has a link that was added or deleted meanwhile.
+func (m *snapshot) steady() []inventory.Entry {
 	before := map[string]bool{}
 	for _, e := range m.before {
 		before[e.Path] = true
 	}
-	return slices.DeleteFunc(slices.Clone(m.after), func(e store.Entry) bool { return !before[e.Path] })
+	return slices.DeleteFunc(slices.Clone(m.after), func(e inventory.Entry) bool { return !before[e.Path] })
 }
 
 func (a *Attachment) key() store.Key {
 	return store.Key{Network: a.Network, ContainerID: a.ContainerID, IfName: a.IfName}
 }
 
-// fromLink makes an attachment of a host link that has a record, our alias, or its other end
-// in a namespace that was seen.
-func (m *moment) fromLink(l *link.SurveyLink, r *store.Record) (Attachment, bool) {
+// fromLink returns the attachment of a host interface that has a record, our alias, or its other end in a surveyed
+// namespace.
+func (m *snapshot) fromLink(l *link.SurveyLink, r *store.Record) (Attachment, bool) {
 	far, end := m.otherEnd(l)
-	key, ours := parseAlias(l.Alias)
+	key, _, ours := identity.ParseAlias(l.Alias)
 	if l.Kind == "bridge" || !ours && r == nil && far == nil {
 		return Attachment{}, false
 	}
@@ -72,21 +78,21 @@ func (m *moment) fromLink(l *link.SurveyLink, r *store.Record) (Attachment, bool
 	if far == nil && r != nil {
 		far = m.at(r.Netns)
 	}
-	m.settle(&a, far)
+	m.addNetns(&a, far)
 	return a, true
 }
 
-func (m *moment) fromRecord(r *store.Record) Attachment {
+func (m *snapshot) fromRecord(r *store.Record) Attachment {
 	a := Attachment{
 		Network: r.Network, ContainerID: r.ContainerID, IfName: r.IfName,
 		Ours: true, Record: r, Bridge: r.Bridge,
 	}
-	m.settle(&a, m.at(r.Netns))
+	m.addNetns(&a, m.at(r.Netns))
 	return a
 }
 
-// settle fills in what follows from the namespace.
-func (m *moment) settle(a *Attachment, far *seen) {
+// addNetns adds what the namespace has to an attachment.
+func (m *snapshot) addNetns(a *Attachment, far *surveyed) {
 	a.Routes = []link.SurveyRoute{}
 	if far == nil {
 		return
@@ -113,9 +119,9 @@ func linkNamed(s *link.Survey, name string) *link.SurveyLink {
 	return &s.Links[i]
 }
 
-// otherEnd finds where a veth leads: each end knows the index of the other and, by number,
-// the namespace it is in. A namespace that may not be entered still has its number.
-func (m *moment) otherEnd(l *link.SurveyLink) (*seen, *link.SurveyLink) {
+// otherEnd returns the other end of a veth pair: each end has the index of the other and the number of its namespace. A
+// namespace that may not be entered has a number too.
+func (m *snapshot) otherEnd(l *link.SurveyLink) (*surveyed, *link.SurveyLink) {
 	if l.Kind != "veth" || l.PeerNetns < 0 {
 		return nil, nil
 	}
@@ -130,23 +136,11 @@ func (m *moment) otherEnd(l *link.SurveyLink) (*seen, *link.SurveyLink) {
 	return nil, nil
 }
 
-// at is the namespace that a path leads to, nil if none was looked at there.
-func (m *moment) at(path string) *seen {
-	i := slices.IndexFunc(m.namespaces, func(s *seen) bool { return slices.Contains(s.paths, path) })
+// at returns the namespace at a path, nil if none was surveyed.
+func (m *snapshot) at(path string) *surveyed {
+	i := slices.IndexFunc(m.namespaces, func(s *surveyed) bool { return slices.Contains(s.paths, path) })
 	if i < 0 {
 		return nil
 	}
 	return m.namespaces[i]
-}
-
-// parseAlias reads "patchbay:<12 hex> network/containerID/ifname" (design section 5), before which
-// the owner is said where that is no runtime. What is for people in it may have been cut short.
-func parseAlias(alias string) (store.Key, bool) {
-	rest, ok := strings.CutPrefix(alias, "patchbay:")
-	mark, name, spaced := strings.Cut(rest, " ")
-	if !ok || !spaced || len(mark) != 12 {
-		return store.Key{}, false
-	}
-	key, _, _ := store.ParseKey(name)
-	return key, true
 }

@@ -3,19 +3,21 @@ package topo
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// boxLine is a line inside a box; with an attachment, the line its cable comes to.
+// boxLine is a line inside a box; end is the attachment whose veth pair ends there, nil for none.
 type boxLine struct {
 	content row
 	end     *Attachment
 }
 
-// hostLines are what the host's box says before its bays.
+// hostLines returns the lines of the host's box before its bridges.
 func hostLines(h *Host, width int) []row {
 	var rows []row
 	for _, l := range h.Links {
@@ -45,8 +47,8 @@ func routeText(r link.SurveyRoute) string {
 	return t
 }
 
-// bayLines are what a bay says before its sockets.
-func bayLines(b *Bridge, width int) []row {
+// bridgeLines returns the lines of a bridge's box before its ports.
+func bridgeLines(b *Bridge, width int) []row {
 	var rows []row
 	for _, a := range globals(b.Addresses) {
 		rows = append(rows, text(a.Prefix.String(), plain).wrap(width, 2)...)
@@ -57,7 +59,7 @@ func bayLines(b *Bridge, width int) []row {
 	return rows
 }
 
-// lines are the inside of a namespace's box.
+// lines returns the inside of a namespace's box.
 func (g *group) lines(width int) []boxLine {
 	var lines []boxLine
 	for _, a := range g.ends {
@@ -82,10 +84,10 @@ func (g *group) emptiness() string {
 	if g.ns != nil && g.ns.Error != "" {
 		return "(cannot look inside)"
 	}
-	return "(no cable yet)"
+	return "(not attached)"
 }
 
-// endLines are the interface that a cable comes to, and the default routes through it.
+// endLines returns the container interface of an attachment, and the default routes through it.
 func (g *group) endLines(a *Attachment, width int) []boxLine {
 	var lines []boxLine
 	switch {
@@ -107,11 +109,13 @@ func (g *group) endLines(a *Attachment, width int) []boxLine {
 	return append(lines, a.portLines(width)...)
 }
 
-// masqueraded says who is seen outside, of which families if that is not all that there is; "" where
-// it is the container itself.
+// masqueraded describes the masquerade of a record, with the address family if only one is masqueraded; "" without.
 func masqueraded(r *store.Record) string {
 	if r == nil || r.Masquerade == nil {
 		return ""
+	}
+	if m := r.Masquerade; m.Outbound4.IsValid() || m.Outbound6.IsValid() {
+		return "outside sees " + outboundText(m)
 	}
 	if len(r.Masquerade.Addresses) == len(r.Addresses) {
 		return "outside sees the host"
@@ -123,6 +127,25 @@ func masqueraded(r *store.Record) string {
 	return "outside sees the host (" + family + ")"
 }
 
+// outboundText returns what the outside sees of each masqueraded family: "203.0.113.5, the host (IPv6)".
+func outboundText(m *store.Masquerade) string {
+	var seen []string
+	for _, f := range []struct {
+		name string
+		is4  bool
+		addr netip.Addr
+	}{{"IPv4", true, m.Outbound4}, {"IPv6", false, m.Outbound6}} {
+		switch {
+		case !slices.ContainsFunc(m.Addresses, func(p netip.Prefix) bool { return p.Addr().Is4() == f.is4 }):
+		case f.addr.IsValid():
+			seen = append(seen, f.addr.String())
+		default:
+			seen = append(seen, "the host ("+f.name+")")
+		}
+	}
+	return strings.Join(seen, ", ")
+}
+
 func wrapped(l row, width int) []boxLine {
 	var lines []boxLine
 	for _, r := range l.wrap(width, 2) {
@@ -131,7 +154,7 @@ func wrapped(l row, width int) []boxLine {
 	return lines
 }
 
-// interfaceLines are name and addresses side by side, or stacked where they are too wide.
+// interfaceLines returns name and addresses side by side, or one below the other if they are too wide.
 func interfaceLines(l *link.SurveyLink, width int, t tone) []boxLine {
 	label := text(l.Name+"  ", t)
 	addresses := globals(l.Addresses)
@@ -162,7 +185,7 @@ func interfaceLines(l *link.SurveyLink, width int, t tone) []boxLine {
 	return lines
 }
 
-// networks are the names of the networks whose cables come to a group.
+// networks returns the names of a group's networks.
 func (g *group) networks() row {
 	var names []string
 	for _, a := range g.ends {
@@ -176,10 +199,10 @@ func (g *group) networks() row {
 	return text("network "+strings.Join(names, ", "), plain)
 }
 
-// box is a group's box; sockets are the lines where cables come to it.
+// box returns a group's box; sockets are the lines at which its attachments end.
 func (g *group) box(width int) (rows []row, sockets map[int]*Attachment) {
 	sockets = map[int]*Attachment{}
-	rows = append(rows, top(g.title, g.networks(), width))
+	rows = append(rows, top(g.title(width-6), g.networks(), width))
 	for _, l := range g.lines(width - 4) {
 		r := side(l.content, width)
 		if l.end != nil {
@@ -191,20 +214,20 @@ func (g *group) box(width int) (rows []row, sockets map[int]*Attachment) {
 	return append(rows, bottom(width)), sockets
 }
 
-// socket is where a cable ends.
+// socket returns the end of a veth pair.
 func socket(up bool) cell {
 	if up {
-		return cell{'●', cable}
+		return cell{'●', veth}
 	}
 	return cell{'○', wrong}
 }
 
-// bayTop is the upper line of a bay.
-func bayTop(b *Bridge, width int) row {
+// bridgeTop returns the upper line of a bridge's box.
+func bridgeTop(b *Bridge, width int) row {
 	return top(text(b.Name, name), text(fmt.Sprintf("bridge, mtu %d", b.MTU), plain), width)
 }
 
-// hostSocket is the end of the cable that is in the bay: its name and the socket.
+// hostSocket returns the host interface of an attachment: its name and the socket.
 func hostSocket(a *Attachment) (label row, end cell) {
 	if a.HostLink == nil {
 		return text(a.Record.HostLink, wrong), cell{'○', wrong}
@@ -212,7 +235,7 @@ func hostSocket(a *Attachment) (label row, end cell) {
 	return text(a.HostLink.Name, plain), socket(a.HostLink.Up)
 }
 
-// wire is a piece of an attachment's cable; where something is wrong it shows in the middle.
+// wire returns a piece of an attachment's line, with a mark in the middle if something is wrong.
 func wire(a *Attachment, width int) row {
 	var w row
 	switch {
@@ -220,17 +243,17 @@ func wire(a *Attachment, width int) row {
 		w = fill("╌", width, wrong)
 		w[width/2].r = '╳'
 	case len(a.Problems) > 0:
-		w = fill("─", width, cable)
+		w = fill("─", width, veth)
 		w[width/2] = cell{'!', wrong}
 	case !a.HostLink.Carrier:
-		w = fill("╌", width, cable)
+		w = fill("╌", width, veth)
 	default:
-		w = fill("─", width, cable)
+		w = fill("─", width, veth)
 	}
 	return w
 }
 
-// portText says where a port leads that has no namespace we know at its other end.
+// portText describes the other end of a port that is not in a known namespace.
 func (p *plan) portText(b *Bridge, port *Port) string {
 	switch {
 	case !port.Up || !port.Carrier:
@@ -254,9 +277,9 @@ func (p *plan) portText(b *Bridge, port *Port) string {
 	return "LAN"
 }
 
-// listed is an attachment in one line.
+// listed returns an attachment as one line.
 func (g *group) listed(a *Attachment, nameWidth int) row {
-	l := line(g.title.fit(nameWidth), text(" "+a.IfName, plain))
+	l := line(g.title(nameWidth).fit(nameWidth), text(" "+a.IfName, plain))
 	if a.HostLink == nil {
 		return line(l, text(" (gone)", wrong))
 	}
@@ -269,12 +292,12 @@ func (g *group) listed(a *Attachment, nameWidth int) row {
 	return line(l, a.portsListed())
 }
 
-// nameWidth is the column for names that the list of a bay needs.
-func (y *bay) nameWidth() int {
+// nameWidth returns the width of the names in the list of a section.
+func (y *section) nameWidth() int {
 	const most = 20
 	w := 0
 	for i := range y.groups {
-		w = max(w, len(y.groups[i].title))
+		w = max(w, len(y.groups[i].title(most)))
 	}
 	return min(w, most)
 }

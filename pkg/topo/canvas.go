@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// tone is what a cell means; Style.Color makes it a colour.
+// tone is the meaning of a cell, which Style.Color shows as a colour.
 type tone uint8
 
 const (
 	plain tone = iota
 	frame      // lines of boxes
 	name
-	cable
+	veth
 	uplink
 	wrong
 )
@@ -24,12 +24,11 @@ type cell struct {
 	t tone
 }
 
-// row is one line, a cell a column.
+// row is one line, with a cell for each column.
 type row []cell
 
-// asciiFor has a stand-in for every sign of the drawing that is not ASCII. A rune that is
-// neither here nor printable ASCII came from outside (an interface may have escape sequences
-// in its name) and is drawn as a question mark.
+// asciiFor returns the ASCII replacement of a sign of the drawing. Any other rune that is not printable ASCII is part of a
+// name (that of an interface may contain escape sequences), and is drawn as a question mark.
 func asciiFor(r rune) (rune, bool) {
 	switch r {
 	case '─', '╌':
@@ -56,7 +55,7 @@ func asciiFor(r rune) (rune, bool) {
 	return '?', false
 }
 
-// text makes a row of a string.
+// text returns a string as a row.
 func text(s string, t tone) row {
 	line := make(row, 0, len(s))
 	for _, r := range s {
@@ -77,7 +76,7 @@ func line(parts ...row) row {
 	return l
 }
 
-// fit pads a row to a width, or cuts it there and marks the cut.
+// fit pads a row to a width, or cuts it there with an ellipsis.
 func (l row) fit(width int) row {
 	width = max(width, 0)
 	for len(l) < width {
@@ -93,7 +92,7 @@ func (l row) fit(width int) row {
 	return cut
 }
 
-// wrap breaks a row between words, else where the width ends; what follows is indented.
+// wrap breaks a row between words, or at the width if there is no space; the following rows are indented.
 func (l row) wrap(width, indent int) []row {
 	width = max(width, indent+1)
 	var lines []row
@@ -108,7 +107,7 @@ func (l row) wrap(width, indent int) []row {
 	return append(lines, l)
 }
 
-// lastSpace is where a row that is too wide can be broken, -1 if nowhere.
+// lastSpace returns where a row that is too wide can be broken, -1 if nowhere.
 func (l row) lastSpace(width, indent int) int {
 	for i := width; i > indent; i-- {
 		if l[i].r == ' ' {
@@ -118,10 +117,10 @@ func (l row) lastSpace(width, indent int) int {
 	return -1
 }
 
-// fill is a sign again and again.
+// fill repeats a sign.
 func fill(sign string, n int, t tone) row { return text(strings.Repeat(sign, max(n, 0)), t) }
 
-// top is the upper line of a box, with a title and a remark at the right if there is room.
+// top returns the upper line of a box, with a title and a remark at the right if they fit.
 func top(title, remark row, width int) row {
 	head := line(text("┌─ ", frame), title.fit(min(len(title), width-6)), text(" ", frame))
 	tail := text("─┐", frame)
@@ -131,25 +130,25 @@ func top(title, remark row, width int) row {
 	return line(head, fill("─", width-len(head)-len(tail), frame), tail)
 }
 
-// side is one line of a box.
+// side returns one line of a box.
 func side(content row, width int) row {
 	return line(text("│ ", frame), content.fit(width-4), text(" │", frame))
 }
 
-// bottom is the lower line of a box.
+// bottom returns the lower line of a box.
 func bottom(width int) row {
 	return line(text("└", frame), fill("─", width-2, frame), text("┘", frame))
 }
 
-// escape is the terminal's sequence for a tone (ECMA-48, SGR), of the eight colours that
-// every theme keeps readable.
+// escape returns the escape sequence of a tone (ECMA-48, SGR), with one of the eight basic colours, which every theme
+// keeps readable.
 func (t tone) escape() string {
 	switch t {
 	case frame:
 		return "\x1b[2m"
 	case name:
 		return "\x1b[1m"
-	case cable:
+	case veth:
 		return "\x1b[32m"
 	case uplink:
 		return "\x1b[36m"

@@ -1,15 +1,17 @@
-// Package topo owns the picture: what is patched into which bridge, read from the kernel and
-// the records and drawn for a person.
-// It never changes anything and decides nothing.
+// Package topo draws the picture of `patchbay show`: bridges, veth pairs, network namespaces and published
+// ports, from the inventory and the inside of the namespaces.
+// It changes nothing. Package inventory reads records, interfaces and rules for it.
 //
-//	view, err := topo.Gather(stateDir, topo.Options{})
+//	view, err := topo.Gather(inventory.New(stateDir), topo.Options{})
 //	err = topo.Draw(os.Stdout, view, topo.Style{Width: 80})
 //
-// A View holds what is there and, where the records say something else, a problem in words.
-// What is not there is not drawn, so that the picture grows with the host: a host alone, then
-// a bridge, an uplink, a namespace, a cable, addresses, a default route.
+// A View holds what exists and, where the records say something else, a problem as a sentence. What does not
+// exist is not drawn, so that the picture grows with the host.
 //
-// Be aware: a View is not one moment. Records, links and namespaces are read one after the
-// other, while attachments come and go. So the records are read twice, before and after the
-// kernel, and a difference is a problem only if both readings have it.
+// A View is not one moment: records, interfaces and namespaces are read one after another, while attachments
+// are added and deleted. So the records are read before and after the kernel, and a difference is a problem
+// only if both readings have it.
+//
+// view.go holds what is drawn; gather.go, snapshot.go, attachments.go and drift.go fill it; draw.go draws it in one of
+// two layouts, wide.go and narrow.go, with boxes.go, ports.go, names.go and canvas.go.
 package topo

@@ -4,29 +4,30 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 )
 
-// Style is how a picture looks.
+// Style is the style of a picture.
 type Style struct {
 	Width int  // columns; 80 if zero, at least 40
-	Color bool // with a terminal's escape sequences
-	ASCII bool // for terminals that do not show Unicode
+	Color bool // with escape sequences
+	ASCII bool // without Unicode
 }
 
 const (
 	defaultWidth = 80
-	leastWidth   = 40
-	wideWidth    = 72 // from here on namespaces stand beside the host, below it otherwise
+	minWidth     = 40
+	wideWidth    = 72 // the least width with namespaces beside the host instead of below it
 )
 
-// Draw draws a view. Errors are w's.
+// Draw writes the picture of a view. Errors are those of w.
 func Draw(w io.Writer, v *View, s Style) error {
 	if s.Width == 0 {
 		s.Width = defaultWidth
 	}
-	s.Width = max(s.Width, leastWidth)
+	s.Width = max(s.Width, minWidth)
 	p := newPlan(v, s.Width)
 	var rows []row
 	if s.Width >= wideWidth {
@@ -37,64 +38,66 @@ func Draw(w io.Writer, v *View, s Style) error {
 	return write(w, append(rows, p.notes()...), s)
 }
 
-// plan is a view, sorted the way it is drawn.
+// plan is a view in the order in which it is drawn.
 type plan struct {
-	view  *View
-	width int
-	bays  []bay
-	alone []group // namespaces without a cable
+	view     *View
+	width    int
+	sections []section
+	alone    []group // namespaces without an attachment
+	names    *names  // of all boxes
 }
 
-// bay is a bridge with everything that is plugged into it; without a bridge the cables that
-// are plugged in nowhere.
-type bay struct {
+// section is a bridge with its attachments; without a bridge, the attachments of none.
+type section struct {
 	bridge *Bridge
 	groups []group
-	listed bool // too many for boxes: a line each
+	listed bool // too many for boxes: one line each
 }
 
-// group is a namespace with those of its cables that lead to one bay.
+// group is a namespace with its attachments to one bridge.
 type group struct {
-	title row
+	name  string
+	again bool // it has a box in another section
+	names *names
 	ends  []*Attachment
 	ns    *Namespace
-	rest  []link.SurveyLink // interfaces without a cable, drawn where the namespace is drawn first
+	rest  []link.SurveyLink // other interfaces, drawn in the first box of the namespace
 }
 
-// What a bay can have as boxes before a picture stops being one.
+// The greatest number of boxes of a section; with more attachments it is a list.
 const (
-	mostBoxes       = 6
-	mostNarrowBoxes = 4
+	maxBoxes       = 6
+	maxNarrowBoxes = 4
 )
 
 func newPlan(v *View, width int) *plan {
-	p := &plan{view: v, width: width}
+	p := &plan{view: v, width: width, names: newNames(titles(v))}
 	drawn := map[string]bool{}
 	for i := range v.Bridges {
 		b := &v.Bridges[i]
-		p.addBay(b, drawn, func(a *Attachment) bool { return a.Bridge == b.Name })
+		p.addSection(b, drawn, func(a *Attachment) bool { return a.Bridge == b.Name })
 	}
-	p.addBay(nil, drawn, func(a *Attachment) bool {
+	p.addSection(nil, drawn, func(a *Attachment) bool {
 		return !slices.ContainsFunc(v.Bridges, func(b Bridge) bool { return b.Name == a.Bridge })
 	})
 	for i := range v.Namespaces {
 		if n := &v.Namespaces[i]; !drawn[n.Path] {
-			p.alone = append(p.alone, group{title: text(n.Name, name), ns: n, rest: n.Links})
+			p.alone = append(p.alone, group{name: n.Name, names: p.names, ns: n, rest: n.Links})
 		}
 	}
 	return p
 }
 
-func (p *plan) addBay(b *Bridge, drawn map[string]bool, plugged func(*Attachment) bool) {
-	y := bay{bridge: b}
+func (p *plan) addSection(b *Bridge, drawn map[string]bool, plugged func(*Attachment) bool) {
+	y := section{bridge: b}
 	at := map[string]int{}
-	cables := 0
+	attached := 0
 	for i := range p.view.Attachments {
 		a := &p.view.Attachments[i]
-		if !a.cabled() || !plugged(a) {
+		if !a.hasLine() || !plugged(a) {
 			continue
 		}
-		cables++
+		attached++
 		n, known := at[a.Netns]
 		if !known || a.Netns == "" {
 			n = len(y.groups)
@@ -103,53 +106,78 @@ func (p *plan) addBay(b *Bridge, drawn map[string]bool, plugged func(*Attachment
 		}
 		y.groups[n].ends = append(y.groups[n].ends, a)
 	}
-	most := mostBoxes
+	most := maxBoxes
 	if p.width < wideWidth {
-		most = mostNarrowBoxes
+		most = maxNarrowBoxes
 	}
-	y.listed = cables > most
-	if b != nil || cables > 0 {
-		p.bays = append(p.bays, y)
+	y.listed = attached > most
+	if b != nil || attached > 0 {
+		p.sections = append(p.sections, y)
 	}
 }
 
-// groupOf begins a group. The first one of a namespace shows its other interfaces too.
+// groupOf returns a group for an attachment. The first one of a namespace has its other interfaces too.
 func (p *plan) groupOf(a *Attachment, drawn map[string]bool) group {
 	i := slices.IndexFunc(p.view.Namespaces, func(n Namespace) bool { return n.Path == a.Netns })
 	if i < 0 {
-		return group{title: text(stranger(a), name)}
+		return group{name: unknownName(a, p.view), names: p.names}
 	}
 	n := &p.view.Namespaces[i]
-	g := group{title: text(n.Name, name), ns: n}
-	if drawn[n.Path] {
-		g.title = line(g.title, text(" (again)", plain))
+	g := group{name: n.Name, names: p.names, ns: n, again: drawn[n.Path]}
+	if g.again {
 		return g
 	}
 	drawn[n.Path] = true
 	for _, l := range n.Links {
-		cabled := slices.ContainsFunc(p.view.Attachments, func(b Attachment) bool {
-			return b.Netns == n.Path && b.cabled() && b.Link != nil && b.Link.Index == l.Index
+		hasLine := slices.ContainsFunc(p.view.Attachments, func(b Attachment) bool {
+			return b.Netns == n.Path && b.hasLine() && b.Link != nil && b.Link.Index == l.Index
 		})
-		if !cabled {
+		if !hasLine {
 			g.rest = append(g.rest, l)
 		}
 	}
 	return g
 }
 
-// stranger names a namespace that was not found, by what is known of its container.
-func stranger(a *Attachment) string {
-	switch {
-	case a.ContainerID == "":
-		return "a namespace without a name"
-	case len(a.ContainerID) > 12: // as docker and crictl cut them
-		return "container " + a.ContainerID[:12]
-	default:
-		return "container " + a.ContainerID
+// titles returns the names of all namespaces, and of the attachments without a known one.
+func titles(v *View) []string {
+	var all []string
+	for i := range v.Namespaces {
+		all = append(all, v.Namespaces[i].Name)
 	}
+	for i := range v.Attachments {
+		all = append(all, unknownName(&v.Attachments[i], v))
+	}
+	return all
 }
 
-// notes stand under the picture: what is wrong, and what could not be seen.
+// title returns the name of a group, at most width columns wide.
+func (g *group) title(width int) row {
+	if !g.again {
+		return text(g.names.short(g.name, width), name)
+	}
+	const again = " (again)"
+	return line(text(g.names.short(g.name, width-len(again)), name), text(again, plain))
+}
+
+// unknownName returns a name for an attachment whose namespace is not known: the part of the container ID that docker and
+// crictl print, or more where another ID has the same beginning.
+func unknownName(a *Attachment, v *View) string {
+	const usual = 12
+	if a.ContainerID == "" {
+		return "a namespace without a name"
+	}
+	shown := min(usual, len(a.ContainerID))
+	for i := range v.Attachments {
+		other := v.Attachments[i].ContainerID
+		for other != a.ContainerID && shown < len(a.ContainerID) && strings.HasPrefix(other, a.ContainerID[:shown]) {
+			shown++
+		}
+	}
+	return "container " + a.ContainerID[:shown]
+}
+
+// notes returns the lines below the picture: problems, and what could not be read.
 func (p *plan) notes() []row {
 	var rows []row
 	for _, b := range p.view.Problems {

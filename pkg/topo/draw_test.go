@@ -75,7 +75,7 @@ func withNamespace() *View {
 	return v
 }
 
-func withCable() *View {
+func withVethPair() *View {
 	v := withNamespace()
 	host, end := up(4, "vethaaaaaaaaaaa", "veth"), up(2, "eth0", "veth")
 	v.Attachments = []Attachment{{
@@ -87,7 +87,7 @@ func withCable() *View {
 }
 
 func withAddresses() *View {
-	v := withCable()
+	v := withVethPair()
 	v.Attachments[0].Link.Addresses = addresses("192.0.2.100/24", "2001:db8:0:1::100/64")
 	return v
 }
@@ -110,7 +110,7 @@ func withSecond() *View {
 }
 
 // withMuch has what the demo does not: a second bridge, a container on both, another plugin's
-// interface, a host that forwards, a cable made by hand, a port of somebody else.
+// interface, a host that forwards, a veth pair made by hand, a port of another program.
 func withMuch() *View {
 	v := withSecond()
 	v.Host.Forward4, v.Host.Forward6 = true, true
@@ -134,19 +134,19 @@ func withMuch() *View {
 	return v
 }
 
-// withDrift is what is left when somebody was at work by hand.
+// withDrift is a host after changes by hand.
 func withDrift() *View {
 	v := withSecond()
 	first, second := &v.Attachments[0], &v.Attachments[1]
 	first.HostLink, first.Link, first.Routes = nil, nil, nil
 	first.Record = &store.Record{Role: store.RolePort, HostLink: "vethaaaaaaaaaaa"}
-	first.Problems = []string{"vethaaaaaaaaaaa is gone; by the record it is plugged into br0"}
+	first.Problems = []string{"host interface vethaaaaaaaaaaa does not exist; its record has bridge br0"}
 	second.Link.Addresses = second.Link.Addresses[:1]
 	second.Problems = []string{"eth0 has lost 2001:db8:0:1::101/64"}
 	far := up(13, "vethddddddddddd", "veth")
 	v.Attachments = append(v.Attachments, Attachment{
 		Network: "lan", ContainerID: "0123456789abcdef", IfName: "eth0", Ours: true, Bridge: "br0", HostLink: &far,
-		Problems: []string{"vethddddddddddd has patchbay's alias, but there is no record of it"},
+		Problems: []string{"vethddddddddddd has patchbay's alias, but no record"},
 	})
 	v.Namespaces[0].Links = nil
 	v.Namespaces = append(v.Namespaces, Namespace{Name: "closed", Path: "/run/netns/closed", Error: "cannot enter"})
@@ -155,7 +155,7 @@ func withDrift() *View {
 			v.Problems = append(v.Problems, Problem{About: about(&v.Attachments[i]), Text: text})
 		}
 	}
-	v.Unseen = []string{"the inside of closed: entering a network namespace takes root"}
+	v.Unseen = []string{"the inside of closed: entering a network namespace requires root"}
 	return v
 }
 
@@ -221,7 +221,7 @@ func views() map[string]*View {
 		"1-host":      hostAlone(),
 		"2-bridge":    withBridge(),
 		"3-namespace": withNamespace(),
-		"4-cable":     withCable(),
+		"4-veth-pair": withVethPair(),
 		"5-addresses": withAddresses(),
 		"6-routes":    withRoutes(),
 		"7-second":    withSecond(),
@@ -243,6 +243,8 @@ func draw(t *testing.T, v *View, s Style) string {
 }
 
 // TestGolden: every stage, wide and narrow, is drawn as the files of testdata have it.
+//
+// Claim: `patchbay show` draws the picture from the kernel and the records, step by step
 func TestGolden(t *testing.T) {
 	for stage, v := range views() {
 		for form, s := range map[string]Style{"80": {}, "40": {Width: 40}, "ascii": {ASCII: true}} {
@@ -294,6 +296,8 @@ func TestColumns(t *testing.T) {
 }
 
 // TestStages: what is not there is not drawn.
+//
+// Claim: `patchbay show` draws the picture from the kernel and the records, step by step
 func TestStages(t *testing.T) {
 	tests := []struct {
 		view       *View
@@ -301,8 +305,8 @@ func TestStages(t *testing.T) {
 	}{
 		{hostAlone(), []string{"host lab", "192.0.2.10/24"}, []string{"br0", "●", "LAN", "c1", "fe80"}},
 		{withBridge(), []string{"br0", "eth0 ●", "LAN (router 192.0.2.1)"}, []string{"c1", "veth"}},
-		{withNamespace(), []string{"c1", "no cable yet"}, []string{"veth"}},
-		{withCable(), []string{"vethaaaaaaaaaaa ●", "● eth0"}, []string{"192.0.2.100", "no cable"}},
+		{withNamespace(), []string{"c1", "not attached"}, []string{"veth"}},
+		{withVethPair(), []string{"vethaaaaaaaaaaa ●", "● eth0"}, []string{"192.0.2.100", "not attached"}},
 		{withAddresses(), []string{"192.0.2.100/24"}, nil},
 		{withDrift(), []string{"╳", "○", "!", "eth0 has lost", "(gone)", "cannot look inside", "not seen"}, nil},
 	}
@@ -343,7 +347,7 @@ func TestColor(t *testing.T) {
 	if strings.Contains(bare, "\x1b") || !strings.Contains(coloured, wrong.escape()) {
 		t.Error("escape sequences without colour, or none with it")
 	}
-	for _, t := range []tone{plain, frame, name, cable, uplink, wrong} {
+	for _, t := range []tone{plain, frame, name, veth, uplink, wrong} {
 		coloured = strings.ReplaceAll(coloured, t.escape(), "")
 	}
 	if diff := cmp.Diff(bare, coloured); diff != "" {
@@ -353,7 +357,7 @@ func TestColor(t *testing.T) {
 
 // TestHostileNames: a name may hold whatever the kernel lets it; none of it reaches a terminal.
 func TestHostileNames(t *testing.T) {
-	v := withCable()
+	v := withVethPair()
 	v.Namespaces[0].Name = "c1\x1b]0;x\a\n\u202e字"
 	v.Attachments[0].HostLink.Name = "\x1b[31mveth\x7f"
 	got := draw(t, v, Style{})
@@ -372,6 +376,9 @@ func BenchmarkDraw1000(b *testing.B) {
 }
 
 // TestPorts: what is lost is never among those that are cut, and each port is said once.
+//
+// Claim: `ports`, `ls`, `inspect` and `show` report who publishes what, in documented fields, and each kind of loss with a word, a mark
+// and `reload` as the remedy
 func TestPorts(t *testing.T) {
 	for width := 40; width <= 120; width++ {
 		got := draw(t, withPorts(), Style{Width: width})

@@ -10,14 +10,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// drift says in words where the kernel is not as the record says, nearest to the bridge
-// first. What could not be seen is never a difference.
-func (m *moment) drift(a *Attachment) []string {
+// drift returns the differences between record and kernel as sentences, those at the bridge first. What could not be read
+// is not a difference.
+func (m *snapshot) drift(a *Attachment) []string {
 	switch {
 	case !a.Ours:
 		return nil
 	case a.Record == nil && m.recordsKnown:
-		return []string{a.HostLink.Name + " has patchbay's alias, but there is no record of it"}
+		return []string{a.HostLink.Name + " has patchbay's alias, but no record"}
 	case a.Record == nil:
 		return nil
 	case a.Record.Role != store.RoleIPAM && a.HostLink == nil:
@@ -30,21 +30,24 @@ func (m *moment) drift(a *Attachment) []string {
 	return slices.Concat(found, m.containerDrift(a), m.rulesetDrift(a))
 }
 
-// rulesetDrift is what is lost of an attachment's rules.
-func (m *moment) rulesetDrift(a *Attachment) []string {
-	if m.ruleset == nil || a.Record.Masquerade == nil && a.Record.Publish == nil && a.Record.Policy == "" || a.HostLink == nil {
+// rulesetDrift returns the rules of an attachment that are missing.
+func (m *snapshot) rulesetDrift(a *Attachment) []string {
+	r := a.Record
+	if a.HostLink == nil || r.Masquerade == nil && r.Publish == nil && r.Policy == "" && r.Egress == nil && r.SpoofCheck == nil {
 		return nil
 	}
-	lost, err := m.ruleset(a.Record)
-	if err != nil && m.blindToRules == nil {
-		m.blindToRules = []string{fmt.Sprintf("the ruleset: %v", root(err))}
+	rules, err := m.inventory.Rules()
+	if err != nil {
+		m.rulesErrors = []string{fmt.Sprintf("the ruleset: %v", root(err))}
+		return nil
 	}
+	lost := rules.Missing(r)
 	for i := range lost {
 		lost[i] += " (patchbay reload)"
 	}
-	if m.lostPorts != nil && err == nil && a.Record.Publish != nil {
-		for _, p := range a.Record.Publish.Ports {
-			if m.lostPorts(a.Record, p) > 0 {
+	if r.Publish != nil {
+		for _, p := range r.Publish.Ports {
+			if rules.MissingPorts(r, p) > 0 {
 				a.LostPorts = append(a.LostPorts, p)
 			}
 		}
@@ -52,32 +55,35 @@ func (m *moment) rulesetDrift(a *Attachment) []string {
 	return lost
 }
 
-// recent is how young a record is whose ADD may still be at work.
+// recent is the age of a record up to which its ADD may be in progress.
 const recent = 10 * time.Second
 
-func (m *moment) linkGone(r *store.Record) string {
-	text := fmt.Sprintf("%s is gone; by the record it is plugged into %s", r.HostLink, r.Bridge)
+func (m *snapshot) linkGone(r *store.Record) string {
+	text := fmt.Sprintf("host interface %s does not exist; its record has bridge %s", r.HostLink, r.Bridge)
 	switch {
 	case m.bootID != "" && r.BootID != "" && r.BootID != m.bootID:
-		return text + ", which was before this machine's last restart"
+		return text + ", and is from the previous boot"
 	case time.Since(r.Created) < recent:
-		return text + " (or an ADD is just at work)"
+		return text + " (an ADD may be in progress)"
 	}
 	return text
 }
 
-// hostDrift compares the end of the cable that is in the bay.
+// hostDrift compares the host interface.
 func hostDrift(a *Attachment) []string {
 	r, l := a.Record, a.HostLink
 	var found []string
+	if l.Name != r.HostLink {
+		found = append(found, fmt.Sprintf("%s was renamed; its record has %s", l.Name, r.HostLink))
+	}
 	if r.Alias != "" && r.Role == store.RolePort && l.Alias != r.Alias {
-		found = append(found, fmt.Sprintf("%s has the alias %q, not ours", l.Name, l.Alias))
+		found = append(found, fmt.Sprintf("%s has the alias %q instead of patchbay's", l.Name, l.Alias))
 	}
 	switch {
 	case a.Bridge == "" && r.Bridge != "":
-		found = append(found, fmt.Sprintf("%s is unplugged; by the record it is plugged into %s", l.Name, r.Bridge))
+		found = append(found, fmt.Sprintf("%s is not a bridge port; its record has bridge %s", l.Name, r.Bridge))
 	case a.Bridge != r.Bridge:
-		found = append(found, fmt.Sprintf("%s is plugged into %s; by the record it is %s", l.Name, a.Bridge, r.Bridge))
+		found = append(found, fmt.Sprintf("%s is a port of bridge %s; its record has %s", l.Name, a.Bridge, r.Bridge))
 	}
 	if !l.Up {
 		found = append(found, l.Name+" is down")
@@ -85,19 +91,19 @@ func hostDrift(a *Attachment) []string {
 	return found
 }
 
-// containerDrift compares the end of the cable that is in the container.
-func (m *moment) containerDrift(a *Attachment) []string {
+// containerDrift compares the container interface.
+func (m *snapshot) containerDrift(a *Attachment) []string {
 	r := a.Record
 	s := m.at(r.Netns)
 	switch {
 	case s == nil || s.gone():
-		return []string{fmt.Sprintf("there is no network namespace at %s any more", r.Netns)}
+		return []string{fmt.Sprintf("network namespace %s no longer exists", r.Netns)}
 	case s.err != nil:
 		return nil
 	case r.NetnsCookie != 0 && s.survey.Cookie != 0 && r.NetnsCookie != s.survey.Cookie:
-		return []string{fmt.Sprintf("at %s is another network namespace now", r.Netns)}
+		return []string{fmt.Sprintf("%s is another network namespace than at the ADD", r.Netns)}
 	case a.Link == nil:
-		return []string{fmt.Sprintf("there is no %s in %s", r.IfName, r.Netns)}
+		return []string{fmt.Sprintf("no interface %s in %s", r.IfName, r.Netns)}
 	}
 	return append(linkDrift(a), addressDrift(a)...)
 }
@@ -106,14 +112,14 @@ func linkDrift(a *Attachment) []string {
 	r, l := a.Record, a.Link
 	var found []string
 	if l.Name != r.IfName {
-		found = append(found, fmt.Sprintf("%s is called %s now", r.IfName, l.Name))
+		found = append(found, fmt.Sprintf("%s was renamed to %s", r.IfName, l.Name))
 	}
 	// Without addresses it may be down on purpose (disableContainerInterface).
 	if !l.Up && len(r.Addresses) > 0 {
 		found = append(found, l.Name+" is down")
 	}
 	if r.MAC != "" && l.MAC != r.MAC {
-		found = append(found, fmt.Sprintf("%s has MAC %s; by the record it is %s", l.Name, l.MAC, r.MAC))
+		found = append(found, fmt.Sprintf("%s has MAC %s; its record has %s", l.Name, l.MAC, r.MAC))
 	}
 	return found
 }
@@ -130,9 +136,9 @@ func addressDrift(a *Attachment) []string {
 	for _, h := range globals(a.Link.Addresses) {
 		switch {
 		case h.Failed:
-			found = append(found, fmt.Sprintf("somebody else on the link has %s too", h.Prefix.Addr()))
-		case h.Permanent && !want[h.Prefix] && len(want) > 0: // without IPAM addresses are the container's own business
-			found = append(found, fmt.Sprintf("%s has %s, of which the record says nothing", a.Link.Name, h.Prefix))
+			found = append(found, fmt.Sprintf("duplicate address: another host on the link has %s", h.Prefix.Addr()))
+		case h.Permanent && !want[h.Prefix] && len(want) > 0: // without IPAM the container assigns its addresses itself
+			found = append(found, fmt.Sprintf("%s has %s, which is not in its record", a.Link.Name, h.Prefix))
 		}
 	}
 	return found

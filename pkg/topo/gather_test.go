@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
 const (
@@ -35,7 +35,7 @@ func gather(t *testing.T, h *nettest.Node, o Options) *View {
 	t.Helper()
 	var v *View
 	var err error
-	h.Do(func() { v, err = Gather(stateDir, o) })
+	h.Do(func() { v, err = Gather(inventory.New(stateDir), o) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,6 +58,8 @@ func attached(t *testing.T) (*nettest.Node, *nettest.Container) {
 }
 
 // TestGatherAttachment: kernel and record of one attachment find each other.
+//
+// Claim: `patchbay show` draws the picture from the kernel and the records, step by step
 func TestGatherAttachment(t *testing.T) {
 	t.Parallel()
 	h, c := attached(t)
@@ -80,7 +82,9 @@ func TestGatherAttachment(t *testing.T) {
 	}
 }
 
-// TestGatherDrift: whatever somebody does by hand is named, and drawn with a mark.
+// TestGatherDrift: each change by hand is reported, and drawn with a mark.
+//
+// Claim: `patchbay show` draws the picture from the kernel and the records, step by step
 func TestGatherDrift(t *testing.T) {
 	record := func(c *nettest.Container) string { return filepath.Join(stateDir, "lan", c.ID()+"@eth0.json") }
 	run := func(line string) func(*testing.T, *nettest.Node, *nettest.Container) {
@@ -96,21 +100,21 @@ func TestGatherDrift(t *testing.T) {
 		want  string
 		about string // "" for the attachment itself
 	}{
-		{"link gone", run("ip link del HOST"), " is gone; by the record it is plugged into br0", ""},
-		{"namespace gone", dieOut, " is gone; by the record it is plugged into br0", ""},
-		{"another boot", run("sed -i 's/\"bootID\": \"[^\"]*/&x/' RECORD; ip link del HOST"), "before this machine's last restart", ""},
-		{"pin gone", run("umount /run/netns/web"), "there is no network namespace at /run/netns/web any more", ""},
-		{"another namespace", run("umount /run/netns/web; rm /run/netns/web; ip netns add web"), "at /run/netns/web is another network namespace now", ""},
-		{"unplugged", run("ip link set HOST nomaster"), "is unplugged; by the record it is plugged into br0", ""},
-		{"other bridge", run("ip link add br9 type bridge; ip link set HOST master br9"), "is plugged into br9; by the record it is br0", ""},
+		{"link gone", run("ip link del HOST"), " does not exist; its record has bridge br0", ""},
+		{"namespace gone", dieOut, " does not exist; its record has bridge br0", ""},
+		{"another boot", run("sed -i 's/\"bootID\": \"[^\"]*/&x/' RECORD; ip link del HOST"), "from the previous boot", ""},
+		{"pin gone", run("umount /run/netns/web"), "network namespace /run/netns/web no longer exists", ""},
+		{"another namespace", run("umount /run/netns/web; rm /run/netns/web; ip netns add web"), "/run/netns/web is another network namespace than at the ADD", ""},
+		{"unplugged", run("ip link set HOST nomaster"), "is not a bridge port; its record has bridge br0", ""},
+		{"other bridge", run("ip link add br9 type bridge; ip link set HOST master br9"), "is a port of bridge br9; its record has br0", ""},
 		{"host end down", run("ip link set HOST down"), " is down", ""},
-		{"alias", run("ip link set HOST alias mine"), `has the alias "mine", not ours`, ""},
+		{"alias", run("ip link set HOST alias mine"), `has the alias "mine" instead of patchbay's`, ""},
 		{"address gone", run("ip -n web address del 192.0.2.100/24 dev eth0"), "eth0 has lost 192.0.2.100/24", ""},
-		{"address more", run("ip -n web address add 192.0.2.77/24 dev eth0"), "eth0 has 192.0.2.77/24, of which the record says nothing", ""},
+		{"address more", run("ip -n web address add 192.0.2.77/24 dev eth0"), "eth0 has 192.0.2.77/24, which is not in its record", ""},
 		{"end down", run("ip -n web link set eth0 down"), "eth0 is down", ""},
 		{"MAC", run("ip -n web link set eth0 address 02:00:00:00:00:77"), "eth0 has MAC 02:00:00:00:00:77", ""},
-		{"renamed", run("ip -n web link set eth0 down; ip -n web link set eth0 name lan0; ip -n web link set lan0 up"), "eth0 is called lan0 now", ""},
-		{"no record", run("rm RECORD"), "has patchbay's alias, but there is no record of it", ""},
+		{"renamed", run("ip -n web link set eth0 down; ip -n web link set eth0 name lan0; ip -n web link set lan0 up"), "eth0 was renamed to lan0", ""},
+		{"no record", run("rm RECORD"), "has patchbay's alias, but no record", ""},
 		{"torn record", run("echo '{' >RECORD"), "unreadable record", "RECORD"},
 	}
 	for _, tt := range tests {
@@ -132,18 +136,20 @@ func TestGatherDrift(t *testing.T) {
 	}
 }
 
-// dieOut deletes the namespace and waits for the kernel, which takes the cable a moment later.
+// dieOut deletes the namespace and waits until the kernel has deleted the veth pair.
 func dieOut(t *testing.T, h *nettest.Node, c *nettest.Container) {
 	t.Helper()
 	c.Delete()
 	for end := time.Now().Add(10 * time.Second); gather(t, h, Options{}).Attachments[0].HostLink != nil; {
 		if time.Now().After(end) {
-			t.Fatal("the cable outlives its namespace")
+			t.Fatal("the veth pair still exists after its namespace")
 		}
 	}
 }
 
 // TestGatherByHand: the origin's own steps, without any plugin, grow step by step too.
+//
+// Claim: `patchbay show` draws the picture from the kernel and the records, step by step
 func TestGatherByHand(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -160,9 +166,9 @@ func TestGatherByHand(t *testing.T) {
 	h.Bridge("br0", "192.0.2.10/24")
 	has("a bridge", "┌─ br0 ─", "192.0.2.10/24")
 	c := h.Container("c1")
-	has("a namespace", "┌─ c1 ─", "(no cable yet)")
+	has("a namespace", "┌─ c1 ─", "(not attached)")
 	h.Veth("patch", c.Netns, "eth0")
-	has("a cable", "patch ●─┼────────● eth0  ")
+	has("a veth pair made by hand", "patch ●─┼────────● eth0  ")
 	h.Plug("patch", "br0")
 	has("plugged in", "│ │                            patch ●─┼")
 	c.AddAddress("eth0", "192.0.2.100/24")
@@ -171,7 +177,7 @@ func TestGatherByHand(t *testing.T) {
 	has("a default route", "default via 192.0.2.10 ")
 	h.Baseline()
 	if v := gather(t, h, Options{}); len(v.Problems) != 0 || v.Attachments[0].Ours {
-		t.Errorf("a cable of somebody's own is no problem and not ours: %v", v.Problems)
+		t.Errorf("a veth pair of another program is reported as a problem: %v", v.Problems)
 	}
 }
 
@@ -208,14 +214,14 @@ func TestGatherOptions(t *testing.T) {
 		}
 	}
 	var err error
-	h.Do(func() { _, err = Gather(stateDir, Options{Bridge: "br7"}) })
+	h.Do(func() { _, err = Gather(inventory.New(stateDir), Options{Bridge: "br7"}) })
 	if !errors.Is(err, ErrNoBridge) {
 		t.Errorf("br7: %v", err)
 	}
 }
 
-// TestShowWithoutPrivilege: it says once what it could not see, and still tells whose cable
-// is whose.
+// TestShowWithoutPrivilege: show reports once what it cannot read without privileges, and still draws which interface belongs to
+// which attachment.
 func TestShowWithoutPrivilege(t *testing.T) {
 	t.Parallel()
 	h, c := attached(t)
@@ -225,7 +231,7 @@ func TestShowWithoutPrivilege(t *testing.T) {
 	if err := json.Unmarshal([]byte(h.Run(t, "setpriv", show...)), &v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.Unseen) != 1 || !strings.Contains(v.Unseen[0], "the inside of web: entering a network namespace takes root") {
+	if len(v.Unseen) != 1 || !strings.Contains(v.Unseen[0], "the inside of web: entering a network namespace requires root") {
 		t.Errorf("unseen: %q", v.Unseen)
 	}
 	if len(v.Problems) != 0 || len(v.Attachments) != 1 || v.Attachments[0].Netns != c.Path() || v.Attachments[0].Link != nil {
@@ -233,12 +239,12 @@ func TestShowWithoutPrivilege(t *testing.T) {
 	}
 }
 
-// TestUnseen: each reason is said once, in words.
+// TestUnseen: each reason is reported once, as a sentence.
 func TestUnseen(t *testing.T) {
 	got := unseen(&os.PathError{Op: "open", Path: "/run/patchbay", Err: os.ErrPermission}, []string{"a", "b", "c"})
 	want := []string{
 		"the records: open /run/patchbay: permission denied (they belong to root)",
-		"the inside of a and 2 more: entering a network namespace takes root",
+		"the inside of a and 2 more: entering a network namespace requires root",
 	}
 	if len(got) != 2 || !strings.HasPrefix(got[0], "the records: open /run/patchbay: ") || !strings.HasSuffix(got[0], "(they belong to root)") || got[1] != want[1] {
 		t.Errorf("%q, want %q", got, want)
@@ -259,18 +265,5 @@ func TestJSON(t *testing.T) {
 	}
 	if strings.Contains(string(text), "null") {
 		t.Errorf("%s", text)
-	}
-}
-
-func TestRecordName(t *testing.T) {
-	for want, r := range map[string]store.Record{
-		"default/web": {Netns: "/run/netns/cni-1", Pod: &store.Pod{Namespace: "default", Name: "web"}},
-		"process 47":  {Netns: "/proc/47/ns/net", Owner: store.OwnerCLI},
-		"blue":        {Netns: "/run/netns/blue"},
-		"lxc my-web":  {Netns: "/proc/47/ns/net", Owner: store.OwnerLXC, ContainerID: "lxc-my-web-f1c591de"},
-	} {
-		if got := recordName(&r); got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
 	}
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// mostPorts is how many of its ports a box shows.
-const mostPorts = 5
+// maxPorts is the greatest number of ports in a box.
+const maxPorts = 5
 
-// portText is a published port: "8080/tcp -> 80", "192.0.2.1:8000-8099/udp -> 8000-8099".
+// portText returns a published port: "8080/tcp -> 80", "192.0.2.1:8000-8099/udp -> 8000-8099".
 func portText(p store.Port) string {
-	return whereText(p) + " -> " + spanText(p.ContainerPort, p.Many())
+	return whereText(p) + " -> " + spanText(p.ContainerPort, p.Len())
 }
 
-// whereText is its end at the host.
+// whereText returns the host's side of a published port.
 func whereText(p store.Port) string {
-	where := spanText(p.HostPort, p.Many()) + "/" + p.Protocol
+	where := spanText(p.HostPort, p.Len()) + "/" + p.Protocol
 	if p.HostIP.IsValid() {
 		where = net.JoinHostPort(p.HostIP.String(), where)
 	}
@@ -33,7 +33,7 @@ func spanText(first uint16, count int) string {
 	return fmt.Sprintf("%d-%d", first, int(first)+count-1)
 }
 
-// ports are an attachment's, each once, whatever number of addresses it leads to.
+// ports returns the published ports of an attachment, each once for all of its addresses.
 func (a *Attachment) ports() []store.Port {
 	if a.Record == nil || a.Record.Publish == nil {
 		return nil
@@ -48,13 +48,12 @@ func (a *Attachment) ports() []store.Port {
 	return all
 }
 
-// hasLost reports whether the ruleset does not lead a port here any more, or not all of it.
+// hasLost reports whether the ruleset lacks a port, or a part of its range.
 func (a *Attachment) hasLost(p store.Port) bool {
 	return slices.ContainsFunc(a.LostPorts, func(q store.Port) bool { return portText(p) == portText(q) })
 }
 
-// portLines are which ports of the host lead to an attachment. What is lost comes first: of many
-// only some are shown.
+// portLines returns the published ports of an attachment, lost ones first, since only some of many are shown.
 func (a *Attachment) portLines(width int) []boxLine {
 	all := a.ports()
 	if len(all) == 0 {
@@ -63,8 +62,8 @@ func (a *Attachment) portLines(width int) []boxLine {
 	slices.SortStableFunc(all, func(p, q store.Port) int { return number(a.hasLost(q)) - number(a.hasLost(p)) })
 	lines := wrapped(text("ports of the host:", plain), width)
 	shown := all
-	if len(all) > mostPorts {
-		shown = all[:mostPorts-1]
+	if len(all) > maxPorts {
+		shown = all[:maxPorts-1]
 	}
 	for _, p := range shown {
 		l := text("  "+portText(p), plain)
@@ -86,7 +85,7 @@ func number(b bool) int {
 	return 0
 }
 
-// indented is wrapped for a line that begins two columns to the right.
+// indented is wrapped for a line that is indented by two columns.
 func indented(l row, width int) []boxLine {
 	var lines []boxLine
 	for _, r := range l.wrap(width, 4) {
@@ -95,7 +94,7 @@ func indented(l row, width int) []boxLine {
 	return lines
 }
 
-// portsListed is what of the ports is said where an attachment has one line.
+// portsListed returns the published ports for an attachment that has one line.
 func (a *Attachment) portsListed() row {
 	var said row
 	all := a.ports()
@@ -116,16 +115,41 @@ func (a *Attachment) portsListed() row {
 	return said
 }
 
-// policyLines say which networks on a bay are kept apart.
-func (y *bay) policyLines(width int) []row {
+// policyLines returns the policies of the networks on a bridge: which connections are accepted, and which may be opened.
+func (y *section) policyLines(width int) []row {
 	var rows []row
 	said := map[string]bool{}
-	for _, a := range y.cables() {
-		if a.Record == nil || a.Record.Policy == "" || said[a.Network+a.Record.Policy] {
-			continue
+	for _, a := range y.attachments() {
+		for _, policy := range policiesOf(a.Record) {
+			line := "network " + a.Network + ": " + policy
+			if said[line] {
+				continue
+			}
+			said[line] = true
+			rows = append(rows, text(line, plain).wrap(width, 2)...)
 		}
-		said[a.Network+a.Record.Policy] = true
-		rows = append(rows, text("network "+a.Network+": "+a.Record.Policy, plain).wrap(width, 2)...)
 	}
 	return rows
+}
+
+// policiesOf returns the policies of a record, which may be nil.
+func policiesOf(r *store.Record) (all []string) {
+	if r == nil {
+		return nil
+	}
+	if r.Policy != "" {
+		all = append(all, r.Policy)
+	}
+	if r.Egress != nil {
+		all = append(all, fmt.Sprintf("egress to %s and %s", counted(len(r.Egress.Allow), "destination"), counted(len(r.Egress.DNS), "name server")))
+	}
+	return all
+}
+
+// counted returns a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -5,17 +5,17 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// View is what there is to draw. It marshals to the JSON of `patchbay show -o json`.
+// View is the content of a picture. It marshals to the JSON of `patchbay show -o json`.
 type View struct {
 	Host        Host         `json:"host"`
 	Bridges     []Bridge     `json:"bridges"`     // by name
-	Attachments []Attachment `json:"attachments"` // oldest link first, those without a link last
-	Namespaces  []Namespace  `json:"namespaces"`  // those with a name, by name, then those that only a record knows
+	Attachments []Attachment `json:"attachments"` // oldest host interface first, those without one last
+	Namespaces  []Namespace  `json:"namespaces"`  // named ones by name, then the others of records
 	Problems    []Problem    `json:"problems"`
-	Unseen      []string     `json:"unseen,omitempty"` // what could not be looked at, and why
+	Unseen      []string     `json:"unseen,omitempty"` // what could not be read, and why
 }
 
-// Host is the namespace that bridges and host links are in.
+// Host is the network namespace of bridges and host interfaces.
 type Host struct {
 	Name     string             `json:"name"`
 	Links    []link.SurveyLink  `json:"links"` // with an address or a default route; not lo, bridges, ports or host links
@@ -24,56 +24,56 @@ type Host struct {
 	Forward6 bool               `json:"forward6"`
 }
 
-// Bridge is a bay: a Linux bridge with those of its ports that are not in Attachments.
+// Bridge is a Linux bridge with those of its ports that are not in Attachments.
 type Bridge struct {
 	link.SurveyLink
-	Ours  bool   `json:"ours"` // made by patchbay, by its alias
+	Ours  bool   `json:"ours"` // created by patchbay, according to its alias
 	Ports []Port `json:"ports"`
 }
 
-// Port is a bridge port whose other end is not a namespace we can see.
+// Port is a bridge port whose other end is not in a known network namespace.
 type Port struct {
 	link.SurveyLink
-	// Uplink says that it leads out of the host: any kind of link but taps, and veths with a
-	// made-up name (veth...), which are other people's containers. A veth named like a card
-	// is what a host that is itself a container has for one.
+	// Uplink reports whether it connects the host to a network: any kind of interface but taps, and veths with a
+	// generated name (veth...), which belong to other containers. A host that is itself a container has a veth with
+	// the name of a network card.
 	Uplink bool `json:"uplink"`
 }
 
-// Attachment is an interface of a namespace with its cable and its record, as far as each
-// exists. Without a cable it is another plugin's that has addresses of ours.
+// Attachment is a container interface with its host interface and its record, as far as each exists. Without a host
+// interface it belongs to another plugin, and has addresses of our IPAM.
 type Attachment struct {
 	Network     string `json:"network,omitempty"`
 	ContainerID string `json:"containerID,omitempty"`
 	IfName      string `json:"ifname"`
-	Ours        bool   `json:"ours"` // by record or by alias; else a veth that somebody made by hand
+	Ours        bool   `json:"ours"` // according to record or alias; else a veth that patchbay did not create
 
-	Bridge   string             `json:"bridge,omitempty"` // the host link's master; the record's where the link is gone
-	HostLink *link.SurveyLink   `json:"hostLink"`         // null: there is none
+	Bridge   string             `json:"bridge,omitempty"` // the bridge of the host interface; that of the record if the interface does not exist
+	HostLink *link.SurveyLink   `json:"hostLink"`         // null if it does not exist
 	Netns    string             `json:"netns,omitempty"`  // Path of its Namespace; empty if none can be found
-	Link     *link.SurveyLink   `json:"link"`             // the container's end; null: there is none, or it cannot be seen
+	Link     *link.SurveyLink   `json:"link"`             // the container interface; null if it does not exist or cannot be read
 	Routes   []link.SurveyRoute `json:"defaultRoutes"`    // through Link
 
-	Record    *store.Record `json:"record"`              // null: there is none, or it cannot be read
-	LostPorts []store.Port  `json:"lostPorts,omitempty"` // of the record, those that do not all lead here any more
+	Record    *store.Record `json:"record"`              // null if it does not exist or cannot be read
+	LostPorts []store.Port  `json:"lostPorts,omitempty"` // published ports of the record that the ruleset lacks
 	Problems  []string      `json:"problems,omitempty"`  // where kernel and record differ
 }
 
-// cabled reports whether there is a cable to draw, whole or broken.
-func (a *Attachment) cabled() bool {
+// hasLine reports whether the attachment is drawn as a line, whole or broken.
+func (a *Attachment) hasLine() bool {
 	return a.HostLink != nil || a.Record != nil && a.Record.Role != store.RoleIPAM
 }
 
 // Namespace is a container's, or one with a name.
 type Namespace struct {
-	Name   string             `json:"name"` // for people: pod, name, or process
+	Name   string             `json:"name"` // of the pod, the namespace or the process
 	Path   string             `json:"path"`
 	Links  []link.SurveyLink  `json:"links"` // without lo
 	Routes []link.SurveyRoute `json:"defaultRoutes"`
-	Error  string             `json:"error,omitempty"` // why it could not be looked into
+	Error  string             `json:"error,omitempty"` // why it could not be read
 }
 
-// Problem is one difference between what is and what should be.
+// Problem is one difference between kernel and record.
 type Problem struct {
 	About string `json:"about"` // network/containerID/ifname, a link or a file
 	Text  string `json:"text"`

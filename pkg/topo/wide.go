@@ -2,19 +2,18 @@ package topo
 
 import "slices"
 
-// sheet is a wide picture in the making: the host at the left, what its cables lead to at the
-// right.
-type sheet struct {
+// wideLayout is a wide picture in progress: the host at the left, the namespaces at the right.
+type wideLayout struct {
 	*plan
 	hostWidth   int
 	left, right []row
 }
 
-// cableWidth is the room for cables between the host and the boxes.
-const cableWidth = 8
+// lineWidth is the width of the lines between host and boxes.
+const lineWidth = 8
 
 func (p *plan) wide() []row {
-	s := &sheet{plan: p, hostWidth: p.width / 2}
+	s := &wideLayout{plan: p, hostWidth: p.width / 2}
 	if p.onlyLists() {
 		s.hostWidth = p.width * 2 / 5
 	}
@@ -23,8 +22,8 @@ func (p *plan) wide() []row {
 	for _, l := range hostLines(h, s.hostWidth-4) {
 		s.left = append(s.left, side(l, s.hostWidth))
 	}
-	for i := range p.bays {
-		s.bay(&p.bays[i])
+	for i := range p.sections {
+		s.section(&p.sections[i])
 	}
 	s.left = append(s.left, bottom(s.hostWidth))
 	for i := range p.alone {
@@ -33,14 +32,14 @@ func (p *plan) wide() []row {
 	return s.join()
 }
 
-// onlyLists: no box needs the room that a list could use.
+// onlyLists reports whether all sections are lists, which may then use more width.
 func (p *plan) onlyLists() bool {
 	lists := 0
-	for i := range p.bays {
-		if !p.bays[i].listed && len(p.bays[i].groups) > 0 {
+	for i := range p.sections {
+		if !p.sections[i].listed && len(p.sections[i].groups) > 0 {
 			return false
 		}
-		if p.bays[i].listed {
+		if p.sections[i].listed {
 			lists++
 		}
 	}
@@ -48,7 +47,7 @@ func (p *plan) onlyLists() bool {
 }
 
 // join puts the two halves side by side.
-func (s *sheet) join() []row {
+func (s *wideLayout) join() []row {
 	var rows []row
 	for i := range max(len(s.left), len(s.right)) {
 		var l, r row
@@ -63,36 +62,36 @@ func (s *sheet) join() []row {
 	return rows
 }
 
-func (s *sheet) boxWidth() int { return s.width - s.hostWidth - cableWidth }
+func (s *wideLayout) boxWidth() int { return s.width - s.hostWidth - lineWidth }
 
-// inBay is a line of the host with a line of a bay in it; without a bridge there are no walls.
-func (s *sheet) inBay(y *bay, content row) row {
+// inBridge returns a line of the host's box with a line of a bridge's box in it; without a bridge, without that box.
+func (s *wideLayout) inBridge(y *section, content row) row {
 	if y.bridge == nil {
 		return side(content, s.hostWidth)
 	}
 	return side(side(content, s.hostWidth-4), s.hostWidth)
 }
 
-// socketRow is such a line with a socket in the wall and a cable that leaves the host.
-func (s *sheet) socketRow(y *bay, label row, end cell, out row) row {
-	room := s.hostWidth - 6
+// socketRow returns such a line with a socket at its right end, and a line that leaves the host.
+func (s *wideLayout) socketRow(y *section, label row, end cell, out row) row {
+	width := s.hostWidth - 6
 	if y.bridge != nil {
-		room -= 2
+		width -= 2
 	}
-	r := s.inBay(y, line(fill(" ", room-len(label), plain), label.fit(min(len(label), room))))
+	r := s.inBridge(y, line(fill(" ", width-len(label), plain), label.fit(min(len(label), width))))
 	at := s.hostWidth - 3
 	r[at], r[at+1], r[at+2] = end, out[0], out[1]
 	return r
 }
 
-// leave is how a cable passes the wall of the host.
+// leave returns the crossing of a line and the border of the host's box.
 func leave(sign, crossing rune, t tone) row { return row{{sign, t}, {crossing, frame}} }
 
-func (s *sheet) bay(y *bay) {
+func (s *wideLayout) section(y *section) {
 	if y.bridge != nil {
-		s.left = append(s.left, side(bayTop(y.bridge, s.hostWidth-4), s.hostWidth))
-		for _, l := range slices.Concat(bayLines(y.bridge, s.hostWidth-8), y.policyLines(s.hostWidth-8)) {
-			s.left = append(s.left, s.inBay(y, l))
+		s.left = append(s.left, side(bridgeTop(y.bridge, s.hostWidth-4), s.hostWidth))
+		for _, l := range slices.Concat(bridgeLines(y.bridge, s.hostWidth-8), y.policyLines(s.hostWidth-8)) {
+			s.left = append(s.left, s.inBridge(y, l))
 		}
 		for i := range y.bridge.Ports {
 			s.port(y, &y.bridge.Ports[i])
@@ -114,34 +113,34 @@ func (s *sheet) bay(y *bay) {
 	}
 }
 
-// down makes the left half n lines long.
-func (s *sheet) down(y *bay, n int) {
+// down extends the left half to n lines.
+func (s *wideLayout) down(y *section, n int) {
 	for len(s.left) < n {
-		s.left = append(s.left, s.inBay(y, nil))
+		s.left = append(s.left, s.inBridge(y, nil))
 	}
 }
 
-// beside makes the right half as long as the left.
-func (s *sheet) beside() {
+// beside extends the right half to the length of the left.
+func (s *wideLayout) beside() {
 	for len(s.right) < len(s.left) {
 		s.right = append(s.right, nil)
 	}
 }
 
-func (s *sheet) port(y *bay, p *Port) {
+func (s *wideLayout) port(y *section, p *Port) {
 	s.down(y, len(s.right))
 	s.beside()
-	end, wall, out := socket(p.Up && p.Carrier), leave('═', '╪', uplink), text("═══► ", uplink)
+	end, border, out := socket(p.Up && p.Carrier), leave('═', '╪', uplink), text("═══► ", uplink)
 	if !p.Uplink {
-		wall, out = leave('─', '┼', cable), text("──── ", cable)
+		border, out = leave('─', '┼', veth), text("──── ", veth)
 	}
 	far := text(s.portText(y.bridge, p), plain)
-	s.left = append(s.left, s.socketRow(y, text(p.Name, plain), end, wall))
+	s.left = append(s.left, s.socketRow(y, text(p.Name, plain), end, border))
 	s.right = append(s.right, line(out, far).fit(min(len(out)+len(far), s.width-s.hostWidth)))
 }
 
-// group draws a namespace's box so that each of its sockets is level with one of the bay.
-func (s *sheet) group(y *bay, g *group) {
+// group draws a namespace's box with each of its sockets level with one of the bridge.
+func (s *wideLayout) group(y *section, g *group) {
 	rows, sockets := g.box(s.boxWidth())
 	first := 0
 	for sockets[first] == nil {
@@ -154,36 +153,36 @@ func (s *sheet) group(y *bay, g *group) {
 	for i, r := range rows {
 		a := sockets[i]
 		if a == nil {
-			s.right = append(s.right, line(fill(" ", cableWidth, plain), r))
+			s.right = append(s.right, line(fill(" ", lineWidth, plain), r))
 			continue
 		}
 		s.down(y, len(s.right))
 		label, end := hostSocket(a)
-		s.left = append(s.left, s.socketRow(y, label, end, wall(a)))
-		s.right = append(s.right, line(wire(a, cableWidth), r))
+		s.left = append(s.left, s.socketRow(y, label, end, border(a)))
+		s.right = append(s.right, line(wire(a, lineWidth), r))
 	}
 }
 
-// wall is where an attachment's cable leaves the host.
-func wall(a *Attachment) row {
+// border returns where an attachment's line leaves the host.
+func border(a *Attachment) row {
 	if a.HostLink == nil {
 		return leave('╌', '┼', wrong)
 	}
-	return leave(wire(a, cableWidth)[0].r, '┼', cable)
+	return leave(wire(a, lineWidth)[0].r, '┼', veth)
 }
 
-func (s *sheet) listed(y *bay, a *Attachment, what row) {
+func (s *wideLayout) listed(y *section, a *Attachment, what row) {
 	s.down(y, len(s.right))
 	s.beside()
 	label, end := hostSocket(a)
-	s.left = append(s.left, s.socketRow(y, label, end, wall(a)))
-	room := s.width - s.hostWidth - 3
-	s.right = append(s.right, line(wire(a, 1), text("● ", cable), what.fit(min(len(what), room))))
+	s.left = append(s.left, s.socketRow(y, label, end, border(a)))
+	width := s.width - s.hostWidth - 3
+	s.right = append(s.right, line(wire(a, 1), text("● ", veth), what.fit(min(len(what), width))))
 }
 
-func (s *sheet) alone(g *group) {
+func (s *wideLayout) alone(g *group) {
 	rows, _ := g.box(s.boxWidth())
 	for _, r := range rows {
-		s.right = append(s.right, line(fill(" ", cableWidth, plain), r))
+		s.right = append(s.right, line(fill(" ", lineWidth, plain), r))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -14,28 +15,30 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-const targets = `TARGET is the name of a namespace (ip netns), a process's number, the name of a running LXC
-container, or the path of a namespace; netns:NAME, pid:NUMBER and lxc:NAME say which, where
-a word could mean two.`
+const targets = `TARGET is the name of a network namespace (ip netns), a PID, the name of a running LXC container,
+or the path of a network namespace. netns:NAME, pid:NUMBER and lxc:NAME are unambiguous.`
 
 func attachCommand() command {
 	f := &common{}
 	return command{
-		name: "attach", takes: "TARGET", short: "plug a namespace that is there into a network",
+		name: "attach", takes: "TARGET", short: "attach an existing network namespace to a network",
 		long: targets + `
 
-It gets an interface (--ifname) with addresses of the network and the routes that belong to
-them, and one line says what. The container ID of the record follows from TARGET alone: the
-name itself, pid-NUMBER, lxc-NAME, path-LAST-hash; what is too long or no container ID of CNI
-is cut and gets a hash. --publish leads ports of the host to it (patchbay help up). A second attach of the same interface is an error and changes nothing.
-No GC of a runtime takes away what people have attached.`,
+The command creates an interface (--interface) with addresses and routes of the network, and
+prints one line. The container ID of the record is derived from TARGET: the name itself,
+pid-NUMBER, lxc-NAME, or path-LAST-HASH; a name that is too long or not valid as a container ID
+is cut, and a hash is appended. --publish publishes ports (patchbay help up). Attaching the same
+interface twice is an error and changes nothing. A runtime's GC does not remove attachments
+that commands created.`,
 		flags: func(flags *flag.FlagSet) {
-			f.registerNetwork(flags, "name of the network (default the only one configured, or "+cli.DefaultName+" where there is none)")
+			f.registerNetwork(flags, networkMeaning)
 			f.registerIP(flags)
 			f.registerPublish(flags)
-			flags.StringVar(&f.ifName, "ifname", "eth0", "name of the interface in the namespace")
+			f.registerIfName(flags)
 		},
 		runArgs: f.attach,
 	}
@@ -57,29 +60,36 @@ func (c *common) attach(out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	line, err := plugIn(interruptible(), w.Request(n, t, c.ifName), n)
+	done, err := plugIn(interruptible(), w.Request(n, t, c.ifName), n)
 	if err == nil {
-		fmt.Fprintf(out, "%s: %s\n", word, line+c.publishes())
+		sayLine(out, "%s: %s", word, done.line+c.publishes())
 	}
 	return err
 }
 
-// plugIn attaches and says in a line what there is now.
-func plugIn(ctx context.Context, req attach.Request, n *cli.Network) (string, error) {
+// attached is the result of an attach.
+type attached struct {
+	line    string   // to print
+	servers []string // name servers of the network
+}
+
+// plugIn attaches a network namespace.
+func plugIn(ctx context.Context, req attach.Request, n *cli.Network) (done attached, err error) {
 	if err := config.ValidateInterfaceName(req.IfName); err != nil {
-		return "", fmt.Errorf("--ifname %q cannot name an interface: %w", req.IfName, err)
+		return done, fmt.Errorf("--interface %q cannot name an interface: %w", req.IfName, err)
 	}
 	setCall(&req)
 	var printed bytes.Buffer
 	if err := attach.Add(ctx, req, &printed); err != nil {
-		return "", told(err)
+		return done, readableErrorOn(n, err)
 	}
 	var result struct {
 		IPs []struct{ Address, Gateway string }
+		DNS struct{ Nameservers []string }
 	}
 	var conf struct{ Bridge string }
 	if err := json.Unmarshal(printed.Bytes(), &result); err != nil {
-		return "", fmt.Errorf("read the result: %w", err)
+		return done, fmt.Errorf("decode result: %w", err)
 	}
 	if err := json.Unmarshal(n.Config, &conf); err != nil || conf.Bridge == "" {
 		conf.Bridge = config.DefaultBridge
@@ -91,20 +101,21 @@ func plugIn(ctx context.Context, req attach.Request, n *cli.Network) (string, er
 	if len(has) == 0 {
 		has = []string{"no address"}
 	}
-	return fmt.Sprintf("%s %s, bridge %s, network %s", req.IfName, strings.Join(has, " "), conf.Bridge, n.Name), nil
+	return attached{fmt.Sprintf("%s %s, bridge %s, network %s", req.IfName, strings.Join(has, " "), conf.Bridge, n.Name), result.DNS.Nameservers}, nil
 }
 
 func detachCommand() command {
 	f := &common{}
 	return command{
-		name: "detach", takes: "TARGET", short: "take away what attach has plugged in",
+		name: "detach", takes: "TARGET...", short: "remove attachments that attach or up created",
 		long: targets + `
 
-TARGET may be gone: then what is left of it is taken away. What a runtime has attached is not
-touched, also in the same namespace; nor is the namespace itself.`,
+A TARGET that no longer exists can be detached too, also by the name that ls prints. Attachments
+of a runtime are not removed, even in the same network namespace, nor is the namespace itself. The
+command continues after an error, and then exits with status 1.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only of this network")
-			flags.StringVar(&f.ifName, "ifname", "eth0", "name of the interface in the namespace")
+			f.registerIfName(flags)
 			f.registerState(flags)
 		},
 		runArgs: f.detach,
@@ -112,62 +123,85 @@ touched, also in the same namespace; nor is the namespace itself.`,
 }
 
 func (c *common) detach(out io.Writer, args []string) error {
-	word, err := one("detach", "target", args)
-	if err != nil {
+	if err := some("detach", "target", args); err != nil {
 		return err
 	}
 	if err := privileged("detach", unix.CAP_NET_ADMIN); err != nil {
 		return err
 	}
-	all, err := cli.List(c.stateDir, c.network)
+	all, err := inventory.New(c.stateDir).Attachments(c.network)
 	if err != nil {
 		return readable(err)
 	}
 	if err := c.known(all); err != nil {
 		return err
 	}
+	err = each(args, func(word string) error { return c.detachOne(out, all, word) })
+	return errors.Join(err, cli.ForgetDeletedNetns())
+}
+
+func (c *common) detachOne(out io.Writer, all []inventory.Attachment, word string) error {
 	t, missing := cli.Targets{Proc: "/proc", Known: cli.Names(all)}.Find(word)
 	if t == nil {
 		return missing
 	}
 	ours, others := cli.Of(all, t, c.ifName)
-	if missing != nil && len(ours) == 0 { // a container of LXC that has ended can be told by its name alone too
+	if missing != nil && len(ours) == 0 { // an LXC container that has ended, by its name alone
 		ours, _ = cli.Of(all, &cli.Target{Kind: cli.KindLXC, Name: word}, c.ifName)
+	}
+	if missing != nil && len(ours) == 0 { // another name that ls prints
+		ours, others = cli.Printed(all, word, c.ifName)
 	}
 	switch {
 	case len(ours) > 0:
 	case len(others) > 0:
-		return fmt.Errorf("%s of %s was attached to network %s by %s: let that take it away", c.ifName, word, others[0].Network, owner(&others[0]))
+		return notOurs(word, &others[0])
 	case missing != nil:
 		return missing
 	default:
-		return fmt.Errorf("%s has no %s that patchbay attach has made", word, c.ifName)
+		return fmt.Errorf("%s has no %s that patchbay attach created", word, c.ifName)
 	}
 	if err := remove(c.confDir, ours); err != nil {
 		return err
 	}
 	for _, a := range ours {
-		fmt.Fprintf(out, "%s: %s is off network %s%s\n", word, a.IfName, a.Network, freed(&a))
+		detached(out, word, &a)
 	}
 	return nil
 }
 
-func freed(a *cli.Attachment) string {
-	if len(a.Addresses) == 0 {
-		return ""
+// detached prints that an attachment was removed.
+func detached(out io.Writer, name string, a *inventory.Attachment) {
+	released := ""
+	if len(a.Addresses) > 0 {
+		released = ", released " + strings.Join(a.Addresses, " ")
 	}
-	return ", free: " + strings.Join(a.Addresses, " ")
+	sayLine(out, "%s: %s detached from network %s%s", name, a.IfName, a.Network, released)
 }
 
-// owner is who made an attachment, in words.
-func owner(a *cli.Attachment) string {
+// notOurs returns the error for an attachment that no command created.
+func notOurs(name string, a *inventory.Attachment) error {
+	attachment := fmt.Sprintf("%s of %s was attached to network %s by ", a.IfName, printable.Text(name, 0), a.Network)
 	switch a.Owner {
+	case "cni":
+		return errors.New(attachment + "a runtime: delete the container with the runtime")
+	case "lxc":
+		return errors.New(attachment + "LXC: it is removed when the container stops")
+	case "cli":
+		return errors.New(attachment + "patchbay attach: pass its network namespace")
+	}
+	return errors.New(attachment + "an unknown owner, because its record cannot be read: see patchbay doctor")
+}
+
+// ownerText describes an owner in a sentence.
+func ownerText(owner string) string {
+	switch owner {
 	case "cni":
 		return "a runtime"
 	case "lxc":
 		return "LXC"
 	case "cli":
-		return "a person"
+		return "a patchbay command"
 	}
-	return "somebody (its record cannot be read)"
+	return "an unknown owner (its record cannot be read)"
 }

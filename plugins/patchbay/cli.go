@@ -6,31 +6,36 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
+
+	cniversion "github.com/containernetworking/cni/pkg/version"
+
+	"github.com/patchbay-cni/patchbay/pkg/cli"
 )
 
-// command is one command for people. The table of them is small enough for the standard library:
-// a framework for commands (cobra with what it brings) is a megabyte of program, and costs every
-// ADD a tenth of a millisecond.
+// command is one command of the command line. The table is small enough for the standard library: cobra with its
+// dependencies adds a megabyte to the binary, and a tenth of a millisecond to every ADD.
 type command struct {
 	name, short, long string
 	flags             func(*flag.FlagSet)
 	run               func(out io.Writer) error
-	takes             string                                   // what stands behind the name, for help; "" for nothing but flags
+	second            []string                                 // the second words, of a command of two words
+	takes             string                                   // arguments after the name, for help; "" for none
 	runArgs           func(out io.Writer, args []string) error // instead of run, if it takes arguments
 }
 
 func commands() []command {
 	return []command{
 		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(),
-		portsCommand(), showCommand(), doctorCommand(), gcCommand(), reloadCommand(), lxcCommand(), lxcHookCommand(), versionCommand(),
+		portsCommand(), showCommand(), doctorCommand(), gcCommand(), reloadCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), versionCommand(), helpCommand(),
 	}
 }
 
-// exitError is an error with an exit code of its own; nil inside where nothing is to be said.
+// exitError is an error with an exit code; the error inside is nil if nothing is to be printed.
 type exitError struct {
 	error
 	code int
@@ -38,7 +43,7 @@ type exitError struct {
 
 func (e exitError) Unwrap() error { return e.error }
 
-// checked remembers the first error of a writer that nobody looks at while printing.
+// checked keeps the first error of a writer, so that callers need not check every print.
 type checked struct {
 	file *os.File
 	err  error
@@ -54,10 +59,10 @@ func (c *checked) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// brokenPipe is what a shell says of a program that ended by SIGPIPE.
+// brokenPipe is the exit code of a shell for a program that SIGPIPE ended.
 const brokenPipe = 128 + int(syscall.SIGPIPE)
 
-// runCommand runs the command for people that args name; it returns the exit code.
+// runCommand runs the command that args name and returns the exit code.
 func runCommand(args []string) int {
 	out := &checked{file: os.Stdout}
 	err := dispatch(args, out)
@@ -65,11 +70,11 @@ func runCommand(args []string) int {
 		return 0
 	}
 	if errors.Is(out.err, syscall.EPIPE) && (err == nil || errors.Is(err, syscall.EPIPE)) {
-		return brokenPipe // whoever read it has seen enough
+		return brokenPipe // the reader has closed the pipe, as head(1) does
 	}
 	if exit := (exitError{}); errors.As(err, &exit) {
 		if exit.error != nil {
-			fmt.Fprintln(os.Stderr, "patchbay:", exit.error)
+			complain("%s", oneLine(exit.error))
 		}
 		return exit.code
 	}
@@ -77,15 +82,15 @@ func runCommand(args []string) int {
 		err = fmt.Errorf("write: %w", out.err)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "patchbay:", err)
+		complain("%s", oneLine(err))
 		return 1
 	}
 	return 0
 }
 
 func dispatch(args []string, out io.Writer) error {
-	if args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		return help(args[1:], out)
+	if slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
+		args[0] = "help"
 	}
 	if args[0] == "-v" || args[0] == "--version" {
 		args = []string{"version"}
@@ -94,11 +99,13 @@ func dispatch(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	words, err := parse(c.flagSet(), args[1:])
+	flags := c.flagSet()
+	words, err := parse(flags, args[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		return c.help(out)
-	} else if err != nil {
-		return fmt.Errorf("%s: %w; see patchbay help %s", c.name, err, c.name)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %s; see patchbay help %s", c.name, flagError(err, flags), c.name)
 	}
 	if c.runArgs != nil {
 		return c.runArgs(out, words)
@@ -109,8 +116,7 @@ func dispatch(args []string, out io.Writer) error {
 	return c.run(out)
 }
 
-// parse takes flags wherever they stand before a --. What is no flag it returns, the -- and all
-// behind it too.
+// parse parses flags at any position before a "--". It returns the other words, with the "--" and everything after it.
 func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
 	end := slices.Index(args, "--")
 	if end < 0 {
@@ -133,33 +139,117 @@ func find(name string) (command, error) {
 			return c, nil
 		}
 	}
-	return command{}, fmt.Errorf("there is no command %q; see patchbay help", name)
+	return command{}, fmt.Errorf("unknown command %q%s; see patchbay help", name, suggestion(name))
+}
+
+// findAll finds the commands of a line: "ls gc" are two, "lxc enable" is one.
+func findAll(words []string) (found []command, err error) {
+	for len(words) > 0 {
+		c, err := find(words[0])
+		if err != nil {
+			return nil, err
+		}
+		found, words = append(found, c), words[1:]
+		if len(c.second) == 0 || len(words) == 0 {
+			continue
+		}
+		if _, err := find(words[0]); slices.Contains(c.second, words[0]) {
+			words = words[1:]
+		} else if err != nil {
+			return nil, fmt.Errorf("unknown command %q%s; see patchbay help %s", c.name+" "+words[0], cli.DidYouMean(words[0], c.second), c.name)
+		}
+	}
+	return found, nil
+}
+
+// suggestion returns the hint for an unknown command: by the name of other programs, or by edit distance.
+func suggestion(name string) string {
+	others := map[string]string{
+		"list": "ls", "ps": "ls", "create": "up", "add": "up", "run": "up", "connect": "attach", "disconnect": "detach",
+		"del": "down", "delete": "down", "rm": "down", "remove": "down", "stop": "down", "prune": "gc", "clean": "gc",
+		"check": "doctor", "status": "doctor", "port": "ports", "draw": "show", "info": "inspect", "enable": "lxc enable", "disable": "lxc disable",
+	}[name]
+	if others != "" {
+		return "; did you mean " + others + "?"
+	}
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return cli.DidYouMean(name, names)
+}
+
+// flagError rewrites an error of package flag with two dashes, and suggests a flag.
+func flagError(err error, flags *flag.FlagSet) string {
+	text := err.Error()
+	if name, unknown := strings.CutPrefix(text, "flag provided but not defined: -"); unknown {
+		var names []string
+		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		near := cli.Nearest(strings.TrimLeft(name, "-"), names)
+		if near == "" {
+			return "unknown flag " + dashed(name)
+		}
+		return "unknown flag " + dashed(name) + "; did you mean " + dashed(near) + "?"
+	}
+	if name, alone := strings.CutPrefix(text, "flag needs an argument: -"); alone {
+		return dashed(name) + " needs a value"
+	}
+	before, rest, invalid := strings.Cut(text, " for flag -")
+	name, cause, found := strings.Cut(rest, ": ")
+	if !invalid || !found {
+		return text
+	}
+	return dashed(name) + ": " + before + ": " + cause
+}
+
+// dashed returns a flag with its dashes: -o, --output.
+func dashed(name string) string {
+	name = strings.TrimLeft(name, "-")
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
+
+func helpCommand() command {
+	return command{
+		name: "help", takes: "[COMMAND...]", short: "print help about a command",
+		long:    "Without COMMAND it lists the commands. --help after a command prints the same.",
+		runArgs: func(out io.Writer, args []string) error { return help(args, out) },
+	}
 }
 
 func (c command) flagSet() *flag.FlagSet {
 	flags := flag.NewFlagSet(c.name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // what is wrong is the error's text
+	flags.SetOutput(io.Discard) // the error has the text
 	if c.flags != nil {
 		c.flags(flags)
 	}
 	return flags
 }
 
-// help prints what there is, or what there is to say of one command.
+// help prints the list of commands, or the help of those that args name.
 func help(args []string, out io.Writer) error {
-	if len(args) > 0 {
-		c, err := find(args[0])
-		if err != nil {
+	asked, err := findAll(args)
+	if err != nil {
+		return err
+	}
+	for i, c := range asked {
+		if i > 0 {
+			fmt.Fprintln(out)
+		}
+		if err := c.help(out); err != nil {
 			return err
 		}
-		return c.help(out)
 	}
-	fmt.Fprint(out, "patchbay is a CNI plugin: a runtime calls it with CNI_COMMAND set. These commands are for people:\n\n")
+	if len(args) > 0 {
+		return nil
+	}
+	fmt.Fprint(out, "patchbay is a CNI plugin: a runtime calls it with CNI_COMMAND set. Commands:\n\n")
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, c := range commands() {
 		fmt.Fprintf(table, "  patchbay %s\t%s\n", strings.TrimSpace(c.name+" "+c.takes), c.short)
 	}
-	fmt.Fprintf(table, "  patchbay help COMMAND\tsay more about one\n")
 	return table.Flush()
 }
 
@@ -168,18 +258,43 @@ func (c command) help(out io.Writer) error {
 	if c.long != "" {
 		fmt.Fprintf(out, "\n%s\n", c.long)
 	}
-	flags := c.flagSet()
-	flags.SetOutput(out)
 	if c.flags != nil {
 		fmt.Fprintln(out)
 	}
-	flags.PrintDefaults()
+	c.flagSet().VisitAll(func(f *flag.Flag) { printFlag(out, f) })
 	return nil
 }
 
+// printFlag prints a flag as package flag does, with two dashes.
+func printFlag(out io.Writer, f *flag.Flag) {
+	value, usage := flag.UnquoteUsage(f)
+	fmt.Fprintf(out, "  %s", dashed(f.Name))
+	if value != "" {
+		fmt.Fprintf(out, " %s", value)
+	}
+	fmt.Fprintf(out, "\n    \t%s", usage)
+	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
+		fmt.Fprintf(out, " (default %q)", f.DefValue)
+	}
+	fmt.Fprintln(out)
+}
+
 func versionCommand() command {
-	return command{name: "version", short: "print the version", run: func(out io.Writer) error {
-		_, err := fmt.Fprintln(out, version)
-		return err
-	}}
+	o := &output{}
+	return command{
+		name: "version", short: "print version, commit and Go version",
+		long:  "-o json prints one object: version, commit, goVersion, and cniVersions, the supported versions of the CNI specification.",
+		flags: o.registerOutput,
+		run: func(out io.Writer) error {
+			asJSON, err := o.wantsJSON()
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(out, map[string]any{"version": version, "commit": commit, "goVersion": runtime.Version(), "cniVersions": cniversion.All.SupportedVersions()})
+			}
+			_, err = fmt.Fprintf(out, "patchbay %s (commit %s, %s)\n", version, commit, runtime.Version())
+			return err
+		},
+	}
 }

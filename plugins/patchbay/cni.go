@@ -1,67 +1,44 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/containernetworking/cni/pkg/types"
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
-	"github.com/patchbay-cni/patchbay/pkg/interrupt"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// The library's skeleton (cni/pkg/skel) is not used: it reads stdin without end, refuses a DEL
-// whose configuration is broken, answers VERSION with its own version instead of the one
-// asked, and looks whether CNI_NETNS is the host's only after ADD has changed it.
+// The library's skeleton (cni/pkg/skel) is not used: it reads stdin without a limit, refuses a DEL with an invalid
+// configuration, answers VERSION with its own version instead of the requested one, and checks whether CNI_NETNS is
+// the host's only after ADD has changed it.
 
-// maxConfig bounds stdin; a GC list of ten thousand containers is about a megabyte.
+// maxConfig is the greatest size of stdin in bytes; a GC list of ten thousand containers is about a megabyte.
 const maxConfig = 4 << 20
 
 // verb is one CNI command.
 type verb struct {
-	needs []string // variables, in the order in which they are named when missing
+	needs []string // required variables, in the order in which errors list them
 	since string   // first version of the specification that has it
-	run   func(attach.Request, io.Writer) error
 }
 
 func verbs() map[string]verb {
 	all := []string{"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"}
 	return map[string]verb{
-		"ADD":    {needs: all, run: add},
-		"CHECK":  {needs: all, since: "0.4.0", run: quiet(attach.Check)},
-		"DEL":    {needs: []string{"CNI_CONTAINERID", "CNI_IFNAME"}, run: del},
-		"STATUS": {since: "1.1.0", run: quiet(attach.Status)},
-		"GC":     {since: "1.1.0", run: quiet(attach.GC)},
+		"ADD":    {needs: all},
+		"CHECK":  {needs: all, since: "0.4.0"},
+		"DEL":    {needs: []string{"CNI_CONTAINERID", "CNI_IFNAME"}},
+		"STATUS": {since: "1.1.0"},
+		"GC":     {since: "1.1.0"},
 	}
-}
-
-// add ends by a signal between two steps, and what it did is undone.
-func add(req attach.Request, out io.Writer) error {
-	// To the end of the process: a signal that is late would kill it with the result already printed,
-	// and the runtime would take an ADD that succeeded for one that failed.
-	ctx, _ := interrupt.Catch()
-	return attach.Add(ctx, req, out)
-}
-
-// del is not ended by a signal: half a DEL helps nobody.
-func del(req attach.Request, _ io.Writer) error {
-	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	return attach.Del(context.Background(), req)
-}
-
-func quiet(run func(context.Context, attach.Request) error) func(attach.Request, io.Writer) error {
-	return func(req attach.Request, _ io.Writer) error { return run(context.Background(), req) }
 }
 
 // runCNI answers one call of a runtime and returns the exit code.
@@ -70,14 +47,14 @@ func runCNI(command string, in io.Reader, out io.Writer) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(os.Stderr, "patchbay: %v\n%s", p, debug.Stack())
-			e := types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "please report this with what is on stderr")
+			e := types.NewError(types.ErrInternal, fmt.Sprintf("internal error: %v", p), "report this as a bug, with the output on stderr")
 			code = fail(out, cniversion.Current(), e)
 			log.write(e)
 		}
 	}()
 	v, known := verbs()[command]
 	if !known && command != "VERSION" {
-		return fail(out, cniversion.Current(), types.NewError(types.ErrInvalidEnvironmentVariables, "unknown CNI_COMMAND: "+command, "known are ADD, CHECK, DEL, GC, STATUS and VERSION"))
+		return fail(out, cniversion.Current(), types.NewError(types.ErrInvalidEnvironmentVariables, "unknown CNI_COMMAND: "+command, "set it to ADD, CHECK, DEL, GC, STATUS or VERSION"))
 	}
 	stdin, err := io.ReadAll(io.LimitReader(in, maxConfig+1))
 	if err != nil {
@@ -95,16 +72,16 @@ func runCNI(command string, in io.Reader, out io.Writer) (code int) {
 	return code
 }
 
-// call is one call of a verb.
+// call is one call of a CNI verb.
 type call struct {
 	command string
 	verb    verb
 	stdin   []byte
-	log     *verbLog // nil if it is off
+	log     *verbLog // nil if logging is off
 }
 
-// versionOf is the version of the specification that an answer has: the configuration's, if it is
-// known here. It is read only for answers that need it; an ADD reads its configuration once.
+// versionOf returns the CNI version of an answer: the configuration's, if it is supported. Only answers that need it
+// call it: an ADD parses its configuration once.
 func versionOf(stdin []byte) string {
 	asked := config.ParseLenient(stdin).CNIVersion
 	if slices.Contains(cniversion.All.SupportedVersions(), asked) {
@@ -124,14 +101,14 @@ func (c call) run(out io.Writer) *types.Error {
 			return e
 		}
 	}
-	if err := c.verb.run(req, out); err != nil {
+	if err := pluginFor(req.Program, c.stdin).run(c.command, req, out); err != nil {
 		return attach.CNIError(err)
 	}
 	return nil
 }
 
-// allowed refuses what DEL puts up with: too large a configuration, and a version of the
-// specification that does not have the verb yet.
+// allowed returns an error for a configuration that is too large, or whose CNI version does not have the verb. DEL
+// accepts both.
 func allowed(command string, v verb, stdin []byte) *types.Error {
 	if len(stdin) > maxConfig {
 		return types.NewError(types.ErrDecodingFailure, fmt.Sprintf("network configuration is larger than %d bytes", maxConfig), "pass one plugin's configuration, not a list of them")
@@ -141,7 +118,7 @@ func allowed(command string, v verb, stdin []byte) *types.Error {
 	}
 	asked := config.ParseLenient(stdin).CNIVersion
 	if !slices.Contains(cniversion.All.SupportedVersions(), asked) || !config.IsObject(stdin) {
-		return nil // the verb says what is wrong with it
+		return nil // the verb reports it
 	}
 	if ok, err := cniversion.GreaterThanOrEqualTo(asked, v.since); err != nil || !ok {
 		return types.NewError(types.ErrIncompatibleCNIVersion, "config version does not allow "+command, fmt.Sprintf("cniVersion is %s, %s came with %s", asked, command, v.since))
@@ -149,7 +126,7 @@ func allowed(command string, v verb, stdin []byte) *types.Error {
 	return nil
 }
 
-// request reads the variables of a verb and checks their form (CNI SPEC.md section 2).
+// request reads the variables of a verb and checks their form (CNI SPEC section 2).
 func request(v verb, stdin []byte) (attach.Request, *types.Error) {
 	req := attach.Request{
 		ContainerID: os.Getenv("CNI_CONTAINERID"),
@@ -158,7 +135,8 @@ func request(v verb, stdin []byte) (attach.Request, *types.Error) {
 		Args:        os.Getenv("CNI_ARGS"),
 		Config:      stdin,
 		Path:        os.Getenv("CNI_PATH"),
-		Program:     filepath.Base(os.Args[0]),
+		Program:     program(),
+		Noted:       noted,
 	}
 	override := os.Getenv("CNI_NETNS_OVERRIDE")
 	req.HostNetnsAllowed = override == "1" || strings.EqualFold(override, "true")
@@ -178,7 +156,7 @@ func request(v verb, stdin []byte) (attach.Request, *types.Error) {
 }
 
 func wellFormed(req attach.Request) *types.Error {
-	const longest = 200 // leaves room for "@<ifname>.json" in a file name
+	const longest = 200 // a file name has 255 bytes; "@<ifname>.json" follows
 	if !config.ValidName(req.ContainerID) {
 		return types.NewError(types.ErrInvalidEnvironmentVariables, fmt.Sprintf("CNI_CONTAINERID: invalid characters in containerID: %q", req.ContainerID), "use letters, digits, dot, underscore and dash, a letter or digit first")
 	}
@@ -191,7 +169,7 @@ func wellFormed(req attach.Request) *types.Error {
 	return nil
 }
 
-// printVersion answers VERSION: with the version asked if it is known (CNI SPEC.md section 4).
+// printVersion answers VERSION, with the requested version if it is supported (CNI SPEC section 4).
 func printVersion(out io.Writer, stdin []byte) int {
 	cniVersion := cniversion.Current()
 	if len(strings.TrimSpace(string(stdin))) > 0 {
@@ -203,8 +181,10 @@ func printVersion(out io.Writer, stdin []byte) int {
 	}{cniVersion, cniversion.All.SupportedVersions()})
 }
 
-// fail prints the specification's error object, which unlike the library's has cniVersion.
+// fail prints the error object of the specification, which has cniVersion, unlike the library's.
 func fail(out io.Writer, cniVersion string, e *types.Error) int {
+	// Package attach returns printable texts; those of this package contain variables of the environment.
+	e = types.NewError(e.Code, printable.Text(e.Msg, maxError), printable.Text(e.Details, maxError))
 	return write(out, 1, struct {
 		CNIVersion string `json:"cniVersion"`
 		*types.Error
@@ -217,7 +197,7 @@ func write(out io.Writer, code int, object any) int {
 		_, err = out.Write(append(text, '\n'))
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "patchbay: write answer:", err)
+		complain("write answer: %s", oneLine(err))
 		return 1
 	}
 	return code

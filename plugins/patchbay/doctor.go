@@ -15,37 +15,41 @@ import (
 
 // doctorFlags are the flags of `patchbay doctor`.
 type doctorFlags struct {
-	stateDir string
-	output   string
+	common
+	output
 }
 
 func doctorCommand() command {
 	f := &doctorFlags{}
 	return command{
-		name: "doctor", short: "find out why a container reaches nobody, or nobody reaches it",
-		long: `Looks at this host for what keeps attached containers from being reached or from reaching
-others, changes nothing, and prints what it found: each time one sentence that says what is
-wrong and whom it hurts, what was seen, and the commands that mend it, which can be pasted into a
-shell: what is no command begins with #. It looks at forwarding; firewalls that drop (docker, ufw,
-firewalld, a chain with policy drop, iptables-legacy); bridges and cables that are gone or down;
-lost rules; published ports that a process of the host wants too; routes to containers and
-rp_filter; br_netfilter; MTUs; and how full bridges are.
+		name: "doctor", short: "find out why containers are unreachable",
+		long: `Finds what keeps attached containers from being reached or from reaching others, and changes
+nothing. For each problem it prints one sentence, the evidence, and the commands that fix it, which
+can be pasted into a shell: what is not a command begins with #. It checks IP forwarding; firewalls
+that drop (docker, ufw, firewalld, chains with policy drop, iptables-legacy); bridges and host
+interfaces that do not exist or are down; missing nftables rules; published ports on which a process
+of the host listens; routes to containers and rp_filter; br_netfilter; MTUs; the number of bridge
+ports; records that cannot be read; stale attachments; duplicate addresses on a bridge, in records
+and in containers; invalid network configurations; and name servers that a network namespace cannot
+reach. A note says that the host has no default route, which may be intended.
 
-It ends with status 0 if it found nothing, with 1 if it found something or could not look. -o
-json is one object: networks and attachments (how many live), looked (at what), and findings,
-each with about, says, seen, maybe (it depends on what was not understood) and fix (a list).`,
+The exit status is 0 without problems, and 1 with problems or if a check failed. -o json prints one
+object: networks and attachments (the number of live ones), looked (the checks), unchecked (checks
+that failed, and why), notes (sentences), and findings, each with about, says, seen, maybe (it
+depends on rules that were not understood) and fix (a list).`,
 		flags: func(flags *flag.FlagSet) {
-			flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, "where the records are; those where networks have rules are known")
-			flags.StringVar(&f.output, "output", "text", "text or json")
-			flags.StringVar(&f.output, "o", "text", "short for -output")
+			f.registerConfDir(flags)
+			flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
+			f.registerOutput(flags)
 		},
 		run: f.run,
 	}
 }
 
 func (f *doctorFlags) run(out io.Writer) error {
-	if f.output != "text" && f.output != "json" {
-		return fmt.Errorf("--output %q: it is text or json", f.output)
+	asJSON, err := f.wantsJSON()
+	if err != nil {
+		return err
 	}
 	if err := privileged("doctor", unix.CAP_NET_ADMIN); err != nil {
 		return err
@@ -54,11 +58,11 @@ func (f *doctorFlags) run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report, err := doctor.Examine(doctor.Host{StateDir: dir})
+	report, err := doctor.Examine(doctor.Host{StateDir: dir, ConfDir: f.confDir})
 	if report == nil {
 		return readable(err)
 	}
-	if f.output == "json" {
+	if asJSON {
 		if failed := printJSON(out, report); failed != nil {
 			return failed
 		}
@@ -74,7 +78,7 @@ func (f *doctorFlags) run(out io.Writer) error {
 	return nil
 }
 
-// printReport prints it for people; whole is whether everything could be looked at.
+// printReport prints a report as text; whole reports whether all checks ran.
 func printReport(out io.Writer, r *doctor.Report, whole bool) {
 	for i, f := range r.Findings {
 		fmt.Fprintf(out, "%d. %s\n   seen: %s\n", i+1, f.Says, f.Seen)
@@ -87,17 +91,20 @@ func printReport(out io.Writer, r *doctor.Report, whole bool) {
 		}
 		fmt.Fprintln(out)
 	}
-	said := "nothing is wrong"
-	switch n := len(r.Findings); {
-	case n > 0:
-		said = fmt.Sprintf("%d found", n)
-	case !whole:
-		said = "nothing found, but not all could be looked at"
+	for _, note := range r.Notes {
+		fmt.Fprintf(out, "note: %s\n", note)
 	}
-	fmt.Fprintf(out, "%s: %s of %s; looked at %s\n", said, many(r.Attachments, "attachment"), many(r.Networks, "network"), strings.Join(r.Looked, ", "))
+	result := "no problems found"
+	if n := len(r.Findings); n > 0 {
+		result = many(n, "problem") + " found"
+	}
+	if !whole {
+		result += ", but not everything could be checked"
+	}
+	fmt.Fprintf(out, "%s; examined %s of %s; checked: %s\n", result, many(r.Attachments, "attachment"), many(r.Networks, "network"), strings.Join(r.Looked, ", "))
 }
 
-// many is a number of things of a name, "1 network", "2 networks".
+// many returns a count with its noun: "1 network", "2 networks".
 func many(n int, name string) string {
 	if n == 1 {
 		return "1 " + name

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -9,50 +10,72 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/upkeep"
 )
 
+// gcFlags are the flags of `patchbay gc`.
+type gcFlags struct {
+	common
+	output
+	dry bool
+}
+
 func gcCommand() command {
-	f := &common{}
-	dry := false
+	f := &gcFlags{}
 	return command{
-		name: "gc", short: "remove what is left of attachments whose namespace is gone",
-		long: `Removes what is provably dead, whoever has made it: attachments whose cable and whose namespace
-are gone, and addresses that are marked as given before a reboot. What lives is never touched, nor
-what another process works on, nor a record that cannot be read. It prints what it did, a line
-each; it goes on past errors, and ends with status 1 if there was one. (The verb GC of CNI is
-another matter: it removes what a runtime does not list as valid.)`,
+		name: "gc", short: "remove attachments whose network namespace no longer exists",
+		long: `Removes stale attachments of every owner: those whose host interface no longer exists and
+whose network namespace no longer exists either, or whose addresses host-local has released, as
+after a move back to the reference plugins; and addresses left over from the previous boot. It
+never removes a live attachment, one that another process works on, one whose record cannot be
+read, or one whose delegated IPAM plugin has to be called: DEL or detach does that. It prints a
+line for each removal, continues after an error, and then exits with status 1. -o json prints one
+object: dryRun, and done, a list of these lines. (The CNI verb GC is different: it removes
+attachments that a runtime does not list as valid.)`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only of this network")
-			flags.BoolVar(&dry, "dry-run", false, "say what it would do, and do nothing")
+			flags.BoolVar(&f.dry, "dry-run", false, "print what would be removed, and change nothing")
 			f.registerState(flags)
+			f.registerOutput(flags)
 		},
-		run: func(out io.Writer) error { return f.collect(out, dry) },
+		run: f.collect,
 	}
 }
 
-func (c *common) collect(out io.Writer, dry bool) error {
+func (f *gcFlags) collect(out io.Writer) error {
+	asJSON, err := f.wantsJSON()
+	if err != nil {
+		return err
+	}
 	if err := privileged("gc", unix.CAP_NET_ADMIN); err != nil {
 		return err
 	}
-	dir, err := filepath.Abs(c.stateDir)
+	dir, err := filepath.Abs(f.stateDir)
 	if err != nil {
 		return err
 	}
-	all, err := cli.List(dir, c.network)
+	all, err := inventory.New(dir).Attachments(f.network)
 	if err != nil {
 		return readable(err)
 	}
-	if err := c.known(all); err != nil {
+	if err := f.known(all); err != nil {
 		return err
 	}
-	done, err := attach.Bury(context.Background(), attach.Burial{StateDir: dir, Network: c.network, DryRun: dry})
+	done, err := upkeep.Clean(context.Background(), upkeep.CleanOptions{StateDir: dir, Network: f.network, DryRun: f.dry})
+	err = readableError(err)
+	if !f.dry {
+		err = errors.Join(err, cli.ForgetDeletedNetns())
+	}
+	if asJSON {
+		return errors.Join(err, printJSON(out, map[string]any{"dryRun": f.dry, "done": append([]string{}, done...)}))
+	}
 	for _, sentence := range done {
-		fmt.Fprintln(out, sentence)
+		sayLine(out, "%s", sentence)
 	}
 	if len(done) == 0 && err == nil {
-		fmt.Fprintln(out, "nothing is dead")
+		fmt.Fprintln(out, "nothing to clean up")
 	}
-	return told(err)
+	return err
 }

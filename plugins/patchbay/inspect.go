@@ -6,54 +6,70 @@ import (
 	"io"
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 	"github.com/patchbay-cni/patchbay/pkg/topo"
 )
 
-// inspected is an object of `patchbay inspect`: record and kernel side by side.
+// inspected is an object of `patchbay inspect`: the record and what the kernel has.
 type inspected struct {
 	Name  string `json:"name"`  // as ls has it
 	State string `json:"state"` // as ls has it
 	Owner string `json:"owner"` // as ls has it
 
-	Ports []cli.Port `json:"ports"` // as ls has it
+	Ports []inventory.Port `json:"ports"` // as ls has it
 	topo.Attachment
 }
 
 func inspectCommand() command {
-	f := &common{}
+	f := &inspectFlags{}
 	return command{
-		name: "inspect", takes: "NAME...", short: "tell all of an attachment, record and kernel side by side, as JSON",
-		long: `NAME is what ls calls it, its container ID or the first 8 bytes of it and more, the name or the
-path of its namespace, a pod's name, or the host end of its cable. It prints a JSON array with
-an object for each attachment of these, with the fields
+		name: "inspect", takes: "NAME...", short: "print an attachment as JSON, from its record and the kernel",
+		long: `NAME is the name that ls prints, the container ID or at least its first 8 bytes, the name or the
+path of the network namespace, the name of a pod, or the host interface. The command prints a JSON
+array with an object for each attachment, with the fields
 
   name, state, owner, network, containerID, ifname, bridge, ports   as in ls -o json
-  ours           false for a veth that somebody has made by hand
-  hostLink       what the kernel says of the cable's host end; null: there is none
-  netns          path of the namespace; left out if none can be found
-  link           what the kernel says of the other end, with its addresses; null: there is none
-  defaultRoutes  through it
-  record         what should be: null if there is none, or it cannot be read
-  lostPorts      those of the record's that the ruleset does not lead here any more; left out
-                 if there are none
-  problems       sentences, where the two differ; left out if there are none
+  ours           false for a veth interface that patchbay did not create
+  hostLink       the host interface in the kernel; null if it does not exist
+  netns          path of the network namespace; omitted if none is found
+  link           the container interface in the kernel, with its addresses; null if it does not exist
+  defaultRoutes  default routes through link
+  record         the record; null if it does not exist or cannot be read
+  lostPorts      published ports of the record that the ruleset lacks; omitted if there are none
+  problems       differences between record and kernel, as sentences; omitted if there are none
 
-Fields are added, and neither renamed nor taken away.`,
-		flags:   func(flags *flag.FlagSet) { f.registerState(flags) },
+Fields may be added, but not renamed or removed. -o text prints the most important ones as lines.`,
+		flags: func(flags *flag.FlagSet) {
+			f.registerState(flags)
+			f.registerOutput(flags)
+			f.format = "json"
+			flags.Lookup("output").DefValue, flags.Lookup("o").DefValue = "json", "json"
+		},
 		runArgs: f.inspect,
 	}
 }
 
-func (c *common) inspect(out io.Writer, args []string) error {
-	if len(args) == 0 {
-		return errors.New("inspect wants a name; patchbay ls lists them")
+// inspectFlags are the flags of `patchbay inspect`.
+type inspectFlags struct {
+	common
+	output
+}
+
+func (f *inspectFlags) inspect(out io.Writer, args []string) error {
+	asJSON, err := f.wantsJSON()
+	if err != nil {
+		return err
 	}
-	all, err := cli.List(c.stateDir, "")
+	if len(args) == 0 {
+		return errors.New("inspect needs a name; patchbay ls lists them")
+	}
+	inv := inventory.New(f.stateDir)
+	all, err := inv.Attachments("")
 	if err != nil {
 		return readable(err)
 	}
-	var wanted []cli.Attachment
+	var wanted []inventory.Attachment
 	for _, word := range args {
 		found, err := cli.Match(all, word)
 		if err != nil {
@@ -61,8 +77,7 @@ func (c *common) inspect(out io.Writer, args []string) error {
 		}
 		wanted = append(wanted, found...)
 	}
-	lost, ports := rulesLook()
-	view, err := topo.Gather(c.stateDir, topo.Options{Ruleset: lost, LostPorts: ports})
+	view, err := topo.Gather(inv, topo.Options{})
 	if err != nil {
 		return err
 	}
@@ -74,10 +89,50 @@ func (c *common) inspect(out io.Writer, args []string) error {
 	for i := range wanted {
 		a := &wanted[i]
 		object := inspected{a.Name, a.State, a.Owner, a.Ports, seen[a.Key()]}
-		if object.ContainerID == "" { // its record cannot be read, and it has no cable
+		if object.ContainerID == "" { // its record cannot be read, and it has no host interface
 			object.Attachment = topo.Attachment{Network: a.Network, ContainerID: a.ContainerID, IfName: a.IfName, Ours: true}
 		}
 		objects = append(objects, object)
 	}
-	return printJSON(out, objects)
+	if asJSON {
+		return printJSON(out, objects)
+	}
+	for _, object := range objects {
+		object.print(out)
+	}
+	return nil
+}
+
+// print prints the object as lines.
+func (i *inspected) print(out io.Writer) {
+	sayLine(out, "%s", cell(i.Name))
+	sayLine(out, "  state %s, by %s", i.State, cell(i.Owner))
+	sayLine(out, "  %s on network %s, bridge %s", cell(i.IfName), cell(i.Network), cell(i.Bridge))
+	sayLine(out, "  container ID %s", cell(i.ContainerID))
+	sayLine(out, "  namespace %s", cell(i.Netns))
+	if i.HostLink != nil {
+		sayLine(out, "  host interface %s", cell(i.HostLink.Name))
+	}
+	if i.Record != nil {
+		if v := i.Record.VLANs; v != nil {
+			sayLine(out, "  %s", v)
+		}
+		if i.Record.PortIsolation {
+			sayLine(out, "  bridge port isolated from other isolated ports")
+		}
+		for _, a := range i.Record.Addresses {
+			sayLine(out, "  address %s", a.Address)
+		}
+	}
+	if i.Record != nil && i.Record.SourceRouting != nil {
+		for _, r := range i.Record.SourceRouting.Rules {
+			sayLine(out, "  from %s by table %d", r.Address.Addr(), r.Table)
+		}
+	}
+	for _, p := range i.Ports {
+		sayLine(out, "  port %s -> %s", p.Where(), p.To())
+	}
+	for _, problem := range i.Problems {
+		sayLine(out, "  problem: %s", problem)
+	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/types"
@@ -15,16 +14,18 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// logEnv names the log where the configuration does not; kindnet's plugin has the same variable.
+// logEnv is the variable with the path of the log if the configuration has none; kindnet's plugin uses it too.
 const logEnv = "CNI_LOG_FILE"
 
-// maxLog is the size in bytes at which the log becomes the old one, and a new one is begun.
+// maxLog is the size in bytes at which the log is rotated.
 const maxLog = 10 << 20
 
-// verbLog is what the log gets of one verb. The nil verbLog is one that is off.
+// verbLog collects the log line of one verb. A nil verbLog logs nothing.
 type verbLog struct {
 	path  string
 	begun time.Time
@@ -33,26 +34,27 @@ type verbLog struct {
 
 // logLine is one line of the log. Times are UTC, durations in milliseconds.
 type logLine struct {
-	Time         string             `json:"time"` // when the verb began
+	Time         string             `json:"time"` // start of the verb
 	Verb         string             `json:"verb"`
 	Network      string             `json:"network,omitempty"`
 	ContainerID  string             `json:"containerID,omitempty"`
 	IfName       string             `json:"ifname,omitempty"`
 	Netns        string             `json:"netns,omitempty"`
-	Owner        string             `json:"owner,omitempty"` // unless it is a runtime
+	Owner        string             `json:"owner,omitempty"` // if not a runtime
 	PodNamespace string             `json:"podNamespace,omitempty"`
 	PodName      string             `json:"podName,omitempty"`
 	PodUID       string             `json:"podUID,omitempty"`
 	Traceparent  string             `json:"traceparent,omitempty"` // W3C trace context; libcni passes it
 	Code         uint               `json:"code"`                  // 0 if it succeeded
 	Msg          string             `json:"msg,omitempty"`
-	Warnings     []string           `json:"warnings,omitempty"` // what is no error and hurts somebody
+	Warnings     []string           `json:"warnings,omitempty"` // conditions that are no error of the verb and limit a container or the host
+	Notes        []string           `json:"notes,omitempty"`    // what a verb did not need to do
 	MS           float64            `json:"ms"`
 	Steps        map[string]float64 `json:"steps,omitempty"`
 }
 
-// openLog begins the line of a verb, if somebody wants one. Nothing is opened yet, and where
-// nobody does this costs a look at the environment and at the bytes of the configuration.
+// openLog returns the log of a verb, nil if no log is configured. It opens no file; without a log it costs a look at
+// the environment and a search in the configuration.
 func openLog(verb string, stdin []byte) *verbLog {
 	path := os.Getenv(logEnv)
 	if path == "" && !bytes.Contains(stdin, []byte(`"logFile"`)) {
@@ -71,7 +73,7 @@ func openLog(verb string, stdin []byte) *verbLog {
 	}}
 }
 
-// about notes what a verb is about, and has its steps timed.
+// about adds the attachment of a verb, and has its steps timed.
 func (l *verbLog) about(req *attach.Request) {
 	if l == nil {
 		return
@@ -85,12 +87,13 @@ func (l *verbLog) about(req *attach.Request) {
 	}
 	l.line.Steps = map[string]float64{}
 	req.Warned = func(sentence string) { l.line.Warnings = append(l.line.Warnings, sentence) }
+	req.Noted = func(sentence string) { noted(sentence); l.line.Notes = append(l.line.Notes, sentence) }
 	req.Took = func(step string, d time.Duration) { l.line.Steps[step] += milliseconds(d) }
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// write ends the line. A log that cannot be written is told on stderr, and fails nothing.
+// write writes the line. An error is printed on stderr, and the verb does not fail.
 func (l *verbLog) write(e *types.Error) {
 	if l == nil {
 		return
@@ -101,14 +104,14 @@ func (l *verbLog) write(e *types.Error) {
 	l.line.MS = milliseconds(time.Since(l.begun))
 	text, err := json.Marshal(l.line)
 	if err == nil {
-		err = appendLine(l.path, append(text, '\n'))
+		err = appendLine(l.path, append(printable.JSON(text), '\n'))
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "patchbay: log:", err)
+		complain("log: %s", oneLine(err))
 	}
 }
 
-// logged runs a verb that no runtime has called.
+// logged runs a verb that a command calls, and writes its log line.
 func logged(verb string, req attach.Request, run func(attach.Request) error) *types.Error {
 	log := openLog(verb, req.Config)
 	log.about(&req)
@@ -120,14 +123,14 @@ func logged(verb string, req attach.Request, run func(attach.Request) error) *ty
 	return e
 }
 
-// appendLine writes by one call of write(2) with O_APPEND, so that lines of many processes do not
-// mix. One that opened the file before it became the old one writes there.
+// appendLine writes with one write(2) and O_APPEND, so that lines of several processes do not mix. A process that opened
+// the file before its rotation still writes to the old file.
 func appendLine(path string, line []byte) error {
 	f, err := openLogFile(path)
 	if err != nil {
 		return err
 	}
-	if again, failed := rotate(f, path, len(line)); again {
+	if again, failed := rotate(f, len(line)); again {
 		f.Close()
 		if f, err = openLogFile(path); err != nil {
 			return err
@@ -140,44 +143,29 @@ func appendLine(path string, line []byte) error {
 	return errors.Join(err, failed)
 }
 
-// openLogFile follows no link in the last place, waits for no pipe, and writes to nothing but a file of one name.
-func openLogFile(path string) (*os.File, error) {
+// openLogFile follows no symbolic link in the last element, does not wait for a FIFO, and accepts only a regular file
+// of root with one hard link.
+func openLogFile(path string) (*safefile.Appender, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("%q is not an absolute path", path)
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
-	if errors.Is(err, unix.ELOOP) {
-		return nil, fmt.Errorf("%s is a symbolic link, which is not followed", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	if there, ok := info.Sys().(*syscall.Stat_t); !info.Mode().IsRegular() || !ok || there.Nlink > 1 {
-		f.Close()
-		return nil, fmt.Errorf("%s is no file, or has a second name", path)
-	}
-	return f, nil
+	return safefile.OpenAppend(path)
 }
 
-// rotate makes a log that is full the old one, whose place it takes. Only one process does, under a
-// lock that nobody waits for; true if there may be a new file at the path now.
-func rotate(f *os.File, path string, more int) (bool, error) {
+// rotate renames a full log to NAME.1, under a lock that other processes do not wait for. It returns true if there may
+// be a new file at the path.
+func rotate(f *safefile.Appender, more int) (bool, error) {
 	info, err := f.Stat()
 	if err != nil || info.Size() == 0 || info.Size()+int64(more) <= maxLog {
 		return false, err
 	}
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return false, nil // another one is at it
+		return false, nil // another process rotates it
 	}
-	if now, err := os.Lstat(path); err != nil || !os.SameFile(now, info) {
+	if !f.Is() {
 		return true, nil
 	}
-	if err := os.Rename(path, path+".1"); err != nil {
+	if err := f.Rename(filepath.Base(f.Name()) + ".1"); err != nil {
 		return false, err
 	}
 	return true, nil

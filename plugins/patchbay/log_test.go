@@ -9,6 +9,9 @@ import (
 )
 
 // TestLogIsOff: then a verb does not even make garbage for it.
+//
+// Claim: The log, off by default, has one line of JSON per verb, with code and message of the answer, the time of each step, pod and
+// TRACEPARENT, and mode 0600
 func TestLogIsOff(t *testing.T) {
 	t.Setenv(logEnv, "")
 	stdin := []byte(`{"cniVersion":"1.0.0","name":"net","type":"patchbay"}`)
@@ -23,6 +26,8 @@ func TestLogIsOff(t *testing.T) {
 }
 
 // TestLinesDoNotMix: each is written by one call, whatever its length.
+//
+// Claim: The log is rotated at 10 MB, and lines of concurrent writers are neither mixed nor lost
 func TestLinesDoNotMix(t *testing.T) {
 	const writers, each = 8, 300
 	path := filepath.Join(t.TempDir(), "log")
@@ -53,6 +58,8 @@ func TestLinesDoNotMix(t *testing.T) {
 }
 
 // TestRotatedByAnother: who opened the log before it became the old one leaves the new one where it is.
+//
+// Claim: The log is rotated at 10 MB, and lines of concurrent writers are neither mixed nor lost
 func TestRotatedByAnother(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	full := strings.Repeat("x", maxLog)
@@ -67,7 +74,7 @@ func TestRotatedByAnother(t *testing.T) {
 	if err := appendLine(path, []byte("another's\n")); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := rotate(mine, path, 10); !again || err != nil {
+	if again, err := rotate(mine, 10); !again || err != nil {
 		t.Errorf("again %v, %v", again, err)
 	}
 	if got := read(t, path); got != "another's\n" {

@@ -11,42 +11,43 @@ import (
 	"text/tabwriter"
 	"unicode/utf8"
 
-	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
 // lsFlags are the flags of `patchbay ls`.
 type lsFlags struct {
 	common
-	output string
-	width  int
+	output
+	width int
 }
 
 func lsCommand() command {
 	f := &lsFlags{}
 	return command{
-		name: "ls", short: "list what is attached",
-		long: `One line for each attachment of this host, by network and name, from the records and the
-kernel's list of cables; no namespace is looked into. STATE is one of
+		name: "ls", short: "list attachments",
+		long: `Prints one line for each attachment of this host, sorted by network and name, from the records
+and the host interfaces; it enters no network namespace. STATE is one of
 
-  up            plugged in, and both ends are up
-  down          plugged in, and one of the ends is down
-  unplugged     the cable is in no bridge, or not in its own (patchbay reload)
-  no cable      there is a record and no cable (patchbay gc, if the namespace is gone too)
-  no record     there is a cable and no record (patchbay detach, or the runtime's DEL)
+  up            the host interface is a port of its bridge, and both ends are up
+  down          the host interface is a port of its bridge, and one of the ends is down
+  unplugged     the host interface is not a port of its bridge (patchbay reload)
+  stale         a record without a host interface (patchbay gc, if the network namespace no
+                longer exists or host-local has released the addresses; see patchbay doctor)
+  no record     a host interface without a record (patchbay detach, or the runtime's DEL)
   unreadable    the record cannot be read (patchbay detach, or the runtime's DEL)
-  address only  another plugin's cable, with an address of ours
+  address only  another plugin's interface, with an address of our IPAM
 
-OWNER is who has made it: cni a runtime, cli a person, lxc LXC's hook. -o json is an array of
-objects with the fields name, network, containerID, ifname, addresses (a list, with the length
-of the subnet), bridge, hostLink, netns, owner, state and ports (a list of objects, each with
-hostIP, hostPort, count, protocol, address and containerPort, as in ports -o json); what is not
-known is "" or []. Fields are added, and neither renamed nor taken away. The table has a column
-PORTS where one publishes; it gives way to a list where the terminal is too narrow for it.`,
+OWNER is the caller that created it: cni a runtime, cli a command, lxc an LXC hook. -o json prints
+an array of objects with the fields name, network, containerID, ifname, addresses (a list, in CIDR
+notation), bridge, hostLink, netns, owner, state and ports (a list of objects, each with hostIP,
+hostPort, count, protocol, address and containerPort, as in ports -o json); an unknown value is ""
+or []. Fields may be added, but not renamed or removed. The table has a column PORTS if a port is
+published. On a terminal that is too narrow, a list is printed instead of the table.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only attachments of this network")
-			flags.StringVar(&f.output, "output", "text", "text or json")
-			flags.StringVar(&f.output, "o", "text", "short for -output")
-			flags.IntVar(&f.width, "width", 0, "columns (default the terminal's, else as many as it takes)")
+			f.registerOutput(flags)
+			flags.IntVar(&f.width, "width", 0, "width in columns (default that of the terminal, else unlimited)")
 			f.registerState(flags)
 		},
 		run: f.run,
@@ -54,24 +55,25 @@ PORTS where one publishes; it gives way to a list where the terminal is too narr
 }
 
 func (f *lsFlags) run(out io.Writer) error {
-	if f.output != "text" && f.output != "json" {
-		return fmt.Errorf("--output %q: it is text or json", f.output)
+	asJSON, err := f.wantsJSON()
+	if err != nil {
+		return err
 	}
-	all, err := cli.List(f.stateDir, f.network)
+	all, err := inventory.New(f.stateDir).Attachments(f.network)
 	if err != nil {
 		return readable(err)
 	}
 	if err := f.known(all); err != nil {
 		return err
 	}
-	if f.output == "json" {
+	if asJSON {
 		return printJSON(out, all)
 	}
 	return printFitting(out, f.width, table(all), func() string { return list(all) })
 }
 
-// printFitting prints a table, or a list where that is too wide for so many columns: 0 for the
-// terminal's, and where there is none for as many as it takes.
+// printFitting prints a table, or a list if the table is wider than width; 0 is the width of the terminal, and
+// unlimited without one.
 func printFitting(out io.Writer, width int, table string, list func() string) error {
 	if width == 0 {
 		width, _ = columnsOf(out)
@@ -86,26 +88,27 @@ func printFitting(out io.Writer, width int, table string, list func() string) er
 func printJSON(out io.Writer, object any) error {
 	text, err := json.MarshalIndent(object, "", "  ")
 	if err == nil {
-		_, err = out.Write(append(text, '\n'))
+		_, err = out.Write(append(printable.JSON(text), '\n'))
 	}
 	return err
 }
 
-func table(all []cli.Attachment) string {
+func table(all []inventory.Attachment) string {
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	published := slices.ContainsFunc(all, func(a cli.Attachment) bool { return len(a.Ports) > 0 })
+	published := slices.ContainsFunc(all, func(a inventory.Attachment) bool { return len(a.Ports) > 0 })
 	head := []string{"NAME", "NETWORK", "IF", "ADDRESSES", "BRIDGE", "OWNER", "STATE"}
 	if published {
 		head = append(head, "PORTS")
 	}
 	fmt.Fprintln(w, strings.Join(head, "\t"))
+	short := shortNames(all, func(a inventory.Attachment) string { return a.Name })
 	for _, a := range all {
 		columns := []string{
-			short(a.Name), dash(a.Network), dash(a.IfName), dash(strings.Join(a.Addresses, " ")), dash(a.Bridge), dash(a.Owner), a.State,
+			cell(short(a.Name)), cell(a.Network), cell(a.IfName), cell(strings.Join(a.Addresses, " ")), cell(a.Bridge), cell(a.Owner), a.State,
 		}
 		if published {
-			columns = append(columns, dash(strings.Join(someSpans(a.Ports), " ")))
+			columns = append(columns, cell(strings.Join(someSpans(a.Ports), " ")))
 		}
 		fmt.Fprintln(w, strings.Join(columns, "\t"))
 	}
@@ -113,11 +116,12 @@ func table(all []cli.Attachment) string {
 	return text.String()
 }
 
-// list takes no more columns than its longest word.
-func list(all []cli.Attachment) string {
+// list returns a list that is not wider than its longest word.
+func list(all []inventory.Attachment) string {
 	var text strings.Builder
+	short := shortNames(all, func(a inventory.Attachment) string { return a.Name })
 	for _, a := range all {
-		fmt.Fprintf(&text, "%s\n  %s, by %s\n  %s on %s\n", short(a.Name), a.State, dash(a.Owner), dash(a.IfName), dash(a.Network))
+		fmt.Fprintf(&text, "%s\n  %s, by %s\n  %s on %s\n", cell(short(a.Name)), a.State, cell(a.Owner), cell(a.IfName), cell(a.Network))
 		for _, address := range a.Addresses {
 			fmt.Fprintf(&text, "  %s\n", address)
 		}
@@ -128,9 +132,8 @@ func list(all []cli.Attachment) string {
 	return text.String()
 }
 
-// someSpans are the first of an attachment's ports, each once, whatever number of its addresses they
-// lead to, and how many there are besides.
-func someSpans(ports []cli.Port) []string {
+// someSpans returns the first ports of an attachment, each once for all of its addresses, and how many more there are.
+func someSpans(ports []inventory.Port) []string {
 	const most = 3
 	var spans []string
 	for _, p := range ports {
@@ -144,20 +147,34 @@ func someSpans(ports []cli.Port) []string {
 	return spans
 }
 
-// short cuts the long numbers of runtimes, as their own tools do. Names of people stay.
-func short(name string) string {
-	const digits, of = 12, 32
-	if len(name) >= of && strings.Trim(name, "0123456789abcdef") == "" {
-		return name[:digits]
+// shortNames returns a function that shortens the names of a list, all by the same amount, so that they stay distinct.
+func shortNames[T any](all []T, name func(T) string) func(string) string {
+	most := digits
+	for differ := false; !differ; most += 4 {
+		differ = true
+		seen := map[string]string{}
+		for _, one := range all {
+			full := name(one)
+			cut := shortTo(full, most)
+			differ = differ && (seen[cut] == "" || seen[cut] == full || cut == full)
+			seen[cut] = full
+		}
 	}
-	return name
+	return func(full string) string { return shortTo(full, most-4) }
 }
 
-func dash(text string) string {
-	if text == "" {
-		return "-"
+// digits is the number of digits of a container ID that the runtimes' own tools print.
+const digits = 12
+
+// short cuts the hexadecimal container IDs of runtimes as their own tools do. Other names stay.
+func short(name string) string { return shortTo(name, digits) }
+
+func shortTo(name string, most int) string {
+	const of = 32
+	if len(name) >= of && most < len(name) && strings.Trim(name, "0123456789abcdef") == "" {
+		return name[:most]
 	}
-	return text
+	return name
 }
 
 func widest(text string) (columns int) {

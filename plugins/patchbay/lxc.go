@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/lxc"
 )
 
 // lxcFlags are the flags of `patchbay lxc`.
@@ -22,47 +24,56 @@ type lxcFlags struct {
 func lxcCommand() command {
 	f := &lxcFlags{}
 	return command{
-		name: "lxc", short: "give an LXC container a network, or take it away: lxc enable NAME, lxc disable NAME",
+		name: "lxc", second: lxcWords(), short: "add or remove an LXC container's network: lxc enable NAME, lxc disable NAME",
 		long: `  patchbay lxc enable NAME [--network N] [--ip A] [--publish P] [--lxcpath P] [--force]
   patchbay lxc disable NAME [--lxcpath P]
 
-enable writes the lines into the container's configuration by which LXC calls patchbay when the
-container starts, stops and is destroyed; disable takes them out. All other lines stay, byte for
-byte, and both can be repeated. It is effective when the container starts next. Where lines of
-lxc.net.0 make another network, enable refuses; with --force it sets them aside, as comments,
-and disable puts them back.`,
+enable adds lines to the container's configuration that make LXC call patchbay when the container
+starts, stops and is destroyed; disable removes them. All other lines stay unchanged, and both
+can be repeated. The change takes effect at the next start of the container. If lines of lxc.net.0
+configure another network, enable refuses; with --force it comments them out, and disable restores
+them.`,
 		flags: f.register, runArgs: f.run,
 	}
 }
 
+// lxcWords returns the second words of the command.
+func lxcWords() []string { return []string{"enable", "disable"} }
+
 func (f *lxcFlags) register(flags *flag.FlagSet) {
-	flags.StringVar(&f.network, "network", "", "name of the network (default the only one there is)")
-	flags.StringVar(&f.ip, "ip", "", "address that the container is to have; two with a comma between them")
+	flags.StringVar(&f.network, "network", "", networkMeaning)
+	flags.StringVar(&f.ip, "ip", "", "IP `address` to request (comma-separated)")
 	flags.Var(&f.publish, "publish", publishMeaning)
-	flags.Var(&f.publish, "p", "short for -publish")
-	flags.StringVar(&f.lxcPath, "lxcpath", "", "directory of containers (default that of LXC)")
-	flags.StringVar(&f.confDir, "conf-dir", cli.DefaultConfDir, "where the networks are")
-	flags.BoolVar(&f.force, "force", false, "set lines of lxc.net.0 aside")
+	flags.Var(&f.publish, "p", "short for --publish")
+	flags.StringVar(&f.lxcPath, "lxcpath", "", "`directory` of containers (default that of LXC)")
+	flags.StringVar(&f.confDir, "conf-dir", cli.DefaultConfDir, "`directory` of network configurations")
+	flags.BoolVar(&f.force, "force", false, "comment out lines of lxc.net.0")
 }
 
 func (f *lxcFlags) run(out io.Writer, words []string) error {
 	if len(words) != 2 || words[0] != "enable" && words[0] != "disable" {
-		return errors.New("lxc wants enable NAME or disable NAME; see patchbay help lxc")
+		what := ""
+		if len(words) > 0 {
+			what = cli.DidYouMean(words[0], lxcWords())
+		}
+		return fmt.Errorf("lxc needs enable NAME or disable NAME%s; see patchbay help lxc", what)
 	}
-	c := cli.LXC{Path: f.lxcPath, Name: words[1]}
-	if c.Path == "" {
-		c.Path = cli.LXCPath()
-	}
-	if err := c.Exists(); err != nil {
+	c := lxc.Container{Path: cmp.Or(f.lxcPath, lxc.Path()), Name: words[1]}
+	if err := c.Check(); errors.Is(err, lxc.ErrNoContainer) {
+		return fmt.Errorf("%w%s", err, cli.DidYouMean(c.Name, lxc.Names(c.Path)))
+	} else if err != nil {
 		return err
 	}
 	if words[0] == "disable" {
-		changed, err := c.Edit(cli.DisableLXC)
-		return f.tell(out, c, done{changed, "LXC calls patchbay no more", "LXC does not call patchbay"}, err)
+		changed, err := c.Edit(lxc.Disable)
+		return f.report(out, c, done{changed, "disabled from the next start", "not enabled"}, err)
 	}
 	n, err := cli.Find(f.confDir, f.network)
 	if err != nil {
 		return err
+	}
+	if n.Skipped != nil {
+		complain("skipped: %s", oneLine(n.Skipped))
 	}
 	if err := n.Publish(f.publish); err != nil {
 		return err
@@ -72,42 +83,43 @@ func (f *lxcFlags) run(out io.Writer, words []string) error {
 		return err
 	}
 	changed, err := c.Edit(lines.Enable)
-	return f.tell(out, c, done{changed, "network " + n.Name + " from its next start on", "network " + n.Name + ", as before"}, err)
+	return f.report(out, c, done{changed, "network " + n.Name + " from the next start", "network " + n.Name + ", unchanged"}, err)
 }
 
-// done is what became of a container's configuration.
+// done is the result of an edit of a container's configuration.
 type done struct {
 	changed     bool
 	now, before string
 }
 
-func (f *lxcFlags) tell(out io.Writer, c cli.LXC, d done, err error) error {
+func (f *lxcFlags) report(out io.Writer, c lxc.Container, d done, err error) error {
 	if err != nil {
 		return err
 	}
 	if !d.changed {
 		d.now = d.before
 	}
-	_, err = fmt.Fprintf(out, "%s: %s\n", c.Name, d.now)
-	return err
+	sayLine(out, "%s: %s", c.Name, d.now)
+	return nil
 }
 
-// lines name this program by its own path, and the network by its name: others may come.
-func (f *lxcFlags) lines(network string) (cli.LXCLines, error) {
+// lines returns the hooks with the absolute path of this program and the name of the network, so that neither changes
+// when others are installed.
+func (f *lxcFlags) lines(network string) (lxc.Hooks, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return cli.LXCLines{}, err
+		return lxc.Hooks{}, err
 	}
 	for _, path := range []string{self, f.confDir} {
 		if strings.ContainsAny(path, " \t\n'\"\\$`;&|<>()*?[]#~") {
-			return cli.LXCLines{}, fmt.Errorf("LXC gives the line of a hook to a shell: use a path without white space and without signs that it knows, not %q", path)
+			return lxc.Hooks{}, fmt.Errorf("invalid path %q: LXC runs hooks in a shell; use a path without spaces and shell characters", path)
 		}
 	}
 	hook := self + " lxc-hook --network " + network
 	if f.ip != "" {
 		for text := range strings.SplitSeq(f.ip, ",") {
 			if _, err := netip.ParseAddr(text); err != nil {
-				return cli.LXCLines{}, fmt.Errorf("--ip: %w", err)
+				return lxc.Hooks{}, fmt.Errorf("--ip: %w", err)
 			}
 		}
 		hook += " --ip " + f.ip
@@ -116,5 +128,5 @@ func (f *lxcFlags) lines(network string) (cli.LXCLines, error) {
 	if f.confDir != cli.DefaultConfDir {
 		hook += " --conf-dir " + f.confDir
 	}
-	return cli.LXCLines{Hook: hook, Force: f.force}, nil
+	return lxc.Hooks{Command: hook, Force: f.force}, nil
 }

@@ -18,9 +18,11 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/ruleset"
 )
 
-// common are the flags that commands for people share.
+// common is the flags that commands share.
 type common struct {
 	network, ip, ifName, confDir, stateDir string
 	publish                                cli.Mappings
@@ -32,37 +34,48 @@ func (c *common) registerNetwork(flags *flag.FlagSet, meaning string) {
 }
 
 func (c *common) registerConfDir(flags *flag.FlagSet) {
-	flags.StringVar(&c.confDir, "conf-dir", cmp.Or(os.Getenv("NETCONFPATH"), cli.DefaultConfDir), "where networks are configured; NETCONFPATH says so too")
+	flags.StringVar(&c.confDir, "conf-dir", cmp.Or(os.Getenv("NETCONFPATH"), cli.DefaultConfDir), "`directory` of network configurations; NETCONFPATH sets the default")
 }
 
 func (c *common) registerIP(flags *flag.FlagSet) {
-	flags.StringVar(&c.ip, "ip", "", "the `address` that it shall have; several with commas between them")
+	flags.StringVar(&c.ip, "ip", "", "IP `address` to request (comma-separated)")
+}
+
+func (c *common) registerIfName(flags *flag.FlagSet) {
+	flags.StringVar(&c.ifName, "interface", "eth0", "`name` of the container interface")
+	flags.StringVar(&c.ifName, "ifname", "eth0", "the same as --interface")
 }
 
 func (c *common) registerState(flags *flag.FlagSet) {
-	flags.StringVar(&c.stateDir, "state-dir", config.DefaultStateDir, "where the records are; those where a network has masqueraded are known")
+	flags.StringVar(&c.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
 }
 
-func (c *common) wish() (cli.Wish, error) {
+// stateDirMeaning is the help text of --state-dir.
+const stateDirMeaning = "state `directory`; others registered on this host are included"
+
+func (c *common) selection() (cli.Selection, error) {
 	ips, err := cli.ParseIPs(c.ip)
-	return cli.Wish{Dir: c.confDir, Network: c.network, IPs: ips, Ports: c.publish}, err
+	return cli.Selection{Dir: c.confDir, Network: c.network, IPs: ips, Ports: c.publish}, err
 }
 
-// choose finds the network. Of a list's other plugins it says that nobody calls them.
-func (c *common) choose() (cli.Wish, *cli.Network, error) {
-	w, err := c.wish()
+// choose returns the selected network. It warns about the other plugins of a list, which commands do not call.
+func (c *common) choose() (cli.Selection, *cli.Network, error) {
+	w, err := c.selection()
 	if err != nil {
 		return w, nil, err
 	}
 	n, err := w.Choose()
+	if err == nil && n.Skipped != nil {
+		complain("skipped: %s", oneLine(n.Skipped))
+	}
 	if err == nil && len(n.Others) > 0 {
-		fmt.Fprintf(os.Stderr, "patchbay: network %s has further plugins, which are not called: %s\n", n.Name, strings.Join(n.Others, ", "))
+		complain("network %s: other plugins of the list are not called: %s", n.Name, strings.Join(n.Others, ", "))
 	}
 	return w, n, err
 }
 
-// known refuses a network that is neither configured nor one that something is attached to.
-func (c *common) known(all []cli.Attachment) error {
+// known returns an error for a network that is not configured and has no attachments.
+func (c *common) known(all []inventory.Attachment) error {
 	if c.network == "" || len(all) > 0 {
 		return nil
 	}
@@ -70,19 +83,44 @@ func (c *common) known(all []cli.Attachment) error {
 	return err
 }
 
-// one is the only argument of a command.
+// networkMeaning is the help text of --network. The default is the same on every host, whatever a runtime has
+// configured.
+const networkMeaning = "name of the network (default " + cli.DefaultName + ", which needs no file)"
+
+// some returns an error unless there is at least one argument, and none is empty.
+func some(command, what string, args []string) error {
+	if len(args) == 0 || slices.Contains(args, "") {
+		return fmt.Errorf("%s needs at least one %s; see patchbay help %s", command, what, command)
+	}
+	return nil
+}
+
+// each calls do for every name, and continues after errors. It prints all errors but the last, which it returns.
+func each(names []string, do func(name string) error) error {
+	var failed error
+	for _, name := range names {
+		err := do(name)
+		if err != nil && failed != nil {
+			complain("%s", oneLine(failed))
+		}
+		failed = cmp.Or(err, failed)
+	}
+	return failed
+}
+
+// one returns the only argument of a command.
 func one(command, what string, args []string) (string, error) {
 	if len(args) != 1 || args[0] == "" {
-		return "", fmt.Errorf("%s wants one %s, got %d arguments; see patchbay help %s", command, what, len(args), command)
+		return "", fmt.Errorf("%s needs one %s, got %d arguments; see patchbay help %s", command, what, len(args), command)
 	}
 	return args[0], nil
 }
 
-// privileged refuses early, and in words, who lacks a capability.
+// privileged returns an error if the process lacks a capability that the command needs.
 func privileged(command string, wanted ...int) error {
 	var have [2]unix.CapUserData
 	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &have[0]); err != nil {
-		return nil //nolint:nilerr // the kernel says so itself later
+		return nil //nolint:nilerr // the kernel refuses later
 	}
 	names := map[int]string{unix.CAP_NET_ADMIN: "CAP_NET_ADMIN", unix.CAP_SYS_ADMIN: "CAP_SYS_ADMIN"}
 	var missing []string
@@ -97,30 +135,34 @@ func privileged(command string, wanted ...int) error {
 	return fmt.Errorf("%s needs %s, which this process does not have: run it as root (sudo patchbay %s)", command, strings.Join(missing, " and "), command)
 }
 
-// told is an error of package attach in words for people, with its remedy.
-func told(err error) error {
+// readableError returns an error of package attach with its remedy, as one sentence.
+func readableError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if by := attach.TakenPort(err); by != nil {
-		return taken(by)
+	if by := ruleset.PortOwnerOf(err); by != nil {
+		return portTaken(by)
 	}
-	e := attach.CNIError(err)
-	if e.Code == attach.CodeAttached {
-		return fmt.Errorf("%s; patchbay detach takes it away", e.Msg)
-	}
-	return fmt.Errorf("%s; %s", e.Msg, e.Details)
+	return attach.CommandError(err)
 }
 
-// readable adds what would help against a lack of permission.
+// readableErrorOn is readableError for an ADD to a network.
+func readableErrorOn(n *cli.Network, err error) error {
+	if err == nil || !n.LAN.IsValid() || ruleset.PortOwnerOf(err) != nil {
+		return readableError(err)
+	}
+	return attach.CommandErrorOnLAN(err, n.LAN)
+}
+
+// readable adds the remedy to an error about missing permissions.
 func readable(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w; the records belong to root: it takes sudo, or CAP_DAC_READ_SEARCH", err)
+		return fmt.Errorf("%w; run it as root, who owns the records (sudo), or with CAP_DAC_READ_SEARCH", err)
 	}
 	return err
 }
 
-// setCall gives another IPAM plugin the environment that the specification promises it.
+// setCall sets the environment of a delegated IPAM plugin (CNI SPEC section 4).
 func setCall(req *attach.Request) {
 	for _, v := range [][2]string{
 		{"CNI_CONTAINERID", req.ContainerID},
@@ -133,21 +175,21 @@ func setCall(req *attach.Request) {
 	}
 }
 
-// interruptible is done when a signal asks for the end. The signals have no other effect any more.
+// interruptible returns a context that SIGTERM, SIGINT and SIGHUP cancel. They no longer end the process.
 func interruptible() context.Context {
 	wanted := slices.DeleteFunc([]os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}, signal.Ignored)
 	ctx, _ := signal.NotifyContext(context.Background(), wanted...)
 	return ctx
 }
 
-// remove takes attachments away, past errors. Half a removal helps nobody, so a signal does not end it.
-func remove(confDir string, some []cli.Attachment) error {
-	ctx := context.WithoutCancel(interruptible())
+// remove deletes attachments, and continues after errors. A signal does not interrupt it.
+func remove(confDir string, some []inventory.Attachment) error {
+	ctx := attach.Within(context.WithoutCancel(interruptible())) // one deadline for all of them
 	var failed error
 	for i := range some {
-		req := some[i].Removal(confDir)
+		req := cli.Removal(&some[i], confDir)
 		setCall(&req)
-		failed = errors.Join(failed, told(attach.Del(ctx, req)))
+		failed = errors.Join(failed, readableError(attach.Del(ctx, req)))
 	}
 	return failed
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,43 +12,42 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
+	"github.com/patchbay-cni/patchbay/pkg/ruleset"
 )
 
 // portsFlags are the flags of `patchbay ports`.
 type portsFlags struct {
 	common
-	output string
-	json   bool
-	width  int
+	output
+	width int
 }
 
 func portsCommand() command {
 	f := &portsFlags{}
 	return command{
-		name: "ports", takes: "[PORT[/PROTOCOL]]", short: "list who publishes which port of this host",
-		long: `One line for each published port, or several that follow each other, by number: HOST is the
-address of the host, * for any; TO is the container's. It is from the records and the ruleset;
-with PORT it is that one alone. STATE is one of
+		name: "ports", takes: "[PORT[/PROTOCOL]]", short: "list published ports",
+		long: `Prints one line for each published port or range of consecutive ports, sorted by number, from the
+records and the ruleset. HOST is the host address, * for any; TO is the container's address and
+port. With PORT it prints that port only, and exits with status 1 if it is not published. STATE is
 
-  ok            the ruleset leads there what comes to the port
-  lost          the ruleset has lost it, of several "3 of 10 lost" (patchbay reload)
-  rules lost    the ruleset has it, and has lost what it takes beside (patchbay reload)
-  no record     the ruleset has it, and no record tells of it (patchbay reload)
-  down, unplugged, no cable, unreadable   the attachment is, as ls says
+  ok            the ruleset maps the port to the container
+  lost          the ruleset lacks the mapping; of a range "3 of 10 lost" (patchbay reload)
+  rules lost    the ruleset has the mapping, but lacks other rules for it (patchbay reload)
+  no record     the ruleset has the mapping, but there is no record (patchbay reload)
+  down, unplugged, stale, unreadable   the state of the attachment, as in ls
 
-Whether a firewall of this host lets it through is another matter. -o json, or --json, is an
-array of objects with the fields hostIP ("" for any), hostPort, count, protocol, address and
-containerPort (the first port, of count), name, network, containerID, ifname, owner and state
-(as in ls -o json), and problems, a list of sentences. Fields are added, and neither renamed nor
-taken away. The table gives way to a list where the terminal is too narrow for it.`,
+Firewalls of this host are not checked (patchbay doctor does). -o json, or --json, prints an array
+of objects with the fields hostIP ("" for any), hostPort, count, protocol, address and
+containerPort (the first port of a range), name, network, containerID, ifname, owner and state (as
+in ls -o json), and problems, a list of sentences. Fields may be added, but not renamed or removed.
+On a terminal that is too narrow, a list is printed instead of the table.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only ports of this network")
-			flags.StringVar(&f.output, "output", "text", "text or json")
-			flags.StringVar(&f.output, "o", "text", "short for -output")
-			flags.BoolVar(&f.json, "json", false, "short for -output json")
-			flags.IntVar(&f.width, "width", 0, "columns (default the terminal's, else as many as it takes)")
+			f.registerOutput(flags)
+			flags.IntVar(&f.width, "width", 0, "width in columns (default that of the terminal, else unlimited)")
 			f.registerState(flags)
 		},
 		runArgs: f.run,
@@ -55,11 +55,9 @@ taken away. The table gives way to a list where the terminal is too narrow for i
 }
 
 func (f *portsFlags) run(out io.Writer, args []string) error {
-	if f.json {
-		f.output = "json"
-	}
-	if f.output != "text" && f.output != "json" {
-		return fmt.Errorf("--output %q: it is text or json", f.output)
+	asJSON, err := f.wantsJSON()
+	if err != nil {
+		return err
 	}
 	if err := privileged("ports", unix.CAP_NET_ADMIN); err != nil {
 		return err
@@ -68,20 +66,27 @@ func (f *portsFlags) run(out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	if f.output == "json" {
-		return printJSON(out, all)
+	if asJSON {
+		if err := printJSON(out, all); err != nil {
+			return err
+		}
 	}
-	if len(all) == 0 {
-		_, err := fmt.Fprintln(out, f.none(args))
+	switch {
+	case len(all) == 0 && len(args) == 1:
+		return errors.New(f.none(args))
+	case asJSON:
+		return nil
+	case len(all) == 0:
+		_, err := fmt.Fprintln(out, printable.Text(f.none(args), 0))
 		return err
 	}
 	return printFitting(out, f.width, portTable(all), func() string { return portList(all) })
 }
 
-// ports are those that are asked for.
-func (f *portsFlags) ports(args []string) ([]cli.Publication, error) {
+// ports returns the selected ports.
+func (f *portsFlags) ports(args []string) ([]inventory.Publication, error) {
 	if len(args) > 1 {
-		return nil, fmt.Errorf("ports wants one port or none, got %d arguments; see patchbay help ports", len(args))
+		return nil, fmt.Errorf("ports accepts one port, got %d arguments; see patchbay help ports", len(args))
 	}
 	port, protocol, err := 0, "", error(nil)
 	if len(args) == 1 {
@@ -89,12 +94,13 @@ func (f *portsFlags) ports(args []string) ([]cli.Publication, error) {
 			return nil, err
 		}
 	}
-	all, err := cli.Ports(f.stateDir, f.network)
+	inv := inventory.New(f.stateDir)
+	all, err := inv.Ports(f.network)
 	if err != nil {
 		return nil, readable(err)
 	}
-	if f.network != "" && len(all) == 0 { // it may be one that nothing is attached to
-		attached, err := cli.List(f.stateDir, f.network)
+	if f.network != "" && len(all) == 0 { // it may have no attachments
+		attached, err := inv.Attachments(f.network)
 		if err == nil {
 			err = f.known(attached)
 		}
@@ -102,14 +108,14 @@ func (f *portsFlags) ports(args []string) ([]cli.Publication, error) {
 			return nil, err
 		}
 	}
-	return slices.DeleteFunc(all, func(p cli.Publication) bool { return len(args) == 1 && !p.Has(port, protocol) }), nil
+	return slices.DeleteFunc(all, func(p inventory.Publication) bool { return len(args) == 1 && !p.Has(port, protocol) }), nil
 }
 
-// none is the sentence for an empty list.
+// none returns the sentence for an empty list.
 func (f *portsFlags) none(args []string) string {
-	what := "no port of this host is published"
+	what := "no published ports"
 	if len(args) == 1 {
-		what = "nobody publishes port " + args[0]
+		what = "port " + args[0] + " is not published"
 	}
 	if f.network != "" {
 		what += " by network " + f.network
@@ -117,12 +123,13 @@ func (f *portsFlags) none(args []string) string {
 	return what
 }
 
-func portTable(all []cli.Publication) string {
+func portTable(all []inventory.Publication) string {
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "HOST\tPORT\tTO\tNAME\tNETWORK\tSTATE")
+	short := shortNames(all, func(p inventory.Publication) string { return p.Name })
 	for _, p := range all {
-		fmt.Fprintln(w, strings.Join([]string{star(p.HostIP), p.Span(), p.To(), dash(short(p.Name)), dash(p.Network), p.State}, "\t"))
+		fmt.Fprintln(w, strings.Join([]string{star(p.HostIP), p.Span(), p.To(), cell(short(p.Name)), cell(p.Network), p.State}, "\t"))
 	}
 	_ = w.Flush() // into memory
 	return text.String()
@@ -135,28 +142,29 @@ func star(address string) string {
 	return address
 }
 
-// portList takes no more columns than its longest word.
-func portList(all []cli.Publication) string {
+// portList returns a list that is not wider than its longest word.
+func portList(all []inventory.Publication) string {
 	var text strings.Builder
+	short := shortNames(all, func(p inventory.Publication) string { return p.Name })
 	for _, p := range all {
 		fmt.Fprintf(&text, "%s\n", p.Span())
 		if p.HostIP != "" {
 			fmt.Fprintf(&text, "  of %s\n", p.HostIP)
 		}
-		fmt.Fprintf(&text, "  to %s\n  %s, on %s\n  %s\n", p.To(), dash(short(p.Name)), dash(p.Network), p.State)
+		fmt.Fprintf(&text, "  to %s\n  %s, on %s\n  %s\n", p.To(), cell(short(p.Name)), cell(p.Network), p.State)
 	}
 	return text.String()
 }
 
-const publishMeaning = "lead a `port` of the host to it: [hostIP:]hostPort[-end][:containerPort[-end]][/tcp|udp|sctp]; may be repeated"
+const publishMeaning = "publish a `port`: [hostIP:]hostPort[-end][:containerPort[-end]][/tcp|udp|sctp]; may be repeated"
 
-// registerPublish is for ports of the host, in the words of docker and podman.
+// registerPublish registers --publish and -p, as docker and podman have them.
 func (c *common) registerPublish(flags *flag.FlagSet) {
 	flags.Var(&c.publish, "publish", publishMeaning)
-	flags.Var(&c.publish, "p", "short for -publish")
+	flags.Var(&c.publish, "p", "short for --publish")
 }
 
-// publishes is the end of the line that says what there is now.
+// publishes returns the end of the line that attach and up print.
 func (c *common) publishes() string {
 	const most = 3
 	var words []string
@@ -172,8 +180,8 @@ func (c *common) publishes() string {
 	return ", publishes " + strings.Join(words, ", ")
 }
 
-// taken says whose a port is that somebody else publishes.
-func taken(by *attach.Taken) error {
-	return fmt.Errorf("%s is published by %s of network %s, which %s has attached: take another port (patchbay ports lists who has which)",
-		by.Thing, short(by.Key.ContainerID), by.Key.Network, owner(&cli.Attachment{Owner: by.Owner}))
+// portTaken returns the error for a port that another attachment publishes.
+func portTaken(by *ruleset.PortOwner) error {
+	return fmt.Errorf("%s is already published by %s of network %s, attached by %s: choose another port (patchbay ports lists them)",
+		by.Thing, short(by.Key.ContainerID), by.Key.Network, ownerText(by.Owner))
 }

@@ -16,30 +16,37 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
 func upCommand() command {
 	f := &common{ifName: "eth0"}
 	return command{
-		name: "up", takes: "NAME [-- CMD...]", short: "make a namespace and plug it into a network",
-		long: `Makes the network namespace NAME as "ip netns add" does, with loopback up, plugs its eth0 into
-a network, and says in one line what it has. With CMD it runs that program in it, as "ip netns
-exec" does, with input, outputs and signals passed on; when the program ends, all is taken
-away again, and the exit status is the program's (128 and the number of a signal that ended
-it, 127 if it is not found, 126 if it cannot be run).
+		name: "up", takes: "NAME [-- CMD...]", short: "create a network namespace and attach it to a network",
+		long: `Creates the network namespace NAME as "ip netns add" does, with loopback up, attaches it to a
+network as eth0, and prints one line. With CMD it runs that program in the namespace as "ip netns
+exec" does, and forwards signals to it; when the program ends, the attachment and the namespace are
+deleted, and the exit status is that of the program (128 plus the number of the signal that ended
+it, 127 if it is not found, 126 if it cannot be executed).
 
-Where no network is configured there is one that needs no file, ` + cli.DefaultName + `: the bridge ` + cli.DefaultBridge + `, a /24 that no
-route of this host uses, and the outside sees the host's address. The subnet stays as long as
-the bridge exists. --network may also name a bridge that somebody has made, such as br0, if
---ip says which address of its subnet is free.
+Without --network the network is ` + cli.DefaultName + `, whatever else is configured. It needs no file: it has the
+bridge ` + cli.DefaultBridge + ` and a /24 that no route of this host overlaps, and is masqueraded behind the
+host's address. The subnet stays the same while the bridge exists. --network names a network of
+` + cli.DefaultConfDir + `, or an existing bridge such as br0 together with an unused address of its subnet
+in --ip.
 
---publish leads ports of the host to it: -p 8080:80, -p 192.0.2.1:53:53/udp, -p 8000-8009:80-89,
--p [2001:db8::1]:443:443; one number alone is the port of both. They are reached from outside by
-any address of the host, or by the one that is told, from the host itself, by 127.0.0.1 too, and
-from other containers; they are gone with it.`,
+If /etc/resolv.conf has a name server of the host itself, such as 127.0.0.53, up writes the servers
+that it forwards to into /etc/netns/NAME/resolv.conf, which "ip netns exec" uses; an existing file
+stays.
+
+--publish publishes ports: -p 8080:80, -p 192.0.2.1:53:53/udp, -p 8000-8009:80-89,
+-p [2001:db8::1]:443:443; a single number is both host and container port. They are reachable from
+outside at any address of the host, or at the given one, from the host itself, also at 127.0.0.1,
+and from other containers, until the attachment is removed.`,
 		flags: func(flags *flag.FlagSet) {
-			f.registerNetwork(flags, "name of the network (default the only one configured, or "+cli.DefaultName+" where there is none)")
+			f.registerNetwork(flags, networkMeaning)
 			f.registerIP(flags)
 			f.registerPublish(flags)
 		},
@@ -47,13 +54,13 @@ from other containers; they are gone with it.`,
 	}
 }
 
-// upping is one `up` on its way.
+// upping is the state of one `up`.
 type upping struct {
 	*common
-	name    string
-	wish    cli.Wish
-	network *cli.Network
-	program *cli.Program // nil for none
+	name      string
+	selection cli.Selection
+	network   *cli.Network
+	program   *cli.Program // nil for none
 }
 
 func (c *common) up(out io.Writer, args []string) error {
@@ -66,23 +73,23 @@ func (c *common) up(out io.Writer, args []string) error {
 	if u.name, err = one("up", "name", args); err != nil {
 		return err
 	}
-	if err := u.look(command); err != nil {
+	if err := u.check(command); err != nil {
 		return err
 	}
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, cli.Signals()...)
 	ctx := interruptible()
-	line, err := u.make(ctx)
+	line, err := u.create(ctx)
 	if err != nil {
 		return err
 	}
 	if u.program == nil {
-		fmt.Fprintf(out, "%s: %s\n", u.name, line)
+		sayLine(out, "%s: %s", u.name, line)
 		return nil
 	}
-	fmt.Fprintf(os.Stderr, "%s: %s\n", u.name, line)
+	sayLine(os.Stderr, "%s: %s", u.name, line)
 	status, err := u.program.Run(cli.Named(u.name).Path, signals)
-	if err = errors.Join(err, c.takeDown(u.name)); err != nil && status == 0 {
+	if err = errors.Join(err, c.quietDown(u.name)); err != nil && status == 0 {
 		status = 1
 	}
 	if status != 0 {
@@ -91,10 +98,10 @@ func (c *common) up(out io.Writer, args []string) error {
 	return nil
 }
 
-// look refuses what could not end well, before anything is made.
-func (u *upping) look(command []string) error {
+// check returns an error before anything is created, where a later step would fail.
+func (u *upping) check(command []string) error {
 	if !config.ValidName(u.name) || len(u.name) > 64 {
-		return fmt.Errorf("%q cannot be the name of a namespace here: use at most 64 letters, digits, dots, underscores and dashes, a letter or digit first", u.name)
+		return fmt.Errorf("invalid namespace name %q: use at most 64 letters, digits, dots, underscores and dashes, a letter or digit first", u.name)
 	}
 	if err := privileged("up", unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN); err != nil {
 		return err
@@ -110,52 +117,57 @@ func (u *upping) look(command []string) error {
 		return exists(u.name)
 	}
 	var err error
-	u.wish, u.network, err = u.choose()
+	u.selection, u.network, err = u.choose()
 	return err
 }
 
 func exists(name string) error {
-	return fmt.Errorf("a network namespace %s exists already: patchbay attach %s plugs it in, patchbay down %s takes it away if patchbay up has made it", name, name, name)
+	return fmt.Errorf("network namespace %s already exists: %s attaches it, %s deletes it if patchbay up created it",
+		name, printable.Command("patchbay", "attach", printable.Name(name)), printable.Command("patchbay", "down", printable.Name(name)))
 }
 
-// make makes the namespace and plugs it in. If that fails, the namespace is away again.
-func (u *upping) make(ctx context.Context) (string, error) {
-	path := cli.NetnsDir + "/" + u.name
-	err := link.PinNetns(path)
+// create creates the namespace and attaches it. If that fails, it deletes the namespace.
+func (u *upping) create(ctx context.Context) (string, error) {
+	err := cli.MakeNetns(u.name)
 	if errors.Is(err, link.ErrExists) {
 		return "", exists(u.name)
 	}
 	if err != nil {
 		return "", err
 	}
-	req := u.wish.Request(u.network, cli.Named(u.name), u.ifName)
+	req := u.selection.Request(u.network, cli.Named(u.name), u.ifName)
 	req.NetnsMade = true
-	line, err := plugIn(ctx, req, u.network)
+	done, err := plugIn(ctx, req, u.network)
 	if err != nil {
-		return "", errors.Join(err, link.UnpinNetns(path))
+		return "", errors.Join(err, cli.DeleteNetns(u.name))
 	}
-	return line + u.publishes(), nil
+	if err := cli.WriteResolver(u.name, done.servers); err != nil {
+		complain("%s", oneLine(err))
+	}
+	return done.line + u.publishes(), nil
 }
 
-// withoutCNI is an environment without what is for IPAM plugins.
+// withoutCNI returns an environment without the variables for IPAM plugins.
 func withoutCNI(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool {
 		return slices.ContainsFunc([]string{"CNI_CONTAINERID=", "CNI_NETNS=", "CNI_IFNAME=", "CNI_ARGS="}, func(p string) bool { return strings.HasPrefix(v, p) })
 	})
 }
 
-// takeDown is down without words.
-func (c *common) takeDown(name string) error {
-	_, _, err := c.take(name)
+// quietDown is down without output.
+func (c *common) quietDown(name string) error {
+	_, err := c.downOne(name)
 	return err
 }
 
 func downCommand() command {
 	f := &common{}
 	return command{
-		name: "down", takes: "NAME", short: "unplug a namespace, and remove it if up has made it",
-		long: `Takes away what people have attached to the namespace NAME, and the namespace itself if
-"patchbay up" has made it. One that somebody else has made is only unplugged, and down says so.`,
+		name: "down", takes: "NAME...", short: "detach network namespaces, and delete those that up created",
+		long: `Removes the attachments of the network namespace NAME that commands created, and deletes the
+namespace if "patchbay up" created it, even without attachments. A namespace that "patchbay up" did
+not create is kept, and down says so. The command continues after an error, and then exits with
+status 1.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerConfDir(flags)
 			f.registerState(flags)
@@ -165,53 +177,95 @@ func downCommand() command {
 }
 
 func (c *common) down(out io.Writer, args []string) error {
-	name, err := one("down", "name", args)
-	if err != nil {
+	if err := some("down", "name", args); err != nil {
 		return err
 	}
 	if err := privileged("down", unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN); err != nil {
 		return err
 	}
-	ours, made, err := c.take(name)
-	if err != nil {
-		return err
-	}
-	for _, a := range ours {
-		fmt.Fprintf(out, "%s: %s is off network %s%s\n", name, a.IfName, a.Network, freed(&a))
-	}
-	if !made && cli.Named(name).Path != "" {
-		fmt.Fprintf(out, "%s: the namespace stays, patchbay up did not make it (ip netns del %s)\n", name, name)
-	}
-	return nil
+	return each(args, func(name string) error {
+		t, err := c.downOne(name)
+		if err != nil {
+			return err
+		}
+		for _, a := range t.ours {
+			detached(out, name, &a)
+		}
+		switch {
+		case t.made:
+			sayLine(out, "%s: namespace deleted", name)
+		case cli.Named(name).Path != "":
+			sayLine(out, "%s: namespace kept, patchbay up did not create it (%s deletes it)", name, deleteNetns(name))
+		}
+		return nil
+	})
 }
 
-// take unplugs a namespace, and removes it if it was made by up. Which one it is, the record tells.
-func (c *common) take(name string) (ours []cli.Attachment, made bool, err error) {
-	if strings.Contains(name, "/") {
-		return nil, false, fmt.Errorf("down wants a name, not the path %s; patchbay detach %s unplugs it", name, name)
+// deleteNetns returns the command that deletes a named network namespace.
+func deleteNetns(name string) string {
+	return printable.Command("ip", "netns", "del", printable.Name(name))
+}
+
+// removed is what down removed.
+type removed struct {
+	ours []inventory.Attachment
+	made bool // up created the namespace, and it was deleted
+}
+
+// notAName returns the error for a path or the name of a pod.
+func notAName(all []inventory.Attachment, name string) error {
+	if _, others := cli.Printed(all, name, ""); len(others) > 0 {
+		return notOurs(name, &others[0])
 	}
-	all, err := cli.List(cmp.Or(c.stateDir, config.DefaultStateDir), "")
+	return fmt.Errorf("down needs a name, not the path %s; %s detaches it", name, printable.Command("patchbay", "detach", printable.Name(name)))
+}
+
+// noNamespace returns the error for a name that ls prints and that is not a named network namespace.
+func noNamespace(name string, ours, others []inventory.Attachment) error {
+	if len(ours) == 0 {
+		return notOurs(name, &others[0])
+	}
+	return fmt.Errorf("%s is an attachment without a named network namespace: %s detaches it", name, printable.Command("patchbay", "detach", printable.Name(name)))
+}
+
+// downOne removes the attachments of a namespace, and deletes it if up created it.
+func (c *common) downOne(name string) (done removed, err error) {
+	all, err := inventory.New(cmp.Or(c.stateDir, config.DefaultStateDir)).Attachments("")
 	if err != nil {
-		return nil, false, readable(err)
+		return done, readable(err)
+	}
+	if strings.Contains(name, "/") {
+		return done, notAName(all, name)
 	}
 	t := cli.Named(name)
 	ours, others := cli.Of(all, t, "")
-	if len(ours) == 0 && t.Path == "" {
+	made, err := cli.MadeNetns(name, ours)
+	if err != nil {
+		return done, err
+	}
+	switch {
+	case len(ours) > 0:
+	case t.Path == "":
+		if ours, others := cli.Printed(all, name, ""); len(ours) > 0 || len(others) > 0 {
+			return done, noNamespace(name, ours, others)
+		}
 		_, err := cli.Targets{Proc: "/proc", Known: cli.Names(all)}.Find("netns:" + name)
-		return nil, false, err
+		return done, err
+	case len(others) > 0:
+		return done, notOurs(name, &others[0])
+	case !made:
+		if err := cli.ForgetNetns(name); err != nil { // up created another one of this name, which no longer exists
+			return done, err
+		}
+		return done, fmt.Errorf("patchbay up did not create namespace %s, and nothing is attached to it: %s deletes it", name, deleteNetns(name))
 	}
-	if len(ours) == 0 && len(others) > 0 {
-		return nil, false, fmt.Errorf("%s was attached to network %s by %s: let that take it away", name, others[0].Network, owner(&others[0]))
-	}
-	if len(ours) == 0 {
-		return nil, false, fmt.Errorf("patchbay up did not make the namespace %s, and nothing is attached to it: ip netns del %s removes it", name, name)
-	}
-	made = cli.MadeNetns(name, ours)
 	if err := remove(c.confDir, ours); err != nil {
-		return ours, made, err
+		return done, err
 	}
 	if made {
-		err = link.UnpinNetns(t.Path)
+		err = cli.DeleteNetns(name)
+	} else {
+		err = cli.ForgetNetns(name) // the namespace was deleted without down
 	}
-	return ours, made, err
+	return removed{ours, made && err == nil}, err
 }

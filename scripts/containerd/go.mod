@@ -1,4 +1,4 @@
-// The containerd of today, built for test/containerd: Debian's is older, and does not ask plugins for their STATUS.
+// The containerd of today, built for test/runtimes/containerd: Debian's is older, and does not ask plugins for their STATUS.
 module github.com/patchbay-cni/patchbay/scripts/containerd
 
 go 1.26.0

@@ -11,19 +11,18 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 )
 
-// portsOfReference is how many ports the reference has on a host, where each is a rule that a packet
-// passes on its way to the next one.
+// portsOfReference is the number of published ports on the hosts of the reference plugins, where each port is a rule that packets to later
+// ports traverse.
 const portsOfReference = 1000
 
-// connected compares how many connections a second come through the port that was published last and
-// the one that was published first.
+// connected compares the connections per second through the port that was published last with those through the first.
 func connected(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
-	all, err := c.roads(ctx)
+	all, err := c.clients(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer closeRoads(all)
-	took, err := travel(ctx, all, p.connect)
+	defer closeClients(all)
+	took, err := measure(ctx, all, p.connect)
 	if err != nil {
 		return nil, err
 	}
@@ -40,13 +39,13 @@ func connected(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric
 	return found, printTable(out, fmt.Sprintf("Connections from outside through published ports, alternately, %d rounds of %d", p.connect.rounds, p.connect.each), rows)
 }
 
-// roads are two of each contender: through its first port, and through its last.
-func (c *contest) roads(ctx context.Context) (all []road, err error) {
+// clients returns two clients of each contender: one for its first port and one for its last.
+func (c *contest) clients(ctx context.Context) (all []client, err error) {
 	for i, one := range []*contender{c.amongPorts, c.ports[1], c.ports[2]} {
 		present := portsPresent
 		if i > 0 {
 			present = portsOfReference
-			if one.stay, err = c.crowdOfReference(ctx, one, i == 1); err != nil {
+			if one.stay, err = c.attachReference(ctx, one, i == 1); err != nil {
 				return nil, err
 			}
 		}
@@ -60,7 +59,7 @@ func (c *contest) roads(ctx context.Context) (all []road, err error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, road{
+			all = append(all, client{
 				name: one.name, present: present, from: outside, server: server,
 				to: netip.AddrPortFrom(hostAddress().Addr(), uint16(port)),
 			})
@@ -69,10 +68,9 @@ func (c *contest) roads(ctx context.Context) (all []road, err error) {
 	return all, nil
 }
 
-// crowdOfReference attaches two containers that have the first and the last port. On nftables those
-// between are one container's. On iptables that would be 6000 forks: they are rules like those that
-// the plugin made for the first, of as many containers with a port each.
-func (c *contest) crowdOfReference(ctx context.Context, one *contender, iptables bool) ([]container, error) {
+// attachReference attaches two containers, with the first and the last port. With nftables one more container has the ports between. With
+// iptables that would be 6000 forks: the ports between are copies of the rules for the first port instead, as for one container each.
+func (c *contest) attachReference(ctx context.Context, one *contender, iptables bool) ([]container, error) {
 	last := firstPort + portsOfReference - 1
 	between := make([]portMapping, 0, portsOfReference)
 	for port := firstPort + 1; port < last; port++ {
@@ -92,7 +90,7 @@ func (c *contest) crowdOfReference(ctx context.Context, one *contender, iptables
 	return append(first, end...), err
 }
 
-// repeatRules makes rules of iptables for more ports, like those that are there for the first.
+// repeatRules adds iptables rules for more ports, copied from those for the first port.
 func repeatRules(ctx context.Context, ports []portMapping) error {
 	saved, err := exec.CommandContext(ctx, "iptables-save", "-t", "nat").Output()
 	if err != nil {
@@ -110,9 +108,8 @@ func repeatRules(ctx context.Context, ports []portMapping) error {
 	return nil
 }
 
-// rulesLike are for iptables-restore: what portmap made for the first port, again for each of some,
-// in a chain of its own as for a container of its own. It needs the words of iptables-save about a
-// host with that one port.
+// rulesLike returns input for iptables-restore: the rules of portmap for the first port, repeated for each of ports in a chain of its own.
+// saved is the output of iptables-save on a host with the first port only.
 func rulesLike(saved string, ports []portMapping) (string, error) {
 	const chain = "CNI-DN-"
 	_, name, found := strings.Cut(saved, ":"+chain)
@@ -123,7 +120,7 @@ func rulesLike(saved string, ports []portMapping) (string, error) {
 			of = append(of, line)
 		}
 	}
-	if len(of) < 3 { // the chain, the way into it, and the way to the container
+	if len(of) < 3 { // the chain, the jump to it, and the translation
 		return "", fmt.Errorf("iptables-save shows no chain %s of one port:\n%s", chain, saved)
 	}
 	var text strings.Builder

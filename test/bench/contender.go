@@ -14,20 +14,20 @@ type contender struct {
 	name string
 	verbs
 	host     ns.NetNS
-	free     []container // the next one first
+	free     []container // not attached; the next one first
 	attached []container
-	stay     []container // attached too, and never detached
+	stay     []container // attached, and never detached
 }
 
-// verbs are what a contender can do. del is nil where there is nothing to take away.
+// verbs are the operations of a contender. del is nil if there is nothing to delete.
 type verbs struct {
 	add, del verb
 }
 
-// verb does one thing to one container, on a thread that is in the contender's host.
+// verb runs one operation for one container, on a thread in the contender's host namespace.
 type verb func(context.Context, container) error
 
-// need makes containers until n are free. It is never part of a measurement.
+// need creates containers until n are free. It is not measured.
 func (c *contender) need(n int, m *maker) error {
 	for len(c.free) < n {
 		one, err := m.container()
@@ -39,7 +39,7 @@ func (c *contender) need(n int, m *maker) error {
 	return nil
 }
 
-// attach does an ADD for the next free container and returns how long it took.
+// attach calls ADD for the next free container and returns its duration.
 func (c *contender) attach(ctx context.Context) (time.Duration, error) {
 	next := c.free[0]
 	took, err := c.timed(ctx, c.add, next)
@@ -50,7 +50,7 @@ func (c *contender) attach(ctx context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-// detach does a DEL for the container that was attached last and returns how long it took.
+// detach calls DEL for the container that was attached last and returns its duration.
 func (c *contender) detach(ctx context.Context) (time.Duration, error) {
 	last := len(c.attached) - 1
 	took, err := c.timed(ctx, c.del, c.attached[last])
@@ -61,7 +61,7 @@ func (c *contender) detach(ctx context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-// timed leaves out the way into the host, which for a real runtime is no way at all.
+// timed measures a verb without the change into the host namespace, which a real runtime does not make.
 func (c *contender) timed(ctx context.Context, do verb, one container) (took time.Duration, err error) {
 	if do == nil {
 		return 0, nil
@@ -75,7 +75,7 @@ func (c *contender) timed(ctx context.Context, do verb, one container) (took tim
 	return took, err
 }
 
-// each does a verb for all of some containers, width at a time, and returns how long all took.
+// each calls a verb for all containers, width of them concurrently, and returns the total duration.
 func (c *contender) each(ctx context.Context, do verb, width int, all []container) (time.Duration, error) {
 	left := make(chan container, len(all))
 	for _, one := range all {
@@ -102,10 +102,10 @@ func (c *contender) each(ctx context.Context, do verb, width int, all []containe
 	return time.Since(start), err
 }
 
-// fill attaches containers until n are attached, four at a time. It is never part of a measurement.
+// fill attaches containers until n are attached, four at a time. It is not measured.
 func (c *contender) fill(ctx context.Context, n int, m *maker) error {
 	missing := n - len(c.attached)
-	if err := c.need(missing+1, m); err != nil { // one more, to measure with
+	if err := c.need(missing+1, m); err != nil { // one more for the measurement
 		return err
 	}
 	fresh := c.free[:missing]

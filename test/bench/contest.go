@@ -8,21 +8,21 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 )
 
-// contest is everybody who takes part.
+// contest has all contenders.
 type contest struct {
 	programs programs
 	maker    maker
 
-	ours, reference        *contender // programs, called by libcni
-	kernel                 *contender // what ours asks of the kernel, without a program
-	ourExec, referenceExec *contender // a program that asks nothing of the kernel
-	nothing                *contender // a program, called by libcni, that does nothing at all
+	ours, reference        *contender // called by libcni
+	kernel                 *contender // the kernel calls of Patchbay, without a plugin
+	ourExec, referenceExec *contender // exec of a program that calls VERSION only
+	nothing                *contender // a plugin that does nothing, called by libcni
 
-	// With masquerade: ours, the reference on iptables, the reference on nftables.
+	// With masquerading: Patchbay, reference plugins with iptables, reference plugins with nftables.
 	masq, dual []*contender
-	// With masquerade of IPv4, and ports: the same three.
+	// With masquerading of IPv4 and published ports: the same three.
 	ports []*contender
-	// And ours on a host where portsPresent ports are published.
+	// Patchbay on a host with portsPresent published ports.
 	amongPorts *contender
 }
 
@@ -45,18 +45,18 @@ func newContest() (*contest, error) {
 	return c, errors.Join(errs[:]...)
 }
 
-// enterMasquerade enters those who translate addresses, with more ranges.
+// enterMasquerade adds the contenders with masquerading, with additional ranges.
 func (c *contest) enterMasquerade(ranges string) ([]*contender, error) {
 	return c.enterThree(ours(masqueradeKey, ranges),
 		reference(fmt.Sprintf(masqueradeWith, "iptables"), ranges), reference(fmt.Sprintf(masqueradeWith, "nftables"), ranges))
 }
 
-// enterPorts enters those who translate addresses and publish each container's ports.
+// enterPorts adds the contenders with masquerading and published ports.
 func (c *contest) enterPorts() ([]*contender, error) {
 	return c.enterThree(oursWithPorts(), referenceWithPorts("iptables"), referenceWithPorts("nftables"))
 }
 
-// enterThree enters ours and the reference's two.
+// enterThree adds Patchbay and the two variants of the reference plugins.
 func (c *contest) enterThree(ours, iptables, nftables network) ([]*contender, error) {
 	var all []*contender
 	var failed error
@@ -70,8 +70,7 @@ func (c *contest) enterThree(ours, iptables, nftables network) ([]*contender, er
 	return all, failed
 }
 
-// enter gives a contender a host of its own: all have a bridge of the same name there, and nobody
-// has another's interfaces in the way.
+// enter adds a contender with its own host namespace: all use the same bridge name, and interfaces of one must not slow down another.
 func (c *contest) enter(name string, start func(host ns.NetNS) (verbs, error)) (*contender, error) {
 	host, err := c.maker.host()
 	if err != nil {
@@ -84,14 +83,18 @@ func (c *contest) enter(name string, start func(host ns.NetNS) (verbs, error)) (
 	return &contender{name: name, verbs: v, host: host}, nil
 }
 
-// times are those of one contender, a figure for every round.
+// times are the durations of one contender, one value per round.
 type times struct {
 	adds, dels sample
 }
 
-// alternate lets each contender attach one container and then each detach it, again and again,
-// and drops the first warmUp rounds. Another one begins in every round, because whoever comes
-// after somebody's DEL pays for its loose ends.
+// cells returns median and 95th percentile of ADD and of DEL in milliseconds, as the last four columns of a table.
+func (t times) cells() []string {
+	return []string{ms(t.adds.median()), ms(t.adds.quantile(0.95)), ms(t.dels.median()), ms(t.dels.quantile(0.95))}
+}
+
+// alternate measures one ADD and then one DEL of each contender per round, and drops the first warmUp rounds. Each round begins with another
+// contender, because the kernel's deferred work after a DEL slows down the next call.
 func alternate(ctx context.Context, all []*contender, warmUp, rounds int) ([]times, error) {
 	got := make([]times, len(all))
 	for round := range warmUp + rounds {

@@ -14,14 +14,14 @@ import (
 //go:embed limits
 var limitsFile string
 
-// metric is a figure that has no unit, and so means the same on every machine.
+// metric is a ratio, comparable between machines.
 type metric struct {
-	name  string // for the file limits
-	text  string // for people
+	name  string // as in the file limits
+	text  string // as printed
 	value float64
 }
 
-// limit is what a metric may be.
+// limit is the least or greatest allowed value of a metric.
 type limit struct {
 	atLeast bool
 	value   float64
@@ -41,7 +41,7 @@ func (l limit) broken(value float64) bool {
 	return value > l.value
 }
 
-// parseLimits reads the form of the file limits. Errors name the line.
+// parseLimits parses the file limits. Errors name the line.
 func parseLimits(text string) (map[string]limit, error) {
 	limits := map[string]limit{}
 	number := 0
@@ -75,9 +75,8 @@ func parseLimit(fields []string) (string, limit, error) {
 	return fields[0], limit{atLeast: fields[1] == "min", value: value}, nil
 }
 
-// judge prints every metric with its limit. The error names the broken limits, and those whose
-// metric does not exist.
-func judge(out io.Writer, found []metric, limits map[string]limit) error {
+// checkLimits prints every metric with its limit. The error names the broken limits, and limits whose metric does not exist.
+func checkLimits(out io.Writer, found []metric, limits map[string]limit) error {
 	fmt.Fprintln(out)
 	var err error
 	measured := map[string]bool{}
@@ -95,7 +94,7 @@ func judge(out io.Writer, found []metric, limits map[string]limit) error {
 	}
 	for name := range limits {
 		if !measured[name] {
-			err = errors.Join(err, fmt.Errorf("limit of %s: nothing of that name is measured", name))
+			err = errors.Join(err, fmt.Errorf("limit of %s: no such metric", name))
 		}
 	}
 	return err

@@ -15,7 +15,7 @@ func TestParseLimits(t *testing.T) {
 	}{
 		{"empty", "# nothing\n\n", map[string]limit{}, ""},
 		{"both kinds", "a min 3 # why\nb  max 1.5\n", map[string]limit{"a": {true, 3}, "b": {false, 1.5}}, ""},
-		{"another word", "a least 3\n", nil, `limits, line 1: "a least 3" is not of the form: metric min|max value`},
+		{"unknown keyword", "a least 3\n", nil, `limits, line 1: "a least 3" is not of the form: metric min|max value`},
 		{"no value", "# head\na min\n", nil, `limits, line 2: "a min" is not of the form: metric min|max value`},
 		{"no number", "a min much\n", nil, `limits, line 1: a: strconv.ParseFloat: parsing "much": invalid syntax`},
 		{"twice", "a min 1\na max 2\n", nil, "limits, line 2: a has a limit already"},
@@ -33,11 +33,11 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestCheckLimits(t *testing.T) {
 	found := []metric{{"a", "A of one", 2.5}, {"b", "B of one", 2.5}, {"c", "C of one", 2.5}}
 	limits := map[string]limit{"a": {true, 3}, "b": {false, 2.5}}
 	var out strings.Builder
-	err := judge(&out, found, limits)
+	err := checkLimits(&out, found, limits)
 	want := "\nA of one: 2.50 (limit: at least 3)\nB of one: 2.50 (limit: at most 2.5)\nC of one: 2.50\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
@@ -45,12 +45,12 @@ func TestJudge(t *testing.T) {
 	if diff := cmp.Diff("limit broken: a is 2.50, limit: at least 3", text(err)); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
-	if err := judge(&out, found, map[string]limit{"d": {true, 1}}); text(err) != "limit of d: nothing of that name is measured" {
+	if err := checkLimits(&out, found, map[string]limit{"d": {true, 1}}); text(err) != "limit of d: no such metric" {
 		t.Errorf("a limit without a metric: %v", err)
 	}
 }
 
-// TestLimitsFile: the file of limits is readable, and has what was promised.
+// TestLimitsFile: the file limits can be parsed and has the documented limits.
 func TestLimitsFile(t *testing.T) {
 	limits, err := parseLimits(limitsFile)
 	if err != nil {
@@ -68,8 +68,14 @@ func TestLimitsFile(t *testing.T) {
 		"ports_nftables_del_over_ours":     {true, 4},
 		"ports_crowd_add_growth":           {false, 1.2},
 		"ports_last_over_first":            {true, 0.9},
-		"crowded_add_growth_over_floor":    {false, 1.2},
-		"crowded_del_growth_over_floor":    {false, 1.2},
+		"crowded_add_growth_over_minimum":  {false, 1.2},
+		"crowded_del_growth_over_minimum":  {false, 1.2},
+		"chain_add_over_ours":              {true, 15},
+		"chain_del_over_ours":              {true, 12},
+		"chain_together_add_over_ours":     {true, 20},
+		"chain_together_del_over_ours":     {true, 15},
+		"chain_add_over_dropin":            {true, 5},
+		"add_ours_over_minimum":            {false, 1.5},
 		"status_over_version":              {false, 3},
 		"status_full_over_version":         {false, 10},
 	}

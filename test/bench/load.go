@@ -9,13 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// load is how much the CPUs have done, in seconds, up to a moment. What other programs do makes
-// every figure worse, and those of the slower contender not by the same factor.
+// load is the CPU time used so far, in seconds. Load by other programs slows down all contenders, but not all by the same factor.
 type load struct {
 	all, own, idle float64
 }
 
-// loadNow reads /proc/stat (proc(5)); own is this process with its plugins.
+// loadNow reads /proc/stat (proc(5)); own is the time of this process and its plugins.
 func loadNow() (load, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -48,8 +47,8 @@ func loadNow() (load, error) {
 
 func seconds(t unix.Timeval) float64 { return float64(t.Nano()) / 1e9 }
 
-// others is the share of the CPUs, 0 to 1, that neither this program had nor nobody, since
-// before. Kernel threads that work for this program count as others: some hundredths.
+// others returns the share of the CPU time since before, 0 to 1, that was used by other programs. Kernel threads that work for this program
+// count as others: a few hundredths.
 func (l load) others(before load) float64 {
 	all := l.all - before.all
 	if all <= 0 {

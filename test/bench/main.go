@@ -1,12 +1,12 @@
-// Command bench compares what an ADD and a DEL cost: with patchbay, with the reference plugins
-// bridge and host-local, with the kernel's part alone, and with an exec that does nothing.
-// It never measures or changes the machine's own network: every contender has a host of its own,
-// which is a network namespace, and all state is on a tmpfs that ends with the program.
+// Command bench compares the duration of ADD and DEL: of Patchbay, of the reference plugins bridge and host-local, of the kernel calls alone,
+// and of the exec of a program that does nothing.
+// It does not measure or change the network of the machine: every contender has its own network namespace as host, and all state is on a
+// tmpfs that ends with the program.
 //
-//	BENCH=quick bench     two minutes or three; BENCH=full, the default, less than fifteen
+//	BENCH=quick bench     two to three minutes; BENCH=full, the default, less than fifteen
 //
-// The programs are those of PATCHBAY_BIN and PATCHBAY_CACHE_BIN; make bench builds them and sets
-// both. The report goes to stdout. The exit code is 1 if a limit of the file limits is broken.
+// It finds the programs by PATCHBAY_BIN and PATCHBAY_CACHE_BIN; make bench builds them and sets both. It prints the report on standard
+// output and exits with status 1 if a limit in the file limits is broken.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"syscall"
 )
 
-// inside is the argument of the second start, which is in namespaces of its own.
+// inside is the argument of the second start, in new namespaces.
 const inside = "inside"
 
 func main() {
@@ -27,7 +27,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	if ended := (*exec.ExitError)(nil); !errors.As(err, &ended) { // that one has said why itself
+	if ended := (*exec.ExitError)(nil); !errors.As(err, &ended) { // the second start has printed its error
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 	os.Exit(1)
@@ -39,7 +39,7 @@ func run() error {
 		return err
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("network namespaces take root: run make bench")
+		return errors.New("network namespaces require root: run make bench")
 	}
 	if len(os.Args) < 2 || os.Args[1] != inside {
 		return startInside()
@@ -49,8 +49,7 @@ func run() error {
 	return bench(ctx, p, os.Stdout)
 }
 
-// startInside starts this program again, in a network and a mount namespace that the kernel takes
-// away with it.
+// startInside starts this program again in a new network and mount namespace.
 func startInside() error {
 	cmd := exec.Command("/proc/self/exe", inside)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
@@ -61,7 +60,7 @@ func startInside() error {
 	return cmd.Run()
 }
 
-// bench runs the comparisons, prints what each found, and judges all of it.
+// bench runs and prints the comparisons and checks the limits.
 func bench(ctx context.Context, p plan, out io.Writer) error {
 	limits, err := parseLimits(limitsFile)
 	if err != nil {
@@ -79,7 +78,7 @@ func bench(ctx context.Context, p plan, out io.Writer) error {
 		return err
 	}
 	var found []metric
-	for _, section := range []func(context.Context, *contest, plan, io.Writer) ([]metric, error){oneByOne, masqueraded, published, together, crowded, statuses, amongPorts, connected} {
+	for _, section := range []func(context.Context, *contest, plan, io.Writer) ([]metric, error){oneByOne, masqueraded, published, wholeChain, together, crowded, statuses, amongPorts, connected} {
 		more, err := section(ctx, c, p, out)
 		if err != nil {
 			return err
@@ -89,5 +88,5 @@ func bench(ctx context.Context, p plan, out io.Writer) error {
 	if err := printLoad(out, before); err != nil {
 		return err
 	}
-	return judge(out, found, limits)
+	return checkLimits(out, found, limits)
 }

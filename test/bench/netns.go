@@ -12,29 +12,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// container is a network namespace as a runtime hands it to a plugin: new and pinned.
+// container is a new, pinned network namespace, as a runtime passes it to a plugin.
 type container struct {
-	id   string // 64 digits, like a runtime's
+	id   string // 64 hexadecimal digits, as runtimes use
 	path string
-	addr netip.Addr // for those who have no IPAM; no two containers have the same
+	addr netip.Addr // for contenders without IPAM; unique
 
-	ports []portMapping // for those who publish; no two containers have one of the host in common
+	ports []portMapping // for contenders that publish ports; no two containers share a host port
 }
 
-// portMapping is one of the capability portMappings.
+// portMapping is an item of the capability portMappings.
 type portMapping struct {
 	HostPort      int    `json:"hostPort"`
 	ContainerPort int    `json:"containerPort"`
 	Protocol      string `json:"protocol"`
-	Range         int    `json:"range,omitempty"` // how many; ours alone knows that
+	Range         int    `json:"range,omitempty"` // number of ports; an extension of Patchbay
 }
 
-// maker makes namespaces with names that are never used twice.
+// maker creates namespaces with unique names.
 type maker struct {
 	made atomic.Int32
 }
 
-// container makes one; none of them is ever removed, they end with the program.
+// container creates a container. It exists until the program ends.
 func (m *maker) container() (container, error) {
 	n := m.made.Add(1)
 	c := container{
@@ -47,7 +47,7 @@ func (m *maker) container() (container, error) {
 	return c, pinNetns(c.path)
 }
 
-// host makes the host of a contender.
+// host creates the host namespace of a contender.
 func (m *maker) host() (ns.NetNS, error) {
 	path := filepath.Join(netnsDir, fmt.Sprintf("h%d", m.made.Add(1)))
 	if err := pinNetns(path); err != nil {
@@ -56,17 +56,17 @@ func (m *maker) host() (ns.NetNS, error) {
 	return ns.GetNS(path)
 }
 
-// pinNetns makes a network namespace and binds it to path.
+// pinNetns creates a network namespace and bind-mounts it at path.
 func pinNetns(path string) error {
 	home, err := ns.GetCurrentNS()
 	if err != nil {
 		return err
 	}
 	defer home.Close()
-	// Do takes a thread of its own and brings it back to where it was.
+	// Do runs on its own thread and returns it to its namespace.
 	return home.Do(func(ns.NetNS) error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			return fmt.Errorf("make network namespace: %w", err)
+			return fmt.Errorf("create network namespace: %w", err)
 		}
 		if err := os.WriteFile(path, nil, 0o444); err != nil {
 			return err

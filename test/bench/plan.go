@@ -5,28 +5,28 @@ import (
 	"time"
 )
 
-// plan is how much a run does.
+// plan is the extent of a run.
 type plan struct {
 	warmUp  int           // rounds that are dropped
-	rounds  int           // rounds that count, one attachment at a time
-	batches []batch       // attachments made at the same time
+	rounds  int           // measured rounds, one attachment at a time
+	batches []batch       // concurrent attachments
 	present []int         // numbers of attachments with which ADD is measured again
 	crowd   int           // rounds at each of them
-	chained int           // rounds of those who publish a port, of whom the slow ones take a second
+	chained int           // rounds of the contenders with published ports, of which the slow ones take a second
 	connect connects      // through published ports
-	within  time.Duration // after which the run is given up, whatever hangs
+	within  time.Duration // timeout of the run
 }
 
-// batch is a number of attachments that are made, and then taken away, several at a time.
+// batch is a number of attachments that are added and then deleted, width at a time.
 type batch struct {
 	size, width int
-	times       int // the median of which counts
+	times       int // number of repetitions; the median is reported
 }
 
 // connects are rounds of many connections, one after the other, through each port.
 type connects struct{ rounds, each int }
 
-// planOf is the plan with a name: quick, full, or "" for full.
+// planOf returns the plan of a name: quick, full, or "" for full.
 func planOf(name string) (plan, error) {
 	switch name {
 	case "quick":

@@ -11,17 +11,17 @@ func published(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric
 	return trio{"ports", "masquerade of IPv4 and one TCP port", c.ports, p.chained}.compare(ctx, c, p, out)
 }
 
-// Ports of others: the first and the last are of a container each, those between of three, because
-// none can have more than 4096.
+// Ports of other containers: the first and the last belong to one container each, those between to three, because a container can publish at
+// most 4096.
 const (
-	portsPresent = 10000 // on our host
+	portsPresent = 10000 // on Patchbay's host
 	firstPort    = 40000
 	lastPort     = firstPort + portsPresent - 1
 	mostOfOne    = 4096
 )
 
-// crowdOfPorts are the mappings of each container that publishes ports of all from first to last.
-func crowdOfPorts(first, last int) (all [][]portMapping) {
+// manyPorts returns the mappings of containers that together publish all ports from first to last.
+func manyPorts(first, last int) (all [][]portMapping) {
 	all = append(all, onePort(first))
 	for from := first + 1; from < last; from += mostOfOne {
 		many := min(mostOfOne, last-from)
@@ -30,13 +30,12 @@ func crowdOfPorts(first, last int) (all [][]portMapping) {
 	return append(all, onePort(last))
 }
 
-// onePort leads to the server of package main.
+// onePort maps a host port to serverPort.
 func onePort(port int) []portMapping {
 	return []portMapping{{HostPort: port, ContainerPort: serverPort, Protocol: "tcp"}}
 }
 
-// attachWith attaches one container to each of some lists of mappings, in that order. They stay, and
-// are none of those that are detached.
+// attachWith attaches one container for each list of mappings, in that order. They stay attached.
 func (c *contender) attachWith(ctx context.Context, m *maker, mappings [][]portMapping) ([]container, error) {
 	var all []container
 	for _, ports := range mappings {
@@ -53,10 +52,10 @@ func (c *contender) attachWith(ctx context.Context, m *maker, mappings [][]portM
 	return all, nil
 }
 
-// amongPorts compares one ADD and one DEL of a container with a port, on a host where many ports are
-// published and on one where as many containers publish none.
+// amongPorts compares one ADD and one DEL of a container with a port, on a host with many published ports and on one where as many containers
+// publish none.
 func amongPorts(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
-	crowd := crowdOfPorts(firstPort, lastPort)
+	crowd := manyPorts(firstPort, lastPort)
 	var all []*contender
 	for _, mappings := range [][][]portMapping{make([][]portMapping, len(crowd)), crowd} {
 		one, err := c.enter("patchbay", c.programs.byLibcni(oursWithPorts()))
@@ -78,9 +77,7 @@ func amongPorts(ctx context.Context, c *contest, p plan, out io.Writer) ([]metri
 	}
 	rows := [][]string{{"contender", "ports present", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
 	for i, present := range []int{0, portsPresent} {
-		rows = append(rows, []string{
-			all[i].name, fmt.Sprint(present), ms(got[i].adds.median()), ms(got[i].adds.quantile(0.95)), ms(got[i].dels.median()), ms(got[i].dels.quantile(0.95)),
-		})
+		rows = append(rows, append([]string{all[i].name, fmt.Sprint(present)}, got[i].cells()...))
 	}
 	text := fmt.Sprintf("with a port, %d ports present / none, ours", portsPresent)
 	return []metric{

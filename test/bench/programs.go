@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programs are the directories with the programs under test, where libcni looks for them.
+// programs are the directories of the programs under test: the CNI_PATH.
 type programs []string
 
 const (
@@ -18,9 +18,8 @@ const (
 	netnsDir    = "/run/bench/netns"
 )
 
-// newPrograms gives this mount namespace its own /run and /var/lib, where plugins keep state. The
-// programs stay files of the file system they were built on, as installed ones are: they are bound
-// to a place that the tmpfs cannot hide.
+// newPrograms mounts a tmpfs on /run and /var/lib, where plugins keep state. The programs stay on the file system they were built on, as
+// installed ones are: their directories are bind-mounted below the tmpfs.
 func newPrograms() (programs, error) {
 	built, err := openBuilt()
 	if err != nil {
@@ -46,7 +45,7 @@ func newPrograms() (programs, error) {
 	return p, p.complete()
 }
 
-// openBuilt opens the two directories of make.
+// openBuilt opens the directories of the built programs.
 func openBuilt() ([]*os.File, error) {
 	binary, cache := os.Getenv("PATCHBAY_BIN"), os.Getenv("PATCHBAY_CACHE_BIN")
 	if binary == "" || cache == "" {
@@ -92,9 +91,9 @@ func bind(dir *os.File, place string) error {
 	return nil
 }
 
-// complete is an error that names the first program that is not there.
+// complete returns an error that names the first missing program.
 func (p programs) complete() error {
-	for _, name := range []string{"patchbay", "bridge", "host-local", "portmap", "nothing"} {
+	for _, name := range []string{"patchbay", "bridge", "host-local", "portmap", "firewall", "tuning", "bandwidth", "nothing", dropInDir + "/bridge"} {
 		if _, err := os.Stat(p.path(name)); err != nil {
 			return fmt.Errorf("%s is not built: run make bench", name)
 		}
@@ -102,7 +101,7 @@ func (p programs) complete() error {
 	return nil
 }
 
-// path is where a program is, by the rule of libcni: the first directory that has it.
+// path returns the path of a program, as libcni does: in the first directory that has it.
 func (p programs) path(name string) string {
 	for _, dir := range p {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {

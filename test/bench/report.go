@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// printMachine says what the figures are of.
+// printMachine prints kernel, CPUs and versions.
 func printMachine(out io.Writer, p programs) error {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -33,17 +33,17 @@ func printMachine(out io.Writer, p programs) error {
 	return err
 }
 
-// printLoad says how much the figures are worth.
+// printLoad prints the load by other programs, which makes the figures less reliable.
 func printLoad(out io.Writer, before load) error {
 	now, err := loadNow()
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "\nOther programs had %.0f %% of the CPUs meanwhile.\n", 100*now.others(before))
+	_, err = fmt.Fprintf(out, "\nOther programs used %.0f %% of the CPU time during the run.\n", 100*now.others(before))
 	return err
 }
 
-// cpuModel is " (...)", or nothing on machines whose kernel does not tell.
+// cpuModel returns " (model name)", or "" if /proc/cpuinfo does not have it.
 func cpuModel() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range bytes.Lines(text) {
@@ -56,8 +56,7 @@ func cpuModel() string {
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1000) }
 
-// printTable prints Markdown: first the head, whose first column holds words and whose others
-// hold numbers.
+// printTable prints a Markdown table. The first row is the header; the first column is text, the others are numbers.
 func printTable(out io.Writer, title string, rows [][]string) error {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {

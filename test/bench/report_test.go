@@ -57,8 +57,8 @@ func TestOthers(t *testing.T) {
 	}{
 		{"no time has passed", before, 0},
 		{"all idle", load{all: 110, own: 10, idle: 60}, 0},
-		{"all ours", load{all: 110, own: 20, idle: 50}, 0},
-		{"half of it somebody's", load{all: 110, own: 12, idle: 53}, 0.5},
+		{"all this program", load{all: 110, own: 20, idle: 50}, 0},
+		{"half of it other programs", load{all: 110, own: 12, idle: 53}, 0.5},
 		{"a tick was counted twice", load{all: 110, own: 15, idle: 56}, 0},
 	}
 	for _, tt := range tests {

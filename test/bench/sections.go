@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// oneByOne compares one ADD and one DEL, with nothing else on the host.
+// oneByOne compares one ADD and one DEL on an empty host.
 func oneByOne(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	all := []*contender{c.ours, c.reference, c.kernel, c.ourExec, c.referenceExec, c.nothing}
 	for _, one := range all {
@@ -21,26 +21,26 @@ func oneByOne(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric,
 	}
 	rows := [][]string{{"contender", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
 	for i, one := range all {
-		row := []string{one.name, ms(got[i].adds.median()), ms(got[i].adds.quantile(0.95)), "", ""}
-		if one.del != nil {
-			row[3], row[4] = ms(got[i].dels.median()), ms(got[i].dels.quantile(0.95))
+		row := append([]string{one.name}, got[i].cells()...)
+		if one.del == nil {
+			row[3], row[4] = "", ""
 		}
 		rows = append(rows, row)
 	}
 	ours, reference := got[0], got[1]
-	// The least that an ADD by a program in Go can cost: to call it, and the kernel's part.
-	floor := got[2].adds.median() + got[5].adds.median()
+	// The minimum for an ADD by a program in Go: its start, and the kernel's part.
+	minimum := got[2].adds.median() + got[5].adds.median()
 	return []metric{
 		{"add_reference_over_ours", "ADD, reference / ours", ratio(reference.adds.median(), ours.adds.median())},
 		{"del_reference_over_ours", "DEL, reference / ours", ratio(reference.dels.median(), ours.dels.median())},
-		{"add_reference_over_floor", "ADD, reference / kernel's part + a plugin that does nothing", ratio(reference.adds.median(), floor)},
-		{"add_ours_over_floor", "ADD, ours / kernel's part + a plugin that does nothing", ratio(ours.adds.median(), floor)},
+		{"add_reference_over_minimum", "ADD, reference / kernel's part + a plugin that does nothing", ratio(reference.adds.median(), minimum)},
+		{"add_ours_over_minimum", "ADD, ours / kernel's part + a plugin that does nothing", ratio(ours.adds.median(), minimum)},
 		{"del_ours_over_kernel", "DEL, ours / kernel's part", ratio(ours.dels.median(), got[2].dels.median())},
 	}, printTable(out, fmt.Sprintf("One at a time, alternately, %d rounds", p.rounds), rows)
 }
 
-// masqueraded compares one ADD and one DEL of a network that translates addresses: of IPv4, and of
-// both families, as containerd's default configuration has it.
+// masqueraded compares one ADD and one DEL of a network with masquerading: of IPv4, and of both families, as in containerd's default
+// configuration.
 func masqueraded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	found, err := trio{"masq", "masquerade of IPv4", c.masq, p.crowd}.compare(ctx, c, p, out)
 	if err != nil {
@@ -50,7 +50,7 @@ func masqueraded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metr
 	return append(found, more...), err
 }
 
-// trio is a comparison of three: ours, and the reference's two.
+// trio compares Patchbay and the two variants of the reference plugins.
 type trio struct {
 	metric, what string
 	all          []*contender
@@ -70,7 +70,7 @@ func (m trio) compare(ctx context.Context, c *contest, p plan, out io.Writer) ([
 	rows := [][]string{{"contender", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
 	var found []metric
 	for i, one := range m.all {
-		rows = append(rows, []string{one.name, ms(got[i].adds.median()), ms(got[i].adds.quantile(0.95)), ms(got[i].dels.median()), ms(got[i].dels.quantile(0.95))})
+		rows = append(rows, append([]string{one.name}, got[i].cells()...))
 		if i == 0 {
 			continue
 		}
@@ -82,7 +82,7 @@ func (m trio) compare(ctx context.Context, c *contest, p plan, out io.Writer) ([
 	return found, printTable(out, fmt.Sprintf("Bridge, gateway and %s, alternately, %d rounds", m.what, m.rounds), rows)
 }
 
-// together compares how many attachments are made and taken away in a second, several at a time.
+// together compares the ADDs and DELs per second with concurrent calls.
 func together(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	rows := [][]string{{"contender", "at a time", "attachments", "ADD per second", "DEL per second"}}
 	var found []metric
@@ -103,7 +103,7 @@ func together(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric,
 	return found, printTable(out, "Several at a time", rows)
 }
 
-// alternateBatches is alternate for batches; a figure is the time of a whole batch.
+// alternateBatches is alternate for batches. It returns the durations of whole batches.
 func alternateBatches(ctx context.Context, all []*contender, m *maker, b batch) ([]times, error) {
 	got := make([]times, len(all))
 	for range b.times {
@@ -125,7 +125,7 @@ func alternateBatches(ctx context.Context, all []*contender, m *maker, b batch) 
 	return got, nil
 }
 
-// crowded compares one ADD and one DEL on a host that has many attachments already.
+// crowded compares one ADD and one DEL on a host with many attachments.
 func crowded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	all := []*contender{c.ours, c.reference, c.kernel, c.nothing}
 	rows := [][]string{{"contender", "attachments present", "ADD median ms", "ADD p95", "DEL median ms", "DEL p95"}}
@@ -140,15 +140,13 @@ func crowded(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, 
 		}
 		got = append(got, at)
 		for i, one := range all {
-			rows = append(rows, []string{
-				one.name, fmt.Sprint(present), ms(at[i].adds.median()), ms(at[i].adds.quantile(0.95)), ms(at[i].dels.median()), ms(at[i].dels.quantile(0.95)),
-			})
+			rows = append(rows, append([]string{one.name, fmt.Sprint(present)}, at[i].cells()...))
 		}
 	}
 	return growth(p, got[0], got[len(got)-1]), printTable(out, fmt.Sprintf("On a host with attachments, alternately, %d rounds", p.crowd), rows)
 }
 
-// fillAll brings the host of each contender to a number of attachments.
+// fillAll attaches containers on the host of each contender until there are present attachments.
 func fillAll(ctx context.Context, all []*contender, present int, m *maker) error {
 	for _, one := range all {
 		if err := one.fill(ctx, present, m); err != nil {
@@ -158,13 +156,12 @@ func fillAll(ctx context.Context, all []*contender, present int, m *maker) error
 	return nil
 }
 
-// growth compares ours, the reference and the floor with few and with many attachments. What Linux
-// itself takes longer for is nobody's fault: ours is measured by the kernel's part and a plugin
-// that does nothing.
+// growth compares the durations with few and with many attachments. Linux itself becomes slower with many: the limits compare Patchbay with
+// the minimum, which is the kernel's part and a plugin that does nothing.
 func growth(p plan, few, many []times) []metric {
 	add := func(all []times, i int) time.Duration { return all[i].adds.median() }
 	del := func(all []times, i int) time.Duration { return all[i].dels.median() }
-	floor := func(of func([]times, int) time.Duration) float64 {
+	minimum := func(of func([]times, int) time.Duration) float64 {
 		return ratio(of(many, 2)+of(many, 3), of(few, 2)+of(few, 3))
 	}
 	adds, dels := ratio(add(many, 0), add(few, 0)), ratio(del(many, 0), del(few, 0))
@@ -173,7 +170,7 @@ func growth(p plan, few, many []times) []metric {
 		{"crowded_add_reference_over_ours", fmt.Sprintf("ADD with %d attachments, reference / ours", p.present[len(p.present)-1]), ratio(add(many, 1), add(many, 0))},
 		{"crowded_add_growth", "ADD " + text + ", ours", adds},
 		{"crowded_del_growth", "DEL " + text + ", ours", dels},
-		{"crowded_add_growth_over_floor", "ADD " + text + ", ours / kernel's part + a plugin that does nothing", adds / floor(add)},
-		{"crowded_del_growth_over_floor", "DEL " + text + ", ours / kernel's part + a plugin that does nothing", dels / floor(del)},
+		{"crowded_add_growth_over_minimum", "ADD " + text + ", ours / kernel's part + a plugin that does nothing", adds / minimum(add)},
+		{"crowded_del_growth_over_minimum", "DEL " + text + ", ours / kernel's part + a plugin that does nothing", dels / minimum(del)},
 	}
 }

@@ -11,22 +11,21 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 )
 
-// crowd is how many containers are attached, each with its address, when STATUS is asked.
+// crowd is the number of attached containers during STATUS.
 const crowd = 1000
 
-// statusConf is a network whose pool ends at an address: with the first end the crowd has not all
-// of it, with the second nothing is left.
+// statusConf is a network with a given end of its range: with someFree there are free addresses, with full there are none.
 const statusConf = `{
   "cniVersion": "1.1.0", "name": "status", "type": "patchbay", "bridge": "cni0", "isDefaultGateway": true, "statusOnFull": "warn",
   "ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.99.0.0/22", "rangeStart": "10.99.0.2", "rangeEnd": %q}]]}
 }`
 
 const (
-	roomLeft = "10.99.3.254"
-	full     = "10.99.3.233" // the 1000th behind 10.99.0.1
+	someFree = "10.99.3.254"
+	full     = "10.99.3.233" // the 1000th after 10.99.0.1
 )
 
-// statuses compares STATUS, which a runtime asks every few seconds, with an exec that does nothing.
+// statuses compares STATUS, which a runtime calls every few seconds, with an exec that does nothing.
 func statuses(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric, error) {
 	asked, err := c.enter("patchbay", c.programs.byStatus)
 	if err != nil {
@@ -39,7 +38,7 @@ func statuses(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric,
 		name string
 		call verb
 	}{
-		{"STATUS, addresses left", c.programs.call("STATUS", fmt.Sprintf(statusConf, roomLeft))},
+		{"STATUS, addresses left", c.programs.call("STATUS", fmt.Sprintf(statusConf, someFree))},
 		{"STATUS, pool full", c.programs.call("STATUS", fmt.Sprintf(statusConf, full))},
 		{"exec of patchbay, VERSION only", c.programs.call("VERSION", `{"cniVersion": "1.0.0"}`)},
 	}
@@ -66,7 +65,7 @@ func statuses(ctx context.Context, c *contest, p plan, out io.Writer) ([]metric,
 	}, printTable(out, fmt.Sprintf("STATUS with %d containers, alternately, %d rounds", crowd, p.crowd), rows)
 }
 
-// byStatus attaches what STATUS is asked about.
+// byStatus returns the ADD for the network of statusConf.
 func (p programs) byStatus(ns.NetNS) (verbs, error) {
 	list, err := libcni.NetworkConfFromBytes(fmt.Appendf(nil, `{"cniVersion": "1.1.0", "name": "status", "plugins": [%s]}`, fmt.Sprintf(statusConf, full)))
 	if err != nil {
@@ -79,7 +78,7 @@ func (p programs) byStatus(ns.NetNS) (verbs, error) {
 	}}, nil
 }
 
-// call starts the plugin the way libcni does, for a verb that is about no container.
+// call starts the plugin as libcni does, for a verb without a container.
 func (p programs) call(command, conf string) verb {
 	program := p.path("patchbay")
 	return func(ctx context.Context, _ container) error {

@@ -11,8 +11,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/link"
 )
 
-// byKernel makes the calls of patchbay's own way to the kernel, in this process, which has long
-// been started and decides nothing: no ADD that makes the same calls can be faster.
+// byKernel makes the kernel calls of Patchbay in this process, without startup and without decisions: no ADD with the same calls can be faster.
 func byKernel(host ns.NetNS) (verbs, error) {
 	k := &kernel{}
 	err := host.Do(func(ns.NetNS) (err error) {
@@ -25,7 +24,7 @@ func byKernel(host ns.NetNS) (verbs, error) {
 }
 
 type kernel struct {
-	one  sync.Mutex // a host's socket is for one caller; no two are ever measured at once
+	one  sync.Mutex // link.Host is not safe for concurrent use; measurements are never concurrent
 	host *link.Host
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/containernetworking/plugins/pkg/ns"
 )
 
-// conflist is the same for all: a bridge that is the default gateway, and addresses of a /16; more
-// keys, more ranges, and plugins that come behind, for some.
+// conflist is the network of all contenders: a bridge that is the default gateway, and addresses of a /16. Some add keys, ranges and further
+// plugins.
 const conflist = `{
   "cniVersion": "1.0.0",
   "name": "bench",
@@ -23,12 +23,11 @@ const conflist = `{
   }%s]
 }`
 
-// network is what differs between contenders. Keys have a comma behind each, ranges and the plugins of
-// the chain one before each.
+// network is what differs between contenders. Each of keys ends with a comma; each of ranges and each plugin in chain begins with one.
 type network struct {
 	plugin, ipam, keys, ranges, chain string
 
-	publishes bool // each container's ports
+	publishes bool // pass each container's ports
 }
 
 func ours(keys, ranges string) network {
@@ -46,14 +45,14 @@ const (
 	publishedByChain = `, {"type": "portmap", "backend": %q, ` + portsCapability + `}`
 )
 
-// oursWithPorts is one exec for what referenceWithPorts takes three programs for.
+// oursWithPorts returns the network of one plugin that does the same as the three of referenceWithPorts.
 func oursWithPorts() network {
 	n := ours(masqueradeKey+portsCapability+",", "")
 	n.publishes = true
 	return n
 }
 
-// referenceWithPorts has one backend for masquerade and ports.
+// referenceWithPorts returns the reference network with the same backend for masquerading and ports.
 func referenceWithPorts(backend string) network {
 	n := reference(fmt.Sprintf(masqueradeWith, backend), "")
 	n.chain, n.publishes = fmt.Sprintf(publishedByChain, backend), true
@@ -92,7 +91,7 @@ func (c container) runtimeConf() *libcni.RuntimeConf {
 	return &libcni.RuntimeConf{ContainerID: c.id, NetNS: c.path, IfName: "eth0"}
 }
 
-// byExec starts a plugin the way libcni does, for the verb that does nothing.
+// byExec starts a plugin as libcni does, for VERSION.
 func (p programs) byExec(plugin string) func(ns.NetNS) (verbs, error) {
 	return func(ns.NetNS) (verbs, error) {
 		program := p.path(plugin)

@@ -1,3 +1,3 @@
-// Package faults has the kernel refuse, lose and interrupt what the built binary asks of it, once
-// in each run, and looks for what was left. It never kills: package crash does.
+// Package faults injects one fault per run into the built binary: a system call that fails, a netlink request that the kernel refuses,
+// a lost or interrupted reply. Then it checks what is left behind. Package crash kills the binary instead.
 package faults

@@ -1,4 +1,4 @@
-// Package firewalls shows the built binary on hosts whose own firewall drops: what ADD, CHECK, gc and doctor do and say, and that
-// connections are made, or not, as they say; and what else doctor finds on a host that is broken.
-// It starts the firewalls of test/hostfw and edits them only as doctor prints it.
+// Package firewalls tests the built binary on hosts with a firewall that drops packets: what ADD, CHECK, gc and doctor do and report, and that
+// connections succeed or fail accordingly; and the other findings of doctor.
+// It starts the firewalls of test/firewalls/hostfw and changes their rules only with the commands that doctor prints.
 package firewalls

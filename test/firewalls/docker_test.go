@@ -7,18 +7,19 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
-	"github.com/patchbay-cni/patchbay/test/hostfw"
+	"github.com/patchbay-cni/patchbay/test/firewalls/hostfw"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// ours are the rules of `"firewall": "auto"` for a bridge, in iptables' words.
+// ours returns the rules of `"firewall": "auto"` for a bridge in iptables' syntax.
 func ours(bridge string) string {
 	return fmt.Sprintf(`-A DOCKER-USER -i %[1]s -m comment --comment "patchbay:%[1]s" -j ACCEPT
 -A DOCKER-USER -o %[1]s -m conntrack --ctstate RELATED,ESTABLISHED,DNAT -m comment --comment "patchbay:%[1]s" -j ACCEPT
 `, bridge)
 }
 
-// dockerSite has docker, and rules of somebody else in its chain.
+// dockerSite returns a host with Docker, and rules of another program in DOCKER-USER.
 func dockerSite(t *testing.T) (s *site, docker *hostfw.Docker, theirs string) {
 	t.Helper()
 	s = newSite(t, nil)
@@ -26,24 +27,29 @@ func dockerSite(t *testing.T) (s *site, docker *hostfw.Docker, theirs string) {
 	s.fw = docker.Firewall
 	s.fw.Shell(t, `iptables -I DOCKER-USER -s 203.0.113.0/24 -j DROP -m comment --comment "the office's"
 iptables -I DOCKER-USER -i cni0 -d 203.0.113.9 -j ACCEPT -m comment --comment patchbay
-iptables-save | iptables-restore && ip6tables-save | ip6tables-restore`) // which makes chains of its own
+iptables-save | iptables-restore && ip6tables-save | ip6tables-restore`) // which creates base chains
 	s.Baseline()
 	return s, docker, s.userChain(t)
 }
 
-// userChain is docker's chain in iptables' words.
+// userChain returns DOCKER-USER in iptables' syntax.
 func (s *site) userChain(t testing.TB) string {
 	t.Helper()
 	return s.fw.Shell(t, "iptables -S DOCKER-USER")
 }
 
-// with are the rules of a chain with others at its head.
+// with inserts rules at the head of a chain.
 func with(chain, rules string) string {
 	declared, rest, _ := strings.Cut(chain, "\n")
 	return declared + "\n" + rules + rest
 }
 
-// What docker's FORWARD DROP does to a network, and that "auto" mends it, and not more.
+// TestDockerAuto: Docker's FORWARD policy drops the traffic of a network; "auto" accepts it, and nothing more.
+//
+// Claim: Under docker a network with `"firewall": "auto"` has its published ports, its outbound traffic and its neighbours, with two rules
+// for its bridge however many ADDs run at once; without it the missing rules are named
+// Claim: These rules survive a restart of docker and a restore by iptables, which can read them; `patchbay gc` and GC remove them when no
+// record names the bridge, and other rules in that chain stay
 func TestDockerAuto(t *testing.T) {
 	for _, value := range []string{"0", "1"} {
 		t.Run("bridge-nf-call="+value, func(t *testing.T) {
@@ -51,7 +57,7 @@ func TestDockerAuto(t *testing.T) {
 			s, _, theirs := dockerSite(t)
 			s.bridgeNetfilter(value)
 			s.Baseline()
-			report, auto := network(nil), network(conf{"firewall": "auto"})
+			report, auto := network(), network(cni.Conf{"firewall": "auto"})
 			s.populate(t, report)
 			passes := []string{neighbours}
 			if value == "1" {
@@ -67,14 +73,14 @@ func TestDockerAuto(t *testing.T) {
 			s.connects(t, "auto", 1, everything()...) // docker 20.10 has no rules for IPv6
 			expect.Equal(t, "DOCKER-USER", s.userChain(t), with(theirs, ours("cni0")))
 			s.healthy(t, "auto")
-			s.check(t, s.web, auto.publishing(webPort())).OK(t)
+			s.check(t, s.web, auto.With(cni.Ports(webPort()))).OK(t)
 			s.leave(t, auto)
 			expect.Equal(t, "gc says", s.collect(t), gone)
 		})
 	}
 }
 
-// collect runs gc for people, which has to take the rules away: that is for the oracle to see.
+// collect runs `patchbay gc`. The leak oracle checks that it removes the rules.
 func (s *site) collect(t testing.TB) (said string) {
 	t.Helper()
 	exit, out, errs := s.patchbay(t, "gc")
@@ -86,12 +92,17 @@ func (s *site) collect(t testing.TB) (said string) {
 
 const gone = "removed the rules of bridge cni0 from docker's chain DOCKER-USER\n"
 
-// However many are attached at once, a bridge has two rules; iptables and docker can do with them, and gc takes them when nobody
-// needs them, and not before.
+// TestDockerRulesLive: a bridge has two rules however many ADDs run concurrently; iptables and Docker handle them, and gc removes them when no
+// record names the bridge, and not before.
+//
+// Claim: Under docker a network with `"firewall": "auto"` has its published ports, its outbound traffic and its neighbours, with two rules
+// for its bridge however many ADDs run at once; without it the missing rules are named
+// Claim: These rules survive a restart of docker and a restore by iptables, which can read them; `patchbay gc` and GC remove them when no
+// record names the bridge, and other rules in that chain stay
 func TestDockerRulesLive(t *testing.T) {
 	t.Parallel()
 	s, docker, theirs := dockerSite(t)
-	auto := network(conf{"firewall": "auto"})
+	auto := network(cni.Conf{"firewall": "auto"})
 	const many = 20
 	var crowd []*nettest.Container
 	for i := range many {
@@ -99,7 +110,7 @@ func TestDockerRulesLive(t *testing.T) {
 	}
 	var started []*nettest.Running
 	for i, c := range crowd {
-		started = append(started, s.StartCNI(t, s.call(t, "ADD", c, auto.publishing(conf{"hostPort": 9000 + i, "containerPort": 80, "protocol": "tcp"}))))
+		started = append(started, s.StartCNI(t, cni.Call(t, "ADD", c, auto.With(cni.Ports(cni.Conf{"hostPort": 9000 + i, "containerPort": 80, "protocol": "tcp"})))))
 	}
 	for _, r := range started {
 		r.Wait(t).OK(t)
@@ -108,9 +119,9 @@ func TestDockerRulesLive(t *testing.T) {
 		t.Helper()
 		expect.Equal(t, "DOCKER-USER "+when, s.userChain(t), with(theirs, ours("cni0")))
 	}
-	stays("after many ADDs at once")
-	s.add(t, s.web, auto.publishing(webPort()))
-	stays("after one ADD more")
+	stays("after concurrent ADDs")
+	s.add(t, s.web, auto.With(cni.Ports(webPort())))
+	stays("after one more ADD")
 	s.fw.Shell(t, "iptables -S && iptables-save | iptables-restore --test && ip6tables-save | ip6tables-restore --test")
 	docker.Restart(t)
 	stays("after a restart of docker")
@@ -126,16 +137,16 @@ func TestDockerRulesLive(t *testing.T) {
 		wait.Go(func() { s.del(t, c, auto) })
 	}
 	wait.Wait()
-	expect.Equal(t, "gc says", s.collect(t), "nothing is dead\n")
-	stays("after gc beside a living container")
-	gc := func(valid ...conf) {
+	expect.Equal(t, "gc says", s.collect(t), "nothing to clean up\n")
+	stays("after gc with a live container")
+	gc := func(valid ...cni.Conf) {
 		t.Helper()
-		call := s.call(t, "GC", s.web, auto.with("cni.dev/valid-attachments", valid))
+		call := cni.Call(t, "GC", s.web, auto.With(cni.Conf{"cni.dev/valid-attachments": valid}))
 		call.ContainerID, call.Netns, call.IfName = "", "", ""
 		s.CNI(t, call).OK(t)
 	}
-	gc(conf{"containerID": s.web.ID(), "ifname": "eth0"})
-	stays("after the verb GC beside a living container")
+	gc(cni.Conf{"containerID": s.web.ID(), "ifname": "eth0"})
+	stays("after the verb GC with a live container")
 	gc()
 	expect.Equal(t, "DOCKER-USER after GC of all", s.userChain(t), theirs)
 	s.add(t, s.web, auto)

@@ -7,18 +7,23 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
-	"github.com/patchbay-cni/patchbay/test/hostfw"
+	"github.com/patchbay-cni/patchbay/test/firewalls/hostfw"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/serve"
 )
 
 const referencePort = 9090
 
-// A container of the reference's plugins bridge, portmap and firewall keeps its port and its way out beside ours, whatever ours do;
-// also where docker drops and somebody has let the reference's bridge through its chain.
+// TestReferenceBeside: a container of the reference plugins bridge, portmap and firewall keeps its port and outbound traffic while Patchbay attaches
+// and detaches containers; also with Docker, whose chain accepts the reference's bridge.
+//
+// Claim: A container of the reference bridge, portmap and firewall beside Patchbay's keeps its port and its outbound traffic, whatever
+// Patchbay's containers do
 func TestReferenceBeside(t *testing.T) {
 	t.Run("alone", func(t *testing.T) {
 		t.Parallel()
-		beside(t, newSite(t, nil))
+		referenceBeside(t, newSite(t, nil))
 	})
 	t.Run("with docker", func(t *testing.T) {
 		t.Parallel()
@@ -26,22 +31,22 @@ func TestReferenceBeside(t *testing.T) {
 		docker := hostfw.StartDocker(t, s.Node)
 		s.fw = docker.Firewall
 		s.fw.Shell(t, "iptables -I DOCKER-USER -o ref0 -j ACCEPT")
-		theirs := beside(t, s)
+		theirs := referenceBeside(t, s)
 		docker.Restart(t)
 		theirs("after a restart of docker")
 		expect.Equal(t, "DOCKER-USER", s.userChain(t), "-N DOCKER-USER\n-A DOCKER-USER -o ref0 -j ACCEPT\n-A DOCKER-USER -j RETURN\n")
 	})
 }
 
-func beside(t *testing.T, s *site) (theirs func(when string)) {
+func referenceBeside(t *testing.T, s *site) (theirs func(when string)) {
 	t.Helper()
 	ref := s.Container("ref")
-	listen(t, ref.Netns, 80)
+	serve.TCP(t, ref.Netns, ":80", nil)
 	s.reference(t, "add", ref)
-	s.NoOracle("what the reference makes stays")
+	s.NoOracle("the reference plugins leave their state")
 	theirs = func(when string) {
 		t.Helper()
-		for _, w := range []way{{"outside -> port of the reference", s.outside, hostAddrs[0], referencePort}, {"reference -> outside", ref, outsideAddrs[0], 80}} {
+		for _, w := range []path{{"outside -> port of the reference", s.outside, hostAddrs[0], referencePort}, {"reference -> outside", ref, outsideAddrs[0], 80}} {
 			if err := dial(w.from.Netns, w.to, w.port, patient); err != nil {
 				t.Errorf("%s, %s: %v", when, w.what, err)
 			}
@@ -52,11 +57,11 @@ func beside(t *testing.T, s *site) (theirs func(when string)) {
 	if s.fw != nil {
 		open = everything(shut)
 	}
-	auto := network(conf{"firewall": "auto"})
+	auto := network(cni.Conf{"firewall": "auto"})
 	s.populate(t, auto)
 	theirs("beside ours")
 	s.connects(t, "ours", 0, open...)
-	s.healthy(t, "with the reference beside")
+	s.healthy(t, "with the reference plugins")
 	before := s.rulesOfOthers(t)
 	s.Run(t, "sh", "-ec", "nft delete table inet patchbay")
 	s.shell(t, "patchbay reload")
@@ -70,16 +75,16 @@ func beside(t *testing.T, s *site) (theirs func(when string)) {
 	return theirs
 }
 
-// reference calls cnitool for a network of the reference's plugins.
+// reference calls cnitool for a network of the reference plugins.
 func (s *site) reference(t *testing.T, verb string, c *nettest.Container) {
 	t.Helper()
 	nettest.Need(t, nettest.Tool("iptables"))
-	list, err := json.Marshal(conf{"cniVersion": "1.0.0", "name": "ref", "plugins": []conf{
+	list, err := json.Marshal(cni.Conf{"cniVersion": "1.0.0", "name": "ref", "plugins": []cni.Conf{
 		{
 			"type": "bridge", "bridge": "ref0", "isDefaultGateway": true, "ipMasq": true,
-			"ipam": conf{"type": "host-local", "ranges": [][]conf{{{"subnet": "10.99.0.0/16"}}}},
+			"ipam": cni.Conf{"type": "host-local", "ranges": [][]cni.Conf{{{"subnet": "10.99.0.0/16"}}}},
 		},
-		{"type": "portmap", "capabilities": conf{"portMappings": true}, "backend": "iptables"},
+		{"type": "portmap", "capabilities": cni.Conf{"portMappings": true}, "backend": "iptables"},
 		{"type": "firewall", "backend": "iptables"},
 	}})
 	if err != nil {

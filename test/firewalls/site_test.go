@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
@@ -16,17 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
-	"github.com/patchbay-cni/patchbay/test/hostfw"
+	"github.com/patchbay-cni/patchbay/test/firewalls/hostfw"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/serve"
 )
 
-// TestMain runs more tests at once than there are processors: most of a test is waiting for what does not come.
+// TestMain runs more tests in parallel than there are CPUs: they mostly wait for timeouts.
 func TestMain(m *testing.M) { expect.Main(m, 4) }
 
 const (
-	hostPort = 8080             // published, and leads to 80
-	secret   = 81               // what listens there is not published
-	patient  = 20 * time.Second // with a connection that is expected
+	hostPort = 8080             // published, for container port 80
+	secret   = 81               // a server that is not published
+	patient  = 20 * time.Second // timeout of expected connections
 )
 
 // Addresses of both families, IPv4 first.
@@ -35,8 +36,8 @@ var (
 	outsideAddrs = [2]string{"198.51.100.7", "2001:db8:0:2::7"}
 )
 
-// site is a host behind whose eth0, the way to everywhere, is the outside, which has a route to the containers; and two
-// containers, of which web publishes a port. Everybody listens.
+// site is a host with a default route through eth0 to an outside machine, which has a route to the containers; and two containers, of which web
+// publishes a port. All have servers.
 type site struct {
 	*nettest.Node
 	fw      *hostfw.Firewall // nil without
@@ -45,7 +46,7 @@ type site struct {
 	prev    map[string][]byte // results of ADD by the container's name
 }
 
-// newSite starts a firewall, if start says which, before anything is attached.
+// newSite creates a site and starts a firewall, if start is not nil.
 func newSite(t *testing.T, start func(testing.TB, *nettest.Node) *hostfw.Firewall) *site {
 	t.Helper()
 	nettest.Need(t, nettest.BrNetfilter)
@@ -62,8 +63,8 @@ func newSite(t *testing.T, start func(testing.TB, *nettest.Node) *hostfw.Firewal
 	s.outside.Settle("eth0")
 	s.web, s.db = h.Container("web"), h.Container("db")
 	for _, c := range []*nettest.Container{s.outside, s.web, s.db} {
-		listen(t, c.Netns, 80)
-		listen(t, c.Netns, secret)
+		serve.TCP(t, c.Netns, ":80", nil)
+		serve.TCP(t, c.Netns, fmt.Sprint(":", secret), nil)
 	}
 	s.bridgeNetfilter("0")
 	h.Baseline()
@@ -79,100 +80,51 @@ func (s *site) bridgeNetfilter(value string) {
 	s.SetSysctl("net/bridge/bridge-nf-call-ip6tables", value)
 }
 
-// listen accepts connections until the test ends, and closes each.
-func listen(t *testing.T, n *nettest.Netns, port int) {
+// network returns the configuration of these tests: dual stack with masquerading on cni0, with further keys.
+func network(more ...cni.Conf) cni.Conf {
+	return cni.Network(cni.DefaultGateway(), cni.Masquerade(), cni.Pool("10.88.0.0/16", "fd00:88::/64")).With(more...)
+}
+
+func webPort() cni.Conf {
+	return cni.Conf{"hostPort": hostPort, "containerPort": 80, "protocol": "tcp"}
+}
+
+func (s *site) add(t testing.TB, c *nettest.Container, config cni.Conf) {
 	t.Helper()
-	var l net.Listener
-	var err error
-	n.Do(func() { l, err = net.Listen("tcp", fmt.Sprint(":", port)) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for conn, err := l.Accept(); err == nil; conn, err = l.Accept() {
-			_ = conn.Close()
-		}
-	}()
+	s.prev[c.Name()] = cni.Add(t, s.Node, c, config).Stdout
 }
 
-// conf are the keys of a configuration.
-type conf map[string]any
-
-// network is the usual one: dual stack, masquerade, on cni0; with more keys.
-func network(more conf) conf {
-	c := conf{
-		"cniVersion": "1.1.0", "name": "net", "type": "patchbay", "bridge": "cni0", "isDefaultGateway": true, "ipMasq": true,
-		"ipam": conf{"type": "patchbay", "ranges": [][]conf{{{"subnet": "10.88.0.0/16"}}, {{"subnet": "fd00:88::/64"}}}},
-	}
-	for key, value := range more {
-		c[key] = value
-	}
-	return c
-}
-
-// publishing is a network's configuration as a runtime passes it for a container with a port.
-func (c conf) publishing(ports ...conf) conf {
-	return c.with("runtimeConfig", conf{"portMappings": ports})
-}
-
-func (c conf) with(key string, value any) conf {
-	all := conf{key: value}
-	for k, v := range c {
-		if k != key {
-			all[k] = v
-		}
-	}
-	return all
-}
-
-func webPort() conf { return conf{"hostPort": hostPort, "containerPort": 80, "protocol": "tcp"} }
-
-func (s *site) call(t testing.TB, verb string, c *nettest.Container, config conf) nettest.Call {
-	t.Helper()
-	text, err := json.Marshal(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return nettest.Call{Command: verb, ContainerID: c.ID(), Netns: c.Path(), IfName: "eth0", Config: text}
-}
-
-func (s *site) add(t testing.TB, c *nettest.Container, config conf) {
-	t.Helper()
-	s.prev[c.Name()] = s.CNI(t, s.call(t, "ADD", c, config)).OK(t).Stdout
-}
-
-// address is what a container has got, of a family: 0 is IPv4.
+// address returns the address of a container; family 0 is IPv4, 1 is IPv6.
 func (s *site) address(t testing.TB, c *nettest.Container, family int) string {
 	t.Helper()
 	return nettest.Answer{Stdout: s.prev[c.Name()]}.Result(t).IPs[family].Address.IP.String()
 }
 
-func (s *site) del(t testing.TB, c *nettest.Container, config conf) {
+func (s *site) del(t testing.TB, c *nettest.Container, config cni.Conf) {
 	t.Helper()
-	s.CNI(t, s.call(t, "DEL", c, config)).OK(t)
+	cni.Del(t, s.Node, c, config)
 }
 
-func (s *site) check(t testing.TB, c *nettest.Container, config conf) nettest.Answer {
+func (s *site) check(t testing.TB, c *nettest.Container, config cni.Conf) nettest.Answer {
 	t.Helper()
-	return s.CNI(t, s.call(t, "CHECK", c, config.with("prevResult", json.RawMessage(s.prev[c.Name()]))))
+	return cni.Check(t, s.Node, c, config.With(cni.Prev(s.prev[c.Name()])))
 }
 
 // populate attaches both containers; web publishes its port.
-func (s *site) populate(t testing.TB, config conf) {
+func (s *site) populate(t testing.TB, config cni.Conf) {
 	t.Helper()
-	s.add(t, s.web, config.publishing(webPort()))
+	s.add(t, s.web, config.With(cni.Ports(webPort())))
 	s.add(t, s.db, config)
 }
 
-func (s *site) leave(t testing.TB, config conf) {
+func (s *site) leave(t testing.TB, config cni.Conf) {
 	t.Helper()
 	s.del(t, s.web, config)
 	s.del(t, s.db, config)
 }
 
-// way is a connection that somebody may want.
-type way struct {
+// path is a connection between two machines of the test.
+type path struct {
 	what string
 	from *nettest.Container
 	to   string
@@ -187,10 +139,10 @@ const (
 	shut       = "outside -> port that is not published"
 )
 
-func (s *site) ways(t testing.TB, family int) []way {
+func (s *site) paths(t testing.TB, family int) []path {
 	t.Helper()
 	web := s.address(t, s.web, family)
-	return []way{
+	return []path{
 		{published, s.outside, hostAddrs[family], hostPort},
 		{leaving, s.web, outsideAddrs[family], 80},
 		{neighbours, s.db, web, 80},
@@ -199,12 +151,12 @@ func (s *site) ways(t testing.TB, family int) []way {
 	}
 }
 
-// connects wants those connections that are open, and none of the others, of a family: 0 is IPv4.
+// connects checks that of one family the open connections succeed, and all others fail.
 func (s *site) connects(t *testing.T, when string, family int, open ...string) {
 	t.Helper()
 	var wait sync.WaitGroup
 	defer wait.Wait()
-	for _, w := range s.ways(t, family) {
+	for _, w := range s.paths(t, family) {
 		wait.Go(func() {
 			wanted := contains(open, w.what)
 			patience := 700 * time.Millisecond
@@ -227,21 +179,17 @@ func contains(all []string, one string) bool {
 	return false
 }
 
-// dial tries again where the other was just looked for and not found: that who asked was not let through is remembered for a moment.
+// dial retries after EHOSTUNREACH: a failed neighbour resolution is cached for a short time.
 func dial(from *nettest.Netns, addr string, port uint16, patience time.Duration) error {
-	to := netip.AddrPortFrom(netip.MustParseAddr(addr), port).String()
-	var conn net.Conn
+	to := netip.AddrPortFrom(netip.MustParseAddr(addr), port)
 	err := error(unix.EHOSTUNREACH)
 	for until := time.Now().Add(patience); errors.Is(err, unix.EHOSTUNREACH) && time.Now().Before(until); {
-		from.Do(func() { conn, err = net.DialTimeout("tcp", to, patience) })
-	}
-	if err == nil {
-		_ = conn.Close()
+		err = serve.Connect(from, to, patience)
 	}
 	return err
 }
 
-// everything is what a well host lets through of a family: all but what its firewall is for.
+// everything returns all connections except those in but.
 func everything(but ...string) (open []string) {
 	for _, w := range []string{published, leaving, neighbours, across, shut} {
 		if !contains(but, w) {
@@ -251,7 +199,7 @@ func everything(but ...string) (open []string) {
 	return open
 }
 
-// patchbay runs a command for people, and returns its exit status, output and errors.
+// patchbay runs a command and returns its exit status, standard output and standard error.
 func (s *site) patchbay(t testing.TB, args ...string) (exit int, stdout, stderr string) {
 	t.Helper()
 	cmd := s.Command(nettest.Patchbay(t), args...)
@@ -264,14 +212,14 @@ func (s *site) patchbay(t testing.TB, args ...string) (exit int, stdout, stderr 
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// finding is one of `patchbay doctor -o json`.
+// finding is a finding of `patchbay doctor -o json`.
 type finding struct {
 	About, Says, Seen string
 	Maybe             bool
 	Fix               []string
 }
 
-// doctor is what it found, by both outputs.
+// doctor runs doctor with both output formats, compares them, and returns the findings.
 func (s *site) doctor(t testing.TB) []finding {
 	t.Helper()
 	exit, out, errs := s.patchbay(t, "doctor", "-o", "json")
@@ -279,7 +227,8 @@ func (s *site) doctor(t testing.TB) []finding {
 	decoder.DisallowUnknownFields()
 	var report struct {
 		Networks, Attachments int
-		Looked                []string
+		Looked, Unchecked     []string
+		Notes                 []string
 		Findings              []finding
 	}
 	if err := decoder.Decode(&report); err != nil || errs != "" {
@@ -300,12 +249,12 @@ func (s *site) doctor(t testing.TB) []finding {
 	return report.Findings
 }
 
-// healthy wants doctor to find nothing, and to say so.
+// healthy checks that doctor finds nothing and reports that.
 func (s *site) healthy(t testing.TB, when string) {
 	t.Helper()
 	if found := s.doctor(t); len(found) > 0 {
 		t.Errorf("%s: doctor finds %+v", when, found)
 	}
 	_, text, _ := s.patchbay(t, "doctor")
-	expect.Contains(t, text, "nothing is wrong: ")
+	expect.Contains(t, text, "no problems found; examined ")
 }

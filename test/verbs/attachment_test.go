@@ -3,6 +3,7 @@ package verbs
 import (
 	"encoding/json"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,9 +11,10 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
 )
 
-// codeDrift is the error code of a CHECK that found something.
+// codeDrift is the error code of a CHECK that found a difference.
 const codeDrift = 106
 
 // attachment is one interface of one container on one network, and the calls that a runtime makes for it.
@@ -22,20 +24,20 @@ type attachment struct {
 	netns  string
 	ifname string
 	args   string
-	conf   conf
-	path   string          // CNI_PATH, if not the plugin's directory
-	plugin string          // the program called, if not ours
-	prev   json.RawMessage // what ADD printed: prevResult of CHECK and DEL
+	conf   cni.Conf
+	path   string          // CNI_PATH; by default the plugin's directory
+	plugin string          // the executable to call; by default patchbay
+	prev   json.RawMessage // result of ADD: prevResult of CHECK and DEL
 	state  string          // "added" until DEL
 }
 
-// on is the attachment of eth0 of a container; nothing happens yet.
-func on(h *nettest.Node, c *nettest.Container, network conf) *attachment {
+// on returns the attachment of eth0 of a container, without calling the plugin.
+func on(h *nettest.Node, c *nettest.Container, network cni.Conf) *attachment {
 	return &attachment{h: h, id: c.ID(), netns: c.Path(), ifname: "eth0", conf: network}
 }
 
-// attach makes the ADD and, when the test ends, the DEL.
-func attach(t *testing.T, h *nettest.Node, c *nettest.Container, network conf) (*attachment, *types100.Result) {
+// attach calls ADD, and at the end of the test DEL.
+func attach(t *testing.T, h *nettest.Node, c *nettest.Container, network cni.Conf) (*attachment, *types100.Result) {
 	t.Helper()
 	a := on(h, c, network)
 	return a, a.add(t)
@@ -45,12 +47,31 @@ func (a *attachment) call(t testing.TB, verb string) nettest.Call {
 	t.Helper()
 	network := a.conf
 	if a.prev != nil && verb != "ADD" {
-		network = network.with(conf{"prevResult": a.prev})
+		network = network.With(cni.Conf{"prevResult": a.prev})
 	}
 	return nettest.Call{
 		Command: verb, ContainerID: a.id, Netns: a.netns, IfName: a.ifname, Args: a.args,
-		Path: a.path, Plugin: a.plugin, Config: network.bytes(t),
+		Path: a.pathFor(t), Plugin: a.plugin, Config: network.JSON(t),
 	}
+}
+
+func (a *attachment) pathFor(t testing.TB) string {
+	t.Helper()
+	if a.path != "" || a.plugin != "" {
+		return a.path
+	}
+	return cniPath(t, a.conf)
+}
+
+// cniPath returns the CNI_PATH of a call: the directory of the main plugin, if another one is called, else "" for the
+// directory of patchbay.
+func cniPath(t testing.TB, c cni.Conf) string {
+	t.Helper()
+	main, _ := c["type"].(string)
+	if main == "" || main == "patchbay" {
+		return ""
+	}
+	return filepath.Dir(nettest.Program(t, main)) + ":" + filepath.Dir(nettest.Patchbay(t))
 }
 
 func (a *attachment) run(t testing.TB, verb string) nettest.Answer {
@@ -58,7 +79,7 @@ func (a *attachment) run(t testing.TB, verb string) nettest.Answer {
 	return a.h.CNI(t, a.call(t, verb))
 }
 
-// add must succeed. The test's end makes the DEL, unless the test did; what is then left is for the oracle to find.
+// add calls ADD, which must succeed. The end of the test calls DEL, unless the test did; the oracle then finds what is left.
 func (a *attachment) add(t *testing.T) *types100.Result {
 	t.Helper()
 	answer := a.run(t, "ADD")
@@ -83,7 +104,7 @@ func (a *attachment) check(t testing.TB) {
 	a.run(t, "CHECK").OK(t)
 }
 
-// drift must be found by CHECK; it returns all that CHECK says.
+// drift requires that CHECK reports a difference and returns its message and details.
 func (a *attachment) drift(t testing.TB) string {
 	t.Helper()
 	e := a.run(t, "CHECK").Error(t)
@@ -93,7 +114,7 @@ func (a *attachment) drift(t testing.TB) string {
 	return e.Msg + "; " + e.Details
 }
 
-// fails must be the answer to a verb.
+// fails requires that a verb fails with a code.
 func (a *attachment) fails(t testing.TB, verb string, code uint) *types.Error {
 	t.Helper()
 	e := a.run(t, verb).Error(t)
@@ -103,7 +124,7 @@ func (a *attachment) fails(t testing.TB, verb string, code uint) *types.Error {
 	return e
 }
 
-// addresses are those of a result, as text.
+// addresses returns the addresses of a result as text.
 func addresses(r *types100.Result) []string {
 	out := make([]string, len(r.IPs))
 	for i, ip := range r.IPs {
@@ -122,7 +143,7 @@ func addr(t testing.TB, r *types100.Result, i int) netip.Addr {
 	return a.Unmap()
 }
 
-// hostEnd is the name of the cable's end in the bridge.
+// hostEnd returns the name of the host interface.
 func hostEnd(t testing.TB, r *types100.Result) string {
 	t.Helper()
 	for _, i := range r.Interfaces {
@@ -134,8 +155,8 @@ func hostEnd(t testing.TB, r *types100.Result) string {
 	return ""
 }
 
-// containers makes n of them, ca, cb and so on, and attaches each.
-func containers(t *testing.T, h *nettest.Node, n int, network conf) ([]*attachment, []*types100.Result) {
+// containers creates n containers, ca, cb and so on, and attaches each.
+func containers(t *testing.T, h *nettest.Node, n int, network cni.Conf) ([]*attachment, []*types100.Result) {
 	t.Helper()
 	var all []*attachment
 	var results []*types100.Result
@@ -146,7 +167,7 @@ func containers(t *testing.T, h *nettest.Node, n int, network conf) ([]*attachme
 	return all, results
 }
 
-// result is what ADD printed, once more.
+// result returns the result of ADD.
 func (a *attachment) result(t testing.TB) *types100.Result {
 	t.Helper()
 	return nettest.Answer{Stdout: a.prev}.Result(t)

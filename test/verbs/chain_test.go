@@ -7,40 +7,43 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// chained is an attachment in a chain, after a plugin whose result prev was.
-func chained(h *nettest.Node, c *nettest.Container, n, prev conf) *attachment {
-	return on(h, c, n.with(conf{"prevResult": prev.with(conf{"cniVersion": n["cniVersion"]})}))
+// chained returns an attachment in a chain, after a plugin whose result was prev.
+func chained(h *nettest.Node, c *nettest.Container, n, prev cni.Conf) *attachment {
+	return on(h, c, n.With(cni.Conf{"prevResult": prev.With(cni.Conf{"cniVersion": n["cniVersion"]})}))
 }
 
-// tap makes what a plugin for virtual machines makes: a tap on the host, nothing in the container.
-func tap(t *testing.T, h *nettest.Node) conf {
+// tap creates what a plugin for virtual machines creates: a tap on the host, nothing in the container.
+func tap(t *testing.T, h *nettest.Node) cni.Conf {
 	t.Helper()
 	ip(t, h.Netns, "tuntap add tap0 mode tap")
 	ip(t, h.Netns, "link set tap0 address 02:00:00:00:53:77 up")
 	h.Baseline()
-	return conf{"interfaces": []conf{{"name": "tap0", "mac": "02:00:00:00:53:77"}}}
+	return cni.Conf{"interfaces": []cni.Conf{{"name": "tap0", "mac": "02:00:00:00:53:77"}}}
 }
 
-// cable makes what a veth plugin makes.
-func cable(t *testing.T, h *nettest.Node, c *nettest.Container) conf {
+// vethResult creates a veth pair as a veth plugin does, and returns that plugin's result.
+func vethResult(t *testing.T, h *nettest.Node, c *nettest.Container) cni.Conf {
 	t.Helper()
 	h.Veth("their0", c.Netns, "eth0")
 	h.Baseline()
-	return conf{
-		"interfaces": []conf{{"name": "their0", "mac": h.MAC("their0")}, {"name": "eth0", "mac": c.MAC("eth0"), "sandbox": c.Path()}},
-		"dns":        conf{"nameservers": []string{"192.0.2.53"}},
+	return cni.Conf{
+		"interfaces": []cni.Conf{{"name": "their0", "mac": h.MAC("their0")}, {"name": "eth0", "mac": c.MAC("eth0"), "sandbox": c.Path()}},
+		"dns":        cni.Conf{"nameservers": []string{"192.0.2.53"}},
 	}
 }
 
-// TestChainPlugsTap into the bridge; the result is the previous one and the bridge.
-func TestChainPlugsTap(t *testing.T) {
+// TestChainMakesTapABridgePort: the tap becomes a bridge port; the result is the previous one and the bridge.
+//
+// Claim: In a chain, `prevResult` is handled as CNI's CONVENTIONS require
+func TestChainMakesTapABridgePort(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(h, c, network(conf{"hairpinMode": true}), tap(t, h))
+	a := chained(h, c, cni.Network(cni.Conf{"hairpinMode": true}), tap(t, h))
 	r := a.add(t)
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
 	expect.Equal(t, "hairpin", hairpin(t, h, "tap0"), true)
@@ -50,12 +53,14 @@ func TestChainPlugsTap(t *testing.T) {
 	expect.Equal(t, "links in the container", ip(t, c.Netns, "-br link show type veth"), "")
 }
 
-// TestChainPlugsVeth of another plugin, and passes on all that was there.
-func TestChainPlugsVeth(t *testing.T) {
+// TestChainMakesVethABridgePort: the veth of another plugin becomes a bridge port, and its result is passed on whole.
+//
+// Claim: In a chain, `prevResult` is handled as CNI's CONVENTIONS require
+func TestChainMakesVethABridgePort(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(h, c, network(), cable(t, h, c))
+	a := chained(h, c, cni.Network(), vethResult(t, h, c))
 	r := a.add(t)
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"their0"})
 	expect.Equal(t, "interfaces", []string{r.Interfaces[0].Name, r.Interfaces[1].Name, r.Interfaces[2].Name}, []string{"their0", "eth0", "cni0"})
@@ -64,16 +69,16 @@ func TestChainPlugsVeth(t *testing.T) {
 	a.check(t)
 }
 
-// TestChainKeepsAddressesOfBefore in the result, and on the interface.
-func TestChainKeepsAddressesOfBefore(t *testing.T) {
+// TestChainKeepsAddressesOfPreviousPlugin: the previous plugin's addresses stay in the result and on the interface.
+func TestChainKeepsAddressesOfPreviousPlugin(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	prev := cable(t, h, c)
+	prev := vethResult(t, h, c)
 	c.AddAddress("eth0", "192.0.2.7/24")
 	h.Baseline()
-	a := chained(h, c, network(), prev.with(conf{
-		"ips": []conf{{"address": "192.0.2.7/24", "interface": 1}}, "routes": []conf{{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}},
+	a := chained(h, c, cni.Network(), prev.With(cni.Conf{
+		"ips": []cni.Conf{{"address": "192.0.2.7/24", "interface": 1}}, "routes": []cni.Conf{{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}},
 	}))
 	r := a.add(t)
 	expect.Equal(t, "addresses", addresses(r), []string{"192.0.2.7/24"})
@@ -83,12 +88,14 @@ func TestChainKeepsAddressesOfBefore(t *testing.T) {
 	expect.Equal(t, "address after DEL", addressesOf(t, c.Netns, "eth0"), []string{"192.0.2.7/24"})
 }
 
-// TestChainDelUnplugsAndLeavesTheInterface to who made it.
-func TestChainDelUnplugsAndLeavesTheInterface(t *testing.T) {
+// TestChainDelKeepsTheInterface: deleting the interface is left to the plugin that created it.
+//
+// Claim: In a chain, `prevResult` is handled as CNI's CONVENTIONS require
+func TestChainDelKeepsTheInterface(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(h, c, network(), tap(t, h))
+	a := chained(h, c, cni.Network(), tap(t, h))
 	a.add(t)
 	a.del(t)
 	expect.Equal(t, "tap0", hasLink(t, h.Netns, "tap0"), true)
@@ -98,11 +105,12 @@ func TestChainDelUnplugsAndLeavesTheInterface(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestChainDelAfterTheInterfaceIsGone: plugins of a chain are called backwards, but a tap may have died before.
+// TestChainDelAfterTheInterfaceIsGone: plugins of a chain are called in reverse order, but the tap may be deleted
+// before.
 func TestChainDelAfterTheInterfaceIsGone(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := chained(h, h.Container("c"), network(), tap(t, h))
+	a := chained(h, h.Container("c"), cni.Network(), tap(t, h))
 	a.add(t)
 	ip(t, h.Netns, "link del tap0")
 	h.Allow("link tap0")
@@ -110,18 +118,20 @@ func TestChainDelAfterTheInterfaceIsGone(t *testing.T) {
 	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 }
 
-// TestChainDelLeavesAnotherOfTheName: the tap of a machine that ended is gone, the next machine has
-// one of the same name in the same bridge, and then comes the first one's DEL.
-func TestChainDelLeavesAnotherOfTheName(t *testing.T) {
+// TestChainDelKeepsNewTapOfSameName: the tap of a virtual machine was deleted, the next machine has a tap of the same
+// name on the same bridge, and then the first one's DEL comes.
+//
+// Claim: DEL removes only what carries this attachment's own hash
+func TestChainDelKeepsNewTapOfSameName(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	prev := tap(t, h)
-	first := chained(h, h.Container("first"), network(), prev)
+	first := chained(h, h.Container("first"), cni.Network(), prev)
 	first.add(t)
 	ip(t, h.Netns, "link del tap0")
 	ip(t, h.Netns, "tuntap add tap0 mode tap")
 	ip(t, h.Netns, "link set tap0 address 02:00:00:00:53:77 up")
-	second := chained(h, h.Container("second"), network(), prev)
+	second := chained(h, h.Container("second"), cni.Network(), prev)
 	second.add(t)
 	first.del(t)
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
@@ -130,11 +140,11 @@ func TestChainDelLeavesAnotherOfTheName(t *testing.T) {
 	expect.Equal(t, "ports in the end", len(portsOf(t, h.Netns, "cni0")), 0)
 }
 
-// TestChainDelLeavesInterfaceInAnotherBridge, where somebody has moved it.
+// TestChainDelLeavesInterfaceInAnotherBridge: it was moved there after ADD.
 func TestChainDelLeavesInterfaceInAnotherBridge(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := chained(h, h.Container("c"), network(), tap(t, h))
+	a := chained(h, h.Container("c"), cni.Network(), tap(t, h))
 	a.add(t)
 	ip(t, h.Netns, "link add br9 type bridge")
 	ip(t, h.Netns, "link set tap0 master br9")
@@ -143,12 +153,15 @@ func TestChainDelLeavesInterfaceInAnotherBridge(t *testing.T) {
 	ip(t, h.Netns, "link del br9")
 }
 
-// TestChainGivesAddresses to the interface that the plugin before made; DEL takes just those.
-func TestChainGivesAddresses(t *testing.T) {
+// TestChainAssignsAddresses: ADD assigns addresses to the interface of the plugin before; DEL removes these and no
+// others.
+//
+// Claim: In a chain, `prevResult` is handled as CNI's CONVENTIONS require
+func TestChainAssignsAddresses(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := chained(h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")), cable(t, h, c))
+	a := chained(h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")), vethResult(t, h, c))
 	r := a.add(t)
 	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
 	expect.Equal(t, "interface", []int{*r.IPs[0].Interface, *r.IPs[1].Interface}, []int{1, 1})
@@ -163,12 +176,14 @@ func TestChainGivesAddresses(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestChainDelLeavesWhoIsAtThePathNow alone: another namespace, whose eth0 has the same address.
-func TestChainDelLeavesWhoIsAtThePathNow(t *testing.T) {
+// TestChainDelKeepsTheNextNamespaceAtThePath: another namespace at the path has an eth0 with the same address.
+//
+// Claim: A namespace is identified by its cookie: another namespace at the same path is another one, for ADD and for DEL
+func TestChainDelKeepsTheNextNamespaceAtThePath(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d := h.Container("c"), h.Container("d")
-	a := chained(h, c, network(pool("10.1.0.0/24")), cable(t, h, c))
+	a := chained(h, c, cni.Network(cni.Pool("10.1.0.0/24")), vethResult(t, h, c))
 	a.add(t)
 	h.Veth("other0", d.Netns, "eth0")
 	d.AddAddress("eth0", "10.1.0.2/24")
@@ -180,11 +195,12 @@ func TestChainDelLeavesWhoIsAtThePathNow(t *testing.T) {
 	ip(t, c.Netns, "addr del 10.1.0.2/24 dev eth0")
 }
 
-// TestChainGivesAddressesToTheGuest of a tap: they are reserved and in the result, for there is no interface to put them on.
-func TestChainGivesAddressesToTheGuest(t *testing.T) {
+// TestChainAssignsAddressesToTheGuest: the addresses for the guest of a tap are reserved and in the result; there is
+// no interface in the container to assign them to.
+func TestChainAssignsAddressesToTheGuest(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := chained(h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")), tap(t, h))
+	a := chained(h, h.Container("c"), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")), tap(t, h))
 	r := a.add(t)
 	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
 	expect.Equal(t, "reserved", files(t, h, addressDir(a))["10.1.0.2"], a.id+"\r\neth0")
@@ -192,21 +208,23 @@ func TestChainGivesAddressesToTheGuest(t *testing.T) {
 	a.check(t)
 }
 
-// TestChainCheck finds what has changed since.
+// TestChainCheck: CHECK reports each change since ADD.
+//
+// Claim: In a chain, `prevResult` is handled as CNI's CONVENTIONS require
 func TestChainCheck(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, outside, want string }{
-		{"unplugged", "link set tap0 nomaster", "host link tap0 is not plugged into bridge cni0"},
-		{"gone", "link del tap0", "host link tap0 does not exist any more"},
-		{"bridge gone", "link del cni0", "interface cni0: does not exist"},
+		{"unplugged", "link set tap0 nomaster", "host link tap0 is not a port of bridge cni0"},
+		{"gone", "link del tap0", "host link tap0 no longer exists"},
+		{"bridge gone", "link del cni0", "interface cni0: no such interface"},
 		{"hairpin", "link set tap0 type bridge_slave hairpin on", "hairpin mode of tap0 is true"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
-			a := chained(h, h.Container("c"), network(), tap(t, h))
-			h.Allow("link tap0") // in one row it goes
+			a := chained(h, h.Container("c"), cni.Network(), tap(t, h))
+			h.Allow("link tap0") // one row deletes it
 			a.add(t)
 			a.check(t)
 			ip(t, h.Netns, tt.outside)
@@ -215,14 +233,14 @@ func TestChainCheck(t *testing.T) {
 	}
 }
 
-// TestChainInEveryVersion that knows interfaces in results.
+// TestChainInEveryVersion: in every version whose results have interfaces.
 func TestChainInEveryVersion(t *testing.T) {
 	t.Parallel()
 	for _, version := range versions()[2:] {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
-			a := chained(h, h.Container("c"), network(conf{"cniVersion": version}), tap(t, h))
+			a := chained(h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": version}), tap(t, h))
 			a.add(t)
 			expect.Contains(t, string(a.prev), `"cniVersion": "`+version+`"`)
 			expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
@@ -230,39 +248,46 @@ func TestChainInEveryVersion(t *testing.T) {
 	}
 }
 
-// TestChainKeepsMACOfAdoptedBridge, though a tap's may be lower than the network card's.
+// TestChainKeepsMACOfAdoptedBridge: although the MAC of a tap may be lower than the network card's.
 func TestChainKeepsMACOfAdoptedBridge(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	adopted(t, h, "52:54:00:00:53:10")
-	a := chained(h, h.Container("c"), network(conf{"bridge": "br0"}), tap(t, h))
+	a := chained(h, h.Container("c"), cni.Network(cni.Conf{"bridge": "br0"}), tap(t, h))
 	a.add(t)
 	expect.Equal(t, "MAC", h.MAC("br0"), "52:54:00:00:53:10")
 	a.del(t)
 	expect.Equal(t, "MAC after DEL", h.MAC("br0"), "52:54:00:00:53:10")
 }
 
-// TestChainWithoutHostInterface is an error in words: there is nothing to plug.
+// TestChainWithoutHostInterface: if prevResult has no host interface of this container ADD creates a veth pair, as
+// without a chain.
+//
+// Claim: ADD creates a veth pair if `prevResult` names no host interface of this container; the lists of Nomad, BuildKit and Apptainer
+// work, with loopback first; interfaces of the host and of other containers never become bridge ports
 func TestChainWithoutHostInterface(t *testing.T) {
 	t.Parallel()
-	for name, prev := range map[string]conf{
-		"none":   {"interfaces": []conf{}},
-		"inside": {"interfaces": []conf{{"name": "lo", "sandbox": "/run/netns/c"}}},
-		"gone":   {"interfaces": []conf{{"name": "tap9"}}},
-		"bridge": {"interfaces": []conf{{"name": "br9"}}},
+	for name, prev := range map[string]cni.Conf{
+		"none":   {"interfaces": []cni.Conf{}},
+		"inside": {"interfaces": []cni.Conf{{"name": "lo", "sandbox": "/run/netns/c"}}},
+		"gone":   {"interfaces": []cni.Conf{{"name": "tap9"}}},
+		"bridge": {"interfaces": []cni.Conf{{"name": "br9"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
 			h.Bridge("br9")
-			a := chained(h, h.Container("c"), network(), prev)
-			expect.Contains(t, a.fails(t, "ADD", 7).Msg, "prevResult", "no host-side interface")
-			expect.Equal(t, "cni0", hasLink(t, h.Netns, "cni0"), false)
+			h.Baseline()
+			a := chained(h, h.Container("c"), cni.Network(), prev)
+			r := a.add(t)
+			expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{hostEnd(t, r)})
+			expect.Equal(t, "interfaces of before and ours", len(r.Interfaces), 3+len(prev["interfaces"].([]cni.Conf)))
+			a.check(t)
 		})
 	}
 }
 
-// TestChainOfAnotherBridgesPort is refused: it is somebody's already.
+// TestChainOfAnotherBridgesPort: ADD fails because the interface is in use.
 func TestChainOfAnotherBridgesPort(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -270,25 +295,27 @@ func TestChainOfAnotherBridgesPort(t *testing.T) {
 	h.Bridge("br9")
 	h.Plug("tap0", "br9")
 	h.Baseline()
-	a := chained(h, h.Container("c"), network(pool("10.1.0.0/24")), prev)
+	a := chained(h, h.Container("c"), cni.Network(cni.Pool("10.1.0.0/24")), prev)
 	e := a.run(t, "ADD").Error(t)
 	expect.Contains(t, e.Msg, "tap0", "another bridge")
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "br9"), []string{"tap0"})
 	noLeaks(t, h)
 }
 
-// TestChainAfterReferencePtp: a cable that a real plugin made, unplugged from nothing and plugged in here.
+// TestChainAfterReferencePtp: a veth pair that a real plugin created becomes a bridge port.
+//
+// Claim: In a chain, `prevResult` is handled as CNI's CONVENTIONS require
 func TestChainAfterReferencePtp(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	first := delegating(t, h, c, conf{
+	first := delegating(t, h, c, cni.Conf{
 		"cniVersion": "1.0.0", "name": "net", "type": "ptp",
-		"ipam": conf{"type": "patchbay", "ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "dataDir": "/run/ptp"},
+		"ipam": cni.Conf{"type": "patchbay", "ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}}, "dataDir": "/run/ptp"},
 	})
 	first.conf["name"] = "first"
 	r := first.add(t)
-	a := on(h, c, network(conf{"cniVersion": "1.0.0", "prevResult": first.prev}))
+	a := on(h, c, cni.Network(cni.Conf{"cniVersion": "1.0.0", "prevResult": first.prev}))
 	a.add(t)
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{r.Interfaces[0].Name})
 	a.check(t)
@@ -296,6 +323,6 @@ func TestChainAfterReferencePtp(t *testing.T) {
 	expect.Equal(t, "ports after DEL", len(portsOf(t, h.Netns, "cni0")), 0)
 	first.check(t)
 	if !strings.HasPrefix(r.Interfaces[0].Name, "veth") || !hasLink(t, h.Netns, r.Interfaces[0].Name) {
-		t.Errorf("the cable is gone: %v", r.Interfaces)
+		t.Errorf("the host interface was deleted: %v", r.Interfaces)
 	}
 }

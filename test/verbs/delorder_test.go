@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// TestDelThatCannotUnplugFreesNothing: while the cable is there, the addresses are in use.
-func TestDelThatCannotUnplugFreesNothing(t *testing.T) {
+// TestDelReleasesNothingIfLinkIsNotDeleted: as long as the veth pair exists, the addresses are in use.
+//
+// Claim: When DEL cannot remove something, it keeps what stands for it: the address of a host interface, the record of an address
+func TestDelReleasesNothingIfLinkIsNotDeleted(t *testing.T) {
 	t.Parallel()
 	nettest.Need(t, nettest.Tool("setpriv"))
 	h := nettest.Host(t)
@@ -22,8 +24,10 @@ func TestDelThatCannotUnplugFreesNothing(t *testing.T) {
 	a.check(t)
 }
 
-// TestDelThatCannotFreeKeepsTheRecord: the next DEL finds in it what is left, and where.
-func TestDelThatCannotFreeKeepsTheRecord(t *testing.T) {
+// TestDelKeepsRecordIfReleaseFails: the next DEL reads there what remains to be released, and where.
+//
+// Claim: When DEL cannot remove something, it keeps what stands for it: the address of a host interface, the record of an address
+func TestDelKeepsRecordIfReleaseFails(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), few(outsideDir()))
@@ -32,7 +36,7 @@ func TestDelThatCannotFreeKeepsTheRecord(t *testing.T) {
 	h.Run(t, "mount", "-o", "bind,ro", networksDir, networksDir)
 	e := a.run(t, "DEL").Error(t)
 	h.Run(t, "umount", networksDir)
-	expect.Contains(t, e.Msg, "free address", "read-only file system")
+	expect.Contains(t, e.Msg, "release address", "read-only file system")
 	expect.Equal(t, "record", record(), before)
 	a.del(t)
 	expect.Equal(t, "holders", holders(t, h, networksDir), map[string]string{})

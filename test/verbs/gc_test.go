@@ -6,38 +6,29 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// gc is the verb as a runtime calls it; valid is the key's value, with the key absent when it is the empty conf.
-func gc(t *testing.T, h *nettest.Node, n, valid conf) nettest.Answer {
+// gc calls GC as a runtime does. valid holds the key with the list of valid attachments, or no key.
+func gc(t *testing.T, h *nettest.Node, n, valid cni.Conf) nettest.Answer {
 	t.Helper()
-	return h.CNI(t, nettest.Call{Command: "GC", Config: n.with(valid).bytes(t), Unset: []string{"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"}})
+	return h.CNI(t, nettest.Call{Command: "GC", Path: cniPath(t, n), Config: n.With(valid).JSON(t), Unset: []string{"CNI_CONTAINERID", "CNI_NETNS", "CNI_IFNAME"}})
 }
 
-func valid(list any) conf {
-	var raw rawJSON
-	if list == nil {
-		raw = "null"
-		return conf{"cni.dev/valid-attachments": raw}
-	}
-	return conf{"cni.dev/valid-attachments": list}
+func valid(list any) cni.Conf {
+	return cni.Conf{"cni.dev/valid-attachments": list}
 }
 
-// rawJSON is JSON as it stands: null, which conf would leave out.
-type rawJSON string
-
-func (r rawJSON) MarshalJSON() ([]byte, error) { return []byte(r), nil }
-
-func listed(all ...*attachment) []conf {
-	list := []conf{}
+func listed(all ...*attachment) []cni.Conf {
+	list := []cni.Conf{}
 	for _, a := range all {
-		list = append(list, conf{"containerID": a.id, "ifname": a.ifname})
+		list = append(list, cni.Conf{"containerID": a.id, "ifname": a.ifname})
 	}
 	return list
 }
 
-// collected wants attachments gone, without a DEL.
+// collected requires that GC has removed attachments, so that no DEL follows.
 func collected(t *testing.T, all ...*attachment) {
 	t.Helper()
 	for _, a := range all {
@@ -56,7 +47,9 @@ func collected(t *testing.T, all ...*attachment) {
 	}
 }
 
-// TestGCWithoutListDoesNothing: the runtime said nothing about what is valid.
+// TestGCWithoutListDoesNothing: a configuration without the list does not say which attachments are valid.
+//
+// Claim: STATUS and GC report the state that exists
 func TestGCWithoutListDoesNothing(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -67,10 +60,12 @@ func TestGCWithoutListDoesNothing(t *testing.T) {
 	}
 }
 
-// TestGCWithNullOrEmptyList takes all of the network: nothing is valid.
+// TestGCWithNullOrEmptyList: no attachment is valid, and all of the network are removed.
+//
+// Claim: STATUS and GC report the state that exists
 func TestGCWithNullOrEmptyList(t *testing.T) {
 	t.Parallel()
-	for name, list := range map[string]any{"null": nil, "empty": []conf{}} {
+	for name, list := range map[string]any{"null": nil, "empty": []cni.Conf{}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
@@ -82,8 +77,10 @@ func TestGCWithNullOrEmptyList(t *testing.T) {
 	}
 }
 
-// TestGCKeepsWhatIsListed, by container and by interface.
-func TestGCKeepsWhatIsListed(t *testing.T) {
+// TestGCKeepsListedAttachments: by container ID and interface name.
+//
+// Claim: STATUS and GC report the state that exists
+func TestGCKeepsListedAttachments(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
@@ -98,28 +95,31 @@ func TestGCKeepsWhatIsListed(t *testing.T) {
 }
 
 // TestGCKnowsTheOldKey: libcni up to 1.2.3 writes cni.dev/attachments.
+//
+// Claim: GC accepts every form of its list and both keys; an invalid list is an error and changes nothing; other mistakes in the
+// configuration do not stop GC
 func TestGCKnowsTheOldKey(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	all, _ := containers(t, h, 2, everything())
-	gc(t, h, everything(), conf{"cni.dev/attachments": listed(all[0])}).OK(t)
+	gc(t, h, everything(), cni.Conf{"cni.dev/attachments": listed(all[0])}).OK(t)
 	collected(t, all[1])
 	all[0].check(t)
 }
 
-// TestGCLeavesOtherNetworksAlone, be it on the same bridge.
-func TestGCLeavesOtherNetworksAlone(t *testing.T) {
+// TestGCKeepsOtherNetworks: even those on the same bridge.
+func TestGCKeepsOtherNetworks(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	other, _ := attach(t, h, h.Container("c"), network(conf{"name": "other"}, pool("10.7.0.0/24")))
-	mine, _ := attach(t, h, h.Container("d"), network(pool("10.1.0.0/24")))
-	gc(t, h, network(pool("10.1.0.0/24")), valid(nil)).OK(t)
+	other, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"name": "other"}, cni.Pool("10.7.0.0/24")))
+	mine, _ := attach(t, h, h.Container("d"), cni.Network(cni.Pool("10.1.0.0/24")))
+	gc(t, h, cni.Network(cni.Pool("10.1.0.0/24")), valid(nil)).OK(t)
 	collected(t, mine)
 	other.check(t)
 }
 
-// TestGCLeavesOtherOwnersAlone: what runtimes added is all it takes.
-func TestGCLeavesOtherOwnersAlone(t *testing.T) {
+// TestGCKeepsOtherOwners: GC removes attachments of runtimes only.
+func TestGCKeepsOtherOwners(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	all, _ := containers(t, h, 2, everything())
@@ -132,8 +132,10 @@ func TestGCLeavesOtherOwnersAlone(t *testing.T) {
 	all[0].check(t)
 }
 
-// TestGCLeavesNewerAlone: the runtime made its list before the ADD.
-func TestGCLeavesNewerAlone(t *testing.T) {
+// TestGCKeepsNewerAttachments: the runtime made its list before the ADD.
+//
+// Claim: Shared objects stay, even where the first ADD fails; GC keeps what is newer than itself
+func TestGCKeepsNewerAttachments(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	all, _ := containers(t, h, 2, everything())
@@ -143,8 +145,8 @@ func TestGCLeavesNewerAlone(t *testing.T) {
 	all[0].check(t)
 }
 
-// TestGCWithNamespacesGone is what it is for.
-func TestGCWithNamespacesGone(t *testing.T) {
+// TestGCWithDeletedNamespaces: the usual case, attachments whose network namespace no longer exists.
+func TestGCWithDeletedNamespaces(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d := h.Container("c"), h.Container("d")
@@ -159,7 +161,7 @@ func TestGCWithNamespacesGone(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestGCWithTornRecord takes it too: nobody else could.
+// TestGCWithTornRecord: GC removes the torn record, because nothing else would.
 func TestGCWithTornRecord(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -177,11 +179,11 @@ func TestGCOfUnusedNetworkLeavesNoTrace(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestGCAsIPAM frees the addresses of other main plugins' containers.
+// TestGCAsIPAM: GC releases the addresses of containers of other main plugins.
 func TestGCAsIPAM(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	n := network(conf{"type": "macvlan", "master": "eth0"}, pool("10.1.0.0/24"))
+	n := cni.Network(cni.Conf{"type": "macvlan", "master": "eth0"}, cni.Pool("10.1.0.0/24"))
 	keep, _ := attach(t, h, h.Container("c"), n)
 	stale, _ := attach(t, h, h.Container("d"), n)
 	gc(t, h, n, valid(listed(keep))).OK(t)
@@ -191,8 +193,10 @@ func TestGCAsIPAM(t *testing.T) {
 	keep.check(t)
 }
 
-// TestGCTakesEmptyRecords: a verb was killed when it had locked one, and before it wrote anything.
-func TestGCTakesEmptyRecords(t *testing.T) {
+// TestGCRemovesEmptyRecords: a verb was killed after it had locked the record and before it wrote to it.
+//
+// Claim: Verbs of one attachment run one at a time; GC and address reclaim skip attachments that are locked
+func TestGCRemovesEmptyRecords(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	keep, _ := attach(t, h, h.Container("c"), everything())
@@ -213,13 +217,15 @@ func TestGCTakesEmptyRecords(t *testing.T) {
 	held.del(t)
 }
 
-// TestGCTellsOfUnreadableRecords that it takes.
-func TestGCTellsOfUnreadableRecords(t *testing.T) {
+// TestGCReportsUnreadableRecords: it removes them and reports them on stderr.
+//
+// Claim: An unreadable record is reported and worked around; it never makes a DEL fail
+func TestGCReportsUnreadableRecords(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	a, _ := attach(t, h, h.Container("c"), everything())
 	writeFile(t, h, recordPath(a), `{"version": 1, "network": "x", "containerID": "y", "ifname": "z"}`)
 	answer := gc(t, h, everything(), valid(nil)).OK(t)
-	expect.Contains(t, string(answer.Stderr), "patchbay: record "+recordPath(a)+": unreadable record: it is that of x/y/z; removing what is found without it")
+	expect.Contains(t, string(answer.Stderr), "patchbay: record "+recordPath(a)+": unreadable record: it belongs to x/y/z; removing what is found without it")
 	collected(t, a)
 }

@@ -8,23 +8,27 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/pkg/store"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// TestGCOfNullSparesOwnersAndAddsUnderWay: CRI-O calls GC with null when it starts. What a person has plugged in lives, what
-// LXC has, and an ADD of another runtime that is under way; what runtimes have left goes.
-func TestGCOfNullSparesOwnersAndAddsUnderWay(t *testing.T) {
+// TestGCOfNullKeepsOtherOwnersAndPendingAdds: CRI-O calls GC with null when it starts. Attachments of commands and of
+// LXC are kept, and so is an ADD of another runtime that has not finished; what runtimes have left is removed.
+//
+// Claim: GC with `null` keeps attachments of `cli` and `lxc`, ADDs in progress and attachments newer than the list; it removes stale
+// attachments
+func TestGCOfNullKeepsOtherOwnersAndPendingAdds(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	all, _ := containers(t, h, 5, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
-	cli, lxc, dead := all[0], all[1], all[2:]
+	all, _ := containers(t, h, 5, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
+	cli, lxc, stale := all[0], all[1], all[2:]
 	editRecord(t, cli, `"owner": "cni"`, `"owner": "cli"`)
 	editRecord(t, lxc, `"owner": "cni"`, `"owner": "lxc"`)
 	c := h.Container("under-way")
 	a := on(h, c, slow())
 	running := midway(t, a, c)
 	gc(t, h, slow(), valid(nil)).OK(t)
-	collected(t, dead...)
+	collected(t, stale...)
 	cli.check(t)
 	lxc.check(t)
 	a.prev = running.Wait(t).OK(t).Stdout
@@ -32,9 +36,12 @@ func TestGCOfNullSparesOwnersAndAddsUnderWay(t *testing.T) {
 	a.del(t)
 }
 
-// TestGCSparesAnAddThatWaits for the addresses of the network: it has an empty record, that it holds, and an address file of
-// its own would look as if nobody had it.
-func TestGCSparesAnAddThatWaits(t *testing.T) {
+// TestGCKeepsAWaitingAdd: the ADD waits for the addresses of the network. It has locked an empty record, and without
+// that its address file would look unused.
+//
+// Claim: GC with `null` keeps attachments of `cli` and `lxc`, ADDs in progress and attachments newer than the list; it removes stale
+// attachments
+func TestGCKeepsAWaitingAdd(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
@@ -54,8 +61,12 @@ func TestGCSparesAnAddThatWaits(t *testing.T) {
 	first.check(t)
 }
 
-// TestGCSparesOtherOwnersWithoutRecord: the alias of the cable tells that no runtime has made it, and so its address is in use.
-func TestGCSparesOtherOwnersWithoutRecord(t *testing.T) {
+// TestGCKeepsOtherOwnersWithoutRecord: the alias of the host interface says that no runtime created it, so its address
+// is in use.
+//
+// Claim: GC with `null` keeps attachments of `cli` and `lxc`, ADDs in progress and attachments newer than the list; it removes stale
+// attachments
+func TestGCKeepsOtherOwnersWithoutRecord(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(*testing.T, *attachment){
 		"without a record": func(t *testing.T, a *attachment) { removeAll(t, a.h, recordPath(a)) },
@@ -73,43 +84,49 @@ func TestGCSparesOtherOwnersWithoutRecord(t *testing.T) {
 			answer := gc(t, h, everything(), valid(nil)).OK(t)
 			expect.Contains(t, string(answer.Stderr), "no runtime has made it; leaving it")
 			collected(t, all[1])
-			expect.Equal(t, "cable", hasLink(t, h.Netns, host), true)
+			expect.Equal(t, "host interface", hasLink(t, h.Netns, host), true)
 			expect.Equal(t, "address", files(t, h, addressDir(mine))["10.1.0.2"], mine.id+"\r\neth0")
 		})
 	}
 }
 
-// TestGCSparesRecordsOfTheFuture, of which it cannot be read who made the attachment. If its cable tells that a runtime did, or the
-// record does, it goes.
-func TestGCSparesRecordsOfTheFuture(t *testing.T) {
+// TestGCKeepsRecordsOfNewerVersions: a record of a newer version is kept if its owner cannot be read. It is removed if the
+// record or the host interface says that a runtime created it.
+//
+// Claim: GC with `null` keeps attachments of `cli` and `lxc`, ADDs in progress and attachments newer than the list; it removes stale
+// attachments
+func TestGCKeepsRecordsOfNewerVersions(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d, e := h.Container("c"), h.Container("d"), h.Container("e")
-	gone, _ := attach(t, h, c, everything())
+	unreadable, _ := attach(t, h, c, everything())
 	stale, _ := attach(t, h, d, everything())
-	told, _ := attach(t, h, e, everything())
-	for _, a := range []*attachment{gone, stale, told} {
+	ofRuntime, _ := attach(t, h, e, everything())
+	for _, a := range []*attachment{unreadable, stale, ofRuntime} {
 		editRecord(t, a, fmt.Sprintf(`"version": %d`, store.RecordVersion()), `"version": 99`)
 	}
-	for _, a := range []*attachment{gone, stale} {
+	for _, a := range []*attachment{unreadable, stale} {
 		editRecord(t, a, `"owner": "cni"`, `"owner": 7`)
 	}
-	for c, a := range map[*nettest.Container]*attachment{c: gone, e: told} {
+	for c, a := range map[*nettest.Container]*attachment{c: unreadable, e: ofRuntime} {
 		host := hostEnd(t, a.result(t))
 		c.Delete()
 		linkGone(t, h.Netns, host)
 	}
 	answer := gc(t, h, everything(), valid(nil)).OK(t)
-	expect.Contains(t, string(answer.Stderr), recordPath(gone), "written by a newer patchbay", "leaving it")
-	expect.Equal(t, "record", exists(h, recordPath(gone)), true)
+	expect.Contains(t, string(answer.Stderr), recordPath(unreadable), "written by a newer patchbay", "leaving it")
+	expect.Equal(t, "record", exists(h, recordPath(unreadable)), true)
 	collected(t, stale)
-	collected(t, told)
-	gone.del(t)
+	collected(t, ofRuntime)
+	unreadable.del(t)
 }
 
-// TestGCSparesWhatCameAfterTheList: an ADD of the same container, and one of another, between a runtime's list and its GC are
-// the runtime's to list; one that comes when GC has looked is newer than GC.
-func TestGCSparesWhatCameAfterTheList(t *testing.T) {
+// TestGCKeepsAttachmentsAddedAfterTheList: GC keeps an attachment that was added after GC had looked. One that was
+// added between the runtime's list and its GC is the runtime's to list.
+//
+// Claim: GC with `null` keeps attachments of `cli` and `lxc`, ADDs in progress and attachments newer than the list; it removes stale
+// attachments
+func TestGCKeepsAttachmentsAddedAfterTheList(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	all, _ := containers(t, h, 2, everything())

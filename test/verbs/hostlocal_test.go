@@ -7,23 +7,24 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// asIPAM is a configuration with which a main plugin calls an IPAM plugin, "patchbay" or "host-local".
-func asIPAM(kind string, keys conf) conf {
-	section := conf{"type": kind, "dataDir": "/var/lib/cni/networks"}.with(keys)
-	return conf{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "ipam": section}
+// asIPAM returns the configuration with which a main plugin calls an IPAM plugin, "patchbay" or "host-local".
+func asIPAM(kind string, keys cni.Conf) cni.Conf {
+	section := cni.Conf{"type": kind, "dataDir": "/var/lib/cni/networks"}.With(keys)
+	return cni.Conf{"cniVersion": "1.0.0", "name": "net", "type": "bridge", "ipam": section}
 }
 
-func twoRanges() conf {
-	return conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}}}
+func twoRanges() cni.Conf {
+	return cni.Conf{"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}}}
 }
 
 const networksDir = "/var/lib/cni/networks/net"
 
-// ipamCall is an attachment whose IPAM plugin is called directly.
-func ipamCall(t *testing.T, h *nettest.Node, kind, id string, keys conf) *attachment {
+// ipamCall returns an attachment whose IPAM plugin is called directly.
+func ipamCall(t *testing.T, h *nettest.Node, kind, id string, keys cni.Conf) *attachment {
 	t.Helper()
 	a := &attachment{h: h, id: id, netns: "/run/netns/none", ifname: "eth0", conf: asIPAM(kind, keys)}
 	if kind == "host-local" {
@@ -45,7 +46,9 @@ func entries(t *testing.T, h *nettest.Node, dir string) map[string]entry {
 	return out
 }
 
-// TestOnDiskFormIsHostLocals: the same calls leave the same files, to the byte.
+// TestOnDiskFormIsHostLocals: the same calls leave the same files, byte for byte.
+//
+// Claim: The built-in IPAM has host-local's keys and on-disk format
 func TestOnDiskFormIsHostLocals(t *testing.T) {
 	t.Parallel()
 	var pictures []map[string]entry
@@ -59,7 +62,7 @@ func TestOnDiskFormIsHostLocals(t *testing.T) {
 		requested.args = "IP=10.1.0.200"
 		requested.add(t)
 		picture := entries(t, h, networksDir)
-		delete(picture, "lock") // host-local's is executable, for no reason
+		delete(picture, "lock") // host-local makes it executable, for no reason
 		pictures = append(pictures, picture)
 	}
 	expect.Equal(t, "files, ours against host-local's", pictures[1], pictures[0])
@@ -68,7 +71,7 @@ func TestOnDiskFormIsHostLocals(t *testing.T) {
 	expect.Equal(t, "a cursor", pictures[1]["last_reserved_ip.0"], entry{"600", "10.1.0.200"})
 }
 
-// TestLockIsHostLocals: an empty file of the same name, which stays.
+// TestLockIsHostLocals: an empty file of the same name, which is never deleted.
 func TestLockIsHostLocals(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -78,8 +81,10 @@ func TestLockIsHostLocals(t *testing.T) {
 	expect.Equal(t, "lock", []any{lock, found}, []any{"", true})
 }
 
-// TestTakesTurnsWithHostLocal in one data directory: no address twice, and one round robin.
-func TestTakesTurnsWithHostLocal(t *testing.T) {
+// TestSharesRoundRobinWithHostLocal: in one data directory they share one round robin, and no address is assigned twice.
+//
+// Claim: The built-in IPAM has host-local's keys and on-disk format
+func TestSharesRoundRobinWithHostLocal(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	var got []string
@@ -93,7 +98,7 @@ func TestTakesTurnsWithHostLocal(t *testing.T) {
 	})
 }
 
-// TestRespectsAddressesOfHostLocal: none of them is given, not even on request, and it is said whose it is.
+// TestRespectsAddressesOfHostLocal: none of them is assigned, not even on request, and the error names the owner.
 func TestRespectsAddressesOfHostLocal(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -103,7 +108,7 @@ func TestRespectsAddressesOfHostLocal(t *testing.T) {
 	expect.Contains(t, mine.fails(t, "ADD", 7).Msg, "10.1.0.2", "is taken by theirs/eth0")
 }
 
-// TestHostLocalRespectsOurAddresses just so.
+// TestHostLocalRespectsOurAddresses: host-local does the same.
 func TestHostLocalRespectsOurAddresses(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -113,8 +118,8 @@ func TestHostLocalRespectsOurAddresses(t *testing.T) {
 	expect.Contains(t, theirs.run(t, "ADD").Error(t).Msg, "10.1.0.2")
 }
 
-// TestDelFreesWhatHostLocalGave: a node that was taken over while containers lived.
-func TestDelFreesWhatHostLocalGave(t *testing.T) {
+// TestDelReleasesAddressOfHostLocal: Patchbay has replaced the reference plugins while containers were running.
+func TestDelReleasesAddressOfHostLocal(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	theirs := ipamCall(t, h, "host-local", "one", twoRanges())
@@ -124,8 +129,8 @@ func TestDelFreesWhatHostLocalGave(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestDelFreesWhatOldHostLocalGave: before v0.8.0 a file held the container ID alone.
-func TestDelFreesWhatOldHostLocalGave(t *testing.T) {
+// TestDelReleasesAddressOfOldHostLocal: before v0.8.0 a file held the container ID alone.
+func TestDelReleasesAddressOfOldHostLocal(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	writeFile(t, h, networksDir+"/10.1.0.2", "one")
@@ -136,15 +141,17 @@ func TestDelFreesWhatOldHostLocalGave(t *testing.T) {
 	expect.Equal(t, "files", addressFiles(t, h), []string{"10.1.0.3"})
 }
 
-// TestHostLocalFreesWhatWeGave: a node that is given back.
-func TestHostLocalFreesWhatWeGave(t *testing.T) {
+// TestHostLocalReleasesOurAddress: the reference plugins have replaced Patchbay while containers were running.
+//
+// Claim: Marks distinguish Patchbay's addresses from host-local's and do not affect host-local
+func TestHostLocalReleasesOurAddress(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	ours := ipamCall(t, h, "patchbay", "one", twoRanges())
 	ours.add(t)
 	ipamCall(t, h, "host-local", "one", twoRanges()).del(t)
 	expect.Equal(t, "files", addressFiles(t, h), []string{})
-	h.Allow("file " + networksDir + "/.patchbay/") // it knows of no marks, and they are about files that are gone
+	h.Allow("file " + networksDir + "/.patchbay/") // host-local does not delete marks; those left refer to deleted files
 }
 
 func addressFiles(t *testing.T, h *nettest.Node) []string {
@@ -158,8 +165,10 @@ func addressFiles(t *testing.T, h *nettest.Node) []string {
 	return out
 }
 
-// TestBothAtOnceGiveDifferentAddresses: ten of each, under one lock.
-func TestBothAtOnceGiveDifferentAddresses(t *testing.T) {
+// TestConcurrentAddsWithHostLocal: ten concurrent ADDs of each, under one lock.
+//
+// Claim: The built-in IPAM has host-local's keys and on-disk format
+func TestConcurrentAddsWithHostLocal(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	var all []*attachment
@@ -181,7 +190,7 @@ func TestBothAtOnceGiveDifferentAddresses(t *testing.T) {
 	expect.Equal(t, "files", addressFiles(t, h), []string{})
 }
 
-// programs is a CNI_PATH: reference plugins, and the built binary as "patchbay".
+// programs returns a CNI_PATH with reference plugins, and the built binary as "patchbay".
 func programs(t *testing.T, names ...string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -196,8 +205,8 @@ func programs(t *testing.T, names ...string) string {
 	return dir
 }
 
-// delegating is an attachment made by another main plugin, whose IPAM plugin we are.
-func delegating(t *testing.T, h *nettest.Node, c *nettest.Container, n conf) *attachment {
+// delegating returns an attachment of another main plugin that uses patchbay as its IPAM plugin.
+func delegating(t *testing.T, h *nettest.Node, c *nettest.Container, n cni.Conf) *attachment {
 	t.Helper()
 	kind := n["type"].(string)
 	a := on(h, c, n)
@@ -205,7 +214,9 @@ func delegating(t *testing.T, h *nettest.Node, c *nettest.Container, n conf) *at
 	return a
 }
 
-// TestAsIPAMOfMacvlan, the reference's: ADD, CHECK, DEL.
+// TestAsIPAMOfMacvlan: ADD, CHECK and DEL of the reference macvlan.
+//
+// Claim: The binary works as an IPAM plugin of macvlan and ptp
 func TestAsIPAMOfMacvlan(t *testing.T) {
 	t.Parallel()
 	nettest.Need(t, nettest.LinkKind("macvlan"))
@@ -215,11 +226,11 @@ func TestAsIPAMOfMacvlan(t *testing.T) {
 	router.AddAddress("eth0", nettest.LANRouter4+"/24")
 	h.Baseline()
 	c := h.Container("c")
-	a := delegating(t, h, c, conf{
+	a := delegating(t, h, c, cni.Conf{
 		"cniVersion": "1.0.0", "name": "net", "type": "macvlan", "master": "eth0",
-		"ipam": conf{
+		"ipam": cni.Conf{
 			"type": "patchbay", "subnet": "192.0.2.0/24", "rangeStart": "192.0.2.200", "gateway": nettest.LANRouter4,
-			"routes": []conf{{"dst": "0.0.0.0/0"}},
+			"routes": []cni.Conf{{"dst": "0.0.0.0/0"}},
 		},
 	})
 	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"192.0.2.200/24"})
@@ -233,14 +244,16 @@ func TestAsIPAMOfMacvlan(t *testing.T) {
 	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 0)
 }
 
-// TestAsIPAMOfPtp, the reference's, with both families; the container reaches the host.
+// TestAsIPAMOfPtp: the reference ptp with both families; the container reaches the host.
+//
+// Claim: The binary works as an IPAM plugin of macvlan and ptp
 func TestAsIPAMOfPtp(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := delegating(t, h, c, conf{
+	a := delegating(t, h, c, cni.Conf{
 		"cniVersion": "1.0.0", "name": "net", "type": "ptp",
-		"ipam": conf{"type": "patchbay", "ranges": twoRanges()["ranges"], "routes": []conf{{"dst": "0.0.0.0/0"}, {"dst": "::/0"}}},
+		"ipam": cni.Conf{"type": "patchbay", "ranges": twoRanges()["ranges"], "routes": []cni.Conf{{"dst": "0.0.0.0/0"}, {"dst": "::/0"}}},
 	})
 	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24", "fd00:1::2/64"})
 	ping(t, c.Netns, "10.1.0.1")
@@ -249,25 +262,25 @@ func TestAsIPAMOfPtp(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestAsIPAMCheckFindsLostAddress: the main plugin's CHECK fails with what ours says.
-func TestAsIPAMCheckFindsLostAddress(t *testing.T) {
+// TestAsIPAMCheckFindsMissingAddress: the main plugin's CHECK fails with the message of our CHECK.
+func TestAsIPAMCheckFindsMissingAddress(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := delegating(t, h, h.Container("c"), conf{
-		"cniVersion": "1.0.0", "name": "net", "type": "ptp", "ipam": conf{"type": "patchbay", "ranges": twoRanges()["ranges"]},
+	a := delegating(t, h, h.Container("c"), cni.Conf{
+		"cniVersion": "1.0.0", "name": "net", "type": "ptp", "ipam": cni.Conf{"type": "patchbay", "ranges": twoRanges()["ranges"]},
 	})
 	a.add(t)
 	removeAll(t, h, addressDir(a)+"/10.1.0.2")
-	expect.Contains(t, a.run(t, "CHECK").Error(t).Msg, "address 10.1.0.2 is not reserved")
+	expect.Contains(t, a.run(t, "CHECK").Error(t).Msg, "address 10.1.0.2 is no longer reserved")
 }
 
-// TestAsIPAMWithNamespaceGone: the main plugin's DEL has nothing but the container ID.
-func TestAsIPAMWithNamespaceGone(t *testing.T) {
+// TestAsIPAMWithDeletedNamespace: the main plugin's DEL has only the container ID.
+func TestAsIPAMWithDeletedNamespace(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a := delegating(t, h, c, conf{
-		"cniVersion": "1.0.0", "name": "net", "type": "ptp", "ipam": conf{"type": "patchbay", "ranges": twoRanges()["ranges"]},
+	a := delegating(t, h, c, cni.Conf{
+		"cniVersion": "1.0.0", "name": "net", "type": "ptp", "ipam": cni.Conf{"type": "patchbay", "ranges": twoRanges()["ranges"]},
 	})
 	host := hostEnd(t, a.add(t))
 	c.Delete()
@@ -277,13 +290,15 @@ func TestAsIPAMWithNamespaceGone(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestAsIPAMResult has addresses, routes and dns, no interface and no index of one.
+// TestAsIPAMResult: the result has addresses, routes and dns, but no interface and no index of one.
+//
+// Claim: The binary works as an IPAM plugin of macvlan and ptp
 func TestAsIPAMResult(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	writeFile(t, h, "/run/resolv.conf", "nameserver 203.0.113.53\n")
-	a := ipamCall(t, h, "patchbay", "one", twoRanges().with(conf{
-		"routes": []conf{{"dst": "0.0.0.0/0"}, {"dst": "198.51.100.0/24", "gw": "10.1.0.9"}}, "resolvConf": "/run/resolv.conf",
+	a := ipamCall(t, h, "patchbay", "one", twoRanges().With(cni.Conf{
+		"routes": []cni.Conf{{"dst": "0.0.0.0/0"}, {"dst": "198.51.100.0/24", "gw": "10.1.0.9"}}, "resolvConf": "/run/resolv.conf",
 	}))
 	r := a.add(t)
 	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24", "fd00:1::2/64"})
@@ -294,12 +309,15 @@ func TestAsIPAMResult(t *testing.T) {
 	}
 }
 
-// TestAsIPAMTouchesNoKernel: no bridge, no forwarding, whatever keys the main plugin's configuration has.
+// TestAsIPAMTouchesNoKernel: no bridge is created and no forwarding enabled, whatever keys the main plugin's
+// configuration has.
+//
+// Claim: The binary works as an IPAM plugin of macvlan and ptp
 func TestAsIPAMTouchesNoKernel(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	a := ipamCall(t, h, "patchbay", "one", twoRanges())
-	a.conf = a.conf.with(conf{"isGateway": true, "ipMasq": true, "vlan": 7, "mtu": "anything", "hairpinMode": true, "promiscMode": true})
+	a.conf = a.conf.With(cni.Conf{"isGateway": true, "ipMasq": true, "vlan": 7, "mtu": "anything", "hairpinMode": true, "promiscMode": true})
 	before := h.Snapshot()
 	a.add(t)
 	for _, line := range nettest.Diff(before, h.Snapshot(), nettest.CleanHost) {
@@ -310,7 +328,7 @@ func TestAsIPAMTouchesNoKernel(t *testing.T) {
 	a.check(t)
 }
 
-// TestAsIPAMTwiceIsAnError: there is no link of ours that would tell whether the first is alive.
+// TestAsIPAMTwiceIsAnError: no interface of Patchbay shows whether the first attachment is live.
 func TestAsIPAMTwiceIsAnError(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -320,13 +338,15 @@ func TestAsIPAMTwiceIsAnError(t *testing.T) {
 	a.check(t)
 }
 
-// TestReferenceAgreesOnResults: the same calls, and the result of host-local but for its version.
+// TestReferenceAgreesOnResults: the same calls return the results of host-local, except for the version.
+//
+// Claim: The built-in IPAM has host-local's keys and on-disk format
 func TestReferenceAgreesOnResults(t *testing.T) {
 	t.Parallel()
 	var results []string
 	for _, kind := range []string{"host-local", "patchbay"} {
 		h := nettest.Host(t)
-		a := ipamCall(t, h, kind, "one", twoRanges().with(conf{"routes": []conf{{"dst": "0.0.0.0/0"}, {"dst": "198.51.100.0/24", "gw": "10.1.0.9", "mtu": 1400, "priority": 5}}}))
+		a := ipamCall(t, h, kind, "one", twoRanges().With(cni.Conf{"routes": []cni.Conf{{"dst": "0.0.0.0/0"}, {"dst": "198.51.100.0/24", "gw": "10.1.0.9", "mtu": 1400, "priority": 5}}}))
 		a.add(t)
 		results = append(results, string(a.prev))
 	}

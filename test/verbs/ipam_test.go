@@ -6,10 +6,13 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// TestAddressesOfEveryKind are given, and work: the containers reach their gateways and each other.
+// TestAddressesOfEveryKind: the addresses are assigned, and the containers reach their gateways and each other.
+//
+// Claim: IPv4, IPv6 only, dual stack and several addresses per family are supported
 func TestAddressesOfEveryKind(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -35,8 +38,8 @@ func TestAddressesOfEveryKind(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
 			c, d := h.Container("c"), h.Container("d")
-			a, r := attach(t, h, c, network(defaultGateway(), pool(tt.subnets...)))
-			_, neighbour := attach(t, h, d, network(defaultGateway(), pool(tt.subnets...)))
+			a, r := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Pool(tt.subnets...)))
+			_, neighbour := attach(t, h, d, cni.Network(cni.DefaultGateway(), cni.Pool(tt.subnets...)))
 			expect.Equal(t, "addresses", addresses(r), tt.want)
 			sorted := slices.Sorted(slices.Values(tt.want))
 			expect.Equal(t, "in the kernel", addressesOf(t, c.Netns, "eth0"), sorted)
@@ -49,12 +52,14 @@ func TestAddressesOfEveryKind(t *testing.T) {
 	}
 }
 
-// TestRoundRobin: an address that was given back rests until all others had their turn.
+// TestRoundRobin: a released address is assigned again after all others.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
 func TestRoundRobin(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	small := network(pool("10.1.0.0/29", "fd00:1::/125"))
+	small := cni.Network(cni.Pool("10.1.0.0/29", "fd00:1::/125"))
 	var got []string
 	for range 7 {
 		a := on(h, c, small)
@@ -71,7 +76,7 @@ func TestRoundRobin(t *testing.T) {
 func TestRangesOfASetAreUsedInOrder(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	_, results := containers(t, h, 3, network(ipam(conf{"ranges": [][]conf{{
+	_, results := containers(t, h, 3, cni.Network(cni.IPAM(cni.Conf{"ranges": [][]cni.Conf{{
 		{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.10", "rangeEnd": "10.1.0.11"}, {"subnet": "10.2.0.0/24", "rangeStart": "10.2.0.200"},
 	}}})))
 	expect.Equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0], addresses(results[2])[0]},
@@ -79,24 +84,28 @@ func TestRangesOfASetAreUsedInOrder(t *testing.T) {
 	expect.Equal(t, "gateway", results[2].IPs[0].Gateway.String(), "10.2.0.1")
 }
 
-// TestRangeKeys at the top of the section: host-local's older form.
+// TestRangeKeys: a range at the top level of ipam, host-local's older form.
+//
+// Claim: The built-in IPAM has host-local's keys and on-disk format
 func TestRangeKeys(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	_, r := attach(t, h, h.Container("c"), network(ipam(conf{
+	_, r := attach(t, h, h.Container("c"), cni.Network(cni.IPAM(cni.Conf{
 		"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.20", "rangeEnd": "10.1.0.30", "gateway": "10.1.0.254",
-		"ranges": [][]conf{{{"subnet": "fd00:1::/64"}}},
+		"ranges": [][]cni.Conf{{{"subnet": "fd00:1::/64"}}},
 	})))
 	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.20/24", "fd00:1::2/64"})
 	expect.Equal(t, "gateway", r.IPs[0].Gateway.String(), "10.1.0.254")
 }
 
-// TestExclude keeps addresses, and whole subnets, out: half a /64 is jumped over in one step.
+// TestExclude: addresses and whole subnets are not assigned; half a /64 is skipped in one step.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
 func TestExclude(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	_, results := containers(t, h, 3, network(ipam(conf{
-		"ranges":  [][]conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}},
+	_, results := containers(t, h, 3, cni.Network(cni.IPAM(cni.Conf{
+		"ranges":  [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}},
 		"exclude": []string{"10.1.0.2", "10.1.0.4/30", "fd00:1::/65"},
 	})))
 	var got []string
@@ -111,48 +120,48 @@ func TestExclude(t *testing.T) {
 func TestExcludeWinsOverRequests(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := on(h, h.Container("c"), network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "exclude": []string{"10.1.0.64/26"}})))
+	a := on(h, h.Container("c"), cni.Network(cni.IPAM(cni.Conf{"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}}, "exclude": []string{"10.1.0.64/26"}})))
 	a.args = "IP=10.1.0.77"
 	expect.Contains(t, a.fails(t, "ADD", 7).Msg, "10.1.0.77", "excluded by 10.1.0.64/26")
 }
 
-// TestGatewayIsNeverGiven, wherever it is in the range.
+// TestGatewayIsNeverGiven: wherever it is in the range.
 func TestGatewayIsNeverGiven(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	_, results := containers(t, h, 2, network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/29", "gateway": "10.1.0.2"}}}})))
+	_, results := containers(t, h, 2, cni.Network(cni.IPAM(cni.Conf{"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/29", "gateway": "10.1.0.2"}}}})))
 	expect.Equal(t, "addresses", []string{addresses(results[0])[0], addresses(results[1])[0]}, []string{"10.1.0.1/29", "10.1.0.3/29"})
 }
 
-// TestExhaustedPool is an error that names the range, and leaves nothing; freed, it gives again.
+// TestExhaustedPool: the error names the range, and ADD leaves nothing; a released address can be assigned again.
 func TestExhaustedPool(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	all, _ := containers(t, h, 5, network(pool("10.1.0.0/29")))
-	last := on(h, h.Container("last"), network(pool("10.1.0.0/29")))
+	all, _ := containers(t, h, 5, cni.Network(cni.Pool("10.1.0.0/29")))
+	last := on(h, h.Container("last"), cni.Network(cni.Pool("10.1.0.0/29")))
 	expect.Contains(t, last.fails(t, "ADD", 11).Msg, "no IP addresses available", "10.1.0.1-10.1.0.6")
 	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 5)
 	all[2].del(t)
 	expect.Equal(t, "addresses", addresses(last.add(t)), []string{"10.1.0.4/29"})
 }
 
-// TestTornAddressFileIsAFreeAddress: what a crash leaves between making a file and writing it.
+// TestTornAddressFileIsAFreeAddress: a crash between creating and writing the file leaves it empty.
 func TestTornAddressFileIsAFreeAddress(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	writeFile(t, h, "/run/patchbay/ipam/net/10.1.0.2", "")
-	_, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
+	_, r := attach(t, h, h.Container("c"), cni.Network(cni.Pool("10.1.0.0/24")))
 	expect.Equal(t, "addresses", addresses(r), []string{"10.1.0.2/24"})
 }
 
-// TestAddsAtOnceGetDifferentAddresses: twenty of one network.
+// TestAddsAtOnceGetDifferentAddresses: twenty concurrent ADDs on one network.
 func TestAddsAtOnceGetDifferentAddresses(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	var all []*attachment
 	var running []*nettest.Running
 	for i := range 20 {
-		a := on(h, h.Container("c"+string(rune('a'+i))), network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+		a := on(h, h.Container("c"+string(rune('a'+i))), cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 		all, running = append(all, a), append(running, h.StartCNI(t, a.call(t, "ADD")))
 	}
 	seen := map[netip.Addr]bool{}
@@ -169,27 +178,29 @@ func TestAddsAtOnceGetDifferentAddresses(t *testing.T) {
 	}
 }
 
-// small is a pool of very small subnets: on such an interface nothing is lost to network and broadcast addresses.
+// small is a pool of a very small subnet: on such an interface there is no network or broadcast address.
 type small struct {
 	name    string
-	conf    conf
+	conf    cni.Conf
 	want    string
 	gateway string
 }
 
 func smallPools() []small {
-	one := func(keys conf) conf { return ipam(conf{"ranges": [][]conf{{keys}}}) }
+	one := func(keys cni.Conf) cni.Conf { return cni.IPAM(cni.Conf{"ranges": [][]cni.Conf{{keys}}}) }
 	return []small{
-		{"31 bits", pool("10.9.0.0/31"), "10.9.0.0/31", "10.9.0.1"},
-		{"31 bits with the lower as gateway", one(conf{"subnet": "10.9.0.0/31", "gateway": "10.9.0.0"}), "10.9.0.1/31", "10.9.0.0"},
-		{"32 bits", one(conf{"subnet": "10.9.0.5/32", "gateway": "10.9.0.1"}), "10.9.0.5/32", "10.9.0.1"},
-		{"127 bits", pool("fd00:9::/127"), "fd00:9::/127", "fd00:9::1"},
-		{"128 bits", one(conf{"subnet": "fd00:9::5/128", "gateway": "fd00:9::1"}), "fd00:9::5/128", "fd00:9::1"},
-		{"32 bits with a gateway far away", one(conf{"subnet": "10.9.0.5/32", "gateway": "169.254.1.1"}), "10.9.0.5/32", "169.254.1.1"},
+		{"31 bits", cni.Pool("10.9.0.0/31"), "10.9.0.0/31", "10.9.0.1"},
+		{"31 bits with the lower as gateway", one(cni.Conf{"subnet": "10.9.0.0/31", "gateway": "10.9.0.0"}), "10.9.0.1/31", "10.9.0.0"},
+		{"32 bits", one(cni.Conf{"subnet": "10.9.0.5/32", "gateway": "10.9.0.1"}), "10.9.0.5/32", "10.9.0.1"},
+		{"127 bits", cni.Pool("fd00:9::/127"), "fd00:9::/127", "fd00:9::1"},
+		{"128 bits", one(cni.Conf{"subnet": "fd00:9::5/128", "gateway": "fd00:9::1"}), "fd00:9::5/128", "fd00:9::1"},
+		{"32 bits with a gateway far away", one(cni.Conf{"subnet": "10.9.0.5/32", "gateway": "169.254.1.1"}), "10.9.0.5/32", "169.254.1.1"},
 	}
 }
 
 // TestSmallPools: the container reaches its gateway over the bridge, and the host reaches the container.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
 func TestSmallPools(t *testing.T) {
 	t.Parallel()
 	for _, tt := range smallPools() {
@@ -197,7 +208,7 @@ func TestSmallPools(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
 			c := h.Container("c")
-			a, r := attach(t, h, c, network(defaultGateway(), tt.conf))
+			a, r := attach(t, h, c, cni.Network(cni.DefaultGateway(), tt.conf))
 			expect.Equal(t, "addresses", addresses(r), []string{tt.want})
 			expect.Equal(t, "gateway", r.IPs[0].Gateway.String(), tt.gateway)
 			ping(t, c.Netns, tt.gateway)
@@ -209,14 +220,16 @@ func TestSmallPools(t *testing.T) {
 	}
 }
 
-// TestSingleAddressesReachEachOther through the host, their gateway.
+// TestSingleAddressesReachEachOther: through the host, which is their gateway.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
 func TestSingleAddressesReachEachOther(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	set := []conf{
+	set := []cni.Conf{
 		{"subnet": "10.9.0.5/32", "gateway": "10.9.0.1"}, {"subnet": "10.9.0.6/32", "gateway": "10.9.0.1"},
 	}
-	n := network(defaultGateway(), ipam(conf{"ranges": [][]conf{set}}))
+	n := cni.Network(cni.DefaultGateway(), cni.IPAM(cni.Conf{"ranges": [][]cni.Conf{set}}))
 	c, d := h.Container("c"), h.Container("d")
 	a, _ := attach(t, h, c, n)
 	b, r := attach(t, h, d, n)
@@ -226,12 +239,12 @@ func TestSingleAddressesReachEachOther(t *testing.T) {
 	b.check(t)
 }
 
-// TestSingleAddressWithoutGateway is an address and nothing else.
+// TestSingleAddressWithoutGateway: the container gets an address and no route.
 func TestSingleAddressWithoutGateway(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, r := attach(t, h, c, network(pool("10.9.0.5/32", "fd00:9::5/128")))
+	a, r := attach(t, h, c, cni.Network(cni.Pool("10.9.0.5/32", "fd00:9::5/128")))
 	expect.Equal(t, "addresses", addressesOf(t, c.Netns, "eth0"), []string{"10.9.0.5/32", "fd00:9::5/128"})
 	if r.IPs[0].Gateway != nil || r.IPs[1].Gateway != nil {
 		t.Errorf("gateways: %v", r.IPs)

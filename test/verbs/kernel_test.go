@@ -22,7 +22,7 @@ func ip(t testing.TB, n *nettest.Netns, command string) string {
 	return n.Run(t, "ip", strings.Fields(command)...)
 }
 
-// linkOf is a link that must be there.
+// linkOf returns a link, which must exist.
 func linkOf(t testing.TB, n *nettest.Netns, name string) netlink.Link {
 	t.Helper()
 	l, err := n.Netlink().LinkByName(name)
@@ -47,7 +47,7 @@ func isUp(t testing.TB, n *nettest.Netns, name string) bool {
 	return linkOf(t, n, name).Attrs().RawFlags&unix.IFF_UP != 0
 }
 
-// portsOf are the names of a bridge's ports.
+// portsOf returns the names of a bridge's ports.
 func portsOf(t testing.TB, n *nettest.Netns, bridge string) []string {
 	t.Helper()
 	index := linkOf(t, n, bridge).Attrs().Index
@@ -64,7 +64,7 @@ func portsOf(t testing.TB, n *nettest.Netns, bridge string) []string {
 	return ports
 }
 
-// addressesOf are the addresses of a link, without the kernel's link-local ones, as text.
+// addressesOf returns the addresses of a link as text, without link-local ones that the kernel added.
 func addressesOf(t testing.TB, n *nettest.Netns, link string) []string {
 	t.Helper()
 	var out []string
@@ -75,7 +75,7 @@ func addressesOf(t testing.TB, n *nettest.Netns, link string) []string {
 	return out
 }
 
-// route is what the kernel says of one.
+// route is a route of the kernel.
 type route struct {
 	Dst, GW                      string
 	MTU, AdvMSS, Priority, Table int
@@ -83,7 +83,7 @@ type route struct {
 	Onlink                       bool
 }
 
-// routesOf are the routes of a link that the kernel did not make by itself, in every table.
+// routesOf returns the routes of a link in every table, without those that the kernel added itself.
 func routesOf(t testing.TB, n *nettest.Netns, link string) []route {
 	t.Helper()
 	filter := &netlink.Route{LinkIndex: linkOf(t, n, link).Attrs().Index, Table: unix.RT_TABLE_UNSPEC}
@@ -109,7 +109,7 @@ func routesOf(t testing.TB, n *nettest.Netns, link string) []route {
 	return out
 }
 
-// ping must be answered.
+// ping requires a reply.
 func ping(t testing.TB, n *nettest.Netns, to string) {
 	t.Helper()
 	if err := n.PingOnce(netip.MustParseAddr(to)); err != nil {
@@ -117,7 +117,8 @@ func ping(t testing.TB, n *nettest.Netns, to string) {
 	}
 }
 
-// files are the contents of the files of a directory of the host, by name; empty without it.
+// files returns the contents of the files of a directory of the host by name; it returns none if there is no
+// directory.
 func files(t testing.TB, h *nettest.Node, dir string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -167,14 +168,14 @@ func removeAll(t testing.TB, h *nettest.Node, paths ...string) {
 	})
 }
 
-// Where the state of an attachment is, unless the configuration says otherwise.
+// Default paths of the state of an attachment.
 func recordPath(a *attachment) string {
 	return "/run/patchbay/" + a.conf["name"].(string) + "/" + a.id + "@" + a.ifname + ".json"
 }
 
 func addressDir(a *attachment) string { return "/run/patchbay/ipam/" + a.conf["name"].(string) }
 
-// noLeaks asks the oracle now, in the middle of a test.
+// noLeaks checks with the oracle in the middle of a test.
 func noLeaks(t testing.TB, h *nettest.Node) {
 	t.Helper()
 	if leaks := h.Leaks(); len(leaks) > 0 {
@@ -182,7 +183,7 @@ func noLeaks(t testing.TB, h *nettest.Node) {
 	}
 }
 
-// linkGone waits until the kernel has destroyed a link, as it does some time after a namespace's end.
+// linkGone waits until the kernel has deleted a link, which it does some time after the end of a namespace.
 func linkGone(t testing.TB, n *nettest.Netns, name string) {
 	t.Helper()
 	updates, done := make(chan netlink.LinkUpdate, 64), make(chan struct{})
@@ -203,7 +204,7 @@ func linkGone(t testing.TB, n *nettest.Netns, name string) {
 	t.Fatalf("no more events while waiting for the end of %s", name)
 }
 
-// traced makes a call under strace and returns what it did of some system calls.
+// traced makes a call under strace and returns the lines of some system calls.
 func traced(t *testing.T, h *nettest.Node, call nettest.Call, syscalls string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "trace")

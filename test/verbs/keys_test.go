@@ -8,24 +8,30 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
 const codeClash = 105
 
-// TestForceAddressReplaces what the bridge had: a v4 address, and a v6 one whose subnet overlaps.
+// TestForceAddressReplaces: forceAddress replaces addresses that overlap the gateway's subnet, in either family, and
+// no others.
+//
+// Claim: The keys forceAddress, mtu, hairpinMode, promiscMode, enabledad and disableContainerInterface work as documented
 func TestForceAddressReplaces(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	h.Bridge("br0", "10.9.0.1/24", "fd00:1::99/48", "fd00:2::1/64")
+	h.Bridge("br0", "10.9.0.1/24", "10.1.0.9/24", "10.1.0.100/32", "fd00:1::99/48", "fd00:2::1/64", "fd00:1::100/128")
 	h.Allow("address br0 ")
 	h.Allow("route ")
-	a, _ := attach(t, h, h.Container("c"), network(gateway(), conf{"bridge": "br0", "forceAddress": true}, pool("10.1.0.0/24", "fd00:1::/64")))
-	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{"10.1.0.1/24", "fd00:1::1/64", "fd00:2::1/64"})
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Gateway(), cni.Conf{"bridge": "br0", "forceAddress": true}, cni.Pool("10.1.0.0/24", "fd00:1::/64")))
+	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{
+		"10.1.0.1/24", "10.1.0.100/32", "10.9.0.1/24", "fd00:1::1/64", "fd00:1::100/128", "fd00:2::1/64",
+	})
 	a.check(t)
 }
 
-// TestWithoutForceAddressAnotherAddressIsAnError, and the host stays as it was.
+// TestWithoutForceAddressAnotherAddressIsAnError: and the host is unchanged.
 func TestWithoutForceAddressAnotherAddressIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, has := range []string{"10.9.0.1/24", "10.1.0.2/24", "10.1.0.1/16", "fd00:1::99/64", "fd00:1::1/48"} {
@@ -34,42 +40,47 @@ func TestWithoutForceAddressAnotherAddressIsAnError(t *testing.T) {
 			h := nettest.Host(t)
 			h.Oracle(nettest.CleanHost)
 			h.Bridge("br0", has)
-			a := on(h, h.Container("c"), network(gateway(), conf{"bridge": "br0"}, pool("10.1.0.0/24", "fd00:1::/64")))
+			a := on(h, h.Container("c"), cni.Network(cni.Gateway(), cni.Conf{"bridge": "br0"}, cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 			expect.Contains(t, a.fails(t, "ADD", codeClash).Msg, "bridge br0", has)
 			expect.Equal(t, "addresses", addressesOf(t, h.Netns, "br0"), []string{has})
 		})
 	}
 }
 
-// TestForceAddressSparesOtherNetwork: containers of another network use the address as their gateway.
-func TestForceAddressSparesOtherNetwork(t *testing.T) {
+// TestForceAddressKeepsOtherNetwork: containers of another network use the address as their gateway.
+//
+// Claim: The keys forceAddress, mtu, hairpinMode, promiscMode, enabledad and disableContainerInterface work as documented
+func TestForceAddressKeepsOtherNetwork(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
+	h.Bridge("br0")
 	c := h.Container("c")
-	first, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
-	force := network(gateway(), conf{"name": "other", "forceAddress": true}, pool("10.2.0.0/24"))
+	first, _ := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Conf{"bridge": "br0"}, cni.Pool("10.1.0.0/24")))
+	force := cni.Network(cni.Gateway(), cni.Conf{"name": "other", "bridge": "br0", "forceAddress": true}, cni.Pool("10.1.0.0/16"))
 	e := on(h, h.Container("d"), force).fails(t, "ADD", codeClash)
-	expect.Contains(t, e.Msg, "bridge cni0", "10.1.0.1/24 is the gateway of container "+c.ID()+" on network net")
+	expect.Contains(t, e.Msg, "bridge br0", "10.1.0.1/24 is the gateway of container "+c.ID()+" on network net")
 	first.check(t)
 	ping(t, c.Netns, "10.1.0.1")
 }
 
-// TestForceAddressAfterTheOthersLeft replaces theirs.
+// TestForceAddressAfterTheOthersLeft: forceAddress replaces the gateway address of a network without attachments.
 func TestForceAddressAfterTheOthersLeft(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	first, _ := attach(t, h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")))
+	first, _ := attach(t, h, h.Container("c"), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")))
 	first.del(t)
-	attach(t, h, h.Container("d"), network(gateway(), conf{"name": "other", "forceAddress": true}, pool("10.2.0.0/24")))
+	attach(t, h, h.Container("d"), cni.Network(cni.Gateway(), cni.Conf{"name": "other", "forceAddress": true}, cni.Pool("10.2.0.0/24")))
 	expect.Equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"10.2.0.1/24"})
 }
 
-// TestHairpinMode is written to the port either way.
+// TestHairpinMode: it is written to the bridge port, on or off.
+//
+// Claim: The keys forceAddress, mtu, hairpinMode, promiscMode, enabledad and disableContainerInterface work as documented
 func TestHairpinMode(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	_, on := attach(t, h, h.Container("c"), network(conf{"hairpinMode": true}))
-	_, off := attach(t, h, h.Container("d"), network())
+	_, on := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"hairpinMode": true}))
+	_, off := attach(t, h, h.Container("d"), cni.Network())
 	expect.Equal(t, "hairpinMode true", hairpin(t, h, hostEnd(t, on)), true)
 	expect.Equal(t, "hairpinMode absent", hairpin(t, h, hostEnd(t, off)), false)
 }
@@ -83,25 +94,27 @@ func hairpin(t *testing.T, h *nettest.Node, port string) bool {
 	return protinfo.Hairpin
 }
 
-// TestPromiscMode sets the flag, and never takes it away.
+// TestPromiscMode: it sets the flag, and nothing removes it.
+//
+// Claim: The keys forceAddress, mtu, hairpinMode, promiscMode, enabledad and disableContainerInterface work as documented
 func TestPromiscMode(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	attach(t, h, h.Container("c"), network())
+	attach(t, h, h.Container("c"), cni.Network())
 	expect.Equal(t, "without", promisc(t, h.Netns, "cni0"), false)
-	attach(t, h, h.Container("d"), network(conf{"promiscMode": true}))
+	attach(t, h, h.Container("d"), cni.Network(cni.Conf{"promiscMode": true}))
 	expect.Equal(t, "with", promisc(t, h.Netns, "cni0"), true)
-	attach(t, h, h.Container("e"), network())
+	attach(t, h, h.Container("e"), cni.Network())
 	expect.Equal(t, "without, after one with", promisc(t, h.Netns, "cni0"), true)
 }
 
-// promisc is the flag that somebody has set, not what the bridge code needs of its ports.
+// promisc reports whether the flag was set by an administrator; the bridge code sets another one on its ports.
 func promisc(t *testing.T, n *nettest.Netns, link string) bool {
 	t.Helper()
 	return linkOf(t, n, link).Attrs().RawFlags&unix.IFF_PROMISC != 0
 }
 
-// flagsOf are those of the IPv6 addresses of a link, the kernel's own included.
+// flagsOf returns the flags of the IPv6 addresses of a link, including link-local ones.
 func flagsOf(t *testing.T, n *nettest.Netns, link string) map[string]int {
 	t.Helper()
 	list, err := n.Netlink().AddrList(linkOf(t, n, link), netlink.FAMILY_V6)
@@ -115,12 +128,14 @@ func flagsOf(t *testing.T, n *nettest.Netns, link string) map[string]int {
 	return flags
 }
 
-// TestEnableDADWaits: no address is tentative when ADD returns, and the kernel has looked for duplicates.
+// TestEnableDADWaits: when ADD returns the kernel has finished duplicate address detection.
+//
+// Claim: The keys forceAddress, mtu, hairpinMode, promiscMode, enabledad and disableContainerInterface work as documented
 func TestEnableDADWaits(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	attach(t, h, c, network(gateway(), conf{"enabledad": true}, pool("fd00:1::/64", "fd00:2::/64")))
+	attach(t, h, c, cni.Network(cni.Gateway(), cni.Conf{"enabledad": true}, cni.Pool("fd00:1::/64", "fd00:2::/64")))
 	flags := flagsOf(t, c.Netns, "eth0")
 	for _, address := range []string{"fd00:1::2/64", "fd00:2::2/64"} {
 		f, found := flags[address]
@@ -133,7 +148,9 @@ func TestEnableDADWaits(t *testing.T) {
 	ping(t, c.Netns, "fd00:1::1")
 }
 
-// TestEnableDADFindsDuplicate: another machine on the link has the address; ADD fails, and nothing is left.
+// TestEnableDADFindsDuplicate: another machine on the link has the address; ADD fails and leaves nothing.
+//
+// Claim: The keys forceAddress, mtu, hairpinMode, promiscMode, enabledad and disableContainerInterface work as documented
 func TestEnableDADFindsDuplicate(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -144,20 +161,22 @@ func TestEnableDADFindsDuplicate(t *testing.T) {
 	other.AddAddress("eth0", "fd00:1::2/64")
 	h.Baseline()
 	c := h.Container("c")
-	a := on(h, c, network(conf{"bridge": "br0", "enabledad": true}, pool("10.1.0.0/24", "fd00:1::/64")))
+	n := cni.Network(cni.Conf{"bridge": "br0", "enabledad": true}, cni.Pool("10.1.0.0/24", "fd00:1::/64"))
+	n["ipam"].(cni.Conf)["probe"] = false // else IPAM does not choose the address
+	a := on(h, c, n)
 	e := a.fails(t, "ADD", 11)
-	expect.Contains(t, e.Msg, "fd00:1::2", "is in use by another host on the link")
+	expect.Contains(t, e.Msg, "fd00:1::2", "in use by another host on the link")
 	expect.Equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "br0"), []string{"other"})
 	noLeaks(t, h)
 }
 
-// TestWithoutDADAddressesAreUsableAtOnce: not one is tentative.
+// TestWithoutDADAddressesAreUsableAtOnce: no address is tentative.
 func TestWithoutDADAddressesAreUsableAtOnce(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	attach(t, h, c, network(gateway(), pool("fd00:1::/64")))
+	attach(t, h, c, cni.Network(cni.Gateway(), cni.Pool("fd00:1::/64")))
 	for _, n := range []struct {
 		netns   *nettest.Netns
 		link    string
@@ -171,12 +190,15 @@ func TestWithoutDADAddressesAreUsableAtOnce(t *testing.T) {
 	expect.Equal(t, "accept_dad", c.Sysctl("net/ipv6/conf/eth0/accept_dad"), "0")
 }
 
-// TestDisableContainerInterface leaves its end down, the host's up; CHECK and DEL know.
+// TestDisableContainerInterface: the container interface stays down, the host interface is up; CHECK and DEL take that
+// into account.
+//
+// Claim: The keys forceAddress, mtu, hairpinMode, promiscMode, enabledad and disableContainerInterface work as documented
 func TestDisableContainerInterface(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, r := attach(t, h, c, network(conf{"disableContainerInterface": true}))
+	a, r := attach(t, h, c, cni.Network(cni.Conf{"disableContainerInterface": true}))
 	expect.Equal(t, "container end up", isUp(t, c.Netns, "eth0"), false)
 	expect.Equal(t, "host end up", isUp(t, h.Netns, hostEnd(t, r)), true)
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{hostEnd(t, r)})
@@ -185,31 +207,36 @@ func TestDisableContainerInterface(t *testing.T) {
 	gone(t, a, c, hostEnd(t, r))
 }
 
-// TestStateDir takes records and addresses elsewhere: nothing is made in the usual place.
+// TestStateDir: records and addresses are in that directory. The default directory has only the notes by which
+// networks of other state directories find who has addresses on the bridge.
+//
+// Claim: The keys dns, stateDir, args.cni.*, runtimeConfig.* and CNI_ARGS work as documented
 func TestStateDir(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir() + "/deep/state"
 	h := nettest.Host(t, nettest.Watch(dir))
-	a, _ := attach(t, h, h.Container("c"), network(conf{"stateDir": dir}, pool("10.1.0.0/24")))
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"stateDir": dir}, cni.Pool("10.1.0.0/24")))
 	expect.Equal(t, "record", len(files(t, h, dir+"/net")), 1)
 	expect.Equal(t, "address", files(t, h, dir+"/ipam/net")["10.1.0.2"], a.id+"\r\neth0")
-	expect.Equal(t, "usual place", h.Run(t, "ls", "/run"), "netns\n")
+	expect.Equal(t, "usual place", h.Run(t, "ls", "-A", "/run/patchbay"), ".bridges\n.elsewhere\n")
 	a.check(t)
 	a.del(t)
 	expect.Equal(t, "records after DEL", len(files(t, h, dir+"/net")), 0)
 }
 
-// TestDataDir takes the addresses elsewhere, the records stay.
+// TestDataDir: the addresses are in that directory, the records stay in stateDir.
+//
+// Claim: The keys dns, stateDir, args.cni.*, runtimeConfig.* and CNI_ARGS work as documented
 func TestDataDir(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a, _ := attach(t, h, h.Container("c"), network(ipam(conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}}, "dataDir": "/var/lib/cni/networks"})))
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.IPAM(cni.Conf{"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}}, "dataDir": "/var/lib/cni/networks"})))
 	expect.Equal(t, "address", files(t, h, "/var/lib/cni/networks/net")["10.1.0.2"], a.id+"\r\neth0")
 	expect.Equal(t, "record", len(files(t, h, "/run/patchbay/net")), 1)
 	a.check(t)
 }
 
-// TestStateDirectoriesAreRootsAlone: who may read records knows all attachments.
+// TestStateDirectoriesAreRootsAlone: only root may read records, which list all attachments.
 func TestStateDirectoriesAreRootsAlone(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)

@@ -11,7 +11,8 @@ import (
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
 const logPath = "/run/log"
@@ -25,7 +26,7 @@ type logged struct {
 	Steps                                           map[string]float64
 }
 
-// lines are those of the log; the log is gone afterwards.
+// lines returns the lines of the log and deletes it.
 func lines(t *testing.T, h *nettest.Node) []logged {
 	t.Helper()
 	text, there := files(t, h, "/run")["log"]
@@ -46,13 +47,16 @@ func lines(t *testing.T, h *nettest.Node) []logged {
 	return all
 }
 
-// TestLogOfEachVerb: one line each, with what was called, how it ended, and how long each step took.
+// TestLogOfEachVerb: each call writes one line with the call, its outcome, and the duration of each step.
+//
+// Claim: The log, off by default, has one line of JSON per verb, with code and message of the answer, the time of each step, pod and
+// TRACEPARENT, and mode 0600
 func TestLogOfEachVerb(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
 	trace := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-	net := everything().with(conf{"logFile": logPath})
+	net := everything().With(cni.Conf{"logFile": logPath})
 	a := on(h, c, net)
 	a.args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;K8S_POD_UID=7"
 	steps := map[string][]string{
@@ -63,7 +67,7 @@ func TestLogOfEachVerb(t *testing.T) {
 		call := a.call(t, verb)
 		call.Env = []string{"TRACEPARENT=" + trace}
 		if verb == "GC" {
-			call.Config = net.with(valid(listed(a))).bytes(t)
+			call.Config = net.With(valid(listed(a))).JSON(t)
 		}
 		if verb == "GC" || verb == "STATUS" {
 			call.ContainerID, call.Netns, call.IfName, call.Args = "", "", "", ""
@@ -99,16 +103,19 @@ func TestLogOfEachVerb(t *testing.T) {
 	}
 }
 
-// TestLogOfErrors: code and message are those of the answer; what is wrong with the call is an error too.
+// TestLogOfErrors: code and message are those of the answer; an invalid call is logged too.
+//
+// Claim: The log, off by default, has one line of JSON per verb, with code and message of the answer, the time of each step, pod and
+// TRACEPARENT, and mode 0600
 func TestLogOfErrors(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := on(h, h.Container("c"), everything().with(conf{"logFile": logPath}))
+	a := on(h, h.Container("c"), everything().With(cni.Conf{"logFile": logPath}))
 	a.ifname = "a/b"
 	for name, spoil := range map[string]func(){
 		"interface name": func() { a.ifname = "a/b" },
 		"namespace":      func() { a.ifname, a.netns = "eth0", "/run/netns/none" },
-		"key":            func() { a.conf = a.conf.with(conf{"mtu": "x"}) },
+		"key":            func() { a.conf = a.conf.With(cni.Conf{"mtu": "x"}) },
 	} {
 		spoil()
 		e := a.run(t, "ADD").Error(t)
@@ -120,7 +127,11 @@ func TestLogOfErrors(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestLogByEnvironment: CNI_LOG_FILE is the log of all networks, unless one has its own. Without either there is none.
+// TestLogByEnvironment: CNI_LOG_FILE is the log of all networks without a key of their own. Without either there is no
+// log.
+//
+// Claim: The log, off by default, has one line of JSON per verb, with code and message of the answer, the time of each step, pod and
+// TRACEPARENT, and mode 0600
 func TestLogByEnvironment(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -128,7 +139,7 @@ func TestLogByEnvironment(t *testing.T) {
 	for _, tt := range []struct{ env, key, there string }{
 		{"", "", ""}, {logPath, "", "log"}, {logPath, "/run/other", "other"}, {"", "/run/other", "other"},
 	} {
-		call := nettest.Call{Command: "STATUS", Config: everything().with(conf{"logFile": tt.key}).bytes(t), Env: []string{"CNI_LOG_FILE=" + tt.env}}
+		call := nettest.Call{Command: "STATUS", Config: everything().With(cni.Conf{"logFile": tt.key}).JSON(t), Env: []string{"CNI_LOG_FILE=" + tt.env}}
 		h.CNI(t, call).OK(t)
 		want := before
 		if tt.there != "" {
@@ -141,14 +152,18 @@ func TestLogByEnvironment(t *testing.T) {
 	}
 }
 
-// TestLogThatCannotBeWritten fails nothing: it is a line on stderr. No link is followed, and nothing but a file is written to.
-func TestLogThatCannotBeWritten(t *testing.T) {
+// TestUnwritableLog: the verb succeeds and prints a line on stderr. Symbolic links are not followed, and only
+// regular files are written to.
+//
+// Claim: A log that cannot be written is one line on stderr and fails nothing; symbolic links, pipes, hard links and files of other users
+// are not written to
+func TestUnwritableLog(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	a := on(h, h.Container("c"), everything())
 	h.Run(t, "sh", "-ec", "cd /run; echo precious >secret; ln -s secret link; ln secret second; mkfifo pipe; mkdir dir")
 	for path, want := range map[string]string{
-		"/run/link": "/run/link is a symbolic link, which is not followed", "/run/second": "/run/second is no file, or has a second name",
+		"/run/link": "/run/link: symbolic link (not followed)", "/run/second": "/run/second: file with more than one name",
 		"/run/pipe": "/run/pipe", "/run/dir": "/run/dir", "/nowhere/log": "no such file or directory", "log": `"log" is not an absolute path`,
 	} {
 		for _, verb := range []string{"ADD", "DEL"} {
@@ -162,7 +177,9 @@ func TestLogThatCannotBeWritten(t *testing.T) {
 	expect.Equal(t, "secret", h.Run(t, "cat", "/run/secret"), "precious\n")
 }
 
-// TestLogIsRotated at 10 MB: the full one becomes the old one, and nobody's line is lost or torn, however many write.
+// TestLogIsRotated: at 10 MB the log is renamed, and no line is lost or torn, however many processes write.
+//
+// Claim: The log is rotated at 10 MB, and lines of concurrent writers are neither mixed nor lost
 func TestLogIsRotated(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -172,7 +189,7 @@ func TestLogIsRotated(t *testing.T) {
 	const calls = 40
 	var running []*nettest.Running
 	for range calls {
-		call := nettest.Call{Command: "STATUS", Config: everything().bytes(t), Env: []string{"CNI_LOG_FILE=" + logPath}}
+		call := nettest.Call{Command: "STATUS", Config: everything().JSON(t), Env: []string{"CNI_LOG_FILE=" + logPath}}
 		running = append(running, h.StartCNI(t, call))
 	}
 	for _, r := range running {

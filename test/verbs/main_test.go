@@ -3,9 +3,9 @@ package verbs
 import (
 	"testing"
 
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// TestMain runs more tests at once than there are processors, unless -parallel says otherwise: most
-// of a test is waiting for the kernel to take links and namespaces down.
+// TestMain runs more tests at once than there are processors, unless -parallel is set: most of the time a test waits
+// for the kernel to delete links and namespaces.
 func TestMain(m *testing.M) { expect.Main(m, 6) }

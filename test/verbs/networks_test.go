@@ -7,10 +7,11 @@ import (
 	types100 "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// routesText is "dst gateway metric" of each route of a result.
+// routesText returns "dst gateway metric" of each route of a result.
 func routesText(r *types100.Result) []string {
 	var out []string
 	for _, one := range r.Routes {
@@ -19,7 +20,7 @@ func routesText(r *types100.Result) []string {
 	return out
 }
 
-// twoNetworks attaches one container to two.
+// twoNetworks attaches one container to two networks.
 func twoNetworks(t *testing.T) (h *nettest.Node, c *nettest.Container, a, b *attachment) {
 	t.Helper()
 	h = nettest.Host(t)
@@ -32,7 +33,10 @@ func twoNetworks(t *testing.T) (h *nettest.Node, c *nettest.Container, a, b *att
 	return h, c, a, b
 }
 
-// TestSecondDefaultRouteGetsAMetric of its own, in both families; the first keeps what it has.
+// TestSecondDefaultRouteGetsAMetric: the second default route gets a higher metric, in both families; the first is
+// unchanged.
+//
+// Claim: ADD attaches a container to several networks; a second default route gets its own metric
 func TestSecondDefaultRouteGetsAMetric(t *testing.T) {
 	t.Parallel()
 	_, c, _, _ := twoNetworks(t)
@@ -46,18 +50,20 @@ func TestSecondDefaultRouteGetsAMetric(t *testing.T) {
 	})
 }
 
-// TestSecondDefaultRouteIsReported in the result, with its metric.
+// TestSecondDefaultRouteIsReported: the result has the route with its metric.
+//
+// Claim: ADD attaches a container to several networks; a second default route gets its own metric
 func TestSecondDefaultRouteIsReported(t *testing.T) {
 	t.Parallel()
 	_, _, _, b := twoNetworks(t)
 	expect.Equal(t, "routes", routesText(b.result(t)), []string{"0.0.0.0/0 10.2.0.1 100", "::/0 fd00:2::1 1124"})
 }
 
-// TestThirdDefaultRouteGetsTheNextMetric, and CHECK of all three passes.
+// TestThirdDefaultRouteGetsTheNextMetric: and CHECK of all three attachments succeeds.
 func TestThirdDefaultRouteGetsTheNextMetric(t *testing.T) {
 	t.Parallel()
 	h, c, a, b := twoNetworks(t)
-	third := on(h, c, network(defaultGateway(), pool("10.3.0.0/24"), conf{"name": "third", "bridge": "cni2"}))
+	third := on(h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.3.0.0/24"), cni.Conf{"name": "third", "bridge": "cni2"}))
 	third.ifname = "eth2"
 	expect.Equal(t, "routes", routesText(third.add(t)), []string{"0.0.0.0/0 10.3.0.1 200"})
 	for _, one := range []*attachment{a, b, third} {
@@ -65,7 +71,9 @@ func TestThirdDefaultRouteGetsTheNextMetric(t *testing.T) {
 	}
 }
 
-// TestBothNetworksAreReached from one container.
+// TestBothNetworksAreReached: one container reaches the gateways of both networks.
+//
+// Claim: ADD attaches a container to several networks; a second default route gets its own metric
 func TestBothNetworksAreReached(t *testing.T) {
 	t.Parallel()
 	_, c, _, _ := twoNetworks(t)
@@ -74,7 +82,7 @@ func TestBothNetworksAreReached(t *testing.T) {
 	}
 }
 
-// TestSecondNetworkTakesOver when the first one goes: its default route is still there.
+// TestSecondNetworkTakesOver: after DEL on the first network the default route of the second is in effect.
 func TestSecondNetworkTakesOver(t *testing.T) {
 	t.Parallel()
 	h, c, a, b := twoNetworks(t)
@@ -82,16 +90,18 @@ func TestSecondNetworkTakesOver(t *testing.T) {
 	expect.Equal(t, "eth0", hasLink(t, c.Netns, "eth0"), false)
 	expect.Equal(t, "routes of the second", len(routesOf(t, c.Netns, "eth1")), 2)
 	b.check(t)
-	ping(t, c.Netns, "10.1.0.1") // the other bridge's address, by the second network
+	ping(t, c.Netns, "10.1.0.1") // the address of the first bridge, routed through the second network
 	expect.Equal(t, "host forwards", h.Sysctl("net/ipv4/ip_forward"), "1")
 }
 
-// TestOneNetworkTwice: two interfaces of one container in one network.
+// TestOneNetworkTwice: a container has two interfaces on one network.
+//
+// Claim: ADD attaches a container to several networks; a second default route gets its own metric
 func TestOneNetworkTwice(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	n := network(gateway(), pool("10.1.0.0/24"))
+	n := cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24"))
 	a, r := attach(t, h, c, n)
 	b := on(h, c, n)
 	b.ifname = "eth1"

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
 const marksDir = networksDir + "/.patchbay"
 
-// marks are the marks of a network's addresses, and where each leads.
+// marks returns the targets of the marks of a network's addresses, by address.
 func marks(t *testing.T, h *nettest.Node) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -31,8 +32,8 @@ func marks(t *testing.T, h *nettest.Node) map[string]string {
 	return out
 }
 
-// rebooted is a host that was rebooted with two containers on a network whose addresses stay; nobody made a DEL.
-func rebooted(t *testing.T, n conf) (*nettest.Node, []*attachment) {
+// rebooted returns a host that was rebooted with two containers on a network with sticky addresses, without a DEL.
+func rebooted(t *testing.T, n cni.Conf) (*nettest.Node, []*attachment) {
 	t.Helper()
 	h := nettest.Host(t)
 	all, _ := containers(t, h, 2, n)
@@ -43,8 +44,11 @@ func rebooted(t *testing.T, n conf) (*nettest.Node, []*attachment) {
 	return h, all
 }
 
-// TestMarksTellOurAddresses from host-local's where both write, and go with them. Where only we write there are none.
-func TestMarksTellOurAddresses(t *testing.T) {
+// TestMarksIdentifyOurAddresses: where host-local writes addresses too, each of ours has a mark, which is deleted with
+// it. Where only Patchbay writes there are no marks.
+//
+// Claim: Marks distinguish Patchbay's addresses from host-local's and do not affect host-local
+func TestMarksIdentifyOurAddresses(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	ipamCall(t, h, "host-local", "theirs", twoRanges()).add(t)
@@ -56,13 +60,16 @@ func TestMarksTellOurAddresses(t *testing.T) {
 	expect.Contains(t, got["10.1.0.3"], boot+"."+life+".")
 	a.del(t)
 	expect.Equal(t, "marks after DEL", marks(t, h), map[string]string{})
-	b, _ := attach(t, h, h.Container("d"), few())
-	if entries := h.Run(t, "ls", "-A", addressDir(b)); strings.Contains(entries, ".patchbay") {
+	alone := nettest.Host(t)
+	b, _ := attach(t, alone, alone.Container("d"), few())
+	if entries := alone.Run(t, "ls", "-A", addressDir(b)); strings.Contains(entries, ".patchbay") {
 		t.Errorf("marks in the state directory: %s", entries)
 	}
 }
 
-// TestHostLocalIsNotDisturbedByMarks: its ADD, CHECK and DEL beside ours, each with its own addresses.
+// TestHostLocalIsNotDisturbedByMarks: host-local's ADD, CHECK and DEL work beside ours, each with its own addresses.
+//
+// Claim: Marks distinguish Patchbay's addresses from host-local's and do not affect host-local
 func TestHostLocalIsNotDisturbedByMarks(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -77,12 +84,15 @@ func TestHostLocalIsNotDisturbedByMarks(t *testing.T) {
 	expect.Equal(t, "marks", len(marks(t, h)), 2)
 }
 
-// TestRebootFreesOurAddresses when they are needed; those that host-local gave, before or since, are not ours to free.
-func TestRebootFreesOurAddresses(t *testing.T) {
+// TestRebootReleasesOurAddresses: ADD releases addresses of the previous boot when it needs them, but never those that
+// host-local reserved, before or since.
+//
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
+func TestRebootReleasesOurAddresses(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	n := few(outsideDir(), conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.5"}}}})
-	section := conf{"ranges": n["ipam"].(conf)["ranges"]}
+	n := few(outsideDir(), cni.Conf{"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24", "rangeEnd": "10.1.0.5"}}}})
+	section := cni.Conf{"ranges": n["ipam"].(cni.Conf)["ranges"]}
 	before := ipamCall(t, h, "host-local", "before", section)
 	before.add(t)
 	all, _ := containers(t, h, 2, n)
@@ -104,15 +114,18 @@ func TestRebootFreesOurAddresses(t *testing.T) {
 	since.check(t)
 }
 
-// TestRebootThenHostLocalGivesTheSameAddress to the same container: it is alive, and no longer ours, whatever mark or record there is.
+// TestRebootThenHostLocalGivesTheSameAddress: the container is live, and host-local owns the address now, whatever
+// mark or record is left.
+//
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
 func TestRebootThenHostLocalGivesTheSameAddress(t *testing.T) {
 	t.Parallel()
 	for name, state := range map[string]string{"record lost": "/run/patchbay", "record kept": "/var/lib/state"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			one := conf{"ranges": [][]conf{{{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.9"}}}}
+			one := cni.Conf{"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.9"}}}}
 			h := nettest.Host(t)
-			n := few(outsideDir(), one).with(conf{"stateDir": state})
+			n := few(outsideDir(), one).With(cni.Conf{"stateDir": state})
 			a, _ := attach(t, h, h.Container("c"), n)
 			h.Reboot()
 			a.state = ""
@@ -122,12 +135,15 @@ func TestRebootThenHostLocalGivesTheSameAddress(t *testing.T) {
 			on(h, h.Container("d"), n).fails(t, "ADD", codeTryAgain)
 			theirs.check(t)
 			expect.Equal(t, "STATUS", status(t, h, n).Error(t).Code, codeNotReady)
-			expect.Equal(t, "marks", marks(t, h), map[string]string{}) // the one of a file that is gone was swept away
+			expect.Equal(t, "marks", marks(t, h), map[string]string{}) // the mark of the deleted address file was deleted
 		})
 	}
 }
 
-// TestRestartOfANodeInAContainer is no boot, but another life in another namespace. The same with the namespace kept tells nothing.
+// TestRestartOfANodeInAContainer: a new network namespace with the same boot ID is not a reboot. A restart that keeps
+// the namespace cannot be detected.
+//
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
 func TestRestartOfANodeInAContainer(t *testing.T) {
 	t.Parallel()
 	for name, moved := range map[string]bool{"new namespace": true, "state directory lost": false} {
@@ -146,7 +162,7 @@ func TestRestartOfANodeInAContainer(t *testing.T) {
 				all[1].del(t)
 				return
 			}
-			for addr, mark := range marks(t, h) { // the host of a test stays, so the mark moves
+			for addr, mark := range marks(t, h) { // the boot ID cannot change in a test, so change the mark
 				f := strings.Split(mark, ".")
 				f[2] = "9" + f[2]
 				h.Run(t, "ln", "-sfn", strings.Join(f, "."), marksDir+"/"+addr)
@@ -157,12 +173,15 @@ func TestRestartOfANodeInAContainer(t *testing.T) {
 	}
 }
 
-// TestAddAfterRebootKeepsAddress where the records outlive it: the runtime starts its containers again under their IDs.
+// TestAddAfterRebootKeepsAddress: the records outlive the reboot, and the runtime starts its containers again under
+// their IDs.
+//
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
 func TestAddAfterRebootKeepsAddress(t *testing.T) {
 	t.Parallel()
-	for name, n := range map[string]conf{
-		"our own network":  few().with(conf{"stateDir": "/var/lib/state"}),
-		"another plugin's": few().with(conf{"stateDir": "/var/lib/state", "type": "macvlan"}),
+	for name, n := range map[string]cni.Conf{
+		"our own network":  few().With(cni.Conf{"stateDir": "/var/lib/state"}),
+		"another plugin's": few().With(cni.Conf{"stateDir": "/var/lib/state", "type": "macvlan"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -177,12 +196,14 @@ func TestAddAfterRebootKeepsAddress(t *testing.T) {
 	}
 }
 
-// TestLateDelAfterReboot: what its prevResult names is another container's by now.
+// TestLateDelAfterReboot: the interface and address of its prevResult belong to another container now.
+//
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
 func TestLateDelAfterReboot(t *testing.T) {
 	t.Parallel()
-	for name, n := range map[string]conf{
+	for name, n := range map[string]cni.Conf{
 		"all of the state lost": few(), "addresses kept": few(outsideDir()),
-		"records kept": few().with(conf{"stateDir": "/var/lib/state"}), "both kept": few(outsideDir()).with(conf{"stateDir": "/var/lib/state"}),
+		"records kept": few().With(cni.Conf{"stateDir": "/var/lib/state"}), "both kept": few(outsideDir()).With(cni.Conf{"stateDir": "/var/lib/state"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,11 +225,13 @@ func TestLateDelAfterReboot(t *testing.T) {
 	}
 }
 
-// TestLateDelOfAChainAfterReboot: an interface of that name is plugged in for another container by now.
+// TestLateDelOfAChainAfterReboot: a bridge port of the same name belongs to another container now.
+//
+// Claim: After a reboot only addresses with Patchbay's own mark are released, and none that a live attachment has
 func TestLateDelOfAChainAfterReboot(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	n := network(pool("10.1.0.0/24"), conf{"stateDir": "/var/lib/state"})
+	n := cni.Network(cni.Pool("10.1.0.0/24"), cni.Conf{"stateDir": "/var/lib/state"})
 	old := chained(h, h.Container("c"), n, tap(t, h))
 	old.add(t)
 	h.Reboot()

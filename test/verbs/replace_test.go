@@ -4,7 +4,8 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
 const (
@@ -12,24 +13,27 @@ const (
 	codeElsewhere = 101
 )
 
-// TestAddAfterCrashKeepsAddress: record and address files are there, the cable is not. Nobody is asked to clean up.
+// TestAddAfterCrashKeepsAddress: record and address files exist, the veth pair does not. No DEL comes first.
+//
+// Claim: ADD can be repeated: a second time, after a crash, in another namespace
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
 func TestAddAfterCrashKeepsAddress(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
-	attach(t, h, h.Container("d"), network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	a, r := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
+	attach(t, h, h.Container("d"), cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 	ip(t, h.Netns, "link del "+hostEnd(t, r))
 	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24", "fd00:1::2/64"})
 	a.check(t)
 }
 
-// TestAddInNewNamespaceKeepsAddress: the old one is gone, the ID is used again.
+// TestAddInNewNamespaceKeepsAddress: the old namespace no longer exists, and the runtime uses the container ID again.
 func TestAddInNewNamespaceKeepsAddress(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d := h.Container("c"), h.Container("d")
-	a, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	a, r := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24")))
 	c.Delete()
 	linkGone(t, h.Netns, hostEnd(t, r))
 	a.netns = d.Path()
@@ -38,22 +42,22 @@ func TestAddInNewNamespaceKeepsAddress(t *testing.T) {
 	expect.Equal(t, "records", len(files(t, h, "/run/patchbay/net")), 1)
 }
 
-// TestAddAfterCrashWithOtherRanges: the old address is none of the network's any more.
+// TestAddAfterCrashWithOtherRanges: the old address is outside the ranges that the configuration has now.
 func TestAddAfterCrashWithOtherRanges(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
+	a, r := attach(t, h, h.Container("c"), cni.Network(cni.Pool("10.1.0.0/24")))
 	ip(t, h.Netns, "link del "+hostEnd(t, r))
-	a.conf = network(pool("10.2.0.0/24"))
+	a.conf = cni.Network(cni.Pool("10.2.0.0/24"))
 	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.2.0.2/24"})
 	expect.Equal(t, "address files", len(files(t, h, "/run/patchbay/ipam/net")["10.1.0.2"]), 0)
 }
 
-// TestAddAfterCrashWithTornRecord cleans up by the derived names.
+// TestAddAfterCrashWithTornRecord: ADD finds the interfaces to remove by their derived names.
 func TestAddAfterCrashWithTornRecord(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a, r := attach(t, h, h.Container("c"), network(pool("10.1.0.0/24")))
+	a, r := attach(t, h, h.Container("c"), cni.Network(cni.Pool("10.1.0.0/24")))
 	ip(t, h.Netns, "link del "+hostEnd(t, r))
 	writeFile(t, h, recordPath(a), `{"version": 1, "netw`)
 	a.add(t)
@@ -67,47 +71,53 @@ func TestAddAfterCrashWithTornRecord(t *testing.T) {
 	expect.Equal(t, "addresses held", held, 1)
 }
 
-// TestAddAfterCrashBetweenTwoMessages: the cable is there, its alias is not yet.
+// TestAddAfterCrashBetweenTwoMessages: the veth pair exists but has no alias yet.
 func TestAddAfterCrashBetweenTwoMessages(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, r := attach(t, h, c, network(pool("10.1.0.0/24")))
+	a, r := attach(t, h, c, cni.Network(cni.Pool("10.1.0.0/24")))
 	h.Run(t, "ip", "link", "set", hostEnd(t, r), "alias", "")
 	expect.Equal(t, "addresses", addresses(a.add(t)), []string{"10.1.0.2/24"})
 	a.check(t)
 }
 
-// TestAddAfterCrashWithSingleAddress: its route to the bridge is made anew.
+// TestAddAfterCrashWithSingleAddress: the host route to the address is created again.
 func TestAddAfterCrashWithSingleAddress(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, r := attach(t, h, c, network(defaultGateway(), singles()))
+	a, r := attach(t, h, c, cni.Network(cni.DefaultGateway(), singles()))
 	ip(t, h.Netns, "link del "+hostEnd(t, r))
 	a.add(t)
 	a.check(t)
 	ping(t, c.Netns, "10.9.0.1")
 }
 
-// TestAddTwiceIsAnError and harms nothing.
+// TestAddTwiceIsAnError: the second ADD fails and leaves the attachment unchanged.
+//
+// Claim: ADD can be repeated: a second time, after a crash, in another namespace
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
 func TestAddTwiceIsAnError(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	a, _ := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24")))
 	before := picture(t, h, c)
 	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "container "+a.id+" has eth0 on network net")
 	expect.Equal(t, "picture", picture(t, h, c), before)
 	a.check(t)
 }
 
-// TestAddOfLivingContainerElsewhereIsAnError that names both namespaces; the living one lives on.
-func TestAddOfLivingContainerElsewhereIsAnError(t *testing.T) {
+// TestAddOfLiveContainerElsewhereIsAnError: the error names both namespaces, and the live attachment is kept.
+//
+// Claim: ADD can be repeated: a second time, after a crash, in another namespace
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
+func TestAddOfLiveContainerElsewhereIsAnError(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d := h.Container("c"), h.Container("d")
-	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	a, _ := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24")))
 	second := on(h, d, a.conf)
 	second.id = a.id
 	expect.Contains(t, second.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
@@ -115,19 +125,21 @@ func TestAddOfLivingContainerElsewhereIsAnError(t *testing.T) {
 	ping(t, c.Netns, "10.1.0.1")
 }
 
-// moved makes a path of a container lead to another one; what it returns makes it lead back.
+// moved mounts the namespace of another container at the path of one, and returns a function that unmounts it.
 func moved(t *testing.T, h *nettest.Node, from, to *nettest.Container) (back func()) {
 	t.Helper()
 	h.Run(t, "mount", "--bind", to.Path(), from.Path())
 	return func() { h.Run(t, "umount", from.Path()) }
 }
 
-// TestAddAtAPathThatLeadsElsewhere: the path is that of the living one, the namespace is not.
-func TestAddAtAPathThatLeadsElsewhere(t *testing.T) {
+// TestAddAtPathOfAnotherNamespace: the path is that of a live attachment, but the namespace at it is another one.
+//
+// Claim: A namespace is identified by its cookie: another namespace at the same path is another one, for ADD and for DEL
+func TestAddAtPathOfAnotherNamespace(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d := h.Container("c"), h.Container("d")
-	a, _ := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24")))
+	a, _ := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24")))
 	back := moved(t, h, c, d)
 	answer := on(h, c, a.conf).run(t, "ADD")
 	back()
@@ -135,14 +147,16 @@ func TestAddAtAPathThatLeadsElsewhere(t *testing.T) {
 	a.check(t)
 }
 
-// TestAddThatFailsLeavesNothing: of a network that is there, and of one whose bridge is new.
+// TestAddThatFailsLeavesNothing: on a network that is in use, and on one whose bridge the ADD has created.
+//
+// Claim: ADD can be repeated: a second time, after a crash, in another namespace
 func TestAddThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	n := network(defaultGateway(), ipam(conf{
-		"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}},
-		"routes": []conf{{"dst": "198.51.100.0/24", "priority": 5}, {"dst": "198.51.100.0/24", "priority": 5}},
+	n := cni.Network(cni.DefaultGateway(), cni.IPAM(cni.Conf{
+		"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}},
+		"routes": []cni.Conf{{"dst": "198.51.100.0/24", "priority": 5}, {"dst": "198.51.100.0/24", "priority": 5}},
 	}))
 	a := on(h, c, n)
 	a.fails(t, "ADD", 7)
@@ -152,11 +166,14 @@ func TestAddThatFailsLeavesNothing(t *testing.T) {
 	expect.Equal(t, "address", files(t, h, addressDir(a))["10.1.0.2"], "")
 }
 
-// TestFailedFirstAddKeepsScaffolding: somebody else may be plugged in by now.
-func TestFailedFirstAddKeepsScaffolding(t *testing.T) {
+// TestFailedFirstAddKeepsBridge: a failed ADD keeps bridge, gateway address and forwarding, because another attachment
+// may use them already.
+//
+// Claim: Shared objects stay, even where the first ADD fails; GC keeps what is newer than itself
+func TestFailedFirstAddKeepsBridge(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := on(h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")))
+	a := on(h, h.Container("c"), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")))
 	a.plugin = redirected(t, "/dev/full")
 	expect.Equal(t, "exit", a.run(t, "ADD").Exit, 1)
 	expect.Equal(t, "gateway", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24"})
@@ -166,14 +183,18 @@ func TestFailedFirstAddKeepsScaffolding(t *testing.T) {
 	noLeaks(t, h)
 }
 
-// TestAddOfOtherHostsContainerIsAnError: nothing here can tell whether it lives; it keeps what it has.
+// TestAddOfOtherHostsContainerIsAnError: the network namespace of its host exists, and nothing on this host shows
+// whether the attachment is live; it keeps its addresses.
+//
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
 func TestAddOfOtherHostsContainerIsAnError(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d := h.Container("c"), h.Container("d")
-	a, _ := attach(t, h, c, network(pool("10.1.0.0/24")))
-	a.die(t, c)
-	editRecord(t, a, `"hostCookie": `, `"hostCookie": 9`)
+	a, _ := attach(t, h, c, cni.Network(cni.Pool("10.1.0.0/24")))
+	neighbour, _ := attach(t, h, h.Container("e"), cni.Network(cni.Pool("10.1.0.0/24")))
+	a.loseContainer(t, c)
+	hostedBy(t, a, neighbour)
 	before := files(t, h, addressDir(a))
 	a.netns = d.Path()
 	expect.Contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
@@ -181,8 +202,11 @@ func TestAddOfOtherHostsContainerIsAnError(t *testing.T) {
 	a.del(t)
 }
 
-// TestAddOfChainedContainerAliveElsewhere is an error too; with its sandbox gone it is replaced, though the tap is still plugged in.
-func TestAddOfChainedContainerAliveElsewhere(t *testing.T) {
+// TestAddOfChainedContainerLiveElsewhere: ADD fails; once the sandbox no longer exists ADD replaces the attachment,
+// although the tap is still a bridge port.
+//
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
+func TestAddOfChainedContainerLiveElsewhere(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	h.Oracle(nettest.Attachment)
@@ -190,9 +214,9 @@ func TestAddOfChainedContainerAliveElsewhere(t *testing.T) {
 	h.Run(t, "ip", "link", "set", "tap0", "up")
 	h.Baseline()
 	c, d := h.Container("c"), h.Container("d")
-	n := network(pool("10.1.0.0/24"), conf{"prevResult": conf{"cniVersion": "1.1.0", "interfaces": []conf{{"name": "tap0"}}}})
+	n := cni.Network(cni.Pool("10.1.0.0/24"), cni.Conf{"prevResult": cni.Conf{"cniVersion": "1.1.0", "interfaces": []cni.Conf{{"name": "tap0"}}}})
 	a, _ := attach(t, h, c, n)
-	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "attached already")
+	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "already attached")
 	a.netns = d.Path()
 	expect.Contains(t, a.fails(t, "ADD", codeElsewhere).Msg, c.Path(), d.Path())
 	expect.Equal(t, "ports", portsOf(t, h.Netns, "cni0"), []string{"tap0"})
@@ -201,11 +225,14 @@ func TestAddOfChainedContainerAliveElsewhere(t *testing.T) {
 	a.del(t)
 }
 
-// TestAddAsIPAMWithTornRecord: what is reserved may be in use; with nothing reserved there is a new record.
+// TestAddAsIPAMWithTornRecord: reserved addresses may be in use, so ADD fails; if none is reserved ADD writes a new
+// record.
+//
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
 func TestAddAsIPAMWithTornRecord(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a := on(h, h.Container("c"), network(conf{"type": "macvlan"}, pool("10.1.0.0/24")))
+	a := on(h, h.Container("c"), cni.Network(cni.Conf{"type": "macvlan"}, cni.Pool("10.1.0.0/24")))
 	a.add(t)
 	writeFile(t, h, recordPath(a), `{"vers`)
 	expect.Contains(t, a.fails(t, "ADD", codeAttached).Msg, "[10.1.0.2] reserved for eth0, and a record that cannot be read")
@@ -214,14 +241,17 @@ func TestAddAsIPAMWithTornRecord(t *testing.T) {
 	a.check(t)
 }
 
-// TestAddOfContainerThatAnotherPluginHasIsAnError: its address is in use by a link that is not ours to see.
-func TestAddOfContainerThatAnotherPluginHasIsAnError(t *testing.T) {
+// TestAddOfContainerOfAnotherPluginIsAnError: its address is on an interface that Patchbay did not create and
+// cannot find.
+//
+// Claim: ADD that finds its own record handles an attachment that is live here, live elsewhere, undecidable, or stale
+func TestAddOfContainerOfAnotherPluginIsAnError(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	theirs := on(h, c, network(conf{"type": "macvlan"}, pool("10.1.0.0/24")))
+	theirs := on(h, c, cni.Network(cni.Conf{"type": "macvlan"}, cni.Pool("10.1.0.0/24")))
 	theirs.add(t)
-	ours := on(h, c, network(pool("10.1.0.0/24")))
+	ours := on(h, c, cni.Network(cni.Pool("10.1.0.0/24")))
 	ours.fails(t, "ADD", codeAttached)
 	theirs.check(t)
 }

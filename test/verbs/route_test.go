@@ -4,47 +4,50 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
 const mainTable = 254
 
-// routed is a network with routes.
-func routed(routes ...conf) conf {
-	return network(gateway(), ipam(conf{
-		"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}},
+// routed returns a network with routes.
+func routed(routes ...cni.Conf) cni.Conf {
+	return cni.Network(cni.Gateway(), cni.IPAM(cni.Conf{
+		"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}, {{"subnet": "fd00:1::/64"}}},
 		"routes": routes,
 	}))
 }
 
-// TestRouteFieldsReachTheKernel, each by itself and all together; and CHECK agrees.
+// TestRouteFieldsReachTheKernel: each field by itself and all together; CHECK compares them.
+//
+// Claim: ADD sets routes with every field of the specification
 func TestRouteFieldsReachTheKernel(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name  string
-		route conf
+		route cni.Conf
 		want  route
 	}{
-		{"gateway of the network", conf{"dst": "198.51.100.0/24"}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1"}},
-		{"gw", conf{"dst": "198.51.100.0/24", "gw": "10.1.0.9"}, route{Dst: "198.51.100.0/24", GW: "10.1.0.9"}},
-		{"mtu", conf{"dst": "198.51.100.0/24", "mtu": 1400}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", MTU: 1400}},
-		{"advmss", conf{"dst": "198.51.100.0/24", "advmss": 1220}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", AdvMSS: 1220}},
-		{"priority", conf{"dst": "198.51.100.0/24", "priority": 77}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Priority: 77}},
-		{"table", conf{"dst": "198.51.100.0/24", "table": 99}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Table: 99}},
-		{"scope", conf{"dst": "198.51.100.0/24", "scope": 200}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Scope: 200}},
+		{"gateway of the network", cni.Conf{"dst": "198.51.100.0/24"}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1"}},
+		{"gw", cni.Conf{"dst": "198.51.100.0/24", "gw": "10.1.0.9"}, route{Dst: "198.51.100.0/24", GW: "10.1.0.9"}},
+		{"mtu", cni.Conf{"dst": "198.51.100.0/24", "mtu": 1400}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", MTU: 1400}},
+		{"advmss", cni.Conf{"dst": "198.51.100.0/24", "advmss": 1220}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", AdvMSS: 1220}},
+		{"priority", cni.Conf{"dst": "198.51.100.0/24", "priority": 77}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Priority: 77}},
+		{"table", cni.Conf{"dst": "198.51.100.0/24", "table": 99}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Table: 99}},
+		{"scope", cni.Conf{"dst": "198.51.100.0/24", "scope": 200}, route{Dst: "198.51.100.0/24", GW: "10.1.0.1", Scope: 200}},
 		{
 			"all",
-			conf{"dst": "198.51.100.0/24", "gw": "10.1.0.7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99, "scope": 0},
+			cni.Conf{"dst": "198.51.100.0/24", "gw": "10.1.0.7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99, "scope": 0},
 			route{Dst: "198.51.100.0/24", GW: "10.1.0.7", MTU: 1400, AdvMSS: 1220, Priority: 77, Table: 99},
 		},
 		{
 			"all for IPv6",
-			conf{"dst": "2001:db8:9::/48", "gw": "fd00:1::7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99},
+			cni.Conf{"dst": "2001:db8:9::/48", "gw": "fd00:1::7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99},
 			route{Dst: "2001:db8:9::/48", GW: "fd00:1::7", MTU: 1400, AdvMSS: 1220, Priority: 77, Table: 99},
 		},
-		{"IPv6", conf{"dst": "2001:db8:9::/48"}, route{Dst: "2001:db8:9::/48", GW: "fd00:1::1", Priority: 1024}},
-		{"default", conf{"dst": "0.0.0.0/0"}, route{Dst: "0.0.0.0/0", GW: "10.1.0.1"}},
-		{"default for IPv6", conf{"dst": "::/0"}, route{Dst: "::/0", GW: "fd00:1::1", Priority: 1024}},
+		{"IPv6", cni.Conf{"dst": "2001:db8:9::/48"}, route{Dst: "2001:db8:9::/48", GW: "fd00:1::1", Priority: 1024}},
+		{"default", cni.Conf{"dst": "0.0.0.0/0"}, route{Dst: "0.0.0.0/0", GW: "10.1.0.1"}},
+		{"default for IPv6", cni.Conf{"dst": "::/0"}, route{Dst: "::/0", GW: "fd00:1::1", Priority: 1024}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,13 +64,15 @@ func TestRouteFieldsReachTheKernel(t *testing.T) {
 	}
 }
 
-// TestRouteFieldsAreInTheResult as they were configured.
+// TestRouteFieldsAreInTheResult: with their configured values.
+//
+// Claim: ADD sets routes with every field of the specification
 func TestRouteFieldsAreInTheResult(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	_, r := attach(t, h, h.Container("c"), routed(
-		conf{"dst": "198.51.100.0/24", "gw": "10.1.0.7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99, "scope": 0},
-		conf{"dst": "203.0.113.0/24"},
+		cni.Conf{"dst": "198.51.100.0/24", "gw": "10.1.0.7", "mtu": 1400, "advmss": 1220, "priority": 77, "table": 99, "scope": 0},
+		cni.Conf{"dst": "203.0.113.0/24"},
 	))
 	one, two := r.Routes[0], r.Routes[1]
 	expect.Equal(t, "dst and gw", one.Dst.String()+" "+one.GW.String(), "198.51.100.0/24 10.1.0.7")
@@ -77,26 +82,28 @@ func TestRouteFieldsAreInTheResult(t *testing.T) {
 	}
 }
 
-// TestRouteOnTheLink: scope link means no gateway at all.
+// TestRouteOnTheLink: a route of scope link has no gateway.
+//
+// Claim: ADD sets routes with every field of the specification
 func TestRouteOnTheLink(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, _ := attach(t, h, c, network(ipam(conf{
-		"ranges": [][]conf{{{"subnet": "10.1.0.0/24"}}},
-		"routes": []conf{{"dst": "198.51.100.0/24", "scope": 253}},
+	a, _ := attach(t, h, c, cni.Network(cni.IPAM(cni.Conf{
+		"ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}},
+		"routes": []cni.Conf{{"dst": "198.51.100.0/24", "scope": 253}},
 	})))
 	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{{Dst: "198.51.100.0/24", Scope: 253, Table: mainTable}})
 	a.check(t)
 }
 
-// TestSeveralRoutes to one destination with metrics of their own.
+// TestSeveralRoutes: to one destination, with different metrics.
 func TestSeveralRoutes(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
 	a, _ := attach(t, h, c, routed(
-		conf{"dst": "0.0.0.0/0", "priority": 10}, conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9", "priority": 20}, conf{"dst": "198.51.100.0/24"},
+		cni.Conf{"dst": "0.0.0.0/0", "priority": 10}, cni.Conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9", "priority": 20}, cni.Conf{"dst": "198.51.100.0/24"},
 	))
 	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Priority: 10, Table: mainTable},
@@ -106,12 +113,18 @@ func TestSeveralRoutes(t *testing.T) {
 	a.check(t)
 }
 
-// TestGatewayOutsideTheSubnet is reached on the link.
+// TestGatewayOutsideTheSubnet: the gateway gets an on-link route, where the host too reaches it over the bridge.
+//
+// Claim: A route to the network's own subnet works as with the reference plugin; a gateway outside the subnet must be reachable over the
+// bridge
+// Claim: ADD sets routes with every field of the specification
 func TestGatewayOutsideTheSubnet(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
+	h.Bridge("br0", "192.0.2.10/24", "2001:db8::10/64")
 	c := h.Container("c")
-	a, _ := attach(t, h, c, routed(conf{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}, conf{"dst": "2001:db8:9::/48", "gw": "2001:db8::1"}))
+	routes := routed(cni.Conf{"dst": "198.51.100.0/24", "gw": "192.0.2.1"}, cni.Conf{"dst": "2001:db8:9::/48", "gw": "2001:db8::1"})
+	a, _ := attach(t, h, c, routes.With(cni.Conf{"bridge": "br0", "isGateway": cni.Absent}))
 	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "198.51.100.0/24", GW: "192.0.2.1", Table: mainTable, Onlink: true},
 		{Dst: "2001:db8:9::/48", GW: "2001:db8::1", Priority: 1024, Table: mainTable, Onlink: true},
@@ -119,12 +132,14 @@ func TestGatewayOutsideTheSubnet(t *testing.T) {
 	a.check(t)
 }
 
-// TestIsDefaultGatewayAddsDefaultRoutes, one for each family that has a gateway, and puts them in the result.
+// TestIsDefaultGatewayAddsDefaultRoutes: one for each family that has a gateway; the result has them.
+//
+// Claim: The keys isGateway and isDefaultGateway work as documented
 func TestIsDefaultGatewayAddsDefaultRoutes(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	_, r := attach(t, h, c, network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	_, r := attach(t, h, c, cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
 	})
@@ -132,49 +147,54 @@ func TestIsDefaultGatewayAddsDefaultRoutes(t *testing.T) {
 	expect.Equal(t, "addresses of the bridge", addressesOf(t, h.Netns, "cni0"), []string{"10.1.0.1/24", "fd00:1::1/64"})
 }
 
-// TestIsDefaultGatewayKeepsDefaultRouteOfIPAM that has a gateway of its own.
+// TestIsDefaultGatewayKeepsDefaultRouteOfIPAM: the section ipam has a default route with another gateway.
+//
+// Claim: The keys isGateway and isDefaultGateway work as documented
 func TestIsDefaultGatewayKeepsDefaultRouteOfIPAM(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, _ := attach(t, h, c, routed(conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9"}).with(defaultGateway()))
+	a, _ := attach(t, h, c, routed(cni.Conf{"dst": "0.0.0.0/0", "gw": "10.1.0.9"}).With(cni.DefaultGateway()))
 	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.9", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
 	})
 	a.check(t)
 }
 
-// TestIsDefaultGatewayWithDefaultRouteWithoutGateway, as many conflists have it: one route, not two.
+// TestIsDefaultGatewayWithDefaultRouteWithoutGateway: many conflists have such a route; ADD creates one route, not
+// two.
 func TestIsDefaultGatewayWithDefaultRouteWithoutGateway(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, _ := attach(t, h, c, routed(conf{"dst": "0.0.0.0/0"}, conf{"dst": "::/0"}).with(defaultGateway()))
+	a, _ := attach(t, h, c, routed(cni.Conf{"dst": "0.0.0.0/0"}, cni.Conf{"dst": "::/0"}).With(cni.DefaultGateway()))
 	expect.Equal(t, "routes", routesOf(t, c.Netns, "eth0"), []route{
 		{Dst: "0.0.0.0/0", GW: "10.1.0.1", Table: mainTable}, {Dst: "::/0", GW: "fd00:1::1", Priority: 1024, Table: mainTable},
 	})
 	a.check(t)
 }
 
-// TestIsGatewayAddsNoRoute: the bridge has the gateway's address, the container its subnet.
+// TestIsGatewayAddsNoRoute: the bridge gets the gateway address, the container only the route of its subnet.
+//
+// Claim: The keys isGateway and isDefaultGateway work as documented
 func TestIsGatewayAddsNoRoute(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	a, r := attach(t, h, c, network(gateway(), pool("10.1.0.0/24")))
+	a, r := attach(t, h, c, cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")))
 	expect.Equal(t, "routes", len(routesOf(t, c.Netns, "eth0")), 0)
 	expect.Equal(t, "routes in the result", len(r.Routes), 0)
 	ping(t, c.Netns, "10.1.0.1")
 	a.check(t)
 }
 
-// TestWithoutGatewayNothingHappensToTheHost but the bridge.
-func TestWithoutGatewayNothingHappensToTheHost(t *testing.T) {
+// TestWithoutGatewayTheHostIsUnchanged: ADD changes only the bridge.
+func TestWithoutGatewayTheHostIsUnchanged(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c, d := h.Container("c"), h.Container("d")
-	a, _ := attach(t, h, c, network(pool("10.1.0.0/24", "fd00:1::/64")))
-	_, r := attach(t, h, d, network(pool("10.1.0.0/24", "fd00:1::/64")))
+	a, _ := attach(t, h, c, cni.Network(cni.Pool("10.1.0.0/24", "fd00:1::/64")))
+	_, r := attach(t, h, d, cni.Network(cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 	expect.Equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
 	expect.Equal(t, "forwarding", []string{h.Sysctl("net/ipv4/ip_forward"), h.Sysctl("net/ipv6/conf/all/forwarding")}, []string{"0", "0"})
 	ping(t, c.Netns, addr(t, r, 0).String())
@@ -182,11 +202,13 @@ func TestWithoutGatewayNothingHappensToTheHost(t *testing.T) {
 	a.check(t)
 }
 
-// TestIsGatewayWithoutIPAMDoesNothing, as in the reference.
+// TestIsGatewayWithoutIPAMDoesNothing: as in the reference.
+//
+// Claim: The keys isGateway and isDefaultGateway work as documented
 func TestIsGatewayWithoutIPAMDoesNothing(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a, _ := attach(t, h, h.Container("c"), network(defaultGateway()))
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.DefaultGateway()))
 	expect.Equal(t, "addresses of the bridge", len(addressesOf(t, h.Netns, "cni0")), 0)
 	expect.Equal(t, "forwarding", h.Sysctl("net/ipv4/ip_forward"), "0")
 	a.check(t)

@@ -1,22 +1,29 @@
 package verbs
 
 import (
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// misbehaviour is what runtimes do that the specification does not foresee, or only just. Whatever it was,
-// a DEL afterwards leaves nothing, which the oracle sees to, and the next ADD works.
+// misbehaviour is a sequence of calls that the specification does not expect. After each of them a DEL leaves nothing,
+// which the oracle checks, and the next ADD succeeds.
 type misbehaviour struct {
 	name string
 	do   func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment)
 }
 
 func misbehaviours() []misbehaviour {
+	return slices.Concat(repeatedCalls(), killedCalls(), laterCalls())
+}
+
+// repeatedCalls returns cases of early, repeated and concurrent DELs.
+func repeatedCalls() []misbehaviour {
 	return []misbehaviour{
 		{"DEL before ADD", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
 			h.Oracle(nettest.CleanHost)
@@ -46,6 +53,12 @@ func misbehaviours() []misbehaviour {
 			two.Wait(t).OK(t)
 			a.state = ""
 		}},
+	}
+}
+
+// killedCalls returns cases of ADDs that are killed, and of DELs with another namespace or version.
+func killedCalls() []misbehaviour {
+	return []misbehaviour{
 		{"ADD killed, then DEL", func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment) {
 			was := a.conf
 			a.conf = slow()
@@ -67,7 +80,7 @@ func misbehaviours() []misbehaviour {
 			}
 			expect.Equal(t, "exit", running.Wait(t).Exit, -1)
 			a.conf = was
-			a.fails(t, "ADD", codeAttached) // its cable is there: nobody but DEL says that it is not wanted
+			a.fails(t, "ADD", codeAttached) // its veth pair exists: only DEL removes it
 			a.del(t)
 		}},
 		{"DEL with another namespace's path", func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment) {
@@ -90,12 +103,18 @@ func misbehaviours() []misbehaviour {
 			for _, version := range []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0"} {
 				a.add(t)
 				was := a.conf
-				a.conf = was.with(conf{"cniVersion": version})
+				a.conf = was.With(cni.Conf{"cniVersion": version})
 				a.del(t)
 				a.conf = was
 				noLeaks(t, h)
 			}
 		}},
+	}
+}
+
+// laterCalls returns cases of concurrent CHECKs, and of ADDs after a restart or a reboot.
+func laterCalls() []misbehaviour {
+	return []misbehaviour{
 		{"CHECKs of other processes at once", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
 			a.add(t)
 			var running []*nettest.Running
@@ -109,7 +128,7 @@ func misbehaviours() []misbehaviour {
 		}},
 		{"ADD with the same ID after a restart of the container", func(t *testing.T, h *nettest.Node, c *nettest.Container, a *attachment) {
 			first := addresses(a.add(t))
-			a.die(t, c)
+			a.loseContainer(t, c)
 			next := h.Container("again")
 			a.netns = next.Path()
 			expect.Equal(t, "addresses", addresses(a.add(t)), first)
@@ -120,11 +139,11 @@ func misbehaviours() []misbehaviour {
 			first := addresses(a.add(t))
 			h.Reboot()
 			a.netns = h.Container("again").Path()
-			expect.Equal(t, "addresses", addresses(a.add(t)), first) // by its sticky memory
+			expect.Equal(t, "addresses", addresses(a.add(t)), first) // the sticky reservation
 			a.check(t)
 			a.del(t)
 		}},
-		{"a runtime's cache that was torn", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
+		{"torn cache of a runtime", func(t *testing.T, h *nettest.Node, _ *nettest.Container, a *attachment) {
 			for prev, code := range map[string]uint{`"{\"cniVersion\": \"1.1"`: 6, `{}`: codeDrift, `{"cniVersion": "1.1.0", "ips": [null]}`: 6, `[]`: 6, `{"cniVersion": "9.9.9"}`: 6} {
 				a.add(t)
 				good := a.prev
@@ -140,7 +159,9 @@ func misbehaviours() []misbehaviour {
 	}
 }
 
-// TestRuntimeMisbehaviour: each on a host of its own; then an ordinary life, and nothing is left.
+// TestRuntimeMisbehaviour runs each case on a host of its own, followed by ADD, CHECK and DEL; nothing is left.
+//
+// Claim: Whatever a runtime does, and whatever the configuration has become, DEL leaves nothing behind and CHECK reports what differs
 func TestRuntimeMisbehaviour(t *testing.T) {
 	t.Parallel()
 	for _, m := range misbehaviours() {
@@ -160,52 +181,55 @@ func TestRuntimeMisbehaviour(t *testing.T) {
 	}
 }
 
-// reconfiguration is a change of the configuration between ADD and the verbs after it. CHECK says exactly this; HOST stands
-// for the host end's name. With nothing to say it passes: what is there beyond the configuration harms nobody.
+// reconfiguration is a change of the configuration between ADD and later verbs. CHECK returns exactly this message, in
+// which HOST stands for the name of the host interface. With no message CHECK succeeds: settings beyond the
+// configuration are allowed.
 type reconfiguration struct {
 	name    string
-	was, is conf
+	was, is cni.Conf
 	code    uint // of CHECK; 0 when it passes
 	msg     string
 	details string
 	again   uint // code of an ADD
 }
 
-// gatewayNetwork is a network with what can be reconfigured.
-func gatewayNetwork(keys ...conf) conf {
-	return network(defaultGateway(), pool("10.1.0.0/24")).with(keys...)
+// gatewayNetwork returns a network with the keys that the cases change.
+func gatewayNetwork(keys ...cni.Conf) cni.Conf {
+	return cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24")).With(keys...)
 }
 
-func rangeWith(keys conf) conf {
-	return ipam(conf{"ranges": [][]conf{{conf{"subnet": "10.1.0.0/24"}.with(keys)}}})
+func rangeWith(keys cni.Conf) cni.Conf {
+	return cni.IPAM(cni.Conf{"ranges": [][]cni.Conf{{cni.Conf{"subnet": "10.1.0.0/24"}.With(keys)}}})
 }
 
 func reconfigurations() []reconfiguration {
-	const one = "the attachment is not as ADD left it: DEL and ADD it again"
-	const help = "a range needs a subnet without host bits and addresses within it; ranges of a set are of one family, no two overlap, and exclude leaves something of each set"
+	const one = "attachment, host and configuration no longer agree: call DEL and ADD again"
+	const help = "a range needs a subnet without host bits, and addresses within it; the ranges of a set have one family, no two ranges overlap, and exclude leaves some addresses of each set"
 	return []reconfiguration{
-		{"subnet", gatewayNetwork(), gatewayNetwork(pool("10.2.0.0/24")), codeDrift, "address 10.1.0.2/24 is outside the ranges of the configuration", one, 105},
-		{"range", gatewayNetwork(), gatewayNetwork(rangeWith(conf{"rangeStart": "10.1.0.9"})), codeDrift, "address 10.1.0.2/24 is outside the ranges of the configuration", one, codeAttached},
-		{"bridge", gatewayNetwork(), gatewayNetwork(conf{"bridge": "cni7"}), codeDrift, "interface cni7: does not exist", one, codeAttached},
-		{"dataDir", gatewayNetwork(), gatewayNetwork(ipam(conf{"subnet": "10.1.0.0/24", "dataDir": "/var/lib/cni/networks"})), codeDrift, "the addresses are reserved in /run/patchbay/ipam, the configuration's are in /var/lib/cni/networks", one, codeAttached},
-		{"mtu", gatewayNetwork(), gatewayNetwork(conf{"mtu": 1400}), codeDrift, "eth0 in the container has MTU 1500, not 1400", "also: host link HOST has MTU 1500, not 1400; the attachment is not as ADD left it: DEL and ADD it again", codeAttached},
-		{"gateway", gatewayNetwork(), gatewayNetwork(rangeWith(conf{"gateway": "10.1.0.254"})), codeDrift, "the gateway of 10.1.0.2/24 is 10.1.0.1, the configuration has 10.1.0.254", one, 105},
-		{"ranges invalid", gatewayNetwork(), gatewayNetwork(pool("10.1.0.0/33")), 7, `ipam.ranges: subnet: "10.1.0.0/33" is not a CIDR`, "give a subnet like 10.1.2.0/24 or 2001:db8::/64", 7},
-		{"ranges turned round", gatewayNetwork(), gatewayNetwork(rangeWith(conf{"rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.3"})), 7, "ipam.ranges: invalid address range: rangeEnd 10.1.0.3 comes before rangeStart 10.1.0.9", help, 7},
-		{"ranges removed", gatewayNetwork(), gatewayNetwork(ipam()), 7, "ipam.ranges: no IP ranges specified", `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`, 7},
-		{"ipam removed", gatewayNetwork(), gatewayNetwork(conf{"ipam": nil}), codeDrift, "the attachment has addresses, the configuration has no ipam any more", one, codeAttached},
-		{"ipam added", network(), network(pool("10.1.0.0/24")), codeDrift, "the attachment has no addresses, the configuration has an ipam now", one, codeAttached},
-		{"isGateway added", network(pool("10.1.0.0/24")), network(gateway(), pool("10.1.0.0/24")), codeDrift, "bridge cni0 has lost the gateway address 10.1.0.1/24", "also: the host does not forward IPv4 (net.ipv4.ip_forward) any more; the attachment is not as ADD left it: DEL and ADD it again", codeAttached},
-		{"isGateway removed", gatewayNetwork(), network(pool("10.1.0.0/24")), 0, "", "", codeAttached},
-		{"hairpinMode", gatewayNetwork(), gatewayNetwork(conf{"hairpinMode": true}), codeDrift, "hairpin mode of HOST is false, hairpinMode is true", one, codeAttached},
-		{"promiscMode", gatewayNetwork(), gatewayNetwork(conf{"promiscMode": true}), codeDrift, "bridge cni0 is not promiscuous", one, codeAttached},
-		{"a route added", gatewayNetwork(), gatewayNetwork(ipam(conf{"subnet": "10.1.0.0/24", "routes": []conf{{"dst": "198.51.100.0/24"}}})), codeDrift, "eth0 in the container has lost the route 198.51.100.0/24 via 10.1.0.1", one, codeAttached},
-		{"a key of the wrong type", gatewayNetwork(), gatewayNetwork(conf{"mtu": "big"}), 7, `mtu: want a whole number, got "big"`, "give a whole number, or leave the key out", 7},
-		{"a version nobody knows", gatewayNetwork(), gatewayNetwork(conf{"cniVersion": "9.9.9"}), 1, "incompatible CNI versions", `config is "9.9.9", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]`, 1},
+		{"subnet", gatewayNetwork(), gatewayNetwork(cni.Pool("10.2.0.0/24")), codeDrift, "address 10.1.0.2/24 is outside the ranges of the configuration", one, codeAttached},
+		{"range", gatewayNetwork(), gatewayNetwork(rangeWith(cni.Conf{"rangeStart": "10.1.0.9"})), codeDrift, "address 10.1.0.2/24 is outside the ranges of the configuration", one, codeAttached},
+		{"bridge", gatewayNetwork(), gatewayNetwork(cni.Conf{"bridge": "cni7"}), codeDrift, "interface cni7: no such interface", one, codeAttached},
+		{"dataDir", gatewayNetwork(), gatewayNetwork(cni.IPAM(cni.Conf{"subnet": "10.1.0.0/24", "dataDir": "/var/lib/cni/networks"})), codeDrift, "the addresses are reserved in /run/patchbay/ipam, the configuration reserves in /var/lib/cni/networks", one, codeAttached},
+		{"mtu", gatewayNetwork(), gatewayNetwork(cni.Conf{"mtu": 1400}), codeDrift, "host link HOST has MTU 1500, not 1400", one, codeAttached},
+		{"gateway", gatewayNetwork(), gatewayNetwork(rangeWith(cni.Conf{"gateway": "10.1.0.254"})), codeDrift, "the gateway of 10.1.0.2/24 is 10.1.0.1, the configuration has 10.1.0.254", one, codeAttached},
+		{"ranges invalid", gatewayNetwork(), gatewayNetwork(cni.Pool("10.1.0.0/33")), 7, `ipam.ranges: subnet: "10.1.0.0/33" is not a CIDR`, "give a subnet like 10.1.2.0/24 or 2001:db8::/64", 7},
+		{"rangeEnd before rangeStart", gatewayNetwork(), gatewayNetwork(rangeWith(cni.Conf{"rangeStart": "10.1.0.9", "rangeEnd": "10.1.0.3"})), 7, "ipam.ranges: invalid address range: rangeEnd 10.1.0.3 comes before rangeStart 10.1.0.9", help, 7},
+		{"ranges removed", gatewayNetwork(), gatewayNetwork(cni.IPAM()), 7, "ipam.ranges: no IP ranges specified", `give at least one range: "ranges": [[{"subnet": "10.1.2.0/24"}]]`, 7},
+		{"ipam removed", gatewayNetwork(), gatewayNetwork(cni.Conf{"ipam": cni.Absent}), codeDrift, "the attachment has addresses, the configuration no longer has ipam", one, codeAttached},
+		{"ipam added", cni.Network(), cni.Network(cni.Pool("10.1.0.0/24")), codeDrift, "the attachment has no addresses, the configuration now has ipam", one, codeAttached},
+		{"isGateway added", cni.Network(cni.Pool("10.1.0.0/24")), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")), codeDrift, "bridge cni0 has lost the gateway address 10.1.0.1/24", "also: the host no longer forwards IPv4 (net.ipv4.ip_forward); attachment, host and configuration no longer agree: call DEL and ADD again", codeAttached},
+		{"isGateway removed", gatewayNetwork(), cni.Network(cni.Pool("10.1.0.0/24")), 0, "", "", codeAttached},
+		{"hairpinMode", gatewayNetwork(), gatewayNetwork(cni.Conf{"hairpinMode": true}), codeDrift, "hairpin mode of HOST is false, hairpinMode is true", one, codeAttached},
+		{"promiscMode", gatewayNetwork(), gatewayNetwork(cni.Conf{"promiscMode": true}), codeDrift, "bridge cni0 is not promiscuous", one, codeAttached},
+		{"a route added", gatewayNetwork(), gatewayNetwork(cni.IPAM(cni.Conf{"subnet": "10.1.0.0/24", "routes": []cni.Conf{{"dst": "198.51.100.0/24"}}})), codeDrift, "the attachment was made without the route 198.51.100.0/24 via 10.1.0.1, which the configuration now has", one, codeAttached},
+		{"a key of the wrong type", gatewayNetwork(), gatewayNetwork(cni.Conf{"mtu": "big"}), 7, `mtu: want a whole number, got "big"`, "give a whole number, or leave the key out", 7},
+		{"unknown cniVersion", gatewayNetwork(), gatewayNetwork(cni.Conf{"cniVersion": "9.9.9"}), 1, "incompatible CNI versions", `config is "9.9.9", plugin supports ["0.1.0" "0.2.0" "0.3.0" "0.3.1" "0.4.0" "1.0.0" "1.1.0"]`, 1},
 	}
 }
 
-// TestConfigChangedAfterAdd: CHECK says what differs, ADD refuses, and DEL takes everything.
+// TestConfigChangedAfterAdd: CHECK reports the difference, ADD fails, and DEL removes everything.
+//
+// Claim: Whatever a runtime does, and whatever the configuration has become, DEL leaves nothing behind and CHECK reports what differs
 func TestConfigChangedAfterAdd(t *testing.T) {
 	t.Parallel()
 	for _, r := range reconfigurations() {

@@ -4,26 +4,29 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-func sticky(subnets ...string) conf {
-	sets := make([][]conf, len(subnets))
+func sticky(subnets ...string) cni.Conf {
+	sets := make([][]cni.Conf, len(subnets))
 	for i, subnet := range subnets {
-		sets[i] = []conf{{"subnet": subnet}}
+		sets[i] = []cni.Conf{{"subnet": subnet}}
 	}
-	return network(ipam(conf{"ranges": sets, "sticky": true}))
+	return cni.Network(cni.IPAM(cni.Conf{"ranges": sets, "sticky": true}))
 }
 
-// pod is an attachment of a pod by name; each has a container ID of its own.
-func pod(h *nettest.Node, c *nettest.Container, name string, n conf) *attachment {
+// pod returns an attachment of a pod by its name, under a new container ID.
+func pod(h *nettest.Node, c *nettest.Container, name string, n cni.Conf) *attachment {
 	a := on(h, c, n)
 	a.args = "K8S_POD_NAMESPACE=default;K8S_POD_NAME=" + name
 	return a
 }
 
-// TestStickyPodHasItsAddressAgain under a new container ID, as a StatefulSet's has.
-func TestStickyPodHasItsAddressAgain(t *testing.T) {
+// TestStickyPodGetsItsAddressAgain: under a new container ID, like the pods of a StatefulSet.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
+func TestStickyPodGetsItsAddressAgain(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	n := sticky("10.1.0.0/24", "fd00:1::/64")
@@ -37,8 +40,8 @@ func TestStickyPodHasItsAddressAgain(t *testing.T) {
 	again.check(t)
 }
 
-// TestStickyContainerHasItsAddressAgain: without a pod the container ID is the owner.
-func TestStickyContainerHasItsAddressAgain(t *testing.T) {
+// TestStickyContainerGetsItsAddressAgain: without a pod the container ID is the owner.
+func TestStickyContainerGetsItsAddressAgain(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
@@ -61,7 +64,9 @@ func TestStickyNeedsTheSamePodNamespace(t *testing.T) {
 	expect.Equal(t, "address", addresses(other.add(t)), []string{"10.1.0.3/24"})
 }
 
-// TestStickySurvivesReboot: all of /run is gone, cables and bridge are gone, the address is not.
+// TestStickySurvivesReboot: /run, interfaces and bridge are lost, the address is kept.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
 func TestStickySurvivesReboot(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -77,7 +82,9 @@ func TestStickySurvivesReboot(t *testing.T) {
 	expect.Equal(t, "again", addresses(again.add(t)), want)
 }
 
-// TestStickyAddressIsAvoidedByOthers as long as there is another one, and given when there is none.
+// TestStickyAddressIsAvoidedByOthers: it is assigned to others only if no other address is left.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
 func TestStickyAddressIsAvoidedByOthers(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -85,7 +92,7 @@ func TestStickyAddressIsAvoidedByOthers(t *testing.T) {
 	first := pod(h, h.Container("c"), "web-0", n)
 	first.add(t)
 	first.del(t)
-	removeAll(t, h, addressDir(first)+"/last_reserved_ip.0") // else it is the last one's turn anyway
+	removeAll(t, h, addressDir(first)+"/last_reserved_ip.0") // else round robin would avoid it anyway
 	var got []string
 	for _, name := range []string{"web-1", "web-2", "web-3", "web-4", "web-5"} {
 		got = append(got, addresses(pod(h, h.Container(name), name, n).add(t))[0])
@@ -93,7 +100,7 @@ func TestStickyAddressIsAvoidedByOthers(t *testing.T) {
 	expect.Equal(t, "addresses", got, []string{"10.1.0.3/29", "10.1.0.4/29", "10.1.0.5/29", "10.1.0.6/29", "10.1.0.2/29"})
 }
 
-// TestStickyAddressTaken by another one meanwhile: the owner gets a new one, and keeps that.
+// TestStickyAddressTaken: another container has got the address meanwhile, so the owner gets a new one and keeps that.
 func TestStickyAddressTaken(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -111,11 +118,11 @@ func TestStickyAddressTaken(t *testing.T) {
 	expect.Equal(t, "afterwards", addresses(pod(h, h.Container("f"), "web-0", n).add(t)), []string{"10.1.0.3/24"})
 }
 
-// TestWithoutStickyTheAddressChanges: round robin.
+// TestWithoutStickyTheAddressChanges: addresses are assigned round robin.
 func TestWithoutStickyTheAddressChanges(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	n := network(pool("10.1.0.0/24"))
+	n := cni.Network(cni.Pool("10.1.0.0/24"))
 	first := pod(h, h.Container("c"), "web-0", n)
 	first.add(t)
 	first.del(t)

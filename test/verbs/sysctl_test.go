@@ -10,26 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// TestAutoconfigurationIsOffWithIPv6OfIPAM, and on that interface alone.
-func TestAutoconfigurationIsOffWithIPv6OfIPAM(t *testing.T) {
+// TestAutoconfigurationIsOff: where IPAM assigns IPv6 addresses, and on a bridge that Patchbay creates, where only a
+// container could be the router; on no other interface.
+//
+// Claim: Forwarding is enabled only where `isGateway` needs it; `accept_ra` is set to 2 only where a default route was advertised
+func TestAutoconfigurationIsOff(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		conf conf
+		conf cni.Conf
 		want string
 	}{
-		{"IPv6", network(pool("fd00:1::/64")), "0"},
-		{"dual stack", network(pool("10.1.0.0/24", "fd00:1::/64")), "0"},
-		{"IPv4", network(pool("10.1.0.0/24")), "1"},
-		{"layer 2", network(), "1"},
+		{"IPv6", cni.Network(cni.Pool("fd00:1::/64")), "0"},
+		{"dual stack", cni.Network(cni.Pool("10.1.0.0/24", "fd00:1::/64")), "0"},
+		{"IPv4", cni.Network(cni.Pool("10.1.0.0/24")), "0"},
+		{"IPv4 on an adopted bridge", cni.Network(cni.Conf{"bridge": "br9"}, cni.Pool("10.1.0.0/24")), "1"},
+		{"IPv6 on an adopted bridge", cni.Network(cni.Conf{"bridge": "br9"}, cni.Pool("fd00:1::/64")), "0"},
+		{"layer 2", cni.Network(), "1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
+			h.Bridge("br9")
+			h.Baseline()
 			c := h.Container("c")
 			attach(t, h, c, tt.conf)
 			for _, key := range []string{"accept_ra", "autoconf"} {
@@ -42,63 +50,72 @@ func TestAutoconfigurationIsOffWithIPv6OfIPAM(t *testing.T) {
 	}
 }
 
-// TestIPv6IsSwitchedOnWhereIPAMGivesIt: a runtime may have it off by default.
-func TestIPv6IsSwitchedOnWhereIPAMGivesIt(t *testing.T) {
+// TestIPv6IsEnabledIfIPAMAssignsIt: the runtime may have disabled it by default.
+func TestIPv6IsEnabledIfIPAMAssignsIt(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
 	c.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
-	attach(t, h, c, network(gateway(), pool("fd00:1::/64")))
+	attach(t, h, c, cni.Network(cni.Gateway(), cni.Pool("fd00:1::/64")))
 	expect.Equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "0")
 	expect.Equal(t, "keep_addr_on_down", c.Sysctl("net/ipv6/conf/eth0/keep_addr_on_down"), "1")
 	ping(t, c.Netns, "fd00:1::1")
 }
 
-// TestIPv6StaysOffWithoutAddresses of IPAM.
+// TestIPv6StaysOffWithoutAddresses: without IPAM a disabled IPv6 stays disabled.
 func TestIPv6StaysOffWithoutAddresses(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
 	c.SetSysctl("net/ipv6/conf/default/disable_ipv6", "1")
-	attach(t, h, c, network(pool("10.1.0.0/24")))
+	attach(t, h, c, cni.Network(cni.Pool("10.1.0.0/24")))
 	expect.Equal(t, "disable_ipv6", c.Sysctl("net/ipv6/conf/eth0/disable_ipv6"), "1")
 }
 
-// TestLayer2LeavesSysctlsAlone: whether what a container finds itself is somebody else's is its own business.
+// TestLayer2LeavesSysctlsAlone: duplicate address detection is left to the container.
+//
+// Claim: Sysctls of the container are those of the reference, except for a closed list: on layer 2 `accept_dad` is not changed, and
+// `arp_notify` is set with any address
 func TestLayer2LeavesSysctlsAlone(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	c := h.Container("c")
-	attach(t, h, c, network())
+	attach(t, h, c, cni.Network())
 	for _, key := range []string{"ipv6/conf/eth0/accept_dad", "ipv6/conf/eth0/enhanced_dad", "ipv4/conf/eth0/arp_notify"} {
 		expect.Equal(t, key, c.Sysctl("net/"+key), c.Sysctl("net/"+strings.Replace(key, "eth0", "default", 1)))
 	}
 }
 
-// TestARPNotify is set with any address, as the reference does: an IPv4 address may come by hand.
+// TestARPNotify: it is set with an address of any family, as in the reference: an IPv4 address may be added by hand
+// later.
+//
+// Claim: Sysctls of the container are those of the reference, except for a closed list: on layer 2 `accept_dad` is not changed, and
+// `arp_notify` is set with any address
 func TestARPNotify(t *testing.T) {
 	t.Parallel()
 	for _, subnet := range []string{"10.1.0.0/24", "fd00:1::/64"} {
 		h := nettest.Host(t)
 		c := h.Container("c")
-		attach(t, h, c, network(pool(subnet)))
+		attach(t, h, c, cni.Network(cni.Pool(subnet)))
 		expect.Equal(t, "arp_notify with "+subnet, c.Sysctl("net/ipv4/conf/eth0/arp_notify"), "1")
 	}
 }
 
-// TestForwardingOnlyWhereAGatewayNeedsIt, for each family by itself.
+// TestForwardingOnlyWhereAGatewayNeedsIt: for each family by itself.
+//
+// Claim: Forwarding is enabled only where `isGateway` needs it; `accept_ra` is set to 2 only where a default route was advertised
 func TestForwardingOnlyWhereAGatewayNeedsIt(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		conf   conf
+		conf   cni.Conf
 		v4, v6 string
 	}{
-		{"IPv4", network(gateway(), pool("10.1.0.0/24")), "1", "0"},
-		{"IPv6", network(gateway(), pool("fd00:1::/64")), "0", "1"},
-		{"both", network(defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")), "1", "1"},
-		{"no gateway", network(pool("10.1.0.0/24", "fd00:1::/64")), "0", "0"},
-		{"layer 2", network(gateway()), "0", "0"},
+		{"IPv4", cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")), "1", "0"},
+		{"IPv6", cni.Network(cni.Gateway(), cni.Pool("fd00:1::/64")), "0", "1"},
+		{"both", cni.Network(cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")), "1", "1"},
+		{"no gateway", cni.Network(cni.Pool("10.1.0.0/24", "fd00:1::/64")), "0", "0"},
+		{"layer 2", cni.Network(cni.Gateway()), "0", "0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,11 +128,11 @@ func TestForwardingOnlyWhereAGatewayNeedsIt(t *testing.T) {
 	}
 }
 
-// TestForwardingStaysOnAfterDel: it is the host's, not the attachment's.
+// TestForwardingStaysOnAfterDel: it is a setting of the host and not of the attachment.
 func TestForwardingStaysOnAfterDel(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a, _ := attach(t, h, h.Container("c"), network(gateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 	a.del(t)
 	expect.Equal(t, "IPv4", h.Sysctl("net/ipv4/ip_forward"), "1")
 	expect.Equal(t, "IPv6", h.Sysctl("net/ipv6/conf/all/forwarding"), "1")
@@ -123,6 +140,8 @@ func TestForwardingStaysOnAfterDel(t *testing.T) {
 
 // TestAdvertisedDefaultRouteIsKept when the host becomes an IPv6 router: accept_ra 2 on the
 // interface that has one and accept_ra 1, and nowhere else.
+//
+// Claim: Forwarding is enabled only where `isGateway` needs it; `accept_ra` is set to 2 only where a default route was advertised
 func TestAdvertisedDefaultRouteIsKept(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -131,13 +150,13 @@ func TestAdvertisedDefaultRouteIsKept(t *testing.T) {
 	h.Veth("idle0", h.Container("idle").Netns, "r1")
 	h.Veth("daemon0", h.Container("daemon").Netns, "r2")
 	ip(t, router.Netns, "-6 addr add fe80::1/64 dev r0 nodad")
-	h.SetSysctl("net/ipv6/conf/daemon0/accept_ra", "0") // networkd does its own
+	h.SetSysctl("net/ipv6/conf/daemon0/accept_ra", "0") // networkd handles router advertisements itself
 	ip(t, h.Netns, "-6 addr add fe80::2/64 dev daemon0 nodad")
 	ip(t, h.Netns, "-6 route add default via fe80::1 dev daemon0 proto ra metric 2048")
 	h.Baseline()
 	h.Allow("sysctl net/ipv6/conf/ra0/accept_ra: 1 -> 2")
 	awaitRoute(t, h.Netns, "::/0", func() { advertise(t, router.Netns, "r0") })
-	a, _ := attach(t, h, h.Container("c"), network(gateway(), pool("fd00:1::/64")))
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Gateway(), cni.Pool("fd00:1::/64")))
 	expect.Equal(t, "with an advertised route", h.Sysctl("net/ipv6/conf/ra0/accept_ra"), "2")
 	expect.Equal(t, "without one", h.Sysctl("net/ipv6/conf/idle0/accept_ra"), "1")
 	expect.Equal(t, "with accept_ra 0", h.Sysctl("net/ipv6/conf/daemon0/accept_ra"), "0")
@@ -172,7 +191,7 @@ func advertise(t *testing.T, router *nettest.Netns, link string) {
 	}
 }
 
-// awaitRoute runs do and waits until the kernel tells of a route.
+// awaitRoute calls do and waits until the kernel reports a route.
 func awaitRoute(t *testing.T, n *nettest.Netns, dst string, do func()) {
 	t.Helper()
 	updates, done := make(chan netlink.RouteUpdate, 64), make(chan struct{})

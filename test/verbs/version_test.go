@@ -12,10 +12,11 @@ import (
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// versions are all that there are.
+// versions returns all versions of the specification.
 func versions() []string {
 	return []string{"0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"}
 }
@@ -30,11 +31,13 @@ func eachVersion(t *testing.T, run func(t *testing.T, h *nettest.Node, version s
 	}
 }
 
-// TestResultIsOfTheVersionAsked decodes it with the library's decoder of just that version.
+// TestResultIsOfTheVersionAsked: the library's decoder of exactly that version decodes it.
+//
+// Claim: Configurations and results of CNI 0.1.0 to 1.1.0 are supported
 func TestResultIsOfTheVersionAsked(t *testing.T) {
 	t.Parallel()
 	eachVersion(t, func(t *testing.T, h *nettest.Node, version string) {
-		a, _ := attach(t, h, h.Container("c"), network(conf{"cniVersion": version}, defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+		a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": version}, cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 		result, err := cniversion.NewResult(version, a.prev)
 		if err != nil {
 			t.Fatal(err)
@@ -49,13 +52,15 @@ func TestResultIsOfTheVersionAsked(t *testing.T) {
 }
 
 // TestResultsBefore030HaveIP4AndIP6: one address of each family, each with its routes.
+//
+// Claim: Configurations and results of CNI 0.1.0 to 1.1.0 are supported
 func TestResultsBefore030HaveIP4AndIP6(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"0.1.0", "0.2.0"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
-			a, _ := attach(t, h, h.Container("c"), network(conf{"cniVersion": version}, defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+			a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": version}, cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 			r := &types020.Result{}
 			if err := json.Unmarshal(a.prev, r); err != nil || r.IP4 == nil || r.IP6 == nil {
 				t.Fatalf("%v: %s", err, a.prev)
@@ -72,14 +77,16 @@ func TestResultsBefore030HaveIP4AndIP6(t *testing.T) {
 
 func ipnet(n net.IPNet) string { return n.String() }
 
-// TestResultsOf030To040TellTheFamily: their ips have a "version", and point to the interface.
-func TestResultsOf030To040TellTheFamily(t *testing.T) {
+// TestResultsOf030To040NameTheFamily: their ips have a "version", and point to the interface.
+//
+// Claim: Configurations and results of CNI 0.1.0 to 1.1.0 are supported
+func TestResultsOf030To040NameTheFamily(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"0.3.0", "0.3.1", "0.4.0"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
 			h := nettest.Host(t)
-			a, _ := attach(t, h, h.Container("c"), network(conf{"cniVersion": version}, gateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+			a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": version}, cni.Gateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 			r := &types040.Result{}
 			if err := json.Unmarshal(a.prev, r); err != nil || len(r.IPs) != 2 || len(r.Interfaces) != 3 {
 				t.Fatalf("%v: %s", err, a.prev)
@@ -90,11 +97,14 @@ func TestResultsOf030To040TellTheFamily(t *testing.T) {
 	}
 }
 
-// TestEveryVersionChecksAndDeletes with the result it got; CHECK came with 0.4.0 and is refused before.
+// TestEveryVersionChecksAndDeletes: CHECK and DEL accept the result of ADD; CHECK came with 0.4.0 and is refused
+// before.
+//
+// Claim: Configurations and results of CNI 0.1.0 to 1.1.0 are supported
 func TestEveryVersionChecksAndDeletes(t *testing.T) {
 	t.Parallel()
 	eachVersion(t, func(t *testing.T, h *nettest.Node, version string) {
-		a, _ := attach(t, h, h.Container("c"), network(conf{"cniVersion": version}, defaultGateway(), pool("10.1.0.0/24", "fd00:1::/64")))
+		a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": version}, cni.DefaultGateway(), cni.Pool("10.1.0.0/24", "fd00:1::/64")))
 		if slices.Index(versions(), version) < slices.Index(versions(), "0.4.0") {
 			e := a.fails(t, "CHECK", 1)
 			expect.Equal(t, "msg", e.Msg, "config version does not allow CHECK")
@@ -106,19 +116,21 @@ func TestEveryVersionChecksAndDeletes(t *testing.T) {
 	})
 }
 
-// TestConfigWithoutVersionIsOf010, as libcni reads it.
+// TestConfigWithoutVersionIsOf010: as libcni reads it.
+//
+// Claim: Configurations and results of CNI 0.1.0 to 1.1.0 are supported
 func TestConfigWithoutVersionIsOf010(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a, _ := attach(t, h, h.Container("c"), network(conf{"cniVersion": nil}, pool("10.1.0.0/24")))
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": cni.Absent}, cni.Pool("10.1.0.0/24")))
 	expect.Contains(t, string(a.prev), `"ip4"`, `"cniVersion": "0.1.0"`)
 }
 
-// TestStatusAndGCCameWith110 and are refused before.
+// TestStatusAndGCCameWith110: they are refused in older versions.
 func TestStatusAndGCCameWith110(t *testing.T) {
 	t.Parallel()
 	eachVersion(t, func(t *testing.T, h *nettest.Node, version string) {
-		a := on(h, h.Container("c"), network(conf{"cniVersion": version}, pool("10.1.0.0/24")))
+		a := on(h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": version}, cni.Pool("10.1.0.0/24")))
 		for _, verb := range []string{"STATUS", "GC"} {
 			if version == "1.1.0" {
 				a.run(t, verb).OK(t)
@@ -129,13 +141,16 @@ func TestStatusAndGCCameWith110(t *testing.T) {
 	})
 }
 
-// TestVersionEchoesTheVersionAsked and lists every version, the library's own test of a plugin.
+// TestVersionEchoesTheVersionAsked: VERSION replies in the version of the request and lists every version; the
+// library's own test of a plugin.
+//
+// Claim: VERSION answers in the version that was asked for
 func TestVersionEchoesTheVersionAsked(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	for _, version := range versions() {
 		t.Run(version, func(t *testing.T) {
-			answer := h.CNI(t, nettest.Call{Command: "VERSION", Config: conf{"cniVersion": version}.bytes(t)}).OK(t)
+			answer := h.CNI(t, nettest.Call{Command: "VERSION", Config: cni.Conf{"cniVersion": version}.JSON(t)}).OK(t)
 			info := versionOf(t, answer)
 			expect.Equal(t, "cniVersion", info.CNIVersion, version)
 			expect.Equal(t, "supportedVersions", info.Supported, versions())
@@ -146,7 +161,9 @@ func TestVersionEchoesTheVersionAsked(t *testing.T) {
 	}
 }
 
-// TestVersionWithoutInput, or asked for one nobody knows, answers with the newest.
+// TestVersionWithoutInput: VERSION replies in the newest version, also to an unknown version.
+//
+// Claim: VERSION answers in the version that was asked for
 func TestVersionWithoutInput(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -170,7 +187,9 @@ func versionOf(t testing.TB, answer nettest.Answer) versionInfo {
 	return info
 }
 
-// TestVersionNeedsNoEnvironment but the command itself.
+// TestVersionNeedsNoEnvironment: only CNI_COMMAND is set.
+//
+// Claim: VERSION answers in the version that was asked for
 func TestVersionNeedsNoEnvironment(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -180,7 +199,9 @@ func TestVersionNeedsNoEnvironment(t *testing.T) {
 	}).OK(t)
 }
 
-// TestAboutLinesWithoutCommand are what nerdctl parses: on stderr, exit 0, nothing on stdout.
+// TestAboutLinesWithoutCommand: nerdctl parses them: they are on stderr, with exit code 0 and an empty stdout.
+//
+// Claim: Without `CNI_COMMAND` and arguments, the plugin prints its two about lines on stderr and exits with 0
 func TestAboutLinesWithoutCommand(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
@@ -197,11 +218,12 @@ func TestAboutLinesWithoutCommand(t *testing.T) {
 	expect.Equal(t, "end", lines[2], "")
 }
 
-// TestErrorCarriesCNIVersion: that of the configuration, as the specification wants and the library forgets.
+// TestErrorCarriesCNIVersion: the version of the configuration, as the specification requires; the library leaves it
+// out.
 func TestErrorCarriesCNIVersion(t *testing.T) {
 	t.Parallel()
 	eachVersion(t, func(t *testing.T, h *nettest.Node, version string) {
-		a := on(h, h.Container("c"), network(conf{"cniVersion": version, "mtu": "big"}))
+		a := on(h, h.Container("c"), cni.Network(cni.Conf{"cniVersion": version, "mtu": "big"}))
 		answer := a.run(t, "ADD")
 		expect.Equal(t, "code", answer.Error(t).Code, 7)
 		expect.Equal(t, "exit", answer.Exit, 1)

@@ -9,10 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
-	"github.com/patchbay-cni/patchbay/test/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-// held is the lock of an attachment that somebody else has.
+// held is the lock of an attachment that another process holds.
 func held(t *testing.T, h *nettest.Node, a *attachment) *os.File {
 	t.Helper()
 	var f *os.File
@@ -32,7 +33,7 @@ func held(t *testing.T, h *nettest.Node, a *attachment) *os.File {
 	return f
 }
 
-// whileWaiting starts an ADD, does something once it waits for the lock, and lets it go on.
+// whileWaiting starts an ADD, calls a function while the ADD waits for the lock, and releases the lock.
 func whileWaiting(t *testing.T, h *nettest.Node, a *attachment, do func()) nettest.Answer {
 	t.Helper()
 	lock := held(t, h, a)
@@ -45,12 +46,14 @@ func whileWaiting(t *testing.T, h *nettest.Node, a *attachment, do func()) nette
 	return running.Wait(t)
 }
 
-// TestBridgeThatChangesWhileAddWaits: what an ADD saw before it waited for a lock is no longer true.
-func TestBridgeThatChangesWhileAddWaits(t *testing.T) {
+// TestBridgeChangedWhileAddWaits: ADD looks at the bridge again after it has waited for a lock.
+//
+// Claim: An ADD that waited for a lock reads the bridge again; concurrent first ADDs agree on one bridge
+func TestBridgeChangedWhileAddWaits(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	first, _ := attach(t, h, h.Container("first"), network(gateway(), pool("10.1.0.0/24")))
-	a := on(h, h.Container("c"), network(gateway(), pool("10.1.0.0/24")))
+	first, _ := attach(t, h, h.Container("first"), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")))
+	a := on(h, h.Container("c"), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")))
 	a.prev = whileWaiting(t, h, a, func() {
 		ip(t, h.Netns, "link set cni0 down")
 		ip(t, h.Netns, "addr flush dev cni0")
@@ -65,26 +68,31 @@ func TestBridgeThatChangesWhileAddWaits(t *testing.T) {
 	first.del(t)
 }
 
-// TestGatewayThatComesWhileAddWaits: another network's, which this one's does not go with.
-func TestGatewayThatComesWhileAddWaits(t *testing.T) {
+// TestGatewayAddedWhileAddWaits: meanwhile another network gives the bridge a gateway address that conflicts with
+// this network's.
+//
+// Claim: An ADD that waited for a lock reads the bridge again; concurrent first ADDs agree on one bridge
+func TestGatewayAddedWhileAddWaits(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	h.Bridge("cni0")
-	a := on(h, h.Container("c"), network(gateway(), pool("10.2.0.0/24")))
+	a := on(h, h.Container("c"), cni.Network(cni.Gateway(), cni.Pool("10.2.0.0/24")))
 	answer := whileWaiting(t, h, a, func() { h.AddAddress("cni0", "10.1.0.1/24") })
 	e := answer.Error(t)
 	expect.Equal(t, "code", e.Code, uint(105))
-	expect.Equal(t, "msg", e.Msg, "bridge cni0 has other addresses: 10.1.0.1/24, not 10.2.0.1/24")
+	expect.Equal(t, "msg", e.Msg, "bridge cni0: conflicting addresses: present is 10.1.0.1/24, required is 10.2.0.1/24")
 	noLeaks(t, h)
 }
 
-// TestFirstAddsAtOnce: whoever makes the bridge, nobody takes it for something it is not yet.
+// TestFirstAddsAtOnce: one of the ADDs creates the bridge, and none uses it before it is set up.
+//
+// Claim: An ADD that waited for a lock reads the bridge again; concurrent first ADDs agree on one bridge
 func TestFirstAddsAtOnce(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
 	var all []*attachment
 	for i := range 4 {
-		all = append(all, on(h, h.Container("c"+strconv.Itoa(i)), network(gateway(), pool("10.1.0.0/24"))))
+		all = append(all, on(h, h.Container("c"+strconv.Itoa(i)), cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24"))))
 	}
 	for range 10 {
 		var running []*nettest.Running
@@ -103,11 +111,14 @@ func TestFirstAddsAtOnce(t *testing.T) {
 	}
 }
 
-// TestSmallMTUOnANewBridge: below 1280 the kernel takes IPv6 away, and with it the files that say how.
+// TestSmallMTUOnANewBridge: below an MTU of 1280 the kernel removes IPv6 from an interface, and with it the sysctls
+// that report it.
+//
+// Claim: An ADD that waited for a lock reads the bridge again; concurrent first ADDs agree on one bridge
 func TestSmallMTUOnANewBridge(t *testing.T) {
 	t.Parallel()
 	h := nettest.Host(t)
-	a, _ := attach(t, h, h.Container("c"), network(conf{"mtu": 1000}, pool("10.1.0.0/24")))
+	a, _ := attach(t, h, h.Container("c"), cni.Network(cni.Conf{"mtu": 1000}, cni.Pool("10.1.0.0/24")))
 	a.check(t)
 	expect.Contains(t, ip(t, h.Netns, "link show dev cni0"), "mtu 1000")
 	a.del(t)

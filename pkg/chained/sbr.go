@@ -1,0 +1,92 @@
+package chained
+
+import (
+	"context"
+
+	"github.com/patchbay-cni/patchbay/pkg/attach"
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/names"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// sourceRouting routes by the source address of a container's packets, as the record's SourceRouting says.
+func sourceRouting() part {
+	return part{
+		parse:  func(data []byte, _ string) (*config.Chained, error) { return config.ParseSBR(data) },
+		wanted: func(*config.Chained) bool { return true },
+		plan:   planSources,
+		apply:  applySources,
+		remove: removeSources,
+		clear:  func(r *store.Record) { r.SourceRouting = nil },
+		check:  checkSources,
+		status: func(*config.Chained, *link.Host) error { return nil },
+	}
+}
+
+// planSources marks the record; the tables are chosen under the lock of the namespace, in apply.
+func planSources(a *adding) error {
+	if a.record.SourceRouting != nil && !a.record.HasPart(names.SourceRoute) || len(a.given) == 0 {
+		return errDone
+	}
+	a.note()
+	return nil
+}
+
+// applySources adds the policy rules and routing tables. The record has them before.
+func applySources(ctx context.Context, a *adding) error {
+	if a.has() {
+		r := &removing{host: a.host, record: a.before, state: a.state, req: &a.req}
+		if err := removeSources(ctx, r); err != nil {
+			return err
+		}
+		a.record.SourceRouting = nil
+	}
+	want := link.SourceRouting{
+		IfName: a.req.IfName, Sources: attach.SourcesOf(a.cfg.SBR, a.given), Table: a.cfg.SBR.Table, KeepSubnets: a.cfg.SBR.AddSourceHints,
+	}
+	return a.sandbox.RouteBySource(want, func(chosen []link.Source) error {
+		a.record.SourceRouting = attach.RecordedSources(a.cfg.SBR, chosen)
+		return a.state.Save(a.record)
+	})
+}
+
+// removeSources removes the rules and the routes of their tables. They are gone with the namespace.
+func removeSources(_ context.Context, r *removing) error {
+	routing := r.record.SourceRouting
+	if routing == nil {
+		return nil
+	}
+	return r.inside(func(s *link.Sandbox) error {
+		return s.StopSourceRouting(r.record.IfName, attach.SourcesOfRecord(routing), !routing.Shared)
+	})
+}
+
+// inside calls do in the network namespace of the attachment, and not at all if that is gone or another one is at its path.
+func (r *removing) inside(do func(*link.Sandbox) error) error {
+	for _, path := range []string{r.req.Netns, r.record.Netns} {
+		s, err := link.OpenSandbox(path, r.req.HostNetnsAllowed)
+		if err != nil {
+			continue // it is gone, or cannot be entered by anyone
+		}
+		if s.Cookie() == r.record.NetnsCookie {
+			defer s.Close()
+			return do(s)
+		}
+		s.Close()
+	}
+	return nil
+}
+
+// checkSources compares the rules of the record with the container.
+func checkSources(c *checking) error {
+	routing := c.record.SourceRouting
+	if routing == nil {
+		return nil // the container has no address to route by
+	}
+	lost, err := c.sandbox.MissingSourceRouting(c.req.IfName, attach.SourcesOfRecord(routing))
+	for _, what := range lost {
+		c.differ("the container has lost %s", what)
+	}
+	return err
+}

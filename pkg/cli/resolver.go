@@ -1,0 +1,165 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
+)
+
+// The files of name servers: the host's, and the directory of those of named network namespaces.
+const (
+	hostResolver  = "/etc/resolv.conf"
+	netnsResolver = "/etc/netns"
+)
+
+// upstreamResolvers returns the files in which local resolvers on 127.0.0.0/8 keep the servers that they ask.
+func upstreamResolvers() []string {
+	return []string{"/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf"}
+}
+
+// Resolver is the content of a resolv.conf(5).
+type Resolver struct {
+	Path    string
+	Servers []string // as written
+	Other   []string // the other lines, without comments
+}
+
+// ReadResolver reads a resolv.conf(5). Errors are those of package safefile.
+func ReadResolver(path string) (*Resolver, error) {
+	text, err := safefile.Read(path, safefile.Rules{FollowLinks: true, AnyOwner: true})
+	if err != nil {
+		return nil, err
+	}
+	r := &Resolver{Path: path}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || strings.HasPrefix(words[0], "#") || strings.HasPrefix(words[0], ";"):
+		case words[0] == "nameserver" && len(words) > 1:
+			r.Servers = append(r.Servers, words[1])
+		case words[0] == "search" || words[0] == "domain" || words[0] == "options" || words[0] == "sortlist":
+			r.Other = append(r.Other, strings.Join(words, " "))
+		}
+	}
+	return r, nil
+}
+
+// Usable returns the servers that another network namespace can reach.
+func (r *Resolver) Usable() []string {
+	return slices.DeleteFunc(slices.Clone(r.Servers), isLocal)
+}
+
+// isLocal reports whether an address means another server in another network namespace: a loopback address,
+// the unspecified one, which means loopback, or a link-local one.
+func isLocal(server string) bool {
+	addr, err := netip.ParseAddr(server)
+	if err != nil {
+		return true // glibc ignores it
+	}
+	addr = addr.Unmap()
+	return addr.IsLoopback() || addr.IsUnspecified() || addr.IsLinkLocalUnicast()
+}
+
+// ResolverPath returns the path of the file that replaces /etc/resolv.conf in a named namespace (ip-netns(8)).
+func ResolverPath(name string) string { return filepath.Join(netnsResolver, name, "resolv.conf") }
+
+// ResolverOf reads the file that a program in a named namespace sees under `ip netns exec`. Errors wrap
+// os.ErrNotExist if there is none.
+func ResolverOf(name string) (*Resolver, error) {
+	r, err := ReadResolver(ResolverPath(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return ReadResolver(hostResolver)
+	}
+	return r, err
+}
+
+// resolverHead returns the first line of a file of WriteResolver. It identifies the file and stays as it is.
+func resolverHead(name string) string {
+	return "# Written by patchbay up for the namespace " + name + "; patchbay down deletes it.\n"
+}
+
+// WriteResolver writes /etc/netns/NAME/resolv.conf if the host's name servers cannot be reached from a namespace,
+// as a stub resolver on 127.0.0.53. The servers are those that the stub asks, else those of the network. A file
+// that WriteResolver did not write stays. Errors contain the remedy.
+func WriteResolver(name string, network []string) error {
+	host, err := ReadResolver(hostResolver)
+	if err != nil || len(host.Servers) > 0 && len(host.Usable()) == len(host.Servers) {
+		return nil //nolint:nilerr // `ip netns exec` cannot mount over a file that does not exist
+	}
+	path := ResolverPath(name)
+	if _, err := os.Lstat(path); err == nil && !isOurResolver(name) {
+		return nil
+	}
+	servers, other := host.reachable(network)
+	if len(servers) == 0 {
+		return fmt.Errorf("names cannot be resolved in %s: %s has only servers of the host itself (%s); write reachable servers to %s",
+			name, hostResolver, strings.Join(host.Servers, ", "), path)
+	}
+	text := resolverHead(name)
+	for _, server := range servers {
+		text += "nameserver " + server + "\n"
+	}
+	for _, line := range other {
+		text += line + "\n"
+	}
+	if err := replaceResolver(path, text); err != nil {
+		return fmt.Errorf("names cannot be resolved in %s: %w; %s has only servers of the host itself (%s)", name, err, hostResolver, strings.Join(host.Servers, ", "))
+	}
+	return nil
+}
+
+// reachable returns servers that a namespace can reach, and the other lines of the file that has them.
+func (r *Resolver) reachable(network []string) (servers, other []string) {
+	if servers = r.Usable(); len(servers) > 0 {
+		return servers, r.Other
+	}
+	for _, path := range upstreamResolvers() {
+		upstream, err := ReadResolver(path)
+		if err == nil && len(upstream.Usable()) > 0 {
+			return upstream.Usable(), upstream.Other
+		}
+	}
+	return (&Resolver{Servers: network}).Usable(), r.Other
+}
+
+// replaceResolver replaces a file that the caller knows to be one of WriteResolver.
+func replaceResolver(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// isOurResolver reports whether WriteResolver wrote the file of a namespace.
+func isOurResolver(name string) bool {
+	text, err := safefile.Read(ResolverPath(name), safefile.Rules{})
+	return err == nil && strings.HasPrefix(string(text), resolverHead(name))
+}
+
+// RemoveResolver deletes the file of WriteResolver, and its directory if that is empty.
+func RemoveResolver(name string) error {
+	if !config.ValidName(name) || !isOurResolver(name) {
+		return nil
+	}
+	dir := filepath.Join(netnsResolver, name)
+	if err := os.Remove(filepath.Join(dir, "resolv.conf")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("delete resolv.conf of namespace %s: %w", name, err)
+	}
+	_ = os.Remove(dir) // fails if it is not empty
+	return nil
+}

@@ -1,0 +1,57 @@
+package nfnl
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
+)
+
+// generationOf reads an answer to NFT_MSG_GETGEN.
+func generationOf(answers []nlsock.Message) (n uint32) {
+	for _, answer := range answers {
+		for kind, value := range nlsock.Attributes(Attributes(answer)) {
+			if kind == unix.NFTA_GEN_ID && len(value) == 4 {
+				n = uint32(value[0])<<24 | uint32(value[1])<<16 | uint32(value[2])<<8 | uint32(value[3])
+			}
+		}
+	}
+	return n
+}
+
+// Generation returns the number of the ruleset, which every transaction of any program increments.
+func (c *Conn) Generation() (uint32, error) {
+	answers, err := c.Ask(NftablesRequest(unix.NFT_MSG_GETGEN, 0, unix.AF_UNSPEC, nil))
+	if err != nil {
+		return 0, fmt.Errorf("get generation of nftables: %w", err)
+	}
+	return generationOf(answers), nil
+}
+
+// attempts is how often ReadConsistently reads at most. Every ADD and DEL of the host changes the
+// generation, so on a busy host it may change at every attempt.
+const attempts = 10
+
+// ReadConsistently calls read until the ruleset did not change during a call, so that all requests of
+// the call, and all parts of a dump, are answered from one ruleset; or until read reports that what it
+// found is final nevertheless. It returns the error of the last call, and false if the ruleset changed
+// during each one.
+func (c *Conn) ReadConsistently(read func() (final bool, err error)) (consistent bool, err error) {
+	for range attempts {
+		before, failed := c.Generation()
+		if failed != nil {
+			return false, failed
+		}
+		var final bool
+		final, err = read()
+		after, failed := c.Generation()
+		if failed != nil {
+			return false, failed
+		}
+		if before == after || final && err == nil {
+			return true, err
+		}
+	}
+	return false, err
+}

@@ -1,0 +1,126 @@
+package ruleset
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+
+	"github.com/patchbay-cni/patchbay/pkg/firewall"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/liveness"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// Admit adds the two rules of `"firewall": "auto"` for a bridge to the chain of docker, where docker drops what is forwarded and
+// they are missing.
+func Admit(ctx context.Context, bridge, stateDir string) error {
+	return withFilters(func(filters *firewall.Filters) error {
+		if needs, err := needsRules(ctx, filters, bridge, stateDir); err != nil || !needs {
+			return err
+		}
+		unlock, err := Lock(ctx, stateDir, Build)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		_, err = filters.Allow(bridge)
+		return err
+	})
+}
+
+// needsRules looks under the lock: a process that has listed the records before the one of this bridge existed has also removed
+// the rules by then, and one that lists them later finds it.
+func needsRules(ctx context.Context, filters *firewall.Filters, bridge, stateDir string) (bool, error) {
+	unlock, err := Lock(ctx, stateDir, Shared)
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	return filters.Needs(bridge)
+}
+
+// disallow removes the rules of bridges that no record names any more, and returns these bridges. The caller holds the lock.
+func disallow(stateDir string) (gone []string, err error) {
+	err = withFilters(func(filters *firewall.Filters) error {
+		bridges, err := filters.Allowed()
+		if err != nil || len(bridges) == 0 {
+			return err
+		}
+		all, err := liveness.Records(stateDir)
+		if err != nil {
+			return err
+		}
+		for _, bridge := range bridges {
+			named := slices.ContainsFunc(all, func(e store.Entry) bool { return e.Record == nil || e.Record.RoutedBy() == bridge })
+			if named {
+				continue // also if a record cannot be read, which may
+			}
+			if _, err := filters.Disallow(bridge); err != nil {
+				return err
+			}
+			gone = append(gone, bridge)
+		}
+		return nil
+	})
+	return gone, err
+}
+
+// Expel removes the two rules of an interface from the chain of docker, for an interface that one attachment alone has had.
+func Expel(ctx context.Context, name, stateDir string) error {
+	return withFilters(func(filters *firewall.Filters) error {
+		if all, err := filters.Allowed(); err != nil || !slices.Contains(all, name) {
+			return err
+		}
+		unlock, err := Lock(ctx, stateDir, Build)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		_, err = filters.Disallow(name)
+		return err
+	})
+}
+
+// RemoveReference removes the rules that the reference plugins made for an attachment, in nftables and iptables. held are the
+// addresses that are reserved for it, seen those that its interface had.
+func RemoveReference(key store.Key, held, seen []netip.Addr) error {
+	return withFilters(func(filters *firewall.Filters) error {
+		_, err := filters.RemoveReference(firewall.Reference{
+			Network: key.Network, ContainerID: key.ContainerID, IfName: key.IfName, Addresses: held, Seen: seen,
+		})
+		return err
+	})
+}
+
+// Drops returns what the packet filters of other programs drop of the traffic of some attachments to one bridge. It changes
+// nothing. Only doctor asks: to read and interpret every ruleset takes too long for a verb.
+func Drops(host *link.Host, records ...*store.Record) (drops []firewall.Drop, err error) {
+	b := firewall.Bridge{NFCall4: link.BridgeCalls(true), NFCall6: link.BridgeCalls(false)}
+	if uplink := host.Uplink(); uplink != nil {
+		b.Uplink = uplink.Name
+	}
+	for _, r := range records {
+		b.Name = r.RoutedBy()
+		b.Routed, b.Published = b.Routed || r.Gateway, b.Published || r.Publish != nil
+		for _, a := range r.Addresses {
+			b.IPv4, b.IPv6 = b.IPv4 || a.Address.Addr().Is4(), b.IPv6 || a.Address.Addr().Is6()
+		}
+	}
+	if !b.IPv4 && !b.IPv6 { // without IPAM the containers choose their addresses
+		b.IPv4, b.IPv6 = true, true
+	}
+	err = withFilters(func(filters *firewall.Filters) (err error) {
+		drops, err = filters.Drops(b)
+		return err
+	})
+	return drops, err
+}
+
+func withFilters(do func(*firewall.Filters) error) error {
+	filters, err := firewall.Open()
+	if err != nil {
+		return err
+	}
+	defer filters.Close()
+	return do(filters)
+}

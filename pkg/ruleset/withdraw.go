@@ -1,0 +1,32 @@
+package ruleset
+
+import (
+	"context"
+
+	"github.com/patchbay-cni/patchbay/pkg/conntrack"
+	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/report"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// Withdraw removes the elements of an attachment, and ends the flows to its UDP and SCTP ports. The caller holds the lock. A
+// kernel without nf_tables has no elements.
+func Withdraw(record *store.Record) error {
+	err := withRules(func(rules *nft.Ruleset) error { return rules.Withdraw(entryOf(record)) })
+	if err == nil { // with a deadline of its own
+		flush(context.Background(), record.Key().String(), datagrams(record), conntrack.FlushOwn)
+	}
+	return report.Except(err, nft.ErrUnsupported)
+}
+
+// WithdrawMark removes the elements of an attachment without a record: it finds them by the mark in their comment, which takes a
+// dump of the table.
+func WithdrawMark(mark string) error {
+	var ports []nft.Port
+	err := withRules(func(rules *nft.Ruleset) (err error) {
+		ports, err = rules.WithdrawOwner(mark)
+		return err
+	})
+	flush(context.Background(), mark, mappingsOf(ports), conntrack.FlushOwn)
+	return report.Except(err, nft.ErrUnsupported)
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrBusy is wrapped by a BusyError.
+var ErrBusy = errors.New("in use by another process")
+
+// BusyError says that another process has held a lock for too long, and which
+// process it is. It wraps ErrBusy.
+type BusyError struct {
+	Path string
+	// Waited is how long this process waited; 0 if it did not wait
+	Waited time.Duration
+	// PID is the process that holds the lock; 0 if /proc does not show it
+	PID int
+	// Command is the name in /proc/PID/stat, which the process can choose itself; ""
+	// if /proc does not show it
+	Command string
+	// Stopped says that SIGSTOP or a debugger stopped the process: it keeps the lock until SIGCONT
+	Stopped bool
+}
+
+// Error returns a text with the process, the time that was waited, and the file.
+func (e *BusyError) Error() string {
+	text := ErrBusy.Error()
+	if e.PID != 0 {
+		text += fmt.Sprintf(" (process %d)", e.PID)
+	}
+	if e.Waited > 0 {
+		text += fmt.Sprintf(" for %s", e.Waited.Round(time.Second))
+	}
+	return text + ": " + e.Path
+}
+
+// Unwrap returns ErrBusy.
+func (e *BusyError) Unwrap() error { return ErrBusy }
+
+// busy returns a BusyError about the lock of a file.
+func busy(f *os.File, waited time.Duration) *BusyError {
+	e := &BusyError{Path: f.Name(), Waited: waited, PID: lockHolder(f)}
+	if e.PID == 0 {
+		return e
+	}
+	// Format: "4711 (patchbay) T 1 ...". The name may contain spaces and parentheses.
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", e.PID))
+	stat := string(text)
+	opened, closed := strings.IndexByte(stat, '('), strings.LastIndexByte(stat, ')')
+	if opened > 0 && closed > opened {
+		e.Command = stat[opened+1 : closed]
+		state := strings.TrimSpace(stat[closed+1:])
+		e.Stopped = strings.HasPrefix(state, "T") || strings.HasPrefix(state, "t")
+	}
+	return e
+}
+
+// lockHolder returns the process that holds the flock(2) of a file; 0 if
+// /proc/locks does not show it. The table identifies a file by device and inode.
+func lockHolder(f *os.File) int {
+	var stat unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &stat) != nil {
+		return 0
+	}
+	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
+	table, _ := os.ReadFile("/proc/locks")
+	for line := range strings.Lines(string(table)) {
+		// Format: "1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF". A line of a
+		// waiting process has "->" as its second field.
+		fields := strings.Fields(line)
+		if len(fields) > 5 && fields[1] == "FLOCK" && fields[5] == inode {
+			pid, _ := strconv.Atoi(fields[4])
+			return max(pid, 0) // the kernel shows 0 or -1 for a process of another PID namespace
+		}
+	}
+	return 0
+}

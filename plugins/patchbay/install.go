@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/install"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/upkeep"
+)
+
+// installFlags are the flags of `patchbay install` and `patchbay uninstall`.
+type installFlags struct {
+	common
+	output
+	install.Options
+	purge bool
+	also  []string // what Purge did
+}
+
+// register adds the flags that both commands have.
+func (f *installFlags) register(flags *flag.FlagSet) {
+	flags.StringVar(&f.BinDir, "bin-dir", install.DefaultBinDir, "`directory` of CNI plugins")
+	flags.BoolVar(&f.DryRun, "dry-run", false, "print what would be done, and change nothing")
+	f.registerOutput(flags)
+}
+
+func installCommand() command {
+	f := &installFlags{}
+	return command{
+		name: "install", short: "install this program as a CNI plugin",
+		long: `Copies this program to the directory of CNI plugins, and with --drop-in also under the names of
+the reference plugins, each a file of its own. Files that have these names are kept aside in
+.patchbay below the directory, and uninstall restores them. Running it again changes nothing,
+or upgrades what an earlier version has installed. A program that is running is no obstacle.
+It refuses a directory that another user may write to, and anything else than a regular file, or
+a link within the directory, in the place of a program. --conf installs a network configuration;
+one of that name that install has not written is an error. After an error or a kill at any point,
+run it again, or uninstall. It prints a line for each file. -o json prints one object: dryRun, and
+done, a list of action, path and note. Exit status 1 is an error.`,
+		flags: func(flags *flag.FlagSet) {
+			f.register(flags)
+			flags.BoolVar(&f.DropIn, "drop-in", false, "also install under the names of the reference plugins (bridge, host-local, portmap and others), and as buildkit-cni-* where such files exist")
+			flags.BoolVar(&f.BuildKit, "buildkit", false, "with --drop-in: also as buildkit-cni-*, the names that BuildKit looks for first")
+			flags.StringVar(&f.Conf, "conf", "", "`file` of a network configuration to install; it is named 10-NAME unless it begins with a digit")
+			f.registerConfDir(flags)
+		},
+		run: f.install,
+	}
+}
+
+func (f *installFlags) install(out io.Writer) error {
+	if f.BuildKit && !f.DropIn {
+		return errors.New("--buildkit needs --drop-in")
+	}
+	f.Version = version
+	return f.report(out, install.Install)
+}
+
+func uninstallCommand() command {
+	f := &installFlags{}
+	return command{
+		name: "uninstall", short: "remove what install has installed, and restore the originals",
+		long: `Removes the programs and network configurations that install has installed, and renames the files
+that were kept aside back: with content, mode, owner and times. A file that has replaced an
+installed one since is left, and so is a configuration that was edited. Attachments are not
+changed. --purge also removes stale attachments, the nftables tables, bridges that patchbay created
+and that have no port, its state and sticky memory; it is refused while an attachment exists. -o json
+prints the same object as install, and purged, a list of lines. Exit status 1 is an error.`,
+		flags: func(flags *flag.FlagSet) {
+			f.register(flags)
+			flags.BoolVar(&f.purge, "purge", false, "also remove what patchbay keeps on the host; an error, which changes nothing, while an attachment exists")
+		},
+		run: f.uninstall,
+	}
+}
+
+func (f *installFlags) uninstall(out io.Writer) error {
+	if !f.purge {
+		return f.report(out, install.Uninstall)
+	}
+	if err := privileged("uninstall --purge", unix.CAP_NET_ADMIN); err != nil {
+		return err
+	}
+	if err := noneLive(); err != nil {
+		return err
+	}
+	return f.report(out, func(o install.Options) ([]install.Change, error) {
+		done, err := install.Uninstall(o)
+		if err == nil {
+			err = noneLive() // a runtime may have called the program until now
+		}
+		if err != nil {
+			return done, err
+		}
+		f.also, err = upkeep.Purge(context.Background(), config.DefaultStateDir, o.DryRun)
+		return done, readableError(err)
+	})
+}
+
+// noneLive returns an error that names the attachments that are not stale.
+func noneLive() error {
+	all, err := inventory.New(config.DefaultStateDir).Attachments("")
+	if err != nil {
+		return readable(err)
+	}
+	var live []string
+	for _, a := range all {
+		if a.State != inventory.StateStale {
+			live = append(live, a.Key().String())
+		}
+	}
+	if len(live) == 0 {
+		return nil
+	}
+	const most = 5
+	more := ""
+	if len(live) > most {
+		live, more = live[:most], fmt.Sprintf(" and %d more", len(live)-most)
+	}
+	return fmt.Errorf("attachments exist: %s%s; delete their containers, or detach them (patchbay ls lists all)", strings.Join(live, ", "), more)
+}
+
+// report calls Install or Uninstall, and prints the changes.
+func (f *installFlags) report(out io.Writer, do func(install.Options) ([]install.Change, error)) error {
+	asJSON, err := f.wantsJSON()
+	if err != nil {
+		return err
+	}
+	if f.BinDir, err = filepath.Abs(f.BinDir); err != nil {
+		return err
+	}
+	if f.confDir != "" {
+		if f.ConfDir, err = filepath.Abs(f.confDir); err != nil {
+			return err
+		}
+	}
+	done, err := do(f.Options)
+	if asJSON {
+		object := map[string]any{"dryRun": f.DryRun, "done": append([]install.Change{}, done...)}
+		if f.purge {
+			object["purged"] = append([]string{}, f.also...)
+		}
+		return errors.Join(err, printJSON(out, object))
+	}
+	for _, c := range done {
+		sayLine(out, "%s", c.Text(f.DryRun))
+	}
+	for _, sentence := range f.also {
+		sayLine(out, "%s", sentence)
+	}
+	if len(done)+len(f.also) == 0 && err == nil {
+		fmt.Fprintf(out, "nothing is installed in %s\n", f.BinDir)
+	}
+	return err
+}

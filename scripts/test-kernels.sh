@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Run tests of the network on the kernels of Debian releases, each in a virtual machine (qemu, without KVM). Nothing is installed and
+# root is not needed: packages are unpacked under .cache, and the machine sees no file of this one but those of its initramfs.
+#
+#   KERNELS="6.1 6.12"   which kernels; 5.10 comes from Debian's bullseye
+#   RUN=regexp           only the tests that match
+#   BENCH=regexp         also these benchmarks
+#   PACKAGES="..."       only these packages, as test/network/vlan
+#   CPUS=1 TIMEOUT=60m   of each machine
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+kept=$ROOT/.cache/test
+tests=$ROOT/.cache/kernels
+failed=0
+
+# packages prints the packages whose tests run: those that need nothing but the kernel and plain tools.
+packages() {
+	if [[ -n ${PACKAGES:-} ]]; then
+		printf '%s\n' $PACKAGES
+		return
+	fi
+	go -C "$ROOT" list -f '{{if .TestGoFiles}}{{.ImportPath}}{{end}}{{if .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/link ./pkg/nft ./pkg/conntrack | sort -u | sed 's|.*/patchbay/pkg/|pkg/|'
+	go -C "$ROOT/test" list ./network/... ./verbs | sed 's|.*/patchbay/test/|test/|'
+}
+
+# module_of PACKAGE prints the directory of its module.
+module_of() { [[ $1 == test/* ]] && echo test || echo .; }
+
+# bullseye lets apt-get and apt-cache see the packages of Debian 11, whatever the machine's own sources are, from lists under .cache.
+bullseye() {
+	local dir=$ROOT/.cache/apt
+	export APT_CONFIG=$dir/apt.conf
+	[[ -s $APT_CONFIG ]] && return
+	as_builder mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	as_builder tee "$dir/sources.list" >/dev/null <<<"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bullseye main"
+	as_builder tee "$APT_CONFIG" >/dev/null <<-CONF
+		Dir::Etc::sourcelist "$dir/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::State::lists "$dir/lists";
+		Dir::Cache "$dir/cache";
+	CONF
+	as_builder apt-get update -qq
+}
+
+# kernel_package VERSION prints the package of the cloud kernel of a version that apt knows, "" without one.
+kernel_package() {
+	apt-cache search --names-only "^linux-image-$1\.[0-9].*-cloud-amd64\$" | cut -d' ' -f1 | grep -v -- -unsigned | sort -V | tail -1
+}
+
+# unpack_kernel VERSION PACKAGE unpacks a kernel; the modules that test/kernels takes are not compressed afterwards, as busybox loads them.
+unpack_kernel() {
+	local dir=$ROOT/.cache/pkg/kernel-$1
+	unpack "kernel-$1" "$2" || return
+	find "$dir" -regextype egrep -regex '.*/kernel/(net|lib|crypto|arch/x86/crypto|fs/overlayfs|drivers/net)/.*\.ko\.xz' -print0 | as_builder xargs -0 -r -n 50 "$busybox" unxz
+}
+
+# unpack_qemu unpacks qemu with its firmware and the libraries that this machine lacks, and busybox.
+unpack_qemu() {
+	local packages=(qemu-system-x86 qemu-system-common qemu-system-data seabios busybox-static) dir=$ROOT/.cache/pkg/qemu-x86
+	if [[ ! -x $dir/usr/bin/qemu-system-x86_64 ]]; then
+		mapfile -t -O 5 packages < <(libraries_of qemu-system-x86)
+		unpack qemu-x86 "${packages[@]}" || die "qemu cannot be fetched"
+	fi
+	busybox=$(find "$dir" -path '*bin/busybox' | head -1)
+	qemu=$PATCHBAY_CACHE_BIN/qemu-x86
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	as_builder tee "$qemu" >/dev/null <<-SH
+		#!/bin/sh
+		LD_LIBRARY_PATH=$(find "$dir" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd :) exec $dir/usr/bin/qemu-system-x86_64 -L $dir/usr/share/qemu -L $dir/usr/share/seabios "\$@"
+	SH
+	as_builder chmod 0755 "$qemu"
+}
+
+prepare() {
+	local pkg
+	[[ $(uname -m) == x86_64 ]] || die "the kernels are those of x86_64"
+	find_go
+	need_tools ip bridge ping tcpdump strace nft iptables setpriv unshare nsenter
+	[[ -n $(kernel_package 6.1) ]] || { need_root && as_root apt-get update -qq; }
+	unpack_qemu
+	say "build the plugin, the reference plugins, and the tests"
+	build_patchbay
+	[[ -x $PATCHBAY_CACHE_BIN/bridge ]] || build_reference
+	build_test kernels
+	build_tool gotestsum
+	mapfile -t packages < <(packages)
+	as_builder mkdir -p "$tests" "$kept"
+	for pkg in "${packages[@]}"; do
+		go_static -C "$ROOT/$(module_of "$pkg")" test -c -trimpath -ldflags "-s -w" -o "$tests/${pkg##*/}.test" "./${pkg#test/}"
+	done
+}
+
+# show VERSION COMMAND... runs it under gotestsum, which takes a benchmark for a test without an end: of those the results are printed.
+show() {
+	if [[ -n ${BENCH:-} ]]; then
+		as_builder "${@:2}" | grep -o 'Benchmark.*ns/op.*'
+		return
+	fi
+	as_builder "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-pkgname}" --jsonfile "$kept/kernel-$1.json" --raw-command -- "${@:2}"
+}
+
+# run_kernel VERSION boots it and runs the tests.
+run_kernel() {
+	local package
+	unset APT_CONFIG
+	[[ $1 != 5.10 ]] || bullseye
+	package=$(kernel_package "$1")
+	if [[ -z $package ]]; then
+		say "Linux $1: apt knows no package of it; left out"
+		return
+	fi
+	unpack_kernel "$1" "$package" || die "$package cannot be fetched"
+	say "Linux $1 ($package): ${#packages[@]} packages"
+	show "$1" "$PATCHBAY_CACHE_BIN/kernels" -qemu "$qemu" -kernel "$ROOT/.cache/pkg/kernel-$1" -busybox "$busybox" -tests "$tests" -root "$ROOT" \
+		-plugin "$PATCHBAY_BIN" -programs "$PATCHBAY_CACHE_BIN" -run "${RUN:-}" -bench "${BENCH:-}" -cpus "${CPUS:-1}" -timeout "${TIMEOUT:-60m}" "${packages[@]}" || failed=1
+}
+
+prepare
+for version in ${KERNELS:-6.1 6.12}; do
+	run_kernel "$version"
+done
+exit "$failed"

@@ -1,0 +1,57 @@
+package install
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
+)
+
+// network is one that leaves everything that Patchbay keeps: sticky memory, both tables.
+func network() cni.Conf {
+	return cni.Network(cni.DefaultGateway(), cni.Masquerade(), cni.Conf{"ingressPolicy": "isolated"},
+		cni.IPAM(cni.Conf{"ranges": cni.Ranges("10.1.2.0/24"), "sticky": true}))
+}
+
+// TestPurge: while an attachment exists --purge is refused, names it and changes nothing. After its DEL it removes all that Patchbay
+// keeps; bridges of others stay.
+//
+// Claim: `uninstall --purge` removes what Patchbay keeps on the host, and is refused, naming them, while attachments exist
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.Bridge("br0")
+	n.Baseline()
+	n.Oracle(nettest.CleanHost)
+	n.ok(t, "install")
+	web := n.Container("web")
+	cni.Add(t, n.Node, web, network())
+	n.refused(t, []string{"attachments exist: net/" + web.ID() + "/eth0; delete their containers, or detach them"}, "uninstall", "--purge")
+	n.installed(t, "patchbay")
+	cni.Del(t, n.Node, web, network())
+
+	dry := n.ok(t, "uninstall", "--purge", "--dry-run")
+	done := n.ok(t, "uninstall", "--purge")
+	expect.Equal(t, "dry run", strings.ReplaceAll(strings.Join(dry, "\n"), "would delete ", "deleted "), strings.Join(done, "\n"))
+	expect.Contains(t, strings.Join(done, "\n")+"\n", "deleted table inet patchbay of nftables\n", "deleted table bridge patchbay of nftables\n", "deleted bridge cni0\n",
+		"deleted /var/lib/patchbay\n", "deleted /run/patchbay\n")
+	expect.Equal(t, "again", n.ok(t, "uninstall", "--purge"), []string{"nothing is installed in /opt/cni/bin"})
+	n.SetSysctl("net/ipv4/ip_forward", "0")
+}
+
+// TestPurgeStale: stale attachments are removed.
+//
+// Claim: `uninstall --purge` removes what Patchbay keeps on the host, and is refused, naming them, while attachments exist
+func TestPurgeStale(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.ok(t, "install")
+	web := n.Container("web")
+	cni.Add(t, n.Node, web, network())
+	web.Delete()
+	n.Run(t, "sh", "-c", "while ip -o link show type veth | grep -q .; do :; done")
+	lines := strings.Join(n.ok(t, "uninstall", "--purge"), "\n")
+	expect.Contains(t, lines, "removed net/"+web.ID()+"/eth0 with 10.1.2.2, whose namespace /run/netns/web", "deleted /run/patchbay")
+}

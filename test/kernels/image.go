@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// tools returns the programs of this machine that tests run. What else they run is in busybox.
+func tools() []string {
+	return []string{
+		"ip", "bridge", "ss", "tc", "nft", "iptables", "ip6tables", "iptables-save", "ip6tables-save", "iptables-restore", "ip6tables-restore",
+		"iptables-nft", "iptables-legacy", "ip6tables-legacy", "ping", "tcpdump", "strace", "nsenter", "unshare", "setpriv", "mount", "umount", "sysctl", "ps",
+		"ethtool", "arping", "jq", "flock", "sh",
+	}
+}
+
+// beside returns what the programs read: plugins, and the names of protocols, services and users.
+func beside() []string {
+	return []string{
+		"/etc/protocols", "/etc/services", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/iproute2", "/etc/alternatives", "/etc/ethertypes",
+		"/usr/lib/x86_64-linux-gnu/xtables", "/usr/lib/tc",
+	}
+}
+
+// moduleDirs are the parts of a kernel package that the tests need, below kernel.
+func moduleDirs() []string {
+	return []string{"net", "lib", "crypto", "arch/x86/crypto", "fs/overlayfs", "drivers/net"}
+}
+
+// machine is what init of the virtual machine reads from /machine.json.
+type machine struct {
+	Environment []string
+	Run, Bench  string // regular expressions; "" for all tests, and for no benchmark
+	Tests       []compiled
+}
+
+// compiled is a compiled test with its working directory.
+type compiled struct{ Package, Program, Dir string }
+
+// image writes the initramfs.
+func (j *job) image(path string) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	buffered := bufio.NewWriterSize(out, 1<<20)
+	a := newArchive(buffered)
+	j.addSystem(a)
+	if err := errors.Join(j.addModules(a), j.addTools(a), j.addTests(a)); err != nil {
+		return err
+	}
+	if err := errors.Join(a.close(), buffered.Flush()); err != nil {
+		return fmt.Errorf("write initramfs: %w", err)
+	}
+	return out.Close()
+}
+
+// addSystem adds init, busybox, and the directories on which init mounts.
+func (j *job) addSystem(a *archive) {
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/mnt", "/var/lib", "/var/tmp", "/etc/cni/net.d"} {
+		a.dir(dir)
+	}
+	for _, link := range []string{"/bin", "/sbin", "/lib", "/lib64"} {
+		if target, err := os.Readlink(link); err == nil {
+			a.symlink(link, target)
+		}
+	}
+	self, err := os.Executable()
+	a.fail(err)
+	a.copyAsIs(self, "/init")
+	a.copyAsIs(j.busybox, "/usr/bin/busybox")
+	a.file("/etc/machine-id", 0o444, []byte("8d7f3a9c5b1e4f60a2c4d6e8f0123456\n"))
+	a.file("/etc/hostname", 0o644, []byte("kernels\n"))
+	a.file("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n::1 localhost\n"))
+}
+
+// addModules adds modules of the kernel, with the tables by which modprobe finds them.
+func (j *job) addModules(a *archive) error {
+	found, err := filepath.Glob(filepath.Join(j.kernel, "lib/modules/*"))
+	if err != nil || len(found) != 1 {
+		return fmt.Errorf("%d directories in %s/lib/modules: %w", len(found), j.kernel, err)
+	}
+	release := filepath.Base(found[0])
+	if out, err := exec.Command(j.busybox, "depmod", "-b", j.kernel, release).CombinedOutput(); err != nil {
+		return fmt.Errorf("depmod: %w\n%s", err, out)
+	}
+	for _, dir := range moduleDirs() {
+		from := filepath.Join(found[0], "kernel", dir)
+		if _, err := os.Stat(from); err == nil {
+			a.copyAsIs(from, filepath.Join("/usr/lib/modules", release, "kernel", dir))
+		}
+	}
+	for _, name := range []string{"modules.dep", "modules.alias", "modules.symbols", "modules.builtin", "modules.order"} {
+		if from := filepath.Join(found[0], name); readable(from) {
+			a.copyAsIs(from, filepath.Join("/usr/lib/modules", release, name))
+		}
+	}
+	return nil
+}
+
+// addTools adds the programs with their libraries, and links to busybox for all others.
+func (j *job) addTools(a *archive) error {
+	for _, name := range tools() {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			continue // a test that needs it says so
+		}
+		a.copy(path)
+		libraries, err := librariesOf(path)
+		if err != nil {
+			return err
+		}
+		for _, library := range libraries {
+			a.copy(library)
+		}
+	}
+	for _, path := range beside() {
+		if readable(path) {
+			a.copy(path)
+		}
+	}
+	applets, err := exec.Command(j.busybox, "--list-full").Output()
+	if err != nil {
+		return fmt.Errorf("list applets of busybox: %w", err)
+	}
+	for _, applet := range lines(applets) {
+		name := filepath.Base(applet)
+		if !a.has["/usr/bin/"+name] && !a.has["/usr/sbin/"+name] {
+			a.symlink("/usr/bin/"+name, "/usr/bin/busybox")
+		}
+	}
+	a.symlink("/usr/sbin/modprobe", "/usr/bin/busybox")
+	return nil
+}
+
+// librariesOf returns the shared libraries of a program, with its loader; none of a static one.
+func librariesOf(program string) ([]string, error) {
+	out, err := exec.Command("ldd", program).CombinedOutput()
+	if strings.Contains(string(out), "not a dynamic executable") || strings.Contains(string(out), "statically linked") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ldd %s: %w\n%s", program, err, out)
+	}
+	var found []string
+	for _, m := range regexp.MustCompile(`(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
+		found = append(found, m[1])
+	}
+	return found, nil
+}
+
+// addTests adds the compiled tests, the files of the repository, the plugin under test and the reference plugins.
+func (j *job) addTests(a *archive) error {
+	m := machine{Run: j.run, Bench: j.bench, Environment: []string{
+		"PATH=/usr/sbin:/usr/bin", "HOME=/root", "USER=root", "CI=true", "LANG=C", "PATCHBAY_BIN=" + j.plugin, "PATCHBAY_CACHE_BIN=" + j.programs,
+	}}
+	for _, pkg := range j.packages {
+		program := filepath.Join(j.tests, filepath.Base(pkg)+".test")
+		m.Tests = append(m.Tests, compiled{Package: pkg, Program: program, Dir: filepath.Join(j.root, pkg)})
+		a.copy(program)
+	}
+	for _, dir := range []string{"docs", "conf", "pkg", "plugins", "test", "README.md", "go.mod"} {
+		a.copy(filepath.Join(j.root, dir))
+	}
+	a.copy(j.plugin)
+	for _, name := range []string{"bridge", "host-local", "static", "loopback", "macvlan", "ptp", "portmap", "firewall", "tuning", "bandwidth", "sbr", "dhcp"} {
+		if path := filepath.Join(j.programs, name); readable(path) {
+			a.copy(path)
+		}
+	}
+	text, err := json.Marshal(m)
+	a.file("/machine.json", 0o644, text)
+	return err
+}
+
+func readable(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// initMachine is init of the virtual machine: it mounts, loads modules, runs the tests one after another, and powers off.
+func initMachine() {
+	out, err := setUp()
+	if err == nil {
+		err = runTests(out)
+	}
+	if err != nil {
+		fmt.Println("init:", err)
+	}
+	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+}
+
+// mounts are those that systemd would make.
+func mounts() [][3]string {
+	return [][3]string{
+		{"proc", "/proc", "proc"},
+		{"sysfs", "/sys", "sysfs"},
+		{"devtmpfs", "/dev", "devtmpfs"},
+		{"devpts", "/dev/pts", "devpts"},
+		{"tmpfs", "/dev/shm", "tmpfs"},
+		{"tmpfs", "/run", "tmpfs"},
+		{"tmpfs", "/tmp", "tmpfs"},
+		{"cgroup2", "/sys/fs/cgroup", "cgroup2"},
+	}
+}
+
+// modules are what a distribution has loaded; the kernel loads others on demand.
+func modules() []string {
+	return []string{"bridge", "br_netfilter", "veth", "8021q", "nf_tables", "nf_conntrack", "nf_conntrack_netlink", "nfnetlink", "macvlan", "af_packet"}
+}
+
+// setUp returns the serial port that the tests print to.
+func setUp() (*os.File, error) {
+	for _, m := range mounts() {
+		_ = os.MkdirAll(m[1], 0o755)
+		if err := unix.Mount(m[0], m[1], m[2], 0, ""); err != nil && !errors.Is(err, unix.EBUSY) { // devtmpfs may be mounted
+			return nil, fmt.Errorf("mount %s: %w", m[1], err)
+		}
+	}
+	out, err := os.OpenFile("/dev/ttyS1", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Setenv("PATH", "/usr/sbin:/usr/bin"); err != nil {
+		return nil, err
+	}
+	if text, err := exec.Command("stty", "-F", "/dev/ttyS1", "raw", "-echo", "-opost", "115200").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("stty: %w: %s", err, text)
+	}
+	for _, name := range modules() {
+		if text, err := exec.Command("modprobe", name).CombinedOutput(); err != nil {
+			fmt.Printf("modprobe %s: %v: %s\n", name, err, text)
+		}
+	}
+	if text, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("set lo up: %w: %s", err, text)
+	}
+	return out, unix.Sethostname([]byte("kernels"))
+}
+
+// runTests runs every compiled test.
+func runTests(out io.Writer) error {
+	text, err := os.ReadFile("/machine.json")
+	if err != nil {
+		return err
+	}
+	var m machine
+	if err := json.Unmarshal(text, &m); err != nil {
+		return err
+	}
+	for _, test := range m.Tests {
+		args := []string{"-test.v=test2json", "-test.timeout=15m"}
+		if m.Run != "" {
+			args = append(args, "-test.run="+m.Run)
+		}
+		if m.Bench != "" {
+			args = append(args, "-test.bench="+m.Bench, "-test.benchtime=50x")
+		}
+		cmd := exec.Command(test.Program, args...)
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = test.Dir, append(m.Environment, "PWD="+test.Dir), out, out
+		fmt.Fprintf(out, "%s%s\n", beginMark, test.Package)
+		begun := time.Now()
+		err := cmd.Run()
+		status := 0
+		if err != nil {
+			status = 1
+			fmt.Fprintf(out, "exit: %v after %s\n", err, time.Since(begun).Round(time.Second))
+		}
+		fmt.Fprintf(out, "\n%s%s %d\n", endMark, test.Package, status)
+	}
+	_, err = fmt.Fprintln(out, doneMark)
+	return err
+}

@@ -1,0 +1,51 @@
+// Kernels runs compiled tests on another kernel: in a virtual machine of qemu, which boots an initramfs with the tests, what they
+// need of this machine's programs, and this program as its init. No file of the machine is changed and none is shared with it.
+//
+//	kernels -qemu COMMAND -kernel DIR -busybox FILE -tests DIR [-run REGEXP] [-timeout 30m] PACKAGE...
+//
+// A PACKAGE is a directory of the module test, or of the root module, whose compiled tests are DIR/NAME.test. The events of the
+// tests are printed as `go test -json` prints them; the exit status is 1 if a test failed or if the machine did not answer.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"time"
+)
+
+func main() {
+	if os.Getpid() == 1 {
+		initMachine()
+		return
+	}
+	j := &job{}
+	flag.StringVar(&j.qemu, "qemu", "qemu-system-x86_64", "qemu, or a script that runs it")
+	flag.StringVar(&j.kernel, "kernel", "", "directory of an unpacked kernel package, with boot and lib/modules")
+	flag.StringVar(&j.busybox, "busybox", "/bin/busybox", "a static busybox")
+	flag.StringVar(&j.tests, "tests", "", "directory of the compiled tests")
+	flag.StringVar(&j.root, "root", "", "directory of the repository")
+	flag.StringVar(&j.programs, "programs", "", "directory of the reference plugins")
+	flag.StringVar(&j.plugin, "plugin", "", "the plugin under test")
+	flag.StringVar(&j.run, "run", "", "only tests that match")
+	flag.StringVar(&j.bench, "bench", "", "benchmarks that match")
+	flag.DurationVar(&j.timeout, "timeout", 30*time.Minute, "limit of the machine's life")
+	flag.IntVar(&j.cpus, "cpus", 1, "virtual CPUs")
+	flag.Parse()
+	j.packages = flag.Args()
+	if err := j.do(); err != nil {
+		fmt.Fprintln(os.Stderr, "kernels:", err)
+		os.Exit(1)
+	}
+}
+
+// job is one boot of one kernel.
+type job struct {
+	qemu, kernel, busybox, tests, root, programs, plugin string
+
+	run      string
+	bench    string
+	timeout  time.Duration
+	cpus     int
+	packages []string
+}

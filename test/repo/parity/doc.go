@@ -1,0 +1,9 @@
+// Package parity runs the reference plugins bridge and host-local (v1.9.1) and the built binary, each on an identical host, with networks that differ
+// only in the two keys `type`, and compares what runtime, container and host see of two attachments from ADD to DEL. Allowed differences are on a
+// closed list; any other difference fails, and so does an allowance that no row uses. The results are in table.md.
+//
+// Rows of tuning and sbr have these plugins behind bridge on the side of the reference, and their keys in the one plugin on the other.
+//
+// Keys of the reference that Patchbay refuses have no rows: vlan, vlanTrunk, preserveDefaultVlan and portIsolation of bridge. The effect of each key
+// is tested in package verbs.
+package parity

@@ -1,0 +1,119 @@
+package structure
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// banned maps a package, with all below it, to the reason that it is never linked into bin/patchbay.
+func banned() map[string]string {
+	return map[string]string{
+		"crypto/tls":             "the plugin speaks to the kernel only",
+		"net/http":               "the plugin speaks to the kernel only, and every exec pays for what is linked",
+		"os/exec":                "one exec: a foreign IPAM plugin is started in one place, by os.StartProcess",
+		"plugin":                 "it makes the binary dynamic",
+		"go.etcd.io":             "the cluster is the agent's business",
+		"go.opentelemetry.io":    "2 MB and 0.4 ms for every container",
+		"google.golang.org/grpc": "11 ms and more of start for every container",
+		"k8s.io":                 "57 MB and 45 ms: the cluster is the agent's business",
+		"github.com/containernetworking/cni/libcni":     "it is the runtime's side of CNI, and brings pkg/invoke",
+		"github.com/containernetworking/cni/pkg/invoke": "it brings OpenTelemetry",
+		"github.com/patchbay-cni/patchbay/pkg/nettest":  "it is for tests",
+	}
+}
+
+// listed is what `go list -json` says of one package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+// dependencies lists every package linked into target on Linux.
+func dependencies(t *testing.T, target, arch string) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", target)
+	cmd.Dir = top(t)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOWORK=off")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	return decodeListed(t, string(out))
+}
+
+func decodeListed(t *testing.T, out string) []listed {
+	t.Helper()
+	var all []listed
+	for dec := json.NewDecoder(strings.NewReader(out)); ; {
+		var p listed
+		switch err := dec.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return all
+		case err != nil:
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// bannedLinks names each banned package among deps, with who imports it and the reason of the ban.
+func bannedLinks(deps []listed) []string {
+	importers := map[string][]string{}
+	for _, p := range deps {
+		for _, i := range p.Imports {
+			importers[i] = append(importers[i], p.ImportPath)
+		}
+	}
+	var bad []string
+	for _, p := range deps {
+		for ban, reason := range banned() {
+			if p.ImportPath == ban || strings.HasPrefix(p.ImportPath, ban+"/") {
+				bad = append(bad, fmt.Sprintf("%s, imported by %s: %s", p.ImportPath, strings.Join(importers[p.ImportPath], ", "), reason))
+			}
+		}
+	}
+	slices.Sort(bad)
+	return bad
+}
+
+// TestBinaryDependencies: the plugin links nothing heavy, on both architectures.
+//
+// Claim: The binary links nothing heavier than the listed dependencies; each ban has its reason
+func TestBinaryDependencies(t *testing.T) {
+	for _, arch := range []string{"amd64", "arm64"} {
+		t.Run(arch, func(t *testing.T) {
+			deps := dependencies(t, "./plugins/patchbay", arch)
+			if len(deps) < 50 {
+				t.Fatalf("go list names only %d packages", len(deps))
+			}
+			report(t, bannedLinks(deps))
+		})
+	}
+}
+
+// Claim: The binary links nothing heavier than the listed dependencies; each ban has its reason
+func TestBannedLinksFinds(t *testing.T) {
+	deps := []listed{
+		{"os/exec", nil},
+		{"os/execution", nil},
+		{"k8s.io/client-go/rest", []string{"os/exec"}},
+		{"main", []string{"k8s.io/client-go/rest", "os/exec"}},
+	}
+	want := []string{
+		"k8s.io/client-go/rest, imported by main: 57 MB and 45 ms: the cluster is the agent's business",
+		"os/exec, imported by k8s.io/client-go/rest, main: one exec: a foreign IPAM plugin is started in one place, by os.StartProcess",
+	}
+	if diff := cmp.Diff(want, bannedLinks(deps)); diff != "" {
+		t.Errorf("bannedLinks (-want +got):\n%s", diff)
+	}
+}
