@@ -33,12 +33,28 @@ func (c *Conn) Generation() (uint32, error) {
 // generation, so on a busy host it may change at every attempt.
 const attempts = 10
 
+// awaitCommit returns when no transaction is being committed. nf_tables_commit increments the generation
+// first, makes the new objects visible after that and unlinks the old ones last: of a table that is
+// being replaced, a dump of a chain finds the old table, which has no visible rules any more, while the
+// generation stays the same. An empty transaction takes the lock that commits hold (commit_mutex, Linux
+// 4.19) and changes nothing, the generation included. The kernel has done it when sendto(2) returns; an
+// error, such as EPERM, is an answer that the next request skips.
+func (c *Conn) awaitCommit() error {
+	if _, err := c.Send(transaction(nil)...); err != nil {
+		return fmt.Errorf("send empty transaction: %w", err)
+	}
+	return nil
+}
+
 // ReadConsistently calls read until the ruleset did not change during a call, so that all requests of
 // the call, and all parts of a dump, are answered from one ruleset; or until read reports that what it
 // found is final nevertheless. It returns the error of the last call, and false if the ruleset changed
 // during each one.
 func (c *Conn) ReadConsistently(read func() (final bool, err error)) (consistent bool, err error) {
 	for range attempts {
+		if err := c.awaitCommit(); err != nil {
+			return false, err
+		}
 		before, failed := c.Generation()
 		if failed != nil {
 			return false, failed

@@ -16,6 +16,18 @@ func (c *Conn) Commit(messages []nlsock.Message) error {
 	if len(messages) == 0 {
 		return nil
 	}
+	batch := transaction(messages)
+	batch[len(messages)].Flags |= unix.NLM_F_ACK
+	first, err := c.Send(batch...)
+	if err != nil {
+		return fmt.Errorf("send transaction: %w", err)
+	}
+	return c.result(first, uint32(len(messages)))
+}
+
+// transaction returns messages between those that begin and end a transaction; none asks for an
+// acknowledgement.
+func transaction(messages []nlsock.Message) []nlsock.Message {
 	begin := nlsock.Message{
 		Type: unix.NFNL_MSG_BATCH_BEGIN, Flags: unix.NLM_F_REQUEST,
 		Data: []byte{unix.AF_UNSPEC, unix.NFNETLINK_V0, 0, unix.NFNL_SUBSYS_NFTABLES},
@@ -27,12 +39,7 @@ func (c *Conn) Commit(messages []nlsock.Message) error {
 	for i := range batch {
 		batch[i].Flags &^= unix.NLM_F_ACK
 	}
-	batch[len(messages)].Flags |= unix.NLM_F_ACK
-	first, err := c.Send(batch...)
-	if err != nil {
-		return fmt.Errorf("send transaction: %w", err)
-	}
-	return c.result(first, uint32(len(messages)))
+	return batch
 }
 
 // result reads the result of a transaction of count messages, whose begin has a sequence number.
