@@ -186,7 +186,8 @@ func (b bucket) String() string {
 }
 
 // Remove removes the limits of a host interface that stays, and the ifb device. It keeps what other programs added to the interface. An
-// interface that no longer exists is no error.
+// interface that no longer exists is no error. An error wraps ErrNotOwned only if everything else was removed, and another program has
+// the name of the device.
 func Remove(i Interface, s Spec) error {
 	c, err := open()
 	if err != nil {
@@ -204,8 +205,12 @@ func (c conn) remove(i Interface, s Spec) (err error) {
 	if s.Ingress.Rate != 0 {
 		err = c.deleteRoot(i.Index)
 	}
-	if s.Egress.Rate != 0 {
-		err = errors.Join(err, c.deleteFilters(i.Index, arrives), c.deleteClsact(i.Index), c.removeDevice(s.Device, s.Mark))
+	if s.Egress.Rate == 0 {
+		return err
+	}
+	err = errors.Join(err, c.deleteFilters(i.Index, arrives), c.deleteClsact(i.Index))
+	if failed := c.removeDevice(s.Device, s.Mark); err == nil || !errors.Is(failed, ErrNotOwned) {
+		err = errors.Join(err, failed)
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/liveness"
 	"github.com/patchbay-cni/patchbay/pkg/names"
+	"github.com/patchbay-cni/patchbay/pkg/report"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -66,20 +67,27 @@ func applyLimits(ctx context.Context, a *adding) error {
 	return a.addInterface(ifb)
 }
 
-// removeLimits removes the limits, or what is left of them if the host interface is gone.
+// removeLimits removes the limits, or what is left of them if the host interface is gone. An interface of another program that has the name
+// of the ifb device is kept: another DEL could not remove it either.
 func removeLimits(_ context.Context, r *removing) error {
 	if r.record.Bandwidth == nil {
 		return nil
 	}
 	spec := attach.BandwidthSpec(r.record)
 	l, err := liveness.New(r.host).HostInterface(r.record)
-	if err == nil {
-		return bandwidth.Remove(attach.Shaped(l), spec)
-	}
-	if !errors.Is(err, link.ErrNotFound) || spec.Device == "" {
+	switch {
+	case err == nil:
+		err = bandwidth.Remove(attach.Shaped(l), spec)
+	case !errors.Is(err, link.ErrNotFound) || spec.Device == "":
 		return nil //nolint:nilerr // the limits are gone with the interface
+	default:
+		err = r.host.RemoveIFB(spec.Device, spec.Mark)
 	}
-	return r.host.RemoveIFB(spec.Device, spec.Mark)
+	if errors.Is(err, bandwidth.ErrNotOwned) || errors.Is(err, link.ErrNotOwned) {
+		report.Warn("bandwidth: %s; keeping it", report.OneLine(err))
+		return nil
+	}
+	return err
 }
 
 // checkLimits compares the limits of the record with the configuration and the kernel.

@@ -92,6 +92,36 @@ func TestBandwidthGone(t *testing.T) {
 	}
 }
 
+// TestBandwidthOfAnotherProgram: another program has the name of the ifb device when DEL is called, with and without the container. DEL
+// keeps that device, warns, removes the limit of the host interface and succeeds.
+//
+// Claim: The DEL of bandwidth keeps an ifb device of another program with a warning, removes the rest and succeeds
+func TestBandwidthOfAnotherProgram(t *testing.T) {
+	t.Parallel()
+	nettest.Need(t, nettest.Tool("tc"))
+	for name, main := range mains() {
+		for what, end := range map[string]func(*list){"container": func(*list) {}, "no container": func(l *list) { l.deleteContainer(t) }} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				t.Parallel()
+				l := newList(t, main.reference, main.conf, slow())
+				result := l.add(t)
+				ifb := result.Interfaces[len(result.Interfaces)-1].Name
+				end(l)
+				l.h.Run(t, "ip", "link", "del", ifb)
+				l.h.Run(t, "ip", "link", "add", ifb, "type", "ifb")
+				l.h.Run(t, "ip", "link", "set", ifb, "alias", "of another program")
+				answer := l.call(t, "DEL", slow(), l.result).OK(t)
+				expect.Contains(t, string(answer.Stderr), ifb, "of another program", "keeping it")
+				expect.Equal(t, "limits after DEL", l.qdiscs(t), nil)
+				expect.Contains(t, l.h.Run(t, "ip", "link", "show", ifb), "of another program")
+				l.del(t)
+				l.h.Run(t, "ip", "link", "del", ifb)
+				l.h.NoLeaks(t)
+			})
+		}
+	}
+}
+
 // TestBandwidthRefused: wrong limits, an interface without another end, and the limits of the main plugin.
 //
 // Claim: An ADD of a chained plugin that fails removes its own part and leaves the rest of the attachment
