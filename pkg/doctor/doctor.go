@@ -25,6 +25,7 @@ type Finding struct {
 type Host struct {
 	StateDir string // state directory; the other ones noted there are examined too
 	ConfDir  string // directory of network configurations; "" for none
+	BinDir   string // directory of CNI plugins, absolute; "" for none
 }
 
 // Report is the result of Examine.
@@ -45,7 +46,7 @@ func Examine(h Host) (*Report, error) {
 		return nil, err
 	}
 	defer host.Close()
-	x := &examination{host: host, inventory: inventory.New(h.StateDir), stateDir: h.StateDir, confDir: h.ConfDir}
+	x := &examination{host: host, inventory: inventory.New(h.StateDir), stateDir: h.StateDir, confDir: h.ConfDir, binDir: h.BinDir}
 	if x.live, err = x.inventory.Live(); err != nil {
 		return nil, err
 	}
@@ -108,6 +109,7 @@ func checks() []check {
 		{"stale attachments", (*examination).stale},
 		{"networks", (*examination).networkFiles},
 		{"dns", (*examination).dns},
+		{"programs", (*examination).programs},
 	}
 }
 
@@ -115,6 +117,7 @@ func checks() []check {
 type examination struct {
 	stateDir string
 	confDir  string
+	binDir   string
 
 	host      *link.Host
 	inventory *inventory.Inventory

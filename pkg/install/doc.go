@@ -32,6 +32,6 @@
 //   - BinDir, and all directories above it, must be writable by root (or the effective
 //     user) alone. Files are opened relative to its descriptor, with O_NOFOLLOW.
 //
-// Files, in reading order: install.go, uninstall.go, programs.go, conf.go, session.go,
+// Files, in reading order: install.go, uninstall.go, check.go, programs.go, conf.go, session.go,
 // change.go, manifest.go, dir.go, options.go.
 package install

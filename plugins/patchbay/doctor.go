@@ -11,12 +11,14 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/doctor"
+	"github.com/patchbay-cni/patchbay/pkg/install"
 )
 
 // doctorFlags are the flags of `patchbay doctor`.
 type doctorFlags struct {
 	common
 	output
+	binDir string
 }
 
 func doctorCommand() command {
@@ -30,8 +32,8 @@ that drop (docker, ufw, firewalld, chains with policy drop, iptables-legacy); br
 interfaces that do not exist or are down; missing nftables rules; published ports on which a process
 of the host listens; routes to containers and rp_filter; br_netfilter; MTUs; the number of bridge
 ports; records that cannot be read; stale attachments; duplicate addresses on a bridge, in records
-and in containers; invalid network configurations; and name servers that a network namespace cannot
-reach. A note says that the host has no default route, which may be intended.
+and in containers; invalid network configurations; name servers that a network namespace cannot reach;
+and names of a drop-in that lead to another program by now. A note says that the host has no default route, which may be intended.
 
 The exit status is 0 without problems, and 1 with problems or if a check failed. -o json prints one
 object: networks and attachments (the number of live ones), looked (the checks), unchecked (checks
@@ -39,6 +41,7 @@ that failed, and why), notes (sentences), and findings, each with about, says, s
 depends on rules that were not understood) and fix (a list).`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerConfDir(flags)
+			flags.StringVar(&f.binDir, "bin-dir", install.DefaultBinDir, "`directory` of CNI plugins")
 			flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
 			f.registerOutput(flags)
 		},
@@ -58,7 +61,11 @@ func (f *doctorFlags) run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	report, err := doctor.Examine(doctor.Host{StateDir: dir, ConfDir: f.confDir})
+	binDir, err := filepath.Abs(f.binDir)
+	if err != nil {
+		return err
+	}
+	report, err := doctor.Examine(doctor.Host{StateDir: dir, ConfDir: f.confDir, BinDir: binDir})
 	if report == nil {
 		return readable(err)
 	}

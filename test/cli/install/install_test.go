@@ -194,6 +194,7 @@ func TestUpgrade(t *testing.T) {
 // the old ones, uninstall leaves them.
 //
 // Claim: A file that has replaced an installed one, as a package upgrade does, is kept by install, left by uninstall, and reported by both
+// Claim: doctor reports names of a drop-in that another file has replaced, or that were deleted
 func TestPackageUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, again := range []bool{true, false} {
@@ -207,10 +208,12 @@ func TestPackageUpgrade(t *testing.T) {
 			check(t, os.WriteFile(n.at("tuning"), []byte("newer, written in place"), 0o750)) // as cp -f
 			newer := []string{describe(t, n.at("bridge")), describe(t, n.at("tuning"))}
 			n.installed(t, "patchbay", "portmap") // no other name was written to
+			n.sick(t, "another file has replaced "+top+"/opt/cni/bin/bridge", "another file has replaced "+top+"/opt/cni/bin/tuning", "patchbay install --bin-dir "+top+"/opt/cni/bin")
 			if again {
 				lines := strings.Join(n.ok(t, "install"), "\n")
 				expect.Contains(t, lines, "kept /opt/cni/bin/bridge as /opt/cni/bin/.patchbay/originals/bridge: it has replaced the installed one\nreplaced /opt/cni/bin/bridge\n")
 				n.installed(t, names()...)
+				n.sick(t)
 			}
 			lines := strings.Join(n.ok(t, "uninstall"), "\n")
 			if !again {
@@ -227,6 +230,7 @@ func TestPackageUpgrade(t *testing.T) {
 // TestDeletedProgram: a deleted name gets its original back.
 //
 // Claim: A file that has replaced an installed one, as a package upgrade does, is kept by install, left by uninstall, and reported by both
+// Claim: doctor reports names of a drop-in that another file has replaced, or that were deleted
 func TestDeletedProgram(t *testing.T) {
 	t.Parallel()
 	n := newNode(t)
@@ -235,7 +239,9 @@ func TestDeletedProgram(t *testing.T) {
 	n.ok(t, "install", "--drop-in")
 	check(t, os.Remove(n.at("bridge")))
 	check(t, os.Remove(n.at("patchbay")))
+	n.sick(t, top+"/opt/cni/bin/bridge was deleted", top+"/opt/cni/bin/patchbay was deleted")
 	n.ok(t, "uninstall")
+	n.sick(t)
 	expect.Equal(t, "files after uninstall", state(t, n.root), before)
 }
 

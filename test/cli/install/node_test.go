@@ -211,3 +211,17 @@ func (n *node) otherBuild(t testing.TB) {
 	check(t, f.Close())
 	n.program = path
 }
+
+// sick requires that doctor finds these problems of the directory of plugins, none if there is no text.
+func (n *node) sick(t testing.TB, parts ...string) {
+	t.Helper()
+	a := n.run(t, "doctor", "--conf-dir", n.inside(n.conf))
+	want := 0
+	if len(parts) > 0 {
+		want = 1
+	}
+	expect.Equal(t, "exit of doctor: "+a.stdout+a.stderr, a.exit, want)
+	for _, part := range parts {
+		expect.Contains(t, a.stdout, part)
+	}
+}
