@@ -61,7 +61,7 @@ func (a *Attachment) key() store.Key {
 func (m *snapshot) fromLink(l *link.SurveyLink, r *store.Record) (Attachment, bool) {
 	far, end := m.otherEnd(l)
 	key, _, ours := identity.ParseAlias(l.Alias)
-	if l.Kind == "bridge" || !ours && r == nil && far == nil {
+	if l.Kind == "bridge" || l.Kind == "ifb" || !ours && r == nil && far == nil { // the ifb device of a rate limit has the alias of its attachment
 		return Attachment{}, false
 	}
 	a := Attachment{HostLink: l, Ours: ours || r != nil, Record: r, Link: end}

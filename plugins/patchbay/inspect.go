@@ -102,37 +102,3 @@ func (f *inspectFlags) inspect(out io.Writer, args []string) error {
 	}
 	return nil
 }
-
-// print prints the object as lines.
-func (i *inspected) print(out io.Writer) {
-	sayLine(out, "%s", cell(i.Name))
-	sayLine(out, "  state %s, by %s", i.State, cell(i.Owner))
-	sayLine(out, "  %s on network %s, bridge %s", cell(i.IfName), cell(i.Network), cell(i.Bridge))
-	sayLine(out, "  container ID %s", cell(i.ContainerID))
-	sayLine(out, "  namespace %s", cell(i.Netns))
-	if i.HostLink != nil {
-		sayLine(out, "  host interface %s", cell(i.HostLink.Name))
-	}
-	if i.Record != nil {
-		if v := i.Record.VLANs; v != nil {
-			sayLine(out, "  %s", v)
-		}
-		if i.Record.PortIsolation {
-			sayLine(out, "  bridge port isolated from other isolated ports")
-		}
-		for _, a := range i.Record.Addresses {
-			sayLine(out, "  address %s", a.Address)
-		}
-	}
-	if i.Record != nil && i.Record.SourceRouting != nil {
-		for _, r := range i.Record.SourceRouting.Rules {
-			sayLine(out, "  from %s by table %d", r.Address.Addr(), r.Table)
-		}
-	}
-	for _, p := range i.Ports {
-		sayLine(out, "  port %s -> %s", p.Where(), p.To())
-	}
-	for _, problem := range i.Problems {
-		sayLine(out, "  problem: %s", problem)
-	}
-}
