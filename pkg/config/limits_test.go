@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // list returns a JSON list of n entries; format has their number.
@@ -51,10 +53,10 @@ func TestMost(t *testing.T) {
 			if _, err := Parse([]byte(tt.conf(fmt.Sprintf(tt.pattern, list(tt.most, tt.format)))), ""); err != nil {
 				t.Errorf("%d: %v", tt.most, err)
 			}
-			begun := time.Now()
+			before := processorTime(t)
 			_, err := Parse([]byte(tt.conf(fmt.Sprintf(tt.pattern, list(60000, tt.format)))), "")
-			if took := time.Since(begun); took > 10*time.Second {
-				t.Errorf("60000 took %s", took)
+			if took := processorTime(t) - before; took > 10*time.Second {
+				t.Errorf("60000 took %s of processor time", took)
 			}
 			var e *Error
 			if !errors.As(err, &e) || e.Kind != Invalid || !strings.HasPrefix(e.Msg, tt.key+": ") || !strings.Contains(e.Msg, "0000 ") && !strings.Contains(e.Msg, "60001 ") || !strings.Contains(e.Details, "at most ") {
@@ -62,6 +64,16 @@ func TestMost(t *testing.T) {
 			}
 		})
 	}
+}
+
+// processorTime returns the time that this process has had on processors, which does not grow while others have them.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var usage unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // Claim: Lists in the configuration, CNI_ARGS, prevResult and resolvConf have a maximum length; the error names key, length and limit;

@@ -26,6 +26,9 @@ func describeRules(all []netlinkMessage) (text string, changing bool) {
 			maps[kind] = append(maps[kind], name)
 		}
 	}
+	if len(kinds) == 0 && len(all) == 2 {
+		return "nftables empty transaction", false
+	}
 	if len(kinds) == 0 {
 		return "unknown message to netfilter", true
 	}
