@@ -13,7 +13,7 @@ import (
 // in two halves (0.0.0.0/1 and 128.0.0.0/1), as VPN clients add it.
 const minBits = 8
 
-// FirstUnrouted returns the first of the IPv4 prefixes that does not overlap the destination of a route
+// FirstUnrouted returns the first of the prefixes, all of one family, that does not overlap the destination of a route
 // of the host, in any table and of any type. Routes by the interface named besides are ignored. The
 // result is the zero Prefix if all overlap.
 //
@@ -24,7 +24,11 @@ func (h *Host) FirstUnrouted(prefixes []netip.Prefix, besides string) (netip.Pre
 	if l, err := h.byName(besides); err == nil {
 		own = l.Index
 	}
-	routed, err := h.routed(own)
+	family := netlink.FAMILY_V4
+	if len(prefixes) > 0 && prefixes[0].Addr().Is6() {
+		family = netlink.FAMILY_V6
+	}
+	routed, err := h.routed(family, own)
 	if err != nil {
 		return netip.Prefix{}, err
 	}
@@ -45,15 +49,15 @@ func overlapsAny(p netip.Prefix, others []netip.Prefix) bool {
 	return false
 }
 
-// routed returns the destinations of all IPv4 routes except those by one interface.
-func (h *Host) routed(besides int) ([]netip.Prefix, error) {
+// routed returns the destinations of all routes of a family except those by one interface.
+func (h *Host) routed(family, besides int) ([]netip.Prefix, error) {
 	library, err := h.dumper()
 	if err != nil {
 		return nil, err
 	}
 	all := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
 	routes, err := surveyDump("routes", func() ([]netlink.Route, error) {
-		return library.RouteListFiltered(netlink.FAMILY_V4, all, netlink.RT_FILTER_TABLE)
+		return library.RouteListFiltered(family, all, netlink.RT_FILTER_TABLE)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find an unused subnet: %w", err)

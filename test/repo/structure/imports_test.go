@@ -43,7 +43,8 @@ func imports() map[string][]string {
 		"pkg/lxc":          {"pkg/config", "pkg/printable", "pkg/safefile", "pkg/store"},
 		"pkg/install":      {"pkg/names", "pkg/safefile"},
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/inventory", "pkg/link", "pkg/lxc", "pkg/printable", "pkg/safefile", "pkg/store"},
-		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/names", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/upkeep"},
+		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
+		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/names", "pkg/network", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/upkeep"},
 	}
 }
 

@@ -34,6 +34,7 @@ func opens() map[string]string {
 		"pkg/cli/resolver.go os.OpenFile":      "O_EXCL: a file that was not there, below /etc/netns, which is root's, as ip-netns(8) has it",
 		"pkg/install/dir.go unix.Openat":       "below a descriptor of a directory that only root changes; O_NOFOLLOW and O_NONBLOCK, the type is checked on the descriptor, or O_EXCL",
 		"pkg/install/programs.go os.Open":      proc,
+		"pkg/network/dir.go unix.Openat":       "below a descriptor of a directory that only root changes; O_EXCL and O_NOFOLLOW",
 		"pkg/lxc/running.go filepath.Glob":     proc,
 		"pkg/cli/target.go os.ReadDir":         netns,
 		"pkg/lxc/running.go os.ReadFile":       proc,
