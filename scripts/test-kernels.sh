@@ -6,11 +6,14 @@
 #   RUN=regexp           only the tests that match
 #   BENCH=regexp         also these benchmarks
 #   PACKAGES="..."       only these packages, as test/network/vlan
-#   CPUS=1 TIMEOUT=60m   of each machine
+#   CPUS=2 TIMEOUT=60m   of each machine
+#
+# A run of all packages and tests writes its results to docs/kernels.md. Tests that cannot run there are in test/kernels/selection.go.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 kept=$ROOT/.cache/test
+table=$([[ -n ${PACKAGES:-}${RUN:-}${BENCH:-} ]] || echo "$ROOT/docs/kernels.md")
 tests=$ROOT/.cache/kernels
 failed=0
 
@@ -21,7 +24,7 @@ packages() {
 		return
 	fi
 	go -C "$ROOT" list -f '{{if .TestGoFiles}}{{.ImportPath}}{{end}}{{if .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/link ./pkg/nft ./pkg/conntrack | sort -u | sed 's|.*/patchbay/pkg/|pkg/|'
-	go -C "$ROOT/test" list ./network/... ./verbs | sed 's|.*/patchbay/test/|test/|'
+	go -C "$ROOT/test" list ./network/... ./verbs ./runtimes/secondary | sed 's|.*/patchbay/test/|test/|'
 }
 
 # module_of PACKAGE prints the directory of its module.
@@ -113,7 +116,7 @@ run_kernel() {
 	unpack_kernel "$1" "$package" || die "$package cannot be fetched"
 	say "Linux $1 ($package): ${#packages[@]} packages"
 	show "$1" "$PATCHBAY_CACHE_BIN/kernels" -qemu "$qemu" -kernel "$ROOT/.cache/pkg/kernel-$1" -busybox "$busybox" -tests "$tests" -root "$ROOT" \
-		-plugin "$PATCHBAY_BIN" -programs "$PATCHBAY_CACHE_BIN" -run "${RUN:-}" -bench "${BENCH:-}" -cpus "${CPUS:-1}" -timeout "${TIMEOUT:-60m}" "${packages[@]}" || failed=1
+		-plugin "$PATCHBAY_BIN" -programs "$PATCHBAY_CACHE_BIN" -run "${RUN:-}" -bench "${BENCH:-}" -cpus "${CPUS:-2}" -timeout "${TIMEOUT:-60m}" -table "$table" "${packages[@]}" || failed=1
 }
 
 prepare

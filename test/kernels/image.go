@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,12 +38,12 @@ func moduleDirs() []string {
 // machine is what init of the virtual machine reads from /machine.json.
 type machine struct {
 	Environment []string
-	Run, Bench  string // regular expressions; "" for all tests, and for no benchmark
+	Bench       string // a regular expression; "" for no benchmark
 	Tests       []compiled
 }
 
-// compiled is a compiled test with its working directory.
-type compiled struct{ Package, Program, Dir string }
+// compiled is a compiled test with its working directory, and its arguments -test.run and -test.skip.
+type compiled struct{ Package, Program, Dir, Run, Skip string }
 
 // image writes the initramfs.
 func (j *job) image(path string) error {
@@ -84,23 +85,19 @@ func (j *job) addSystem(a *archive) {
 
 // addModules adds modules of the kernel, with the tables by which modprobe finds them.
 func (j *job) addModules(a *archive) error {
-	found, err := filepath.Glob(filepath.Join(j.kernel, "lib/modules/*"))
-	if err != nil || len(found) != 1 {
-		return fmt.Errorf("%d directories in %s/lib/modules: %w", len(found), j.kernel, err)
-	}
-	release := filepath.Base(found[0])
-	if out, err := exec.Command(j.busybox, "depmod", "-b", j.kernel, release).CombinedOutput(); err != nil {
+	modules := filepath.Join(j.kernel, "lib/modules", j.release)
+	if out, err := exec.Command(j.busybox, "depmod", "-b", j.kernel, j.release).CombinedOutput(); err != nil {
 		return fmt.Errorf("depmod: %w\n%s", err, out)
 	}
 	for _, dir := range moduleDirs() {
-		from := filepath.Join(found[0], "kernel", dir)
+		from := filepath.Join(modules, "kernel", dir)
 		if _, err := os.Stat(from); err == nil {
-			a.copyAsIs(from, filepath.Join("/usr/lib/modules", release, "kernel", dir))
+			a.copyAsIs(from, filepath.Join("/usr/lib/modules", j.release, "kernel", dir))
 		}
 	}
 	for _, name := range []string{"modules.dep", "modules.alias", "modules.symbols", "modules.builtin", "modules.order"} {
-		if from := filepath.Join(found[0], name); readable(from) {
-			a.copyAsIs(from, filepath.Join("/usr/lib/modules", release, name))
+		if from := filepath.Join(modules, name); readable(from) {
+			a.copyAsIs(from, filepath.Join("/usr/lib/modules", j.release, name))
 		}
 	}
 	return nil
@@ -159,19 +156,21 @@ func librariesOf(program string) ([]string, error) {
 
 // addTests adds the compiled tests, the files of the repository, the plugin under test and the reference plugins.
 func (j *job) addTests(a *archive) error {
-	m := machine{Run: j.run, Bench: j.bench, Environment: []string{
+	m := machine{Bench: j.bench, Environment: []string{
 		"PATH=/usr/sbin:/usr/bin", "HOME=/root", "USER=root", "CI=true", "LANG=C", "PATCHBAY_BIN=" + j.plugin, "PATCHBAY_CACHE_BIN=" + j.programs,
 	}}
 	for _, pkg := range j.packages {
 		program := filepath.Join(j.tests, filepath.Base(pkg)+".test")
-		m.Tests = append(m.Tests, compiled{Package: pkg, Program: program, Dir: filepath.Join(j.root, pkg)})
+		m.Tests = append(m.Tests, compiled{
+			Package: pkg, Program: program, Dir: filepath.Join(j.root, pkg), Run: cmp.Or(j.run, narrowed()[pkg]), Skip: skipPattern(j.except(pkg)),
+		})
 		a.copy(program)
 	}
 	for _, dir := range []string{"docs", "conf", "pkg", "plugins", "test", "README.md", "go.mod"} {
 		a.copy(filepath.Join(j.root, dir))
 	}
 	a.copy(j.plugin)
-	for _, name := range []string{"bridge", "host-local", "static", "loopback", "macvlan", "ptp", "portmap", "firewall", "tuning", "bandwidth", "sbr", "dhcp"} {
+	for _, name := range []string{"bridge", "host-local", "static", "loopback", "macvlan", "ptp", "portmap", "firewall", "tuning", "bandwidth", "sbr", "dhcp", "multus"} {
 		if path := filepath.Join(j.programs, name); readable(path) {
 			a.copy(path)
 		}

@@ -40,7 +40,7 @@ func mounts() [][3]string {
 
 // modules are what a distribution has loaded; the kernel loads others on demand.
 func modules() []string {
-	return []string{"bridge", "br_netfilter", "veth", "8021q", "nf_tables", "nf_conntrack", "nf_conntrack_netlink", "nfnetlink", "macvlan", "af_packet"}
+	return []string{"bridge", "br_netfilter", "veth", "8021q", "nf_tables", "nf_conntrack", "nf_conntrack_netlink", "nfnetlink", "macvlan", "af_packet", "tun"}
 }
 
 // setUp returns the serial port that the tests print to.
@@ -83,10 +83,7 @@ func runTests(out io.Writer) error {
 		return err
 	}
 	for _, test := range m.Tests {
-		args := []string{"-test.v=test2json", "-test.timeout=15m"}
-		if m.Run != "" {
-			args = append(args, "-test.run="+m.Run)
-		}
+		args := []string{"-test.v=test2json", "-test.timeout=30m", "-test.run=" + test.Run, "-test.skip=" + test.Skip}
 		if m.Bench != "" {
 			args = append(args, "-test.bench="+m.Bench, "-test.benchtime=50x")
 		}

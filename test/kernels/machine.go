@@ -30,13 +30,17 @@ func (j *job) do() error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
-	initramfs := filepath.Join(scratch, "initramfs")
-	if err := j.image(initramfs); err != nil {
-		return err
-	}
 	kernels, err := filepath.Glob(filepath.Join(j.kernel, "boot/vmlinuz-*"))
 	if err != nil || len(kernels) != 1 {
 		return fmt.Errorf("%d kernels in %s/boot: %w", len(kernels), j.kernel, err)
+	}
+	j.release = strings.TrimPrefix(filepath.Base(kernels[0]), "vmlinuz-")
+	for _, pkg := range j.packages {
+		printExceptions(os.Stderr, j.except(pkg))
+	}
+	initramfs := filepath.Join(scratch, "initramfs")
+	if err := j.image(initramfs); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), j.timeout)
 	defer cancel()
@@ -55,8 +59,13 @@ func (j *job) do() error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", j.qemu, err)
 	}
-	failed, done := convert(out, os.Stdout)
+	results := &tally{to: os.Stdout}
+	failed, done := convert(out, results)
 	err = cmd.Wait()
+	if j.table != "" && done {
+		err = errors.Join(err, results.writeTable(j.table, j.release))
+	}
+	skips := results.skips()
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("the machine was ended after %s\n%s", j.timeout, console)
@@ -64,6 +73,8 @@ func (j *job) do() error {
 		return fmt.Errorf("the machine ended early: %w\n%s", errors.Join(err, io.ErrUnexpectedEOF), console)
 	case len(failed) > 0:
 		return fmt.Errorf("failed: %s", strings.Join(failed, " "))
+	case len(skips) > 0:
+		return fmt.Errorf("skipped, and not in test/kernels/selection.go: %s", strings.Join(skips, ", "))
 	}
 	return nil
 }
@@ -96,6 +107,9 @@ func convert(from io.Reader, to io.Writer) (failed []string, done bool) {
 	}
 }
 
+// modulePath is what the names of packages begin with.
+const modulePath = "github.com/patchbay-cni/patchbay/"
+
 // converter is `go tool test2json` for one package.
 type converter struct {
 	cmd *exec.Cmd
@@ -103,7 +117,7 @@ type converter struct {
 }
 
 func startConverter(pkg string, to io.Writer) *converter {
-	c := &converter{cmd: exec.Command("go", "tool", "test2json", "-t", "-p", "github.com/patchbay-cni/patchbay/"+pkg)}
+	c := &converter{cmd: exec.Command("go", "tool", "test2json", "-t", "-p", modulePath+pkg)}
 	c.cmd.Stdout, c.cmd.Stderr = to, os.Stderr
 	in, err := c.cmd.StdinPipe()
 	if err == nil {

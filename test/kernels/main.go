@@ -29,6 +29,7 @@ func main() {
 	flag.StringVar(&j.plugin, "plugin", "", "the plugin under test")
 	flag.StringVar(&j.run, "run", "", "only tests that match")
 	flag.StringVar(&j.bench, "bench", "", "benchmarks that match")
+	flag.StringVar(&j.table, "table", "", "write the results into the table of this page")
 	flag.DurationVar(&j.timeout, "timeout", 30*time.Minute, "limit of the machine's life")
 	flag.IntVar(&j.cpus, "cpus", 1, "virtual CPUs")
 	flag.Parse()
@@ -43,6 +44,8 @@ func main() {
 type job struct {
 	qemu, kernel, busybox, tests, root, programs, plugin string
 
+	release  string // of the kernel
+	table    string
 	run      string
 	bench    string
 	timeout  time.Duration
