@@ -19,20 +19,25 @@ func TestRates(t *testing.T) {
 			s := newScene(t, limits(rate, rate))
 			for _, egress := range []bool{true, false} {
 				got := s.transfer(t, egress, time.Second, 2*time.Second)
-				near(t, fmt.Sprintf("egress %t", egress), got.rate, rate)
+				s.near(t, fmt.Sprintf("egress %t", egress), got.rate, rate)
 			}
 		})
 	}
 }
 
-// near fails if a measured rate is more than the rate and the rest of the burst, or far less.
-func near(t testing.TB, what string, got float64, rate uint64) {
+// near fails if a measured rate is more than the rate and the rest of the burst, or far less. A machine that does not carry the rate
+// without limits either, as an emulated one, is compared with what it does carry.
+func (s *scene) near(t testing.TB, what string, got float64, rate uint64) {
 	t.Helper()
 	if got > 1.1*float64(rate) {
 		t.Errorf("%s: %.0f bit/s, the limit is %d", what, got, rate)
 	}
-	if got < 0.5*float64(rate) {
-		t.Errorf("%s: only %.0f bit/s of %d", what, got, rate)
+	if got >= 0.5*float64(rate) {
+		return
+	}
+	unlimited := send(t, s.peer.Netns, s.Netns, "10.1.0.1", time.Second, 2*time.Second).rate
+	if got < 0.3*min(unlimited, float64(rate)) {
+		t.Errorf("%s: only %.0f bit/s of %d; without limits %.0f", what, got, rate, unlimited)
 	}
 }
 
@@ -111,7 +116,7 @@ func TestUDP(t *testing.T) {
 			from, to = s.web, s.peer
 		}
 		got := floodUDP(t, from.Netns, to.Netns, address(to, true), 2*time.Second)
-		near(t, fmt.Sprintf("UDP, egress %t", egress), got, rate)
+		s.near(t, fmt.Sprintf("UDP, egress %t", egress), got, rate)
 	}
 }
 
@@ -130,6 +135,6 @@ func TestContainerCannotLift(t *testing.T) {
 	}
 	s.web.Settle("eth0")
 	for _, egress := range []bool{true, false} {
-		near(t, fmt.Sprintf("egress %t", egress), s.transfer(t, egress, time.Second, 2*time.Second).rate, rate)
+		s.near(t, fmt.Sprintf("egress %t", egress), s.transfer(t, egress, time.Second, 2*time.Second).rate, rate)
 	}
 }

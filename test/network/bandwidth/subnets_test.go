@@ -26,7 +26,7 @@ func TestSubnets(t *testing.T) {
 			for _, is4 := range []bool{true, false} {
 				for _, egress := range []bool{true, false} {
 					limited, free := between(t, s.web, s.peer, egress, is4), between(t, s.web, other, egress, is4)
-					near(t, name, limited, rate)
+					s.near(t, name, limited, rate)
 					if free < 5*rate {
 						t.Errorf("%s, IPv4 %t, egress %t: %.0f bit/s with a subnet that is not limited", name, is4, egress, free)
 					}
