@@ -13,12 +13,12 @@ import (
 // chain
 func TestCtr(t *testing.T) {
 	n := newNode(t, debian(t), defaultConflist)
-	web := n.runAll(names(1), 1)[0]
-	n.serves(web)
+	server := n.runAll(names(1), 1)[0]
+	n.serves(server)
 	const script = `ip -o addr show dev eth0; wget -q -O - "http://$0/index.html"; wget -q -O - "http://[$1]/index.html"`
 	for range 3 {
-		said := n.run("ctr", "-n", "k8s.io", "run", "--rm", "--cni", image, "client", "/bin/sh", "-c", script, web.addrs[0].String(), web.addrs[1].String())
-		if strings.Count(said, web.name) != 2 {
+		said := n.run("ctr", "-n", "k8s.io", "run", "--rm", "--cni", webImage, "client", "/bin/sh", "-c", script, server.addrs[0].String(), server.addrs[1].String())
+		if strings.Count(said, server.name) != 2 {
 			t.Errorf("inside the container:\n%s", said)
 		}
 		if records := n.records(); len(records) != 1 {

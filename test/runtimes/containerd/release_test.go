@@ -18,7 +18,7 @@ func debian(t testing.TB) release {
 	t.Helper()
 	return release{programs: unpacked(t, "usr/bin"), config: `version = 2
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "` + image + `"
+  sandbox_image = "` + webImage + `"
   restrict_oom_score_adj = true
   disable_apparmor = true
 `}
@@ -31,7 +31,7 @@ func current(t testing.TB) release {
 	program := nettest.Program(t, "../pkg/containerd2/containerd")
 	return release{programs: filepath.Dir(program), config: `version = 3
 [plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "` + image + `"
+  sandbox = "` + webImage + `"
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
   disable_apparmor = true

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/patchbay-cni/patchbay/test/kit/image"
 )
 
 // sandbox is a pod sandbox that containerd reports as ready.
@@ -201,7 +203,7 @@ func (n *node) asks(from, to sandbox) {
 	n.t.Helper()
 	for _, addr := range to.addrs {
 		url := fmt.Sprintf("http://%s/index.html", netip.AddrPortFrom(addr, 80))
-		said := n.run("nsenter", "--net="+from.netns, unpacked(n.t, busyboxPath(n.t)), "wget", "-q", "-O", "-", url)
+		said := n.run("nsenter", "--net="+from.netns, image.Busybox(n.t), "wget", "-q", "-O", "-", url)
 		if strings.TrimSpace(said) != to.name {
 			n.t.Errorf("from %s, %s answers %q, want %q", from.name, addr, said, to.name)
 		}

@@ -17,7 +17,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/cni"
 	"github.com/patchbay-cni/patchbay/test/kit/conflist"
-	"github.com/patchbay-cni/patchbay/test/kit/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/dropin"
 	"github.com/patchbay-cni/patchbay/test/kit/serve"
 )
 
@@ -27,19 +27,13 @@ import (
 // Claim: Network configurations of containerd, CRI-O, Podman, nerdctl, Nomad, flannel, minikube, BuildKit and others work unmodified with
 // `patchbay install --drop-in`, and `uninstall` gives the directory back byte for byte
 func TestLists(t *testing.T) {
-	bin := newBin(t)
-	before := bin.state(t)
-	bin.run(t, "install", "--drop-in")
-	t.Run("all", func(t *testing.T) {
-		for _, l := range lists() {
-			t.Run(strings.TrimSuffix(l.file, filepath.Ext(l.file)), func(t *testing.T) {
-				t.Parallel()
-				l.run(t, string(bin))
-			})
-		}
-	})
-	bin.run(t, "uninstall")
-	expect.Equal(t, "files after uninstall", bin.state(t), before)
+	bin := dropin.New(t, "dnsname", "tc-redirect-tap")
+	for _, l := range lists() {
+		t.Run(strings.TrimSuffix(l.file, filepath.Ext(l.file)), func(t *testing.T) {
+			t.Parallel()
+			l.run(t, bin)
+		})
+	}
 }
 
 // port is the published port of a container.

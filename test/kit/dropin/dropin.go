@@ -1,0 +1,88 @@
+// Package dropin makes directories of CNI plugins in which `patchbay install --drop-in` has replaced the reference plugins, for tests of
+// callers with their own configurations.
+package dropin
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
+)
+
+// plugins are the reference plugins of the directory.
+func plugins() []string {
+	return []string{"bridge", "host-local", "portmap", "firewall", "bandwidth", "tuning", "sbr", "loopback", "static"}
+}
+
+// New returns a directory with the program under the names of the reference plugins, which it replaced. When the test ends, `patchbay uninstall`
+// must restore the directory byte for byte. Other names are plugins of other projects: the reference plugin tuning, which without keys of its
+// own passes the result on, as they do.
+func New(t testing.TB, others ...string) string {
+	t.Helper()
+	nettest.Root(t)
+	dir := t.TempDir()
+	for _, name := range plugins() {
+		copyProgram(t, nettest.Program(t, name), filepath.Join(dir, name))
+	}
+	for _, name := range others {
+		copyProgram(t, nettest.Program(t, "tuning"), filepath.Join(dir, name))
+	}
+	before := state(t, dir)
+	run(t, "install", "--drop-in", "--bin-dir", dir)
+	t.Cleanup(func() {
+		run(t, "uninstall", "--bin-dir", dir)
+		expect.Equal(t, "files after uninstall", state(t, dir), before)
+	})
+	return dir
+}
+
+// copyProgram copies a program.
+func copyProgram(t testing.TB, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, text, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a command of patchbay.
+func run(t testing.TB, args ...string) {
+	t.Helper()
+	out, err := exec.Command(nettest.Patchbay(t), args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("patchbay %q: %v\n%s", args, err, out)
+	}
+}
+
+// state describes the files in a directory: mode, time of the last write, and content.
+func state(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = fmt.Sprint(info.Mode(), info.ModTime().UnixNano())
+		if info.Mode().IsRegular() {
+			text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[e.Name()] += fmt.Sprintf(" %x", sha256.Sum256(text))
+		}
+	}
+	return all
+}
