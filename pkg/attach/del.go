@@ -18,12 +18,28 @@ import (
 // DEL could remove: runtimes repeat a failed DEL, and keep the pod until it succeeds.
 func Del(ctx context.Context, req Request) error {
 	ctx = Within(ctx)
+	host, err := OpenHost(ctx)
+	if err != nil {
+		return err
+	}
+	defer host.Close()
+	r, err := req.removal(ctx, host)
+	if err != nil || r == nil {
+		return err
+	}
+	defer closeState(r.state)
+	return r.run(ctx)
+}
+
+// removal locks the record of the request's attachment. It returns nil if the network is unknown: record, interface and addresses are
+// found by its name.
+func (req *Request) removal(ctx context.Context, host *link.Host) (*removal, error) {
 	id := req.identify()
 	if id.Name == "" {
-		id.Name = networkOf(req, id.StateDir)
+		id.Name = networkOf(*req, id.StateDir)
 	}
 	if id.Name == "" {
-		return nil // record, interface and addresses are found by the name of the network
+		return nil, nil
 	}
 	key := req.Key(id.Name)
 	var state *store.Attachment
@@ -32,16 +48,9 @@ func Del(ctx context.Context, req Request) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer closeState(state)
-	host, err := OpenHost(ctx)
-	if err != nil {
-		return err
-	}
-	defer host.Close()
-	r := &removal{key: key, names: identity.Of(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config), asked: &req, timed: &req}
-	return r.run(ctx)
+	return &removal{key: key, names: identity.Of(key), host: host, state: state, forget: true, bridge: config.BridgeLenient(req.Config), asked: req, timed: req}, nil
 }
 
 // networkOf finds the network in the records if the configuration has no name.

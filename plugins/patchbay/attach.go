@@ -161,7 +161,7 @@ func (c *common) detachOne(out io.Writer, all []inventory.Attachment, word strin
 	default:
 		return fmt.Errorf("%s has no %s that patchbay attach created", word, c.ifName)
 	}
-	if err := remove(c.confDir, ours); err != nil {
+	if err := errors.Join(remove(c.confDir, ours)...); err != nil {
 		return err
 	}
 	for _, a := range ours {

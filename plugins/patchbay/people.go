@@ -182,14 +182,16 @@ func interruptible() context.Context {
 	return ctx
 }
 
-// remove deletes attachments, and continues after errors. A signal does not interrupt it.
-func remove(confDir string, some []inventory.Attachment) error {
-	ctx := attach.Within(context.WithoutCancel(interruptible())) // one deadline for all of them
-	var failed error
+// remove deletes attachments, and returns an error for each. A signal does not interrupt it.
+func remove(confDir string, some []inventory.Attachment) []error {
+	requests := make([]attach.Request, len(some))
 	for i := range some {
-		req := cli.Removal(&some[i], confDir)
-		setCall(&req)
-		failed = errors.Join(failed, readableError(attach.Del(ctx, req)))
+		requests[i] = cli.Removal(&some[i], confDir)
+	}
+	ctx := attach.Within(context.WithoutCancel(interruptible())) // one deadline for all of them
+	failed := attach.DelTogether(ctx, requests, setCall)
+	for i, err := range failed {
+		failed[i] = readableError(err)
 	}
 	return failed
 }
