@@ -28,6 +28,7 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE)
 	switch {
 	case os.Getenv("CNI_COMMAND") != "":
+		reserveStack(0)
 		os.Exit(runCNI(os.Getenv("CNI_COMMAND"), os.Stdin, os.Stdout))
 	case len(os.Args) == 1:
 		about()
