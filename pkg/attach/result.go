@@ -168,6 +168,9 @@ func PrintResult(out io.Writer, result *types100.Result, cniVersion string) erro
 	if err != nil {
 		return fmt.Errorf("convert result to version %s: %w", cniVersion, err)
 	}
+	if current, ok := converted.(*types100.Result); ok {
+		return writeResult(out, bytes.NewBuffer(resultText(current)))
+	}
 	var b bytes.Buffer
 	if err := converted.PrintTo(&b); err != nil {
 		return fmt.Errorf("encode result: %w", err)

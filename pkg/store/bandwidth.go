@@ -1,6 +1,10 @@
 package store
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/patchbay-cni/patchbay/pkg/jsonwriter"
+)
 
 // Bandwidth is the limits of an attachment.
 type Bandwidth struct {
@@ -25,28 +29,28 @@ type Rate struct {
 }
 
 // write writes the members of the limits.
-func (b *Bandwidth) write(w *recordWriter) {
+func (b *Bandwidth) write(w *jsonwriter.Writer) {
 	for _, one := range []struct {
 		name string
 		rate *Rate
 	}{{"ingress", b.Ingress}, {"egress", b.Egress}} {
 		if one.rate != nil {
-			w.member(one.name, func() { w.object(func() { one.rate.write(w) }) })
+			w.Member(one.name, func() { w.Object(func() { one.rate.write(w) }) })
 		}
 	}
 	if len(b.Shaped) > 0 {
-		writeList(w, "shapedSubnets", b.Shaped, w.prefix)
+		jsonwriter.List(w, "shapedSubnets", b.Shaped, w.Prefix)
 	}
 	if len(b.Unshaped) > 0 {
-		writeList(w, "unshapedSubnets", b.Unshaped, w.prefix)
+		jsonwriter.List(w, "unshapedSubnets", b.Unshaped, w.Prefix)
 	}
-	w.stringIfSet("device", b.Device)
+	w.StringIfSet("device", b.Device)
 }
 
 // write writes the members of a limit.
-func (r *Rate) write(w *recordWriter) {
-	w.member("rate", func() { w.uint(r.Rate) })
+func (r *Rate) write(w *jsonwriter.Writer) {
+	w.Member("rate", func() { w.Uint(r.Rate) })
 	if r.Burst != 0 {
-		w.member("burst", func() { w.uint(r.Burst) })
+		w.Member("burst", func() { w.Uint(r.Burst) })
 	}
 }

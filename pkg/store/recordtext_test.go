@@ -45,7 +45,7 @@ func fill(t *testing.T, v reflect.Value, text string) {
 	case reflect.Uint16, reflect.Uint64:
 		v.SetUint(1 << 15)
 	default:
-		t.Fatalf("a record has a field of kind %s now: add it to fill and recordWriter", v.Kind())
+		t.Fatalf("a record has a field of kind %s now: add it to fill and recordtext.go", v.Kind())
 	}
 }
 

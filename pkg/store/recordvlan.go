@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"strconv"
+
+	"github.com/patchbay-cni/patchbay/pkg/jsonwriter"
 )
 
 // VLANs are the VLANs of a bridge port.
@@ -58,15 +60,15 @@ func (r *Record) SegmentName() string {
 }
 
 // write writes the members of the VLANs.
-func (v *VLANs) write(w *recordWriter) {
-	w.member("native", func() { w.number(int64(v.Native)) })
+func (v *VLANs) write(w *jsonwriter.Writer) {
+	w.Member("native", func() { w.Number(int64(v.Native)) })
 	if len(v.Trunk) > 0 {
-		writeList(w, "trunk", v.Trunk, func(r VLANRange) {
-			w.object(func() {
-				w.member("first", func() { w.number(int64(r.First)) })
-				w.member("last", func() { w.number(int64(r.Last)) })
+		jsonwriter.List(w, "trunk", v.Trunk, func(r VLANRange) {
+			w.Object(func() {
+				w.Member("first", func() { w.Number(int64(r.First)) })
+				w.Member("last", func() { w.Number(int64(r.Last)) })
 			})
 		})
 	}
-	w.boolIfSet("keepDefault", v.KeepDefault)
+	w.BoolIfSet("keepDefault", v.KeepDefault)
 }

@@ -1,6 +1,10 @@
 package store
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/patchbay-cni/patchbay/pkg/jsonwriter"
+)
 
 // Tuning is what ADD set on the container interface and in its namespace (the keys sysctl, promisc,
 // allmulti and txQLen).
@@ -49,62 +53,50 @@ type SourceRule struct {
 }
 
 // writeContainer writes what ADD changed in the container beside addresses and routes.
-func (r *Record) writeContainer(w *recordWriter) {
+func (r *Record) writeContainer(w *jsonwriter.Writer) {
 	if r.Tuning != nil {
-		w.member("tuning", func() {
-			w.object(func() {
-				w.member("set", func() { w.object(func() { r.Tuning.Set.write(w) }) })
+		w.Member("tuning", func() {
+			w.Object(func() {
+				w.Member("set", func() { w.Object(func() { r.Tuning.Set.write(w) }) })
 				if r.Tuning.Was != nil {
-					w.member("was", func() { w.object(func() { r.Tuning.Was.write(w) }) })
+					w.Member("was", func() { w.Object(func() { r.Tuning.Was.write(w) }) })
 				}
 			})
 		})
 	}
 	if r.SourceRouting != nil {
-		w.member("sourceRouting", func() { w.object(func() { r.SourceRouting.write(w) }) })
+		w.Member("sourceRouting", func() { w.Object(func() { r.SourceRouting.write(w) }) })
 	}
 }
 
 // write writes the members of settings.
-func (v TuningValues) write(w *recordWriter) {
+func (v TuningValues) write(w *jsonwriter.Writer) {
 	if len(v.Sysctls) > 0 {
-		writeList(w, "sysctls", v.Sysctls, func(s Sysctl) {
-			w.object(func() {
-				w.member("name", func() { w.string(s.Name) })
-				w.member("value", func() { w.string(s.Value) })
-				w.stringIfSet("kernel", s.Kernel)
+		jsonwriter.List(w, "sysctls", v.Sysctls, func(s Sysctl) {
+			w.Object(func() {
+				w.Member("name", func() { w.String(s.Name) })
+				w.Member("value", func() { w.String(s.Value) })
+				w.StringIfSet("kernel", s.Kernel)
 			})
 		})
 	}
-	w.stringIfSet("mac", v.MAC)
-	w.intIfSet("mtu", v.MTU)
-	w.flag("promisc", v.Promisc)
-	w.flag("allmulti", v.AllMulti)
+	w.StringIfSet("mac", v.MAC)
+	w.IntIfSet("mtu", v.MTU)
+	w.BoolIfNotNil("promisc", v.Promisc)
+	w.BoolIfNotNil("allmulti", v.AllMulti)
 	if v.TxQLen != nil {
-		w.member("txQLen", func() { w.number(int64(*v.TxQLen)) })
+		w.Member("txQLen", func() { w.Number(int64(*v.TxQLen)) })
 	}
-}
-
-// flag writes true or false, if it is present.
-func (w *recordWriter) flag(name string, value *bool) {
-	if value == nil {
-		return
-	}
-	text := "false"
-	if *value {
-		text = "true"
-	}
-	w.member(name, func() { w.text = append(w.text, text...) })
 }
 
 // write writes the members of source-based routing.
-func (s *SourceRouting) write(w *recordWriter) {
-	writeList(w, "rules", s.Rules, func(r SourceRule) {
-		w.object(func() {
-			w.member("address", func() { w.prefix(r.Address) })
-			w.addrIfSet("gateway", r.Gateway)
-			w.member("table", func() { w.number(int64(r.Table)) })
+func (s *SourceRouting) write(w *jsonwriter.Writer) {
+	jsonwriter.List(w, "rules", s.Rules, func(r SourceRule) {
+		w.Object(func() {
+			w.Member("address", func() { w.Prefix(r.Address) })
+			w.AddrIfSet("gateway", r.Gateway)
+			w.Member("table", func() { w.Number(int64(r.Table)) })
 		})
 	})
-	w.boolIfSet("shared", s.Shared)
+	w.BoolIfSet("shared", s.Shared)
 }
