@@ -26,6 +26,9 @@ func (p Plugin) Del(ctx context.Context, req attach.Request) error {
 		return err
 	}
 	defer func() { _ = state.Close() }() // as for every verb
+	if state.Broken == nil && state.Record != nil && !state.Record.HasPart(p.name) {
+		return nil // the main plugin did it, whose DEL removes it, or nothing was to do
+	}
 	host, err := attach.OpenHost(ctx)
 	if err != nil {
 		return err
@@ -41,8 +44,6 @@ func (r *removing) run(ctx context.Context) error {
 		return r.clearReference()
 	case r.record == nil || r.state.Broken != nil:
 		return r.withoutRecord(ctx)
-	case !r.record.HasPart(r.plugin.name):
-		return nil // the main plugin did it, whose DEL removes it, or nothing was to do
 	}
 	if err := r.req.Step("remove", func() error { return r.plugin.part.remove(ctx, r) }); err != nil {
 		return err
