@@ -27,18 +27,31 @@ func New(t testing.TB, others ...string) string {
 	nettest.Root(t)
 	dir := t.TempDir()
 	for _, name := range plugins() {
-		copyProgram(t, nettest.Program(t, name), filepath.Join(dir, name))
+		Copy(t, name, dir, name)
 	}
 	for _, name := range others {
-		copyProgram(t, nettest.Program(t, "tuning"), filepath.Join(dir, name))
+		Copy(t, "tuning", dir, name)
 	}
+	Install(t, dir)
+	return dir
+}
+
+// Install replaces the reference plugins of another directory. When the test ends, `patchbay uninstall` must restore it byte for byte.
+func Install(t testing.TB, dir string) {
+	t.Helper()
+	nettest.Root(t)
 	before := state(t, dir)
 	run(t, "install", "--drop-in", "--bin-dir", dir)
 	t.Cleanup(func() {
 		run(t, "uninstall", "--bin-dir", dir)
 		expect.Equal(t, "files after uninstall", state(t, dir), before)
 	})
-	return dir
+}
+
+// Copy copies a program of .cache/bin into a directory under a name.
+func Copy(t testing.TB, program, dir, name string) {
+	t.Helper()
+	copyProgram(t, nettest.Program(t, program), filepath.Join(dir, name))
 }
 
 // copyProgram copies a program.
@@ -82,6 +95,9 @@ func state(t testing.TB, dir string) map[string]string {
 				t.Fatal(err)
 			}
 			all[e.Name()] += fmt.Sprintf(" %x", sha256.Sum256(text))
+		}
+		if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
+			all[e.Name()] += " to " + target
 		}
 	}
 	return all

@@ -20,6 +20,7 @@ func lists() []list {
 		{"Podman, `network create`", "podman-network-create.conflist", "containers/common libnetwork/cni/cni_types.go", "name, bridge, labels and range", ""},
 		{"nerdctl", "nerdctl.conflist", "containerd/nerdctl docs/cni.md", "", ""},
 		{"Nomad", "nomad.conflist", "hashicorp/nomad client/allocrunner/networking_bridge_linux.go", "bridge, subnet and hairpinMode: the defaults", ""},
+		{"Nomad, both families", "nomad-ipv6.conflist", "hashicorp/nomad client/allocrunner/cni/bridge.go", "bridge, IPv4 subnet and hairpinMode: the defaults; an IPv6 subnet", ""},
 		{"k3s, flannel", "flannel.conflist", "flannel-io/flannel Documentation/kube-flannel.yml, flannel-io/cni-plugin flannel_linux.go", "the first plugin: what `flannel` passes to `bridge`", ""},
 		{"minikube", "minikube.conflist", "kubernetes/minikube pkg/minikube/cni/bridge.go", "the subnet: the default", ""},
 		{"BuildKit", "buildkit.conf", "moby/buildkit hack/fixtures/cni.json", "", ""},
