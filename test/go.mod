@@ -25,6 +25,7 @@ require (
 	github.com/containernetworking/plugins v1.9.1
 	github.com/cri-o/ocicni v0.4.3
 	github.com/google/go-cmp v0.7.0
+	github.com/hashicorp/go-version v1.9.0
 	github.com/patchbay-cni/patchbay v0.0.0
 	github.com/rogpeppe/go-internal v1.14.1
 	github.com/sirupsen/logrus v1.9.3
@@ -39,7 +40,7 @@ require github.com/kr/text v0.2.0 // indirect
 
 require (
 	github.com/alexflint/go-filemutex v1.3.0 // indirect
-	github.com/coreos/go-iptables v0.8.0 // indirect
+	github.com/coreos/go-iptables v0.8.0
 	github.com/coreos/go-systemd/v22 v22.6.0 // indirect
 	github.com/fsnotify/fsnotify v1.7.0 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
