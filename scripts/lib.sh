@@ -6,7 +6,7 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
-#   build_patchbay, build_next, build_reference, build_containerd2, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
+#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -273,6 +273,13 @@ build_reference() {
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
 	go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" tool
 	go_static -C "$ROOT/test/runtimes/cnitool112" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/cnitool-1.1.2" tool
+}
+
+# build_callers builds programs that call plugins as other projects do: the network providers of BuildKit.
+build_callers() {
+	find_go
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	go_static -C "$ROOT/test/runtimes/buildkit/provider" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/buildkit-provider" .
 }
 
 # build_cnitool builds the one program of them that the demo needs.

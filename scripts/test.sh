@@ -37,6 +37,7 @@ prepare_runtimes() {
 	unpack_firewalls
 	unpack_sandboxes
 	build_containerd2
+	build_callers
 }
 
 run_tests() {

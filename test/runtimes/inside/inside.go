@@ -80,6 +80,9 @@ func do(q request, calls Calls) answer {
 type Program struct {
 	in  io.WriteCloser
 	out *bufio.Reader
+
+	process *os.Process
+	killed  bool
 }
 
 // Start starts the test's executable inside the host. It ends with the test, before the oracle looks.
@@ -89,8 +92,14 @@ func Start(t testing.TB, h *nettest.Node) *Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := h.Command(self)
-	cmd.Env = append(os.Environ(), marker+"=1")
+	return StartOther(t, h, self, marker+"=1")
+}
+
+// StartOther is Start for another program that answers requests in the same form, with more variables of its environment.
+func StartOther(t testing.TB, h *nettest.Node, path string, env ...string) *Program {
+	t.Helper()
+	cmd := h.Command(path)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -101,16 +110,27 @@ func Start(t testing.TB, h *nettest.Node) *Program {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("start %s inside: %v", self, err)
+		t.Fatalf("start %s inside: %v", path, err)
 	}
 	h.Allow(fmt.Sprintf("process %d:", cmd.Process.Pid))
+	p := &Program{in: in, out: bufio.NewReader(out), process: cmd.Process}
 	t.Cleanup(func() {
 		_ = in.Close()
-		if err := cmd.Wait(); err != nil {
+		if err := cmd.Wait(); err != nil && !p.killed {
 			t.Errorf("the program inside: %v", err)
 		}
 	})
-	return &Program{in: in, out: bufio.NewReader(out)}
+	return p
+}
+
+// Kill ends the program with SIGKILL.
+func (p *Program) Kill(t testing.TB) {
+	t.Helper()
+	p.killed = true
+	if err := p.process.Kill(); err != nil {
+		t.Fatalf("kill the program inside: %v", err)
+	}
+	_, _ = io.Copy(io.Discard, p.out) // ends with the process
 }
 
 // Ask makes one call. Its output is decoded into output, unless that is nil; the error is that of the call.
