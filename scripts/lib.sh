@@ -275,10 +275,11 @@ build_reference() {
 	go_static -C "$ROOT/test/runtimes/cnitool112" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/cnitool-1.1.2" tool
 }
 
-# build_callers builds programs that call plugins as other projects do: the network providers of BuildKit.
+# build_callers builds programs that call plugins as other projects do: the plugin of flannel, and the network providers of BuildKit.
 build_callers() {
 	find_go
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	go_static -C "$ROOT/test/runtimes/flannel/plugin" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" tool
 	go_static -C "$ROOT/test/runtimes/buildkit/provider" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/buildkit-provider" .
 }
 
