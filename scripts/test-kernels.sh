@@ -8,12 +8,12 @@
 #   PACKAGES="..."       only these packages, as test/network/vlan
 #   CPUS=2 TIMEOUT=60m   of each machine
 #
-# A run of all packages and tests writes its results to docs/kernels.md. Tests that cannot run there are in test/kernels/selection.go.
+# A run of all tests of a package writes the results to docs/kernels.md, unless CI is set. Tests that cannot run there are in test/kernels/selection.go.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 kept=$ROOT/.cache/test
-table=$([[ -n ${PACKAGES:-}${RUN:-}${BENCH:-} ]] || echo "$ROOT/docs/kernels.md")
+table=$([[ -n ${CI:-}${RUN:-}${BENCH:-} ]] || echo "$ROOT/docs/kernels.md")
 tests=$ROOT/.cache/kernels
 failed=0
 
@@ -24,7 +24,7 @@ packages() {
 		return
 	fi
 	go -C "$ROOT" list -f '{{if .TestGoFiles}}{{.ImportPath}}{{end}}{{if .XTestGoFiles}}{{.ImportPath}}{{end}}' ./pkg/link ./pkg/nft ./pkg/conntrack | sort -u | sed 's|.*/patchbay/pkg/|pkg/|'
-	go -C "$ROOT/test" list ./network/... ./verbs ./runtimes/secondary | sed 's|.*/patchbay/test/|test/|'
+	go -C "$ROOT/test" list ./network/... ./verbs ./runtimes/secondary ./faults/crash | sed 's|.*/patchbay/test/|test/|'
 }
 
 # module_of PACKAGE prints the directory of its module.

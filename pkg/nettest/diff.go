@@ -157,10 +157,13 @@ func (d differ) permittedLink(c change) bool {
 	return false
 }
 
-// isBridge reports whether a link serves a network: a bridge, or Patchbay's interface of a VLAN on it.
+// isBridge reports whether a link serves a network: a bridge, or Patchbay's interface of a VLAN on it. The latter has the group that
+// pkg/link calls unfinished if its creator was killed: like such a bridge it stays until the next ADD finishes it.
 func (d differ) isBridge(link string) bool {
-	kind, alias := d.after.facts["link "+link].value, d.after.facts["link "+link+" alias"].value
-	return kind == "bridge" || kind == "vlan" && alias == "patchbay:vlan"
+	const unfinished = "4032985442"
+	of := func(what string) string { return d.after.facts["link "+link+" "+what].value }
+	kind := d.after.facts["link "+link].value
+	return kind == "bridge" || kind == "vlan" && (of("alias") == "patchbay:vlan" || of("group") == unfinished)
 }
 
 // permittedSysctl permits forwarding, and route_localnet of bridges.

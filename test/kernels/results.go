@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -84,7 +86,30 @@ const (
 	tableHead  = "| kernel | package | passed | failed | seconds |\n|---|---|---|---|---|\n"
 )
 
-// writeTable replaces the rows of a kernel in the table of a page.
+// result is a row of the table: the last run of a package on a kernel.
+type result struct {
+	release, name           string
+	passed, failed, seconds int
+}
+
+// String returns the row.
+func (r result) String() string {
+	return fmt.Sprintf("| %s | %s | %d | %d | %d |\n", r.release, r.name, r.passed, r.failed, r.seconds)
+}
+
+// parseResult is the inverse of String; a row of a sum, and any other line, is none.
+func parseResult(line string) (r result, ok bool) {
+	n, _ := fmt.Sscanf(line, "| %s | %s | %d | %d | %d |", &r.release, &r.name, &r.passed, &r.failed, &r.seconds)
+	return r, n == 5 && strings.Contains(r.name, "/")
+}
+
+// series returns the first two numbers of the release: "6.12" of 6.12.115+deb12-cloud-amd64.
+func (r result) series() string {
+	parts := strings.SplitN(r.release, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
+}
+
+// writeTable writes the rows of the packages that ran into the table of a page.
 func (t *tally) writeTable(page, release string) error {
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -95,36 +120,43 @@ func (t *tally) writeTable(page, release string) error {
 	if !begins || !ends {
 		return fmt.Errorf("write results: %s has no table of them", page)
 	}
-	rows := t.rows(release)
-	for line := range strings.Lines(strings.TrimPrefix(table, tableHead)) {
-		if !strings.HasPrefix(line, "| "+series(release)+".") {
-			rows = append(rows, line)
-		}
-	}
-	slices.Sort(rows)
-	out := before + tableBegin + tableHead + strings.Join(rows, "") + tableEnd + after
+	out := before + tableBegin + tableHead + format(t.merge(table, release)) + tableEnd + after
 	if err := os.WriteFile(page, []byte(out), 0o644); err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
 	return nil
 }
 
-// rows returns one row a package, and their sum.
-func (t *tally) rows(release string) (rows []string) {
-	sum := &counts{name: fmt.Sprintf("all %d", len(t.packages))}
-	for _, c := range t.packages {
-		rows = append(rows, c.row(release))
-		sum.passed, sum.failed, sum.seconds = sum.passed+c.passed, sum.failed+c.failed, sum.seconds+c.seconds
+// merge returns the rows of a table with those of the packages that ran, sorted.
+func (t *tally) merge(table, release string) []result {
+	all := map[[2]string]result{}
+	for line := range strings.Lines(table) {
+		if r, ok := parseResult(line); ok {
+			all[[2]string{r.series(), r.name}] = r
+		}
 	}
-	return append(rows, sum.row(release))
+	for _, c := range t.packages {
+		r := result{release, c.name, c.passed, c.failed, int(math.Ceil(c.seconds))}
+		all[[2]string{r.series(), r.name}] = r
+	}
+	return slices.SortedFunc(maps.Values(all), func(a, b result) int {
+		return cmp.Or(cmp.Compare(a.series(), b.series()), cmp.Compare(a.name, b.name))
+	})
 }
 
-func (c *counts) row(release string) string {
-	return fmt.Sprintf("| %s | %s | %d | %d | %.0f |\n", release, c.name, c.passed, c.failed, math.Ceil(c.seconds))
-}
-
-// series returns the first two numbers of a release: "6.12" of 6.12.115+deb12-cloud-amd64.
-func series(release string) string {
-	parts := strings.SplitN(release, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
+// format returns the rows, with a sum after those of each kernel.
+func format(rows []result) string {
+	var out strings.Builder
+	packages, sum := 0, result{}
+	for i, r := range rows {
+		out.WriteString(r.String())
+		packages++
+		sum.passed, sum.failed, sum.seconds = sum.passed+r.passed, sum.failed+r.failed, sum.seconds+r.seconds
+		if i == len(rows)-1 || rows[i+1].series() != r.series() {
+			sum.release, sum.name = r.series(), fmt.Sprintf("%d packages", packages)
+			out.WriteString(sum.String())
+			packages, sum = 0, result{}
+		}
+	}
+	return out.String()
 }
