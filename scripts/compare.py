@@ -3,7 +3,7 @@
 
 OLD and NEW are programs called patchbay. Each runs in a host that is a namespace of its own, since their
 nftables schemas may differ; calls alternate, so that load on the machine is the same for both. For each kind of network it
-prints quartiles of wall time and the median of processor time in milliseconds, and the ratio new / old.
+prints quartiles of wall time in milliseconds, and the ratio new / old, also of the medians of processor time and page faults.
 """
 import json
 import os
@@ -39,8 +39,9 @@ def serve(program):
         done = subprocess.run([program], input=config(kind), capture_output=True, env=env, check=False)
         wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
         processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        faults = after.ru_minflt - before.ru_minflt
         said = "" if done.returncode == 0 else (done.stdout + done.stderr).decode()
-        print(json.dumps([wall * 1000, processor * 1000, said]), flush=True)
+        print(json.dumps([wall * 1000, processor * 1000, faults, said]), flush=True)
 
 
 def start(program):
@@ -50,10 +51,10 @@ def start(program):
 def call(server, *what):
     server.stdin.write(json.dumps(what) + "\n")
     server.stdin.flush()
-    wall, processor, said = json.loads(server.stdout.readline())
+    *taken, said = json.loads(server.stdout.readline())
     if said:
         sys.exit(f"{what}: {said}")
-    return wall, processor
+    return taken
 
 
 def quantile(samples, part, which):
@@ -77,7 +78,8 @@ def compare(programs, kind, rounds):
         old, new = taken["old", command], taken["new", command]
         cells = [(part, quantile(old, part, 0), quantile(new, part, 0)) for part in (0.25, 0.5, 0.75)]
         walls = "  ".join(f"{part:.2f}: {a:.2f} {b:.2f} {b / a:.3f}" for part, a, b in cells)
-        print(f"{kind:14} {command}  wall {walls}  processor {quantile(new, 0.5, 1) / quantile(old, 0.5, 1):.3f}", flush=True)
+        processor, faults = quantile(new, 0.5, 1) / quantile(old, 0.5, 1), [quantile(side, 0.5, 2) for side in (old, new)]
+        print(f"{kind:14} {command}  wall {walls}  processor {processor:.3f}  faults {faults[0]} {faults[1]}", flush=True)
 
 
 def main():

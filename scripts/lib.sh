@@ -253,9 +253,14 @@ commit() { as_builder git -C "$ROOT" rev-parse --short=7 HEAD 2>/dev/null || ech
 # go_static ARG... is go with what makes a program static and the same wherever it was built.
 go_static() { as_builder env CGO_ENABLED=0 go "$@"; }
 
+# gc_of_verbs prints the GOEXPERIMENT that patchbay is built with: without the garbage collector that is new in Go 1.26. A verb ends
+# before the first collection, and the new one marks the end of each span of the heap, which is a page fault of its own: about 30
+# in each exec. Go 1.27 is to have no such setting.
+gc_of_verbs() { [[ $(go env GOVERSION) != go1.26* ]] || echo nogreenteagc; }
+
 build_patchbay() {
 	find_go
-	go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "$PATCHBAY_BIN" ./plugins/patchbay
+	GOEXPERIMENT=$(gc_of_verbs) go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "$PATCHBAY_BIN" ./plugins/patchbay
 }
 
 # build_next builds a patchbay whose schema of nftables and form of records are one version higher: for tests alone.
