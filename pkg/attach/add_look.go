@@ -9,6 +9,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/identity"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/liveness"
+	"github.com/patchbay-cni/patchbay/pkg/ruleset"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -100,7 +101,8 @@ func (a *adding) checkPorts() error {
 		addresses = append(addresses, store.Address{Address: netip.PrefixFrom(set[0].Start, set[0].Subnet.Bits())})
 	}
 	ports, _ := PortsOf(a.cfg.Publish.Ports, addresses)
-	if err := a.rules.CheckPortsFree(a.names.Alias, ports, a.cfg.DataDir); err != nil {
+	err := a.rules.CheckPortsFree(a.names.Alias, ports, a.cfg.DataDir)
+	if err != nil && !ruleset.OfSameContainer(err, a.req.Key(a.cfg.Name)) {
 		return err
 	}
 	return a.checkListeners(ports)

@@ -31,12 +31,29 @@ func (a *adding) publish(ctx context.Context) error {
 	if err := store.NoteStateDir(config.DefaultStateDir, a.cfg.StateDir); err != nil {
 		report.Warn("%v; pass it to patchbay reload with --state-dir", err)
 	}
-	err := a.rules.Publish(ctx, a.record, a.cfg.StateDir, a.cfg.DataDir)
+	err := a.publishElements(ctx)
 	a.published = !errors.Is(err, store.ErrBusy)
 	if err != nil {
 		return err
 	}
 	return a.afterPublish(ctx)
+}
+
+// publishElements publishes without the ports that another attachment of the same container publishes: the runtime has passed the ports of the
+// container to several networks. The transaction decides, because these networks are often attached at the same time.
+func (a *adding) publishElements(ctx context.Context) error {
+	err := a.rules.Publish(ctx, a.record, a.cfg.StateDir, a.cfg.DataDir)
+	if !ruleset.OfSameContainer(err, a.record.Key()) {
+		return err
+	}
+	a.req.Note("%v: this attachment of the same container does not publish it", err)
+	if err := a.rules.KeepFree(a.record, a.cfg.DataDir); err != nil {
+		return err
+	}
+	if err := a.state.Save(a.record); err != nil || !ruleset.IsNeeded(a.record) {
+		return err
+	}
+	return a.rules.Publish(ctx, a.record, a.cfg.StateDir, a.cfg.DataDir)
 }
 
 // afterPublish deletes stale flows and sets route_localnet. That sysctl lets packets from the bridge reach 127.0.0.0/8 of the host,

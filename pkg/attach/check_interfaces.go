@@ -73,7 +73,8 @@ func (c *checking) port(b *link.Bridge, l *link.Link) {
 		return
 	}
 	c.guarded(b, l)
-	forPorts := c.record != nil && c.record.Publish != nil && c.record.Hairpin
+	// The record has no ports, and hairpin mode, if another attachment of the container publishes those of the configuration.
+	forPorts := c.record != nil && (c.record.Publish != nil || len(c.cfg.Publish.Ports) > 0) && c.record.Hairpin
 	if l.Port == nil || l.Port.Hairpin == (c.cfg.HairpinMode || forPorts) {
 		return
 	}

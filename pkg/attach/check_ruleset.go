@@ -64,7 +64,7 @@ func (c *checking) samePorts() {
 	}
 	want, _ := PortsOf(c.cfg.Publish.Ports, c.record.Addresses)
 	for _, p := range want {
-		if !slices.Contains(has, p) {
+		if !slices.Contains(has, p) && !ruleset.ServedBySibling(c.record, p) {
 			c.differ("port %d/%s of the configuration is not published by this attachment", p.HostPort, p.Protocol)
 			return
 		}

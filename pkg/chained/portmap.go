@@ -76,7 +76,27 @@ func planPorts(a *adding) error {
 	if err := a.openRules(); err != nil {
 		return err
 	}
-	return a.rules.CheckPortsFree(a.record.Alias, wanted.Ports, a.state.Dirs().Data)
+	if err := a.rules.CheckPortsFree(a.record.Alias, wanted.Ports, a.state.Dirs().Data); !ruleset.OfSameContainer(err, a.record.Key()) {
+		return err
+	}
+	return nil // publishPorts leaves them out
+}
+
+// publishPorts publishes without the ports that another attachment of the same container publishes, as the main plugin does, and returns the
+// part of the record that is published.
+func (a *adding) publishPorts(ctx context.Context) (*store.Record, error) {
+	err := a.publish(ctx, portsAlone(a.record))
+	if !ruleset.OfSameContainer(err, a.record.Key()) {
+		return portsAlone(a.record), err
+	}
+	a.req.Note("%v: this attachment of the same container does not publish it", err)
+	if err := a.rules.KeepFree(a.record, a.state.Dirs().Data); err != nil {
+		return nil, err
+	}
+	if err := a.state.Save(a.record); err != nil || a.record.Publish == nil {
+		return nil, err
+	}
+	return portsAlone(a.record), a.publish(ctx, portsAlone(a.record))
 }
 
 // besides returns the ports of both, with the options of the main plugin's, or nil if that publishes all of them. A list in which two
@@ -98,14 +118,14 @@ func sameMappings(a, b *store.Publish) bool {
 
 // applyPorts adds the elements, and then what needs them to exist.
 func applyPorts(ctx context.Context, a *adding) error {
-	only := portsAlone(a.record)
 	if a.has() && !sameMappings(a.before.Publish, a.record.Publish) { // an ADD that is repeated with other ports
 		r := &removing{state: a.state}
 		if err := r.withdraw(ctx, portsAlone(a.before)); err != nil {
 			return err
 		}
 	}
-	if err := a.publish(ctx, only); err != nil {
+	only, err := a.publishPorts(ctx)
+	if err != nil || only == nil {
 		return err
 	}
 	attach.WarnOfPorts(a.host, &a.req, only)
@@ -141,7 +161,7 @@ func checkPorts(c *checking) error {
 		has = c.record.Publish.Ports
 	}
 	for _, p := range wanted {
-		if !slices.Contains(has, p) {
+		if !slices.Contains(has, p) && !ruleset.ServedBySibling(c.record, p) {
 			c.differ("port %d/%s of the configuration is not published by this attachment", p.HostPort, p.Protocol)
 		}
 	}
