@@ -1,6 +1,8 @@
 package ruleset
 
 import (
+	"strings"
+
 	"github.com/patchbay-cni/patchbay/pkg/nft"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
@@ -12,8 +14,18 @@ import (
 // OfSameContainer reports whether an error of Publish or CheckPortsFree says that another attachment of the same container publishes the port.
 func OfSameContainer(err error, key store.Key) bool {
 	by := PortOwnerOf(err)
-	return by != nil && by.Key.ContainerID == key.ContainerID && by.Key.IfName != "" && by.Key != key
+	switch {
+	case by == nil || by.Key == key:
+		return false
+	case by.Key.IfName != "":
+		return by.Key.ContainerID == key.ContainerID
+	}
+	// The comment of the element was cut, after a long name of a network. IDs of runtimes are random: half of one is enough.
+	return len(by.Key.ContainerID) >= shortestID && strings.HasPrefix(key.ContainerID, by.Key.ContainerID)
 }
+
+// shortestID is the length from which the beginning of a container ID identifies the container.
+const shortestID = 32
 
 // KeepFree removes from a record the mappings that other attachments of the same container publish. The error wraps nft.ErrPortTaken if an
 // attachment of another container publishes one.

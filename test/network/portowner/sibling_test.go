@@ -2,6 +2,7 @@ package portowner
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 
@@ -28,14 +29,17 @@ func (b *attachment) second(t *testing.T, verb string, result ...json.RawMessage
 func TestPortsOfOneContainer(t *testing.T) {
 	t.Parallel()
 	h := host(t)
-	b := on(h, "web", network("net", "cni0"), mapping(8080), mapping(8081))
+	b, stranger := on(h, "web", nil, mapping(8080), mapping(8081)), on(h, "stranger", elsewhere(), mapping(8080))
 	b.serve(t)
-	stranger := on(h, "stranger", elsewhere(), mapping(8080))
-	for _, atOnce := range []bool{false, true} {
+	for _, c := range []struct {
+		network string
+		atOnce  bool
+	}{{"net", false}, {"net", true}, {strings.Repeat("long", 15), false}} { // the long name cuts the comment of the elements
+		b.config = network(c.network, "cni0")
 		var wg sync.WaitGroup
 		var first, second nettest.Answer
 		wg.Go(func() { first = b.do(t, "ADD") })
-		if !atOnce {
+		if !c.atOnce {
 			wg.Wait()
 		}
 		wg.Go(func() { second = h.CNI(t, b.second(t, "ADD")) })
@@ -47,7 +51,7 @@ func TestPortsOfOneContainer(t *testing.T) {
 		if e := stranger.do(t, "ADD").Error(t); e.Code != codePortTaken {
 			t.Errorf("another container: code %d, %s", e.Code, e.Msg)
 		}
-		if !atOnce {
+		if !c.atOnce {
 			h.CNI(t, b.second(t, "DEL")).OK(t)
 			b.answers(t, gateway4+":8080", "127.0.0.1:8081")
 		}
