@@ -6,7 +6,7 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
-#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
+#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -170,6 +170,12 @@ download() {
 # unpack_containerd unpacks containerd with what it runs, and the busybox that its tests make an image of.
 unpack_containerd() { unpack containerd containerd runc libseccomp2 busybox-static || true; }
 
+# unpack_podman unpacks Podman with what it runs. Its tests take the busybox of unpack_containerd.
+unpack_podman() {
+	unpack podman podman conmon runc golang-github-containers-common golang-github-containers-image libgpgme11 libassuan0 libsubid4 \
+		libseccomp2 libdevmapper1.02.1 || true
+}
+
 # unpack_lxc unpacks LXC, and the busybox that its template makes containers of.
 unpack_lxc() { unpack lxc lxc liblxc1 liblxc-common libseccomp2 libapparmor1 busybox-static || true; }
 
@@ -198,6 +204,21 @@ build_containerd2() {
 	say "build containerd 2, once; it takes some minutes"
 	as_builder mkdir -p "$dir" "${stamp%/*}"
 	go_static -C "$ROOT/scripts/containerd" build -trimpath -tags "no_btrfs no_devmapper no_zfs" -ldflags "-s -w" -o "$dir/" tool
+	as_builder tee "$stamp" <<<"$want" >/dev/null
+}
+
+# build_nerdctl builds the nerdctl of scripts/nerdctl/go.mod; once, until go.mod or Go changes. nerdctl links one interface of its test
+# framework, a module that its own go.mod replaces by a folder and that has no version: that interface is written under .cache.
+build_nerdctl() {
+	find_go
+	local stamp=$ROOT/.cache/stamp/nerdctl dir=$ROOT/.cache/pkg/nerdctl tigron=$ROOT/.cache/src/tigron want
+	want=$(go version; sha256sum <"$ROOT/scripts/nerdctl/go.mod")
+	[[ -x $dir/nerdctl && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	say "build nerdctl, once; it takes some minutes"
+	as_builder mkdir -p "$dir" "$tigron/tig" "${stamp%/*}"
+	as_builder tee "$tigron/go.mod" <<<"module github.com/containerd/nerdctl/mod/tigron" >/dev/null
+	as_builder tee "$tigron/tig/tig.go" <<<"package tig; type T interface { Log(args ...interface{}); FailNow() }" >/dev/null
+	go_static -C "$ROOT/scripts/nerdctl" build -trimpath -ldflags "-s -w" -o "$dir/" tool
 	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 

@@ -33,11 +33,13 @@ prepare_quick() { unpack_program dnsmasq dnsmasq-base; }
 
 prepare_runtimes() {
 	unpack_containerd
+	unpack_podman
 	unpack_lxc
 	unpack_firewalls
 	unpack_sandboxes
 	build_containerd2
 	build_callers
+	build_nerdctl
 }
 
 run_tests() {
