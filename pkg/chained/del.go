@@ -2,6 +2,7 @@ package chained
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
@@ -79,8 +80,8 @@ func (r *removing) withoutRecord(ctx context.Context) error {
 	return ruleset.WithdrawMark(identity.Of(r.state.Key).Mark)
 }
 
-// clearReference removes the rules that the reference plugins made for an attachment: without a record they may have made it, before
-// this program was installed in their place.
+// clearReference removes what the reference plugins made for an attachment: without a record they may have made it, before this program was
+// installed in their place.
 func (r *removing) clearReference() error {
 	if r.req.OwnerName() != store.OwnerCNI {
 		return nil
@@ -89,7 +90,11 @@ func (r *removing) clearReference() error {
 	if err != nil {
 		return err
 	}
-	return ruleset.RemoveReference(r.state.Key, held, nil)
+	err = ruleset.RemoveReference(r.state.Key, held, nil)
+	if r.plugin.part.reference != nil {
+		err = errors.Join(err, r.plugin.part.reference(r))
+	}
+	return err
 }
 
 // withdraw removes the elements of a record that has one part only.

@@ -35,6 +35,9 @@ type part struct {
 	// remove removes from the kernel what the record has.
 	remove func(ctx context.Context, r *removing) error
 
+	// reference removes what the reference plugin of the same name made for an attachment without a record; may be nil.
+	reference func(r *removing) error
+
 	// clear removes the part from a record.
 	clear func(*store.Record)
 

@@ -7,20 +7,22 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/names"
+	"github.com/patchbay-cni/patchbay/pkg/report"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
 // sourceRouting routes by the source address of a container's packets, as the record's SourceRouting says.
 func sourceRouting() part {
 	return part{
-		parse:  func(data []byte, _ string) (*config.Chained, error) { return config.ParseSBR(data) },
-		wanted: func(*config.Chained) bool { return true },
-		plan:   planSources,
-		apply:  applySources,
-		remove: removeSources,
-		clear:  func(r *store.Record) { r.SourceRouting = nil },
-		check:  checkSources,
-		status: func(*config.Chained, *link.Host) error { return nil },
+		parse:     func(data []byte, _ string) (*config.Chained, error) { return config.ParseSBR(data) },
+		wanted:    func(*config.Chained) bool { return true },
+		plan:      planSources,
+		apply:     applySources,
+		remove:    removeSources,
+		reference: stopReferenceSources,
+		clear:     func(r *store.Record) { r.SourceRouting = nil },
+		check:     checkSources,
+		status:    func(*config.Chained, *link.Host) error { return nil },
 	}
 }
 
@@ -76,6 +78,25 @@ func (r *removing) inside(do func(*link.Sandbox) error) error {
 		s.Close()
 	}
 	return nil
+}
+
+// stopReferenceSources deletes the policy rules of the reference plugin sbr: those of the addresses of the interface. They are gone with the
+// network namespace.
+func stopReferenceSources(r *removing) error {
+	s, err := link.OpenSandbox(r.req.Netns, r.req.HostNetnsAllowed)
+	if err != nil {
+		return nil //nolint:nilerr // it is gone, or cannot be entered by anyone
+	}
+	defer s.Close()
+	l, err := s.Link(r.req.IfName)
+	if err != nil {
+		return report.Except(err, link.ErrNotFound)
+	}
+	has, err := s.Addresses(l.Index)
+	if err != nil {
+		return err
+	}
+	return s.StopRoutingFrom(has)
 }
 
 // checkSources compares the rules of the record with the container.

@@ -3,6 +3,10 @@ package chained
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 
@@ -21,12 +25,13 @@ func tuning() part {
 		wanted: func(cfg *config.Chained) bool {
 			return !cfg.Tuning.IsZero() || cfg.MAC != nil || cfg.MTU != 0
 		},
-		plan:   planTuning,
-		apply:  applyTuning,
-		remove: removeTuning,
-		clear:  func(r *store.Record) { r.Tuning = nil },
-		check:  checkTuning,
-		status: func(cfg *config.Chained, _ *link.Host) error { return attach.CheckSysctlsAllowed(cfg.Tuning) },
+		plan:      planTuning,
+		apply:     applyTuning,
+		remove:    removeTuning,
+		reference: forgetReferenceTuning,
+		clear:     func(r *store.Record) { r.Tuning = nil },
+		check:     checkTuning,
+		status:    func(cfg *config.Chained, _ *link.Host) error { return attach.CheckSysctlsAllowed(cfg.Tuning) },
 	}
 }
 
@@ -150,6 +155,18 @@ func removeTuning(_ context.Context, r *removing) error {
 	})
 	if err != nil {
 		report.Warn("tuning: %s", report.OneLine(err))
+	}
+	return nil
+}
+
+// referenceTuningDir is where the reference plugin tuning keeps the values that its DEL restores, unless its key dataDir says otherwise.
+const referenceTuningDir = "/run/cni/tuning"
+
+// forgetReferenceTuning deletes the file of the reference plugin tuning. Its values are not restored: the main plugin deletes the interface.
+func forgetReferenceTuning(r *removing) error {
+	err := os.Remove(filepath.Join(referenceTuningDir, r.req.ContainerID+"_"+r.req.IfName+".json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("delete the file of the reference plugin tuning: %w", err)
 	}
 	return nil
 }

@@ -221,6 +221,24 @@ func (s *Sandbox) StopSourceRouting(ifname string, sources []Source, routesToo b
 	return failed
 }
 
+// StopRoutingFrom deletes the rules of addresses that lead to a table of their own, whatever its number, as
+// the reference plugin sbr does. It continues after an error.
+func (s *Sandbox) StopRoutingFrom(addresses []netip.Prefix) error {
+	rules, failed := s.rules()
+	for _, r := range rules {
+		for _, address := range addresses {
+			source := Source{Address: address, Table: r.table}
+			if !r.isOf(source) || r.table == unix.RT_TABLE_MAIN || r.table == unix.RT_TABLE_LOCAL {
+				continue
+			}
+			if err := s.changeRule(unix.RTM_DELRULE, 0, source); err != nil && !errors.Is(err, syscall.ENOENT) {
+				failed = errors.Join(failed, fmt.Errorf("delete rule %s: %w", source, err))
+			}
+		}
+	}
+	return failed
+}
+
 // MissingSourceRouting returns one clause for each rule that does not exist, and for each default route
 // that its table lacks. Further rules and routes are no difference.
 func (s *Sandbox) MissingSourceRouting(ifname string, sources []Source) (missing []string, err error) {
