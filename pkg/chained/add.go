@@ -113,6 +113,9 @@ func (a *adding) undo(ctx context.Context, err error) error {
 	}
 	r := &removing{plugin: a.plugin, host: a.host, state: a.state, record: a.record, req: &a.req}
 	failed := a.plugin.part.remove(context.WithoutCancel(ctx), r)
+	if a.putBack != nil {
+		failed = errors.Join(failed, a.putBack())
+	}
 	switch {
 	case failed != nil: // the record stays, and DEL finds what remains
 	case a.before == nil:

@@ -73,6 +73,8 @@ type adding struct {
 	before *store.Record // what the record was; nil if there was none
 	record *store.Record // what it becomes
 	given  []store.Address
+
+	putBack func() error // what undo does in addition to remove; may be nil
 }
 
 // checking is the state of one CHECK. It changes nothing.

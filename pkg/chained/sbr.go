@@ -38,12 +38,15 @@ func planSources(a *adding) error {
 // applySources adds the policy rules and routing tables. The record has them before.
 func applySources(ctx context.Context, a *adding) error {
 	if a.has() {
-		r := &removing{host: a.host, record: a.before, state: a.state, req: &a.req}
-		if err := removeSources(ctx, r); err != nil {
+		if err := a.againBySource(ctx); err != nil {
 			return err
 		}
-		a.record.SourceRouting = nil
 	}
+	putBack, err := a.sandbox.KeepRoutes(a.req.IfName)
+	if err != nil {
+		return err
+	}
+	a.putBack = putBack
 	want := link.SourceRouting{
 		IfName: a.req.IfName, Sources: attach.SourcesOf(a.cfg.SBR, a.given), Table: a.cfg.SBR.Table, KeepSubnets: a.cfg.SBR.AddSourceHints,
 	}
@@ -53,7 +56,23 @@ func applySources(ctx context.Context, a *adding) error {
 	})
 }
 
-// removeSources removes the rules and the routes of their tables. They are gone with the namespace.
+// againBySource removes what an earlier ADD of the same attachment has made, and returns the routes that it moved.
+func (a *adding) againBySource(ctx context.Context) error {
+	a.record.SourceRouting = nil
+	before := a.before.SourceRouting
+	if before == nil {
+		return nil
+	}
+	if !before.Shared {
+		if err := a.sandbox.ReturnRoutes(a.req.IfName, attach.SourcesOfRecord(before)); err != nil {
+			return err
+		}
+	}
+	return removeSources(ctx, &removing{host: a.host, record: a.before, state: a.state, req: &a.req})
+}
+
+// removeSources removes the rules and the routes of their tables. They are gone with the namespace. As with the reference plugin the routes
+// do not return to the main table: the main plugin deletes the interface next.
 func removeSources(_ context.Context, r *removing) error {
 	routing := r.record.SourceRouting
 	if routing == nil {

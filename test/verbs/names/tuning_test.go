@@ -129,6 +129,30 @@ func TestSourceRouting(t *testing.T) {
 	}
 }
 
+// TestSourceRoutingTwice: ADD is called twice, behind each main plugin. The second one finds the routes that the first one moved.
+//
+// Claim: A second ADD of sbr succeeds, and CHECK after it
+func TestSourceRoutingTwice(t *testing.T) {
+	t.Parallel()
+	for name, main := range mains() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sbr := cni.Conf{"type": "sbr"}
+			l := newList(t, main.reference, main.conf, sbr)
+			l.add(t)
+			routes := func() string {
+				return l.c.Run(t, "sh", "-c", "ip rule show; ip -4 route show table all; ip -6 rule show; ip -6 route show table all | grep -v fe80")
+			}
+			before := routes()
+			l.call(t, "ADD", sbr, l.result).OK(t)
+			expect.Equal(t, "rules and routes after the second ADD", routes(), before)
+			l.call(t, "CHECK", sbr, l.result).OK(t)
+			l.del(t)
+			l.h.NoLeaks(t)
+		})
+	}
+}
+
 // TestAllFive: the whole list, of which every plugin is this program, with traffic; then every DEL without the container.
 //
 // Claim: A list of the reference's names runs unmodified with the program under each name
