@@ -203,14 +203,22 @@ func Remove(i Interface, s Spec) error {
 // remove deletes the filter before the device: a packet that is redirected to a device that no longer exists is lost.
 func (c conn) remove(i Interface, s Spec) (err error) {
 	if s.Ingress.Rate != 0 {
-		err = c.deleteRoot(i.Index)
+		err = unlessGone(c.deleteRoot(i.Index))
 	}
 	if s.Egress.Rate == 0 {
 		return err
 	}
-	err = errors.Join(err, c.deleteFilters(i.Index, arrives), c.deleteClsact(i.Index))
+	err = errors.Join(err, unlessGone(c.deleteFilters(i.Index, arrives)), unlessGone(c.deleteClsact(i.Index)))
 	if failed := c.removeDevice(s.Device, s.Mark); err == nil || !errors.Is(failed, ErrNotOwned) {
 		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+// unlessGone returns err, or nil if the interface was deleted meanwhile: its qdiscs and filters are gone with it.
+func unlessGone(err error) error {
+	if errors.Is(err, unix.ENODEV) {
+		return nil
 	}
 	return err
 }

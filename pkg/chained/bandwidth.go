@@ -78,9 +78,9 @@ func removeLimits(_ context.Context, r *removing) error {
 	switch {
 	case err == nil:
 		err = bandwidth.Remove(attach.Shaped(l), spec)
-	case !errors.Is(err, link.ErrNotFound) || spec.Device == "":
-		return nil //nolint:nilerr // the limits are gone with the interface
-	default:
+	case errors.Is(err, link.ErrNotFound) && spec.Device == "":
+		return nil // the limits are gone with the interface
+	case errors.Is(err, link.ErrNotFound):
 		err = r.host.RemoveIFB(spec.Device, spec.Mark)
 	}
 	if errors.Is(err, bandwidth.ErrNotOwned) || errors.Is(err, link.ErrNotOwned) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"syscall"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
@@ -144,8 +145,8 @@ func spoofAlone(r *store.Record) *store.Record {
 	return only
 }
 
-// removeTuning restores the values before. What cannot be restored is a warning, as with the reference plugin: the main plugin usually
-// deletes the interface next.
+// removeTuning restores the values before. It fails if another attempt may restore them. What the kernel refuses every time is a warning: the
+// main plugin usually deletes the interface next.
 func removeTuning(_ context.Context, r *removing) error {
 	if r.record.Tuning == nil || r.record.Tuning.Was == nil {
 		return nil
@@ -153,10 +154,21 @@ func removeTuning(_ context.Context, r *removing) error {
 	err := r.inside(func(s *link.Sandbox) error {
 		return s.Restore(r.record.IfName, attach.TuningOfRecord(*r.record.Tuning.Was))
 	})
-	if err != nil {
-		report.Warn("tuning: %s", report.OneLine(err))
+	if err == nil || !isRefusedForGood(err) {
+		return err
 	}
+	report.Warn("tuning: %s", report.OneLine(err))
 	return nil
+}
+
+// isRefusedForGood reports whether a value cannot be set: it is not valid any more, or it is read-only here.
+func isRefusedForGood(err error) bool {
+	for _, errno := range []error{syscall.EINVAL, syscall.EPERM, syscall.EACCES, syscall.EROFS, syscall.EOPNOTSUPP} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // referenceTuningDir is where the reference plugin tuning keeps the values that its DEL restores, unless its key dataDir says otherwise.

@@ -75,8 +75,8 @@ func (s *Sandbox) Tune(ifname string, want Tuning) (Tuning, error) {
 }
 
 // Restore sets an interface back to the values that Tuned returned. It continues after an error. An
-// interface or a sysctl that no longer exists is no error, and a sysctl that has its value is not
-// written: it may be one that cannot be, for which Tune failed.
+// interface or a sysctl that no longer exists is no error, and what has its value is not set: it may be
+// something that cannot be, for which Tune failed.
 func (s *Sandbox) Restore(ifname string, was Tuning) error {
 	var failed error
 	for _, sysctl := range was.Sysctls {
@@ -88,7 +88,9 @@ func (s *Sandbox) Restore(ifname string, was Tuning) error {
 			failed = errors.Join(failed, err)
 		}
 	}
-	if !was.changesLink() {
+	ofLink := was
+	ofLink.Sysctls = nil
+	if !was.changesLink() || s.has(ifname, ofLink) {
 		return failed
 	}
 	err := s.tuneLink(ifname, was)
@@ -96,6 +98,12 @@ func (s *Sandbox) Restore(ifname string, was Tuning) error {
 		err = nil
 	}
 	return errors.Join(failed, err)
+}
+
+// has reports whether an interface certainly has these settings.
+func (s *Sandbox) has(ifname string, want Tuning) bool {
+	now, err := s.Tuned(ifname, want)
+	return err == nil && len(want.Differences(ifname, now)) == 0
 }
 
 // tuneLink sets the settings of the interface.
