@@ -232,6 +232,11 @@ func TestFaults(t *testing.T) {
 	for _, name := range []string{"first masquerade", "first policies", "ports, isolated"} { // with existing tables they make the same calls as the others
 		subject{networks.Some(t, name)[0], "ADD"}.try(t)
 	}
+	for _, f := range networks.Named() {
+		for _, verb := range []string{"ADD", "DEL", "CHECK"} {
+			subject{f, verb}.try(t)
+		}
+	}
 	for _, f := range networks.Groups() {
 		subject{f, "GC"}.try(t)
 	}

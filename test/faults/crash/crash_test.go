@@ -134,14 +134,14 @@ func (s *subject) hit(t testing.TB, scene *networks.Scene, at point, signal sysc
 		there = true
 		return stepper.Signal(signal)
 	})
-	if !there {
+	if !there && !(strings.HasPrefix(text, "conntrack ") && scene.Late()) {
 		t.Fatalf("the verb did not reach this point: %s", answer)
 	}
 	return ending, answer
 }
 
 // TestCrash ends every verb of every family by SIGKILL and by SIGTERM at every kill point. With PATCHBAY_UPDATE=1 it rewrites calls.txt
-// and table.md; otherwise it compares them.
+// and table.md, or the rows that ran; otherwise it compares them.
 //
 // Claim: GC continues after errors and reports all of them; killed at any call, or with a fault at one call, the next GC leaves nothing
 // behind
@@ -201,11 +201,12 @@ func (s *subject) terminate(t *testing.T) (count tally) {
 }
 
 // endAt ends the verb by a signal at a point, and recovers. A verb does not catch SIGTERM, but the kernel may deliver it to another thread
-// than the stopped one: the verb may make further calls before it ends, and near its end it may succeed.
+// than the stopped one: the verb may make further calls before it ends, and near its end it may succeed. On a loaded machine a verb may give
+// up ending flows before it comes to that point, with a warning; then it succeeds, and the recovery follows.
 func (s *subject) endAt(t testing.TB, at point, signal syscall.Signal, r recovery) {
 	scene := s.arrive(t, r.scene(t, s.family))
 	ending, answer := s.hit(t, scene, at, signal)
-	succeeded := signal == syscall.SIGTERM && ending.Exit == 0
+	succeeded := ending.Exit == 0 && (signal == syscall.SIGTERM || scene.Late())
 	if ending.Signal != signal && !succeeded {
 		t.Fatalf("the verb was not ended by %s: %s", signal, answer)
 	}

@@ -24,10 +24,21 @@ type Family struct {
 	lost   bool // the records are deleted while the containers are attached
 	// publishes is set if containers publish ports, to which clients send.
 	publishes bool
+	// main is the configuration of Patchbay as the main plugin of the list, if conf is that of a plugin which follows it. Its ADD was called
+	// before the verb, and its DEL follows that of the plugin, as in a runtime.
+	main cni.Conf
+	// theirs is set if the interface is a port of a bridge that another main plugin made, with addresses and routes.
+	theirs bool
+	// moves is set if the plugin moves routes out of the main table of the container and its DEL does not return them, as the
+	// reference's does not: the DEL of the main plugin, or the end of the namespace, follows.
+	moves bool
 }
 
 // All returns the families of one container. Their names appear in test/faults/crash/table.md.
-func All() []Family {
+func All() []Family { return slices.Concat(mains(), Named()) }
+
+// mains returns the families of Patchbay as a main plugin.
+func mains() []Family {
 	gateway := cni.Conf{"isDefaultGateway": true}
 	return []Family{
 		{Name: "l2", conf: cni.Network()},
@@ -123,10 +134,11 @@ func neighbour(s *Scene, _ *nettest.Container) cni.Conf {
 	if len(s.kept) > 0 {
 		return nil
 	}
-	other := &Attachment{scene: s, c: s.Container("beside")}
+	other := s.prepared("beside")
 	if s.publishes {
-		other.more = firstPublished(s, other.c)
+		other.more = other.more.With(firstPublished(s, other.c))
 	}
+	other.attachMain(s.t)
 	other.Do(s.t, other.Call("ADD")).OK(s.t)
 	s.kept = append(s.kept, cni.Conf{"containerID": other.c.ID(), "ifname": s.IfName})
 	return nil

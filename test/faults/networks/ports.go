@@ -92,6 +92,9 @@ func (s *Scene) Reached(t testing.TB) {
 	}
 }
 
+// Late reports whether a verb warned that it could not end flows in time.
+func (s *Scene) Late() bool { return s.late }
+
 // flowsTimedOut reports whether a verb warned that it could not end flows within its second. On a loaded machine and under the stepper
 // this happens. No other cause is accepted.
 func flowsTimedOut(answer nettest.Answer) bool {

@@ -32,6 +32,8 @@ type Attachment struct {
 	c     *nettest.Container
 	more  cni.Conf        // keys that its configuration adds to the network's
 	prev  json.RawMessage // what ADD printed
+	// result is what ADD of the main plugin printed; nil before it and after its DEL.
+	result json.RawMessage
 }
 
 // New creates a scene. It exists until t ends.
@@ -39,7 +41,7 @@ func New(t testing.TB, f Family) *Scene {
 	t.Helper()
 	s := begin(t, f)
 	s.populate()
-	s.Baseline()
+	s.ready(t)
 	return s
 }
 
@@ -49,8 +51,26 @@ func NewWithNext(t testing.TB, f Family) *Scene {
 	s := begin(t, f)
 	s.populate()
 	s.Next = s.attachment("next")
-	s.Baseline()
+	s.ready(t)
 	return s
+}
+
+// ready takes the baseline, and then attaches every container by the main plugin of the list, if the family has one.
+func (s *Scene) ready(t testing.TB) {
+	t.Helper()
+	s.Baseline()
+	for _, a := range s.all() {
+		a.attachMain(t)
+	}
+}
+
+// all returns the attachments but those that neighbour made.
+func (s *Scene) all() []*Attachment {
+	all := append([]*Attachment{s.One}, s.Mates...)
+	if s.Next != nil {
+		all = append(all, s.Next)
+	}
+	return all
 }
 
 func (s *Scene) populate() {
@@ -77,6 +97,7 @@ func (s *Scene) Attach(t testing.TB) {
 func (s *Scene) Detach(t testing.TB, one nettest.Call) {
 	t.Helper()
 	s.One.Do(t, one).OK(t)
+	s.One.detachMain(t)
 	for _, a := range s.Mates {
 		a.Do(t, a.Call("DEL")).OK(t)
 	}
@@ -89,6 +110,9 @@ func begin(t testing.TB, f Family) *Scene {
 		f.IfName = "eth0"
 	}
 	s := &Scene{Node: nettest.Host(t), Family: f, t: t}
+	if f.theirs {
+		s.Bridge(theirs, "10.1.0.1/24", "fd00:1::1/64")
+	}
 	if f.host != nil {
 		f.host(t, s.Node)
 	}
@@ -96,9 +120,18 @@ func begin(t testing.TB, f Family) *Scene {
 }
 
 func (s *Scene) attachment(name string) *Attachment {
-	a := &Attachment{scene: s, c: s.Container(name)}
+	a := s.prepared(name)
 	if s.container != nil {
-		a.more = s.container(s, a.c)
+		a.more = a.more.With(s.container(s, a.c))
+	}
+	return a
+}
+
+// prepared creates a container, with the interface that another main plugin made if the family has one.
+func (s *Scene) prepared(name string) *Attachment {
+	a := &Attachment{scene: s, c: s.Container(name)}
+	if s.theirs {
+		a.more = s.attachTheirs(a.c)
 	}
 	return a
 }
@@ -125,7 +158,7 @@ func (s *Scene) plugins() string {
 	if name == "patchbay" {
 		name = s.otherIPAM()
 	}
-	if name == "" {
+	if name == "" || s.isByName() {
 		return nowhere
 	}
 	return filepath.Dir(nettest.Program(s.t, name))
@@ -147,6 +180,9 @@ func (a *Attachment) CallByName() nettest.Call {
 	call := a.Call("DEL")
 	call.Netns = ""
 	conf := cni.Conf{"cniVersion": "1.1.0", "name": a.scene.conf["name"], "type": "patchbay"}
+	if a.scene.isByName() {
+		conf["type"] = a.scene.conf["type"]
+	}
 	if a.scene.otherIPAM() != "" {
 		conf["ipam"] = a.scene.conf["ipam"]
 	}
@@ -165,6 +201,9 @@ func (a *Attachment) Do(t testing.TB, call nettest.Call) nettest.Answer {
 func (a *Attachment) keep(call nettest.Call, answer nettest.Answer) {
 	if call.Command == "ADD" && answer.Exit == 0 {
 		a.prev = answer.Stdout
+	}
+	if call.Command == "DEL" && a.scene.moves {
+		a.scene.Allow("container " + a.c.Name() + ": route table 254 ")
 	}
 	a.scene.late = a.scene.late || flowsTimedOut(answer)
 }
@@ -200,6 +239,9 @@ func environ(call nettest.Call) []string {
 func (s *Scene) Clean(t testing.TB) {
 	t.Helper()
 	s.torn(t)
+	for _, a := range s.all() {
+		a.detachMain(t)
+	}
 	if s.late {
 		s.Allow("flow ")
 	}
