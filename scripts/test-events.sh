@@ -16,10 +16,10 @@ slow='/test/(runtimes(/.*)?|firewalls(/.*)?|faults|faults/(crash|load|versions)|
 # packages MODULE GREP-ARG... lists the packages of a module that grep lets through.
 packages() { go -C "$ROOT/$1" list ./... | grep -E "${@:2}"; }
 
-# events MODULE GO-TEST-ARG... runs tests of one module. Without a package as its last argument it runs nothing.
+# events MODULE GO-TEST-ARG... runs tests of one module, each package for TIMEOUT at most. Without a package as its last argument it runs nothing.
 events() {
 	[[ ${*: -1} == -* ]] && return
-	go -C "$ROOT/$1" test -json -count=1 -timeout=40m ${RUN:+-run="$RUN"} "${@:2}" || failed=1
+	go -C "$ROOT/$1" test -json -count=1 -timeout="${TIMEOUT:-40m}" ${RUN:+-run="$RUN"} "${@:2}" || failed=1
 }
 
 # compile MODULE PACKAGE... compiles tests on all cores before they run one package at a time.

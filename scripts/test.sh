@@ -2,10 +2,11 @@
 # Run tests: built as the invoking user, run as root, each in network namespaces of its own.
 #
 #   test.sh quick      what needs nothing but plain tools and Go modules, with a sample of the crash and fault tests (make test)
-#   test.sh runtimes   with programs of other projects, and all crash, fault, load and version tests (make test-runtimes)
+#   test.sh runtimes   with programs of other projects, and the crash, fault, load and version tests (make test-runtimes)
 #   test.sh claims     check the events of both runs: every promise is kept by a test that ran and passed (make claims)
 #
-# RUN=regexp runs only the tests that match, and leaves the claims out.
+# RUN=regexp runs only the tests that match, and leaves the claims out. Of the kills and faults runtimes runs a third, another one each day;
+# PATCHBAY_FAULTS=all runs all.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -56,6 +57,20 @@ check_claims() {
 	as_builder "$PATCHBAY_CACHE_BIN/claims" "$@" || failed=1
 }
 
+# choose_third makes the crash and fault tests run a third of their cases, another one each day: all of them take longer than everything else.
+# PATCHBAY_FAULTS=all runs all, 0, 1 or 2 that third.
+choose_third() {
+	export PATCHBAY_FAULTS=${PATCHBAY_FAULTS:-$(($(date +%s) / 86400 % 3))}
+	say "kills and faults: PATCHBAY_FAULTS=$PATCHBAY_FAULTS (a third: 0, 1 or 2; or all)"
+}
+
+# say_third says which third of the kills and faults is in the events.
+say_third() {
+	local third
+	third=$(grep -om1 'PATCHBAY_FAULTS=[0-2]' "$kept/runtimes.json") || return 0
+	say "claims: a third of the kills and faults ran, $third; PATCHBAY_FAULTS=all runs all"
+}
+
 # Of these packages make test runs a part.
 sampled() { [[ $part != quick ]] || echo -sampled=test/faults,test/faults/crash; }
 
@@ -72,14 +87,17 @@ check_owner() {
 case $part in
 	quick | runtimes)
 		prepare
+		[[ $part == quick ]] || choose_third
 		run_tests
 		# shellcheck disable=SC2046
 		check_claims $(sampled) "$ROOT" "$kept/$part.json"
+		[[ $part == quick ]] || say_third
 		check_owner
 		;;
 	claims)
 		build_test repo/claims
 		check_claims -all "$ROOT" "$kept/quick.json" "$kept/runtimes.json"
+		say_third
 		;;
 	*) die "usage: test.sh quick|runtimes|claims" ;;
 esac

@@ -270,7 +270,7 @@ func TestRefusedTransactionEndsAddAtOnce(t *testing.T) {
 func (s subject) try(t *testing.T) {
 	t.Run(s.family.Name+"/"+s.verb, func(t *testing.T) {
 		t.Parallel()
-		cases := s.record(t)
+		cases := networks.Chosen(t, s.record(t))
 		failed := networks.RunCases(t, cases, atOnce)
 		t.Logf("%d faults, %d failures", len(cases), failed)
 	})

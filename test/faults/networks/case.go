@@ -2,6 +2,7 @@ package networks
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,6 +15,31 @@ import (
 type Case struct {
 	Name string
 	Run  func(t testing.TB)
+}
+
+// Part is the environment variable that names the cases to run: all, which is the default, or the third 0, 1 or 2 of those of each verb of each
+// family. Three runs with the three thirds are a whole one.
+const Part = "PATCHBAY_FAULTS"
+
+// Chosen returns the cases that Part names, and logs which if they are not all.
+func Chosen(t *testing.T, cases []Case) []Case {
+	t.Helper()
+	part := os.Getenv(Part)
+	if part == "" || part == "all" {
+		return cases
+	}
+	third := slices.Index([]string{"0", "1", "2"}, part)
+	if third < 0 {
+		t.Fatalf("%s is %q, want all, 0, 1 or 2", Part, part)
+	}
+	var chosen []Case
+	for i, c := range cases {
+		if i%3 == third {
+			chosen = append(chosen, c)
+		}
+	}
+	t.Logf("%s=%s: %d of %d cases", Part, part, len(chosen), len(cases))
+	return chosen
 }
 
 // RunCases runs cases, atOnce of them concurrently, and returns the number of failures. Failures are reported on t, prefixed with the name
