@@ -83,7 +83,9 @@ func newChurn(t *testing.T, seed uint64) *churn {
 		h: nettest.Host(t), planner: newPlanner(seed, population),
 		containers: map[string]*nettest.Container{}, models: map[string]model{}, prev: map[key]json.RawMessage{},
 	}
-	c.h.Run(t, "ip", "address", "add", publishedOn+"/32", "dev", "lo")
+	for _, addr := range []string{publishedOn + "/32", outbound4 + "/32", outbound6 + "/128"} {
+		c.h.Run(t, "ip", "address", "add", addr, "dev", "lo")
+	}
 	c.h.Baseline()
 	for i, name := range c.planner.ids {
 		one := c.h.Container(name)

@@ -32,13 +32,15 @@ func (c *churn) compare(t *testing.T, calls []done) {
 	seen.equal(t, want)
 }
 
-// dropRulesOfStale removes the elements of stale attachments from what was seen: they stay until DEL, or until the table is rebuilt.
+// dropRulesOfStale removes elements and ifb devices of stale attachments from what was seen: they stay until DEL, elements at most until the
+// table is rebuilt.
 func (c *churn) dropRulesOfStale(seen state) {
 	for _, b := range c.models {
 		for k, e := range b.here {
 			if e.stale {
 				delete(seen.Rules, k)
 				delete(seen.Ports, k)
+				delete(seen.Limits, k)
 			}
 		}
 	}
@@ -138,6 +140,9 @@ func (c *churn) want() state {
 			s.add(k, bridges[k.Network], e.addresses)
 			if masquerades[k.Network] {
 				s.Rules[k] = withoutLengths(e.addresses)
+			}
+			if c.planner.familyOf(k).limited {
+				s.Limits[k] = "ifb"
 			}
 			if port := c.planner.portOf(k); port != 0 {
 				s.publish(k, port, c.planner.familyOf(k).hostIP, withoutLengths(e.addresses))

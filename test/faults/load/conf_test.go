@@ -20,3 +20,17 @@ func publishing(port int, hostIP string) cni.Conf {
 	}
 	return cni.Ports(mappings...)
 }
+
+// Addresses of the host with which containers of network "policies" reach the outside.
+const (
+	outbound4 = "203.0.113.5"
+	outbound6 = "2001:db8::5"
+)
+
+// policies returns the keys of containers that are reached by published ports alone, and reach a list of destinations.
+func policies() cni.Conf {
+	return cni.Conf{
+		"ingressPolicy": "published", "outboundAddr4": outbound4, "outboundAddr6": outbound6,
+		"egress": cni.Conf{"allow": []string{"198.51.100.0/24", "2001:db8:1::/48"}},
+	}
+}

@@ -12,10 +12,11 @@ import (
 type family struct {
 	name, bridge        string
 	config              cni.Conf
-	sticky, masquerades bool
+	sticky, masquerades bool // masquerades is also set where outboundAddr4 and outboundAddr6 translate
 	size                int  // addresses in its pool; 0 if it never runs out
 	publishes           bool // each attachment publishes a host port, see portOf
 	hostIP              string
+	limited             bool // each attachment has an ifb device
 }
 
 // publishedOn is the host address that network "one" publishes on.
@@ -34,6 +35,8 @@ func families() []family {
 		{name: "ports", bridge: "br6", config: network("ports", "br6", cni.DefaultGateway(), cni.Masquerade(), cni.Pool("10.6.0.0/24", "fd00:6::/64")), masquerades: true, publishes: true},
 		{name: "one", bridge: "br7", config: network("one", "br7", cni.DefaultGateway(), cni.Pool("10.7.0.0/24")), publishes: true, hostIP: publishedOn},
 		{name: "tuned", bridge: "br8", config: network("tuned", "br8", cni.Gateway(), cni.Pool("10.8.0.0/24", "fd00:8::/64"), cni.Conf{"sbr": true, "txQLen": 500, "sysctl": cni.Conf{"net.ipv4.conf.IFNAME.arp_filter": "1"}})},
+		{name: "limited", bridge: "br9", config: network("limited", "br9", cni.Gateway(), cni.Pool("10.9.0.0/24"), cni.Conf{"ingressRate": 100e6, "egressRate": 100e6, "unshapedSubnets": []string{"10.8.0.0/16"}}), limited: true},
+		{name: "policies", bridge: "br10", config: network("policies", "br10", cni.DefaultGateway(), cni.Pool("10.10.0.0/24", "fd00:10::/64"), policies()), masquerades: true},
 		{name: "small", bridge: "br5", config: network("small", "br5", cni.Gateway(), cni.Pool("10.5.0.0/29")), size: 5},
 	}
 }

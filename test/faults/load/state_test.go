@@ -33,11 +33,12 @@ type state struct {
 	Records map[key][]string          // the addresses that the record has
 	Files   map[string]map[string]key // per network: the addresses that have a file, and their owners
 	Rules   map[key][]string          // the addresses that the ruleset masquerades
+	Limits  map[key]string            // "ifb" if there is an ifb device for it
 	Ports   map[key][]string          // its published ports as "192.0.2.10 tcp 8001 10.1.0.2"; "any" for the wildcard address
 }
 
 func newState() state {
-	return state{Links: map[key]string{}, Ends: map[string][]string{}, Records: map[key][]string{}, Files: map[string]map[string]key{}, Rules: map[key][]string{}, Ports: map[key][]string{}}
+	return state{Links: map[key]string{}, Ends: map[string][]string{}, Records: map[key][]string{}, Files: map[string]map[string]key{}, Rules: map[key][]string{}, Limits: map[key]string{}, Ports: map[key][]string{}}
 }
 
 // add adds an attachment with links, addresses, record and address files.
@@ -93,11 +94,17 @@ func (s state) readLinks(t *testing.T, h *nettest.Node) {
 		names[l.Attrs().Index] = l.Attrs().Name
 	}
 	for _, l := range links {
-		if !strings.HasPrefix(l.Attrs().Name, "veth") {
+		ifb := l.Type() == "ifb"
+		if !strings.HasPrefix(l.Attrs().Name, "veth") && !ifb {
 			continue // not created by Patchbay
 		}
 		_, text, _ := strings.Cut(l.Attrs().Alias, " ")
-		if parts := strings.Split(text, "/"); len(parts) == 3 {
+		parts := strings.Split(text, "/")
+		if len(parts) == 3 && ifb {
+			s.Limits[key{parts[0], parts[1], parts[2]}] = "ifb"
+			continue
+		}
+		if len(parts) == 3 {
 			s.Links[key{parts[0], parts[1], parts[2]}] = names[l.Attrs().MasterIndex]
 			continue
 		}
