@@ -64,7 +64,9 @@ func (s *scene) wire() {
 	s.lan = s.host.LAN(s.t)
 	s.host.SetSysctl("net/ipv4/ip_forward", "1")
 	s.host.SetSysctl("net/ipv6/conf/all/forwarding", "1")
-	s.host.SetSysctl("net/netfilter/nf_conntrack_udp_timeout", "3600") // an emulated CPU needs longer than 30 s for a thousand flows
+	for _, kind := range []string{"udp_timeout", "sctp_timeout_cookie_wait"} { // 30 s and 3 s are too short for an emulated CPU
+		s.host.SetSysctl("net/netfilter/nf_conntrack_"+kind, "3600")
+	}
 	s.host.Bridge("cni0", "10.1.2.1/24", "2001:db8:5::1/64")
 	s.inside = s.host.Container("inside")
 	s.host.Veth("veth0", s.inside.Netns, "eth0")
