@@ -31,7 +31,7 @@ parse_scripts() {
 }
 
 # The rule on commit subjects applies after this commit; COMMITS_SINCE names another one.
-rule=d3e930c
+rule=224da48
 
 # commit_subjects fails for a commit whose subject is longer than 72 characters.
 commit_subjects() {

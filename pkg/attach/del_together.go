@@ -2,6 +2,7 @@ package attach
 
 import (
 	"context"
+	"slices"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/report"
@@ -12,25 +13,21 @@ import (
 // Before the removal of each attachment before is called, to set the environment of its IPAM plugin.
 func DelTogether(ctx context.Context, all []Request, before func(*Request)) []error {
 	ctx = Within(ctx)
-	failed := make([]error, len(all))
 	host, err := OpenHost(ctx)
 	if err != nil {
-		for i := range failed {
-			failed[i] = err
-		}
-		return failed
+		return slices.Repeat([]error{err}, len(all))
 	}
 	defer host.Close()
-	for first := 0; first < len(all); first += gcBatch {
-		end := min(first+gcBatch, len(all))
-		delBatch(ctx, host, all[first:end], failed[first:end], before)
+	failed := make([]error, 0, len(all))
+	for some := range slices.Chunk(all, gcBatch) {
+		failed = append(failed, delBatch(ctx, host, some, before)...)
 	}
 	return failed
 }
 
 // delBatch removes attachments whose records stay locked meanwhile.
-func delBatch(ctx context.Context, host *link.Host, all []Request, failed []error, before func(*Request)) {
-	removals := make([]*removal, len(all))
+func delBatch(ctx context.Context, host *link.Host, all []Request, before func(*Request)) []error {
+	removals, failed := make([]*removal, len(all)), make([]error, len(all))
 	var pairs []link.HostInterface
 	for i := range all {
 		removals[i], failed[i] = all[i].removal(ctx, host)
@@ -48,4 +45,5 @@ func delBatch(ctx context.Context, host *link.Host, all []Request, failed []erro
 			failed[i] = r.run(ctx)
 		}
 	}
+	return failed
 }
