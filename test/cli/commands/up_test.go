@@ -327,8 +327,9 @@ func TestBadNames(t *testing.T) {
 	for _, name := range []string{"../x", "-", "a b", ".", "é", strings.Repeat("x", 65)} {
 		l.refused(t, []string{"invalid namespace name"}, "up", name)
 	}
-	l.refused(t, []string{"up needs one name, got 0 arguments"}, "up")
-	l.refused(t, []string{"up needs one name, got 2 arguments"}, "up", "a", "b")
+	l.refused(t, []string{"up needs at least one name"}, "up")
+	l.refused(t, []string{"invalid namespace name"}, "up", "web", "../x")
+	l.refused(t, []string{"up needs at least one name"}, "up", "web", "")
 	l.refused(t, []string{"is not an IP address"}, "up", "web", "--ip", "10.77.0")
 	l.refused(t, []string{"unknown flag --nosuch"}, "up", "web", "--nosuch")
 	expect.Equal(t, "namespaces", l.pins(t), []string{})
