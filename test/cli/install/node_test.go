@@ -79,7 +79,7 @@ func (n *node) copyFile(t testing.TB, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
 	check(t, err)
-	check(t, os.WriteFile(to, text, 0o755))
+	check(t, nettest.WriteProgram(to, text))
 }
 
 func check(t testing.TB, err error) {
@@ -203,12 +203,9 @@ func (n *node) installed(t testing.TB, names ...string) {
 func (n *node) otherBuild(t testing.TB) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "patchbay")
-	n.copyFile(t, n.program, path)
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	text, err := os.ReadFile(n.program)
 	check(t, err)
-	_, err = f.WriteString("another build")
-	check(t, err)
-	check(t, f.Close())
+	check(t, nettest.WriteProgram(path, append(text, "another build"...)))
 	n.program = path
 }
 

@@ -59,7 +59,7 @@ func copyProgram(t testing.TB, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
 	if err == nil {
-		err = os.WriteFile(to, text, 0o755)
+		err = nettest.WriteProgram(to, text)
 	}
 	if err != nil {
 		t.Fatal(err)

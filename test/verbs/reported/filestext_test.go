@@ -2,7 +2,6 @@ package reported
 
 import (
 	"encoding/json"
-	"os"
 	"strings"
 	"testing"
 
@@ -171,12 +170,12 @@ func textsOfIPAM(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := "#!/bin/sh\ncat >/dev/null\n[ \"$CNI_COMMAND\" != DEL ] || exit 0\nprintf '%s\\n' '" + evil + "' >&2\ncat <<'EOF'\n" + string(encoded) + "\nEOF\nexit 1\n"
-	if err := os.WriteFile(dir+"/evil", []byte(script), 0o755); err != nil {
+	if err := nettest.WriteProgram(dir+"/evil", []byte(script)); err != nil {
 		t.Fatal(err)
 	}
 	for _, keepsQuiet := range []bool{false, true} {
 		if keepsQuiet { // without an error of its own: the details have the end of its stderr
-			if err := os.WriteFile(dir+"/evil", []byte(strings.ReplaceAll(script, string(encoded), "")), 0o755); err != nil {
+			if err := nettest.WriteProgram(dir+"/evil", []byte(strings.ReplaceAll(script, string(encoded), ""))); err != nil {
 				t.Fatal(err)
 			}
 		}
