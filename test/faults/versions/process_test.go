@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"time"
 
@@ -14,7 +15,8 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// process is a call that runs while another one is stopped. It is no child of the host's thread: the stepper waits for the children of that.
+// process is a call that runs while another one is stopped. It is a child of a thread that does nothing else: a stepper waits for every
+// child of its thread, and would take the exit status of this one if the Go runtime gave it the thread that started it.
 type process struct {
 	s              *scene
 	cmd            *exec.Cmd
@@ -36,8 +38,13 @@ func (s *scene) start(call nettest.Call, out *os.File) *process {
 	if out != nil {
 		i.cmd.Stdout = out
 	}
-	started := make(chan error)
-	go func() { started <- i.cmd.Start() }()
+	started, ended := make(chan error), make(chan struct{})
+	s.t.Cleanup(func() { close(ended) })
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		started <- i.cmd.Start()
+		<-ended
+	}()
 	if err := <-started; err != nil {
 		s.t.Fatal(err)
 	}
