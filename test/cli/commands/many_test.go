@@ -2,10 +2,13 @@ package commands
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
@@ -40,5 +43,23 @@ func TestSeveralNames(t *testing.T) {
 	expect.Equal(t, "exit of down", a.exit, 1)
 	expect.Contains(t, a.stderr, "nobody", "name web0 is given twice")
 	expect.Equal(t, "lines of down", strings.Count(a.stdout, "namespace deleted\n"), len(names))
+	expect.Equal(t, "namespaces", l.pins(t), []string{})
+}
+
+// TestDownInOneRequest: the kernel waits once for the host interfaces of all names.
+//
+// Claim: `down` deletes the host interfaces of several names in one request
+func TestDownInOneRequest(t *testing.T) {
+	t.Parallel()
+	nettest.Need(t, nettest.Tool("strace"))
+	l := newLaptop(t)
+	l.ok(t, "up", "a", "b", "c", "d")
+	trace := filepath.Join(t.TempDir(), "trace")
+	l.Run(t, "strace", "-f", "-o", trace, "-e", "trace=sendto", nettest.Patchbay(t), "down", "a", "b", "c", "d")
+	calls, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect.Equal(t, "requests that delete links", strings.Count(string(calls), "RTM_DELLINK"), 1)
 	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }
