@@ -19,26 +19,26 @@ func DelTogether(ctx context.Context, all []Request, before func(*Request)) []er
 	}
 	defer host.Close()
 	failed := make([]error, 0, len(all))
-	for some := range slices.Chunk(all, gcBatch) {
+	for some := range slices.Chunk(all, unplugBatch) {
 		failed = append(failed, delBatch(ctx, host, some, before)...)
 	}
 	return failed
 }
 
+// unplugBatch is the number of attachments whose veth pairs are deleted in one request. Their records stay locked meanwhile, and the
+// kernel holds the RTNL lock while it deletes them, which delays every other change of interfaces on the host.
+const unplugBatch = 64
+
 // delBatch removes attachments whose records stay locked meanwhile.
 func delBatch(ctx context.Context, host *link.Host, all []Request, before func(*Request)) []error {
 	removals, failed := make([]*removal, len(all)), make([]error, len(all))
-	var pairs []link.HostInterface
 	for i := range all {
 		removals[i], failed[i] = all[i].removal(ctx, host)
 		if r := removals[i]; r != nil {
 			defer closeState(r.state)
-			pairs = append(pairs, r.vethPair())
 		}
 	}
-	if err := host.UnplugTogether(pairs); err != nil {
-		report.Warn("%s; deleting them one by one", report.OneLine(err))
-	}
+	unplugTogether(host, removals)
 	for i, r := range removals {
 		if r != nil {
 			before(&all[i])
@@ -46,4 +46,17 @@ func delBatch(ctx context.Context, host *link.Host, all []Request, before func(*
 		}
 	}
 	return failed
+}
+
+// unplugTogether deletes the host interfaces of removals in one request; a removal may be nil. What it cannot delete each removal does.
+func unplugTogether(host *link.Host, removals []*removal) {
+	var pairs []link.HostInterface
+	for _, r := range removals {
+		if r != nil {
+			pairs = append(pairs, r.vethPair())
+		}
+	}
+	if err := host.UnplugTogether(pairs); err != nil {
+		report.Warn("%s; deleting them one by one", report.OneLine(err))
+	}
 }

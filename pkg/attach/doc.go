@@ -25,7 +25,7 @@
 //
 //   - ADD: add.go, add_delegated.go, add_look.go, add_chain.go, add_reserve.go, add_probe.go, add_plug.go, add_bandwidth.go, add_ipam.go,
 //     add_plan.go, add_gateway.go, add_publish.go, add_up.go, result.go, resulttext.go
-//   - GC and DEL: stale.go, del_together.go, gc.go, gc_candidates.go, del.go, del_unplug.go, del_chain.go, del_part.go, del_container.go, del_bandwidth.go,
+//   - GC and DEL: stale.go, gc.go, gc_candidates.go, del_together.go, del.go, del_unplug.go, del_chain.go, del_part.go, del_container.go, del_bandwidth.go,
 //     del_reference.go, del_release.go, del_gateways.go
 //   - CHECK: check.go, check_interfaces.go, check_vlan.go, check_bandwidth.go, check_routes.go, check_container.go,
 //     check_ruleset.go, check_drift.go

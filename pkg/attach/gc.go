@@ -41,7 +41,7 @@ func GC(ctx context.Context, req Request) error {
 		found, err = c.candidates()
 		return err
 	})
-	for some := range slices.Chunk(found, gcBatch) {
+	for some := range slices.Chunk(found, unplugBatch) {
 		failed = errors.Join(failed, req.Step("take", func() error { return c.remove(ctx, some) }))
 	}
 	return errors.Join(
@@ -57,25 +57,18 @@ func GC(ctx context.Context, req Request) error {
 	)
 }
 
-// gcBatch is the number of attachments whose veth pairs are deleted in one request. Their records stay locked meanwhile, and the
-// kernel holds the RTNL lock while it deletes them, which delays every other change of interfaces on the host.
-const gcBatch = 64
-
 // remove removes those of the candidates that may be removed: their veth pairs in one request, the rest of each as DEL does.
 func (c *collection) remove(ctx context.Context, some []*candidate) (failed error) {
 	var removals []*removal
-	var pairs []link.HostInterface
 	for _, s := range some {
 		r, err := c.lock(s)
 		failed = errors.Join(failed, err)
 		if r != nil {
 			defer closeState(r.state) // in reverse order: closing the first may remove the directory of all
-			removals, pairs = append(removals, r), append(pairs, r.vethPair())
+			removals = append(removals, r)
 		}
 	}
-	if err := c.host.UnplugTogether(pairs); err != nil {
-		report.Warn("%s; deleting them one by one", report.OneLine(err))
-	}
+	unplugTogether(c.host, removals)
 	for _, r := range removals {
 		if err := r.run(ctx); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("collect %s: %w", r.key, err))

@@ -41,22 +41,31 @@ type list struct {
 // eachNetwork calls see for each file of a configuration directory, sorted by name. n is nil if the file has no
 // plugin of type patchbay.
 func eachNetwork(dir string, see func(path string, n *Network, err error)) error {
+	paths, err := ConfFiles(dir)
+	for _, path := range paths {
+		n, err := readNetwork(path)
+		see(path, n, err)
+	}
+	return err
+}
+
+// ConfFiles returns the paths of the files that runtimes read in a configuration directory, sorted by name, which
+// is the order of runtimes. A directory that does not exist has none.
+func ConfFiles(dir string) (paths []string, err error) {
 	files, err := safefile.Names(dir, maxFiles)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("list network configurations: %w", err)
+		return nil, fmt.Errorf("list network configurations: %w", err)
 	}
 	slices.Sort(files)
 	for _, name := range files {
 		if slices.Contains([]string{".conflist", ".conf", ".json"}, filepath.Ext(name)) {
-			path := filepath.Join(dir, name)
-			n, err := readNetwork(path)
-			see(path, n, err)
+			paths = append(paths, filepath.Join(dir, name))
 		}
 	}
-	return nil
+	return paths, nil
 }
 
 // Misconfigured is a file whose network no ADD accepts.

@@ -17,6 +17,9 @@ type Created struct {
 
 // Plan returns what Create would write, and changes nothing.
 func Plan(dir string, s Spec) (Created, error) {
+	if err := s.check(); err != nil {
+		return Created{}, err
+	}
 	d, err := openDir(dir)
 	if err != nil {
 		return Created{}, err
@@ -47,11 +50,8 @@ func Create(dir string, s Spec) (Created, error) {
 	return c, d.write(filepath.Base(c.Path), c.Config)
 }
 
-// plan chooses what the caller has not, and returns the file.
+// plan chooses what the caller of Plan or Create has not, and returns the file.
 func (d *dir) plan(s Spec) (Created, error) {
-	if err := s.check(); err != nil {
-		return Created{}, err
-	}
 	others, err := d.files()
 	if err != nil {
 		return Created{}, err

@@ -11,9 +11,6 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
-// maxFiles is the greatest number of files in a directory of networks.
-const maxFiles = 10000
-
 // dir is a directory of network configurations; file is nil if it does not exist.
 type dir struct {
 	path string
@@ -63,17 +60,6 @@ func (d *dir) lock() error {
 		return &os.PathError{Op: "flock", Path: d.path, Err: err}
 	}
 	return nil
-}
-
-func (d *dir) names() ([]string, error) {
-	if d.file == nil {
-		return nil, nil
-	}
-	names, err := safefile.Names(d.path, maxFiles)
-	if err != nil {
-		return nil, fmt.Errorf("list network configurations: %w", err)
-	}
-	return names, nil
 }
 
 // write writes a file that must not exist, completely or not at all. The caller has the lock,

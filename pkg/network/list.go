@@ -3,9 +3,8 @@ package network
 import (
 	"encoding/json"
 	"net/netip"
-	"path/filepath"
-	"slices"
 
+	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
@@ -35,16 +34,11 @@ func List(path string) ([]Network, error) {
 // files reads the networks of the directory.
 func (d *dir) files() ([]Network, error) {
 	found := []Network{}
-	names, err := d.names()
+	paths, err := cli.ConfFiles(d.path)
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if !slices.Contains([]string{".conflist", ".conf", ".json"}, filepath.Ext(name)) {
-			continue
-		}
-		path := filepath.Join(d.path, name)
+	for _, path := range paths {
 		text, err := safefile.Read(path, safefile.Rules{FollowLinks: true, AnyOwner: true})
 		if err != nil {
 			continue

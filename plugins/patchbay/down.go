@@ -53,21 +53,18 @@ func (c *common) down(out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	next := 0
-	return each(args, func(name string) error {
-		d := all[next]
-		next++
+	return each(all, func(d removed) error {
 		if d.failed != nil {
 			return d.failed
 		}
 		for _, a := range d.ours {
-			detached(out, name, &a)
+			detached(out, d.name, &a)
 		}
 		switch {
 		case d.made:
-			sayLine(out, "%s: namespace deleted", name)
-		case cli.Named(name).Path != "":
-			sayLine(out, "%s: namespace kept, patchbay up did not create it (%s deletes it)", name, deleteNetns(name))
+			sayLine(out, "%s: namespace deleted", d.name)
+		case cli.Named(d.name).Path != "":
+			sayLine(out, "%s: namespace kept, patchbay up did not create it (%s deletes it)", d.name, deleteNetns(d.name))
 		}
 		return nil
 	})

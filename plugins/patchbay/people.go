@@ -95,11 +95,11 @@ func some(command, what string, args []string) error {
 	return nil
 }
 
-// each calls do for every name, and continues after errors. It prints all errors but the last, which it returns.
-func each(names []string, do func(name string) error) error {
+// each calls do for every one, and continues after errors. It prints all errors but the last, which it returns.
+func each[T any](all []T, do func(T) error) error {
 	var failed error
-	for _, name := range names {
-		err := do(name)
+	for _, one := range all {
+		err := do(one)
 		if err != nil && failed != nil {
 			complain("%s", oneLine(failed))
 		}
