@@ -292,9 +292,15 @@ func (g *group) listed(a *Attachment, nameWidth int) row {
 	return line(l, a.portsListed())
 }
 
-// nameWidth returns the width of the names in the list of a section.
-func (y *section) nameWidth() int {
-	const most = 20
+// nameWidth returns the width of the names in the list of a section, in a picture of so many columns.
+func (y *section) nameWidth(columns int) int {
+	most := 20
+	switch {
+	case columns < wideWidth:
+		most = min(most, columns*2/5)
+	case columns > defaultWidth:
+		most += columns - defaultWidth
+	}
 	w := 0
 	for i := range y.groups {
 		w = max(w, len(y.groups[i].title(most)))

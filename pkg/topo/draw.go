@@ -11,14 +11,15 @@ import (
 
 // Style is the style of a picture.
 type Style struct {
-	Width int  // columns; 80 if zero, at least 40
+	Width int  // columns; 80 if zero, at least 30
 	Color bool // with escape sequences
 	ASCII bool // without Unicode
 }
 
 const (
 	defaultWidth = 80
-	minWidth     = 40
+	minWidth     = 30
+	lowWidth     = 40 // below, a section has fewer boxes: the lines of more would leave no width for them
 	wideWidth    = 72 // the least width with namespaces beside the host instead of below it
 )
 
@@ -49,9 +50,10 @@ type plan struct {
 
 // section is a bridge with its attachments; without a bridge, the attachments of none.
 type section struct {
-	bridge *Bridge
-	groups []group
-	listed bool // too many for boxes: one line each
+	bridge  *Bridge
+	groups  []group
+	listed  bool // too many for boxes: one line each
+	grouped bool // a list with a heading for each namespace of pods
 }
 
 // group is a namespace with its attachments to one bridge.
@@ -68,6 +70,7 @@ type group struct {
 const (
 	maxBoxes       = 6
 	maxNarrowBoxes = 4
+	maxLowBoxes    = 2
 )
 
 func newPlan(v *View, width int) *plan {
@@ -106,14 +109,24 @@ func (p *plan) addSection(b *Bridge, drawn map[string]bool, plugged func(*Attach
 		}
 		y.groups[n].ends = append(y.groups[n].ends, a)
 	}
-	most := maxBoxes
-	if p.width < wideWidth {
-		most = maxNarrowBoxes
+	y.listed = attached > p.mostBoxes()
+	if attached > maxMixed {
+		y.byNamespace()
 	}
-	y.listed = attached > most
 	if b != nil || attached > 0 {
 		p.sections = append(p.sections, y)
 	}
+}
+
+// mostBoxes returns the greatest number of attachments of a section that is not a list.
+func (p *plan) mostBoxes() int {
+	switch {
+	case p.width < lowWidth:
+		return maxLowBoxes
+	case p.width < wideWidth:
+		return maxNarrowBoxes
+	}
+	return maxBoxes
 }
 
 // groupOf returns a group for an attachment. The first one of a namespace has its other interfaces too.

@@ -230,6 +230,7 @@ func views() map[string]*View {
 		"many":        withMany(8),
 		"ports":       withPorts(),
 		"manyports":   withManyPorts(),
+		"pods":        withPods(24),
 	}
 }
 
@@ -247,7 +248,7 @@ func draw(t *testing.T, v *View, s Style) string {
 // Claim: `patchbay show` draws the picture from the kernel and the records, step by step
 func TestGolden(t *testing.T) {
 	for stage, v := range views() {
-		for form, s := range map[string]Style{"80": {}, "40": {Width: 40}, "ascii": {ASCII: true}} {
+		for form, s := range map[string]Style{"80": {}, "40": {Width: 40}, "30": {Width: 30}, "ascii": {ASCII: true}} {
 			got := draw(t, v, s)
 			path := filepath.Join("testdata", stage+"."+form+".txt")
 			if updating() {
@@ -270,7 +271,7 @@ func TestGolden(t *testing.T) {
 // TestWidth: no line of any picture is wider than asked, at any width.
 func TestWidth(t *testing.T) {
 	for stage, v := range views() {
-		for width := 40; width <= 120; width++ {
+		for width := 30; width <= 120; width++ {
 			for i, l := range strings.Split(draw(t, v, Style{Width: width}), "\n") {
 				if n := utf8.RuneCountInString(l); n > width {
 					t.Errorf("%s at %d: line %d has %d columns: %s", stage, width, i+1, n, l)
@@ -280,9 +281,9 @@ func TestWidth(t *testing.T) {
 	}
 }
 
-// TestColumns: at every width nothing that a narrower picture says is lost.
+// TestColumns: at every width nothing that a narrower picture says is lost; below 34 columns long addresses are broken.
 func TestColumns(t *testing.T) {
-	for width := 40; width <= 120; width++ {
+	for width := 34; width <= 120; width++ {
 		got := draw(t, withSecond(), Style{Width: width})
 		for _, want := range []string{
 			"br0", "eth0", "c1", "c2", "vethaaaaaaaaaaa", "vethbbbbbbbbbbb", "192.0.2.10/24",
@@ -380,7 +381,7 @@ func BenchmarkDraw1000(b *testing.B) {
 // Claim: `ports`, `ls`, `inspect` and `show` report who publishes what, in documented fields, and each kind of loss with a word, a mark
 // and `reload` as the remedy
 func TestPorts(t *testing.T) {
-	for width := 40; width <= 120; width++ {
+	for width := 35; width <= 120; width++ {
 		got := draw(t, withPorts(), Style{Width: width})
 		for want, times := range map[string]int{
 			"ports of the host:": 2, "! 192.0.2.10:53/udp": 1, "! 8000-8099/tcp": 1, "! 8080/tcp -> 80": 1, "  8080/tcp -> 80": 1,

@@ -80,7 +80,7 @@ func (p *plan) bridgeBox(y *section) []row {
 	if y.bridge != nil {
 		inside = append(bridgeLines(y.bridge, width-4), y.policyLines(width-4)...)
 		for i := range y.bridge.Ports {
-			inside = append(inside, p.narrowPort(y.bridge, &y.bridge.Ports[i]))
+			inside = append(inside, p.narrowPort(y.bridge, &y.bridge.Ports[i]).wrap(width-4, 4)...)
 		}
 	}
 	inside = append(inside, y.narrowSockets()...)
@@ -154,13 +154,25 @@ func (p *plan) below(y *section) []row {
 
 func (p *plan) narrowList(y *section) []row {
 	var rows []row
-	width := y.nameWidth()
+	width := y.nameWidth(p.width)
 	for i := range y.groups {
+		if title := y.heading(i); title != nil {
+			title = line(text("    │  ", veth), title)
+			rows = append(rows, title.fit(min(len(title), p.width)))
+		}
 		for _, a := range y.groups[i].ends {
 			what := y.groups[i].listed(a, width)
-			rows = append(rows, line(text("    ├", veth), wire(a, 1), text("● ", veth), what.fit(min(len(what), p.width-8))))
+			lead := line(text("    ├", veth), wire(a, 1), text("● ", veth))
+			for _, r := range what.wrap(p.width-len(lead), 2) {
+				rows, lead = append(rows, line(lead, r)), text("    │   ", veth)
+			}
 		}
 	}
-	rows[len(rows)-1][4].r = '└'
-	return rows
+	for i := len(rows) - 1; ; i-- {
+		if rows[i][4].r == '├' {
+			rows[i][4].r = '└'
+			return rows
+		}
+		rows[i][4].r = ' '
+	}
 }

@@ -97,13 +97,14 @@ func (s *wideLayout) section(y *section) {
 			s.port(y, &y.bridge.Ports[i])
 		}
 	}
-	nameWidth := y.nameWidth()
+	nameWidth := y.nameWidth(s.width)
 	for i := range y.groups {
 		g := &y.groups[i]
 		if !y.listed {
 			s.group(y, g)
 			continue
 		}
+		s.heading(y, y.heading(i))
 		for _, a := range g.ends {
 			s.listed(y, a, g.listed(a, nameWidth))
 		}
@@ -178,6 +179,18 @@ func (s *wideLayout) listed(y *section, a *Attachment, what row) {
 	s.left = append(s.left, s.socketRow(y, label, end, border(a)))
 	width := s.width - s.hostWidth - 3
 	s.right = append(s.right, line(wire(a, 1), text("● ", veth), what.fit(min(len(what), width))))
+}
+
+// heading adds the line above the attachments of one namespace of pods, if that is not nil.
+func (s *wideLayout) heading(y *section, title row) {
+	if title == nil {
+		return
+	}
+	s.down(y, len(s.right))
+	s.beside()
+	s.left = append(s.left, s.inBridge(y, nil))
+	title = line(text("   ", plain), title)
+	s.right = append(s.right, title.fit(min(len(title), s.width-s.hostWidth)))
 }
 
 func (s *wideLayout) alone(g *group) {

@@ -45,7 +45,7 @@ func (f *showFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
 	f.registerOutput(flags)
 	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
-	flags.IntVar(&f.width, "width", 0, "width in columns, at least 40 (default that of the terminal, else 80)")
+	flags.IntVar(&f.width, "width", 0, "width in columns, at least 30 (default that of the terminal, else 80)")
 }
 
 func (f *showFlags) run(out io.Writer) error {
