@@ -185,6 +185,36 @@ unpack_sandboxes() {
 	unpack nspawn systemd-container libsystemd-shared libseccomp2 || true
 }
 
+# unpack_pictures unpacks what reads the pictures of `patchbay show`: dot of Graphviz, Chromium, and Mermaid for it to run. Of Debian's
+# packages those are fetched that an installation would add. dot needs a list of its plugins, which their installation would write.
+unpack_pictures() {
+	local dir=$ROOT/.cache/pkg/pictures packages libraries mermaid=mermaid@12.3.0
+	if [[ ! -x $PATCHBAY_CACHE_BIN/chromium || ! -x $PATCHBAY_CACHE_BIN/dot ]]; then
+		apt-cache show chromium graphviz >/dev/null 2>&1 || { need_root && as_root apt-get update -qq; }
+		mapfile -t packages < <(apt-get install --print-uris -qq -y --no-install-recommends chromium graphviz 2>/dev/null | awk '{ print $2 }' | cut -d_ -f1)
+		unpack pictures "${packages[@]:-chromium}" || return 0
+		libraries=$(find "$dir/usr/lib" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd :)
+		as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+		as_builder tee "$PATCHBAY_CACHE_BIN/chromium" >/dev/null <<-SH
+			#!/bin/sh
+			LD_LIBRARY_PATH=$libraries:$dir/usr/lib/chromium exec $dir/usr/lib/chromium/chromium "\$@"
+		SH
+		as_builder tee "$PATCHBAY_CACHE_BIN/dot" >/dev/null <<-SH
+			#!/bin/sh
+			GVBINDIR=$(find "$dir/usr/lib" -type d -name graphviz | head -1) LD_LIBRARY_PATH=$libraries exec $dir/usr/bin/dot "\$@"
+		SH
+		as_builder chmod 0755 "$PATCHBAY_CACHE_BIN/chromium" "$PATCHBAY_CACHE_BIN/dot"
+		as_builder "$PATCHBAY_CACHE_BIN/dot" -c || return
+	fi
+	[[ -x $PATCHBAY_CACHE_BIN/mermaid.min.js ]] && return
+	if ! (cd "$dir" && as_builder npm pack --silent "$mermaid" >/dev/null); then
+		say "$mermaid cannot be fetched: tests that need it are skipped, or fail where CI is set"
+		return
+	fi
+	as_builder tar -xzf "$dir/${mermaid/@/-}.tgz" -C "$dir" package/dist/mermaid.min.js
+	as_builder install -m 0755 "$dir/package/dist/mermaid.min.js" "$PATCHBAY_CACHE_BIN/"
+}
+
 # unpack_firewalls unpacks the firewalls of common distributions. Docker runs with the containerd of unpack_containerd; without
 # a container it needs no runc and no tini. What firewalld's Python modules import comes with them, but for Python itself.
 unpack_firewalls() {

@@ -38,6 +38,7 @@ prepare_runtimes() {
 	unpack_lxc
 	unpack_firewalls
 	unpack_sandboxes
+	unpack_pictures
 	build_containerd2
 	build_callers
 	build_nerdctl

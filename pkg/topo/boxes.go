@@ -253,8 +253,8 @@ func wire(a *Attachment, width int) row {
 	return w
 }
 
-// portText describes the other end of a port that is not in a known namespace.
-func (p *plan) portText(b *Bridge, port *Port) string {
+// FarEnd describes the other end of a port that is not in a known namespace: "LAN (router 192.0.2.1)", "tap", "no carrier".
+func (v *View) FarEnd(b *Bridge, port *Port) string {
 	switch {
 	case !port.Up || !port.Carrier:
 		return "no carrier"
@@ -269,7 +269,7 @@ func (p *plan) portText(b *Bridge, port *Port) string {
 			uplinks++
 		}
 	}
-	for _, r := range p.view.Host.Routes {
+	for _, r := range v.Host.Routes {
 		if r.Link == b.Name && r.Gateway.IsValid() && uplinks == 1 {
 			return "LAN (router " + r.Gateway.String() + ")"
 		}

@@ -45,7 +45,7 @@ type plan struct {
 	width    int
 	sections []section
 	alone    []group // namespaces without an attachment
-	names    *names  // of all boxes
+	names    *Names  // of all boxes
 }
 
 // section is a bridge with its attachments; without a bridge, the attachments of none.
@@ -60,7 +60,7 @@ type section struct {
 type group struct {
 	name  string
 	again bool // it has a box in another section
-	names *names
+	names *Names
 	ends  []*Attachment
 	ns    *Namespace
 	rest  []link.SurveyLink // other interfaces, drawn in the first box of the namespace
@@ -74,7 +74,7 @@ const (
 )
 
 func newPlan(v *View, width int) *plan {
-	p := &plan{view: v, width: width, names: newNames(titles(v))}
+	p := &plan{view: v, width: width, names: NewNames(titles(v))}
 	drawn := map[string]bool{}
 	for i := range v.Bridges {
 		b := &v.Bridges[i]
@@ -167,10 +167,10 @@ func titles(v *View) []string {
 // title returns the name of a group, at most width columns wide.
 func (g *group) title(width int) row {
 	if !g.again {
-		return text(g.names.short(g.name, width), name)
+		return text(g.names.Short(g.name, width), name)
 	}
 	const again = " (again)"
-	return line(text(g.names.short(g.name, width-len(again)), name), text(again, plain))
+	return line(text(g.names.Short(g.name, width-len(again)), name), text(again, plain))
 }
 
 // unknownName returns a name for an attachment whose namespace is not known: the part of the container ID that docker and

@@ -5,21 +5,22 @@ import (
 	"slices"
 )
 
-// names shortens the names of a picture so that they stay distinct. Names of pods differ at the end, and those of
+// Names shortens the names of a picture so that they stay distinct. Names of pods differ at the end, and those of
 // namespaces at the beginning, so the middle is left out.
-type names struct {
+type Names struct {
 	all  []string
 	done map[int]map[string]string // by width, and by name
 }
 
-func newNames(all []string) *names {
+// NewNames returns the names that are drawn in one picture.
+func NewNames(all []string) *Names {
 	all = slices.Clone(all)
 	slices.Sort(all)
-	return &names{all: slices.Compact(all), done: map[int]map[string]string{}}
+	return &Names{all: slices.Compact(all), done: map[int]map[string]string{}}
 }
 
-// short returns a name of at most width characters.
-func (n *names) short(name string, width int) string {
+// Short returns a name of at most width characters.
+func (n *Names) Short(name string, width int) string {
 	if len([]rune(name)) <= width {
 		return name
 	}
@@ -33,7 +34,7 @@ func (n *names) short(name string, width int) string {
 }
 
 // shorten returns the short forms of all names.
-func (n *names) shorten(width int) map[string]string {
+func (n *Names) shorten(width int) map[string]string {
 	short := map[string]string{}
 	for _, name := range n.all {
 		short[name] = name
@@ -57,7 +58,7 @@ func (n *names) shorten(width int) map[string]string {
 }
 
 // alike returns the groups of names with the same short form.
-func (n *names) alike(short map[string]string) [][]string {
+func (n *Names) alike(short map[string]string) [][]string {
 	by := map[string][]string{}
 	var order []string
 	for _, name := range n.all {

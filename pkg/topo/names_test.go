@@ -27,9 +27,9 @@ func TestNamesStayApart(t *testing.T) {
 			for i := range 14 {
 				all = append(all, name(i))
 			}
-			n, surveyed := newNames(all), map[string]string{}
+			n, surveyed := NewNames(all), map[string]string{}
 			for _, name := range all {
-				short := n.short(name, width)
+				short := n.Short(name, width)
 				if utf8.RuneCountInString(short) > width {
 					t.Errorf("%s in %d columns is %q", name, width, short)
 				}
@@ -46,12 +46,12 @@ func TestNamesStayApart(t *testing.T) {
 //
 // Claim: Shortened names in the picture and in tables stay different, and keep the part in which pods of one deployment differ
 func TestShortName(t *testing.T) {
-	n := newNames([]string{"default/web-7d4b9c8f6d-abcde", "default/web-7d4b9c8f6d-fghij", "db", "aaaaaaaaaaaa-one-zzzzzzzzzzzz", "aaaaaaaaaaaa-two-zzzzzzzzzzzz"})
+	n := NewNames([]string{"default/web-7d4b9c8f6d-abcde", "default/web-7d4b9c8f6d-fghij", "db", "aaaaaaaaaaaa-one-zzzzzzzzzzzz", "aaaaaaaaaaaa-two-zzzzzzzzzzzz"})
 	for name, want := range map[string]string{
 		"default/web-7d4b9c8f6d-abcde": "defau…9c8f6d-abcde", "default/web-7d4b9c8f6d-fghij": "defau…9c8f6d-fghij", "db": "db",
 		"aaaaaaaaaaaa-one-zzzzzzzzzzzz": "aaaa…one-zzzz…zzzz", "aaaaaaaaaaaa-two-zzzzzzzzzzzz": "aaaa…two-zzzz…zzzz",
 	} {
-		if got := n.short(name, 18); got != want {
+		if got := n.Short(name, 18); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
 	}

@@ -106,7 +106,7 @@ func (p *plan) narrowPort(b *Bridge, port *Port) row {
 	if !port.Uplink {
 		out = text(" ── ", veth)
 	}
-	return line(row{socket(port.Up && port.Carrier)}, text(" "+port.Name, plain), out, text(p.portText(b, port), plain))
+	return line(row{socket(port.Up && port.Carrier)}, text(" "+port.Name, plain), out, text(p.view.FarEnd(b, port), plain))
 }
 
 // narrowSockets returns the sockets of a section, that of the first box last.

@@ -14,8 +14,8 @@ const maxMixed = 20
 // pod returns the pod of a group, nil if its records name none.
 func (g *group) pod() *store.Pod {
 	for _, a := range g.ends {
-		if a.Record != nil && a.Record.Pod != nil && a.Record.Pod.Name != "" {
-			return a.Record.Pod
+		if pod := a.Pod(); pod != nil {
+			return pod
 		}
 	}
 	return nil
@@ -36,7 +36,7 @@ func (y *section) byNamespace() {
 		}
 		all = append(all, g.name)
 	}
-	short := newNames(all)
+	short := NewNames(all)
 	for i := range y.groups {
 		y.groups[i].names = short
 	}

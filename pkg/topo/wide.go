@@ -135,7 +135,7 @@ func (s *wideLayout) port(y *section, p *Port) {
 	if !p.Uplink {
 		border, out = leave('─', '┼', veth), text("──── ", veth)
 	}
-	far := text(s.portText(y.bridge, p), plain)
+	far := text(s.view.FarEnd(y.bridge, p), plain)
 	s.left = append(s.left, s.socketRow(y, text(p.Name, plain), end, border))
 	s.right = append(s.right, line(out, far).fit(min(len(out)+len(far), s.width-s.hostWidth)))
 }

@@ -284,7 +284,7 @@ func versionCommand() command {
 	return command{
 		name: "version", short: "print version, commit and Go version",
 		long:  "-o json prints one object: version, commit, goVersion, and cniVersions, the supported versions of the CNI specification.",
-		flags: o.registerOutput,
+		flags: func(flags *flag.FlagSet) { o.registerOutput(flags) },
 		run: func(out io.Writer) error {
 			asJSON, err := o.wantsJSON()
 			if err != nil {

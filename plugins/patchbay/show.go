@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/diagram"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/topo"
 )
@@ -33,6 +34,7 @@ func showCommand() command {
 other ends, from the kernel and the records. Where a host interface, an address of a container, a
 published port or a record is wrong, the picture has a mark and a sentence below it; "8080/tcp -> 80"
 in a box is a published port. (The CNI verb CHECK also compares routes, gateways and forwarding.)
+-o mermaid and -o dot print the same as a graph, for Mermaid (GitHub, GitLab) and for dot of Graphviz.
 Nothing is changed. Without root the records and the inside of network namespaces cannot be read,
 and the picture says so.`,
 		flags: f.register, run: f.run,
@@ -43,13 +45,13 @@ func (f *showFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&f.Bridge, "bridge", "", "only this bridge")
 	f.registerNetwork(flags, "only attachments of this network")
 	flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
-	f.registerOutput(flags)
+	f.registerOutput(flags, "mermaid", "dot")
 	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
 	flags.IntVar(&f.width, "width", 0, "width in columns, at least 30 (default that of the terminal, else 80)")
 }
 
 func (f *showFlags) run(out io.Writer) error {
-	asJSON, err := f.wantsJSON()
+	format, err := f.chosen()
 	if err != nil {
 		return err
 	}
@@ -62,8 +64,18 @@ func (f *showFlags) run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	return f.print(out, view, format)
+}
+
+// print writes a view in one of the formats.
+func (f *showFlags) print(out io.Writer, view *topo.View, format string) error {
+	switch format {
+	case "json":
 		return printJSON(out, view)
+	case "mermaid":
+		return diagram.Mermaid(out, diagram.Of(view))
+	case "dot":
+		return diagram.DOT(out, diagram.Of(view))
 	}
 	return topo.Draw(out, view, f.style(out))
 }

@@ -2,12 +2,14 @@ package pictures
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/topo"
 	"github.com/patchbay-cni/patchbay/test/kit/cni"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
@@ -82,4 +84,14 @@ func (s *scene) show(args ...string) string {
 		s.t.Fatalf("patchbay show %s: exit %d\n%s%s", strings.Join(args, " "), a.exit, a.stdout, a.stderr)
 	}
 	return a.stdout
+}
+
+// view returns the View of the host as `show -o json` prints it.
+func (s *scene) view() *topo.View {
+	s.t.Helper()
+	v := &topo.View{}
+	if err := json.Unmarshal([]byte(s.show("-o", "json")), v); err != nil {
+		s.t.Fatal(err)
+	}
+	return v
 }

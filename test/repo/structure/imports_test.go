@@ -30,6 +30,7 @@ func imports() map[string][]string {
 		"pkg/store":        {"pkg/ipam", "pkg/jsonwriter", "pkg/printable", "pkg/safefile"},
 		"pkg/inventory":    {"pkg/identity", "pkg/link", "pkg/liveness", "pkg/ruleset", "pkg/store"},
 		"pkg/topo":         {"pkg/identity", "pkg/inventory", "pkg/link", "pkg/printable", "pkg/store"},
+		"pkg/diagram":      {"pkg/link", "pkg/printable", "pkg/store", "pkg/topo"},
 		"pkg/identity":     {"pkg/printable", "pkg/store"},
 		"pkg/report":       {"pkg/printable"},
 		"pkg/liveness":     {"pkg/config", "pkg/identity", "pkg/link", "pkg/report", "pkg/store"},
@@ -45,7 +46,7 @@ func imports() map[string][]string {
 		"pkg/install":      {"pkg/names", "pkg/safefile"},
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/inventory", "pkg/link", "pkg/lxc", "pkg/printable", "pkg/safefile", "pkg/store"},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
-		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/names", "pkg/network", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/upkeep"},
+		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/names", "pkg/network", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/upkeep"},
 	}
 }
 
