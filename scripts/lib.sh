@@ -237,17 +237,14 @@ build_containerd2() {
 	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 
-# build_nerdctl builds the nerdctl of scripts/nerdctl/go.mod; once, until go.mod or Go changes. nerdctl links one interface of its test
-# framework, a module that its own go.mod replaces by a folder and that has no version: that interface is written under .cache.
+# build_nerdctl builds the nerdctl of scripts/nerdctl/go.mod; once, until go.mod or Go changes.
 build_nerdctl() {
 	find_go
-	local stamp=$ROOT/.cache/stamp/nerdctl dir=$ROOT/.cache/pkg/nerdctl tigron=$ROOT/.cache/src/tigron want
+	local stamp=$ROOT/.cache/stamp/nerdctl dir=$ROOT/.cache/pkg/nerdctl want
 	want=$(go version; sha256sum <"$ROOT/scripts/nerdctl/go.mod")
 	[[ -x $dir/nerdctl && -f $stamp && $(<"$stamp") == "$want" ]] && return
 	say "build nerdctl, once; it takes some minutes"
-	as_builder mkdir -p "$dir" "$tigron/tig" "${stamp%/*}"
-	as_builder tee "$tigron/go.mod" <<<"module github.com/containerd/nerdctl/mod/tigron" >/dev/null
-	as_builder tee "$tigron/tig/tig.go" <<<"package tig; type T interface { Log(args ...interface{}); FailNow() }" >/dev/null
+	as_builder mkdir -p "$dir" "${stamp%/*}"
 	go_static -C "$ROOT/scripts/nerdctl" build -trimpath -ldflags "-s -w" -o "$dir/" tool
 	as_builder tee "$stamp" <<<"$want" >/dev/null
 }

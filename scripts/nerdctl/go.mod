@@ -1,4 +1,4 @@
-// nerdctl, built for test/runtimes/containerd. build_nerdctl of scripts/lib.sh writes what replaces its test framework.
+// nerdctl, built for test/runtimes/containerd by build_nerdctl of scripts/lib.sh. The folder tigron stands for its test framework.
 module github.com/patchbay-cni/patchbay/scripts/nerdctl
 
 go 1.26.0
@@ -135,4 +135,4 @@ require (
 
 tool github.com/containerd/nerdctl/v2/cmd/nerdctl
 
-replace github.com/containerd/nerdctl/mod/tigron => ../../.cache/src/tigron
+replace github.com/containerd/nerdctl/mod/tigron => ./tigron
