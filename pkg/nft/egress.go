@@ -1,6 +1,7 @@
 package nft
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -244,14 +245,21 @@ func isOneOf(c *nftables.Conn, t *nftables.Table, d destinations) ([]expr.Any, e
 		&expr.Lookup{SourceRegister: unix.NFT_REG_1, SetName: set.Name, SetID: set.ID}), nil
 }
 
-// setElements returns the elements of an anonymous set. Of an interval the kernel
-// takes the first address and, with a flag, the address behind the last one; an
-// interval that ends with the last address of the family has no end.
+// setElements returns the elements of an anonymous set of sorted, disjoint prefixes. Of
+// an interval the kernel takes the first address and, with a flag, the address behind
+// the last one; an interval that ends with the last address of the family has no end.
+// Adjacent intervals become one, as nft(8) does it: a lookup of the address with which
+// one ends and the next one begins finds the end alone on Linux 6.12, but not on 6.18.
 func setElements(prefixes []netip.Prefix, intervals bool) []nftables.SetElement {
 	var all []nftables.SetElement
 	for _, p := range prefixes {
-		all = append(all, nftables.SetElement{Key: p.Addr().AsSlice()})
-		if next := lastOf(p).Next(); intervals && next.IsValid() {
+		begin, next := p.Addr().AsSlice(), lastOf(p).Next()
+		if n := len(all); n > 0 && all[n-1].IntervalEnd && bytes.Equal(all[n-1].Key, begin) {
+			all = all[:n-1]
+		} else {
+			all = append(all, nftables.SetElement{Key: begin})
+		}
+		if intervals && next.IsValid() {
 			all = append(all, nftables.SetElement{Key: next.AsSlice(), IntervalEnd: true})
 		}
 	}
