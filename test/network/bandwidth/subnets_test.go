@@ -27,8 +27,8 @@ func TestSubnets(t *testing.T) {
 				for _, egress := range []bool{true, false} {
 					limited, free := between(t, s.web, s.peer, egress, is4), between(t, s.web, other, egress, is4)
 					s.near(t, name, limited, rate)
-					if free < 3*rate {
-						t.Errorf("%s, IPv4 %t, egress %t: %.0f bit/s with a subnet that is not limited", name, is4, egress, free)
+					if free.rate < 3*rate {
+						t.Errorf("%s, IPv4 %t, egress %t: %.0f bit/s with a subnet that is not limited", name, is4, egress, free.rate)
 					}
 				}
 			}
@@ -36,11 +36,11 @@ func TestSubnets(t *testing.T) {
 	}
 }
 
-func between(t testing.TB, web, other *nettest.Container, egress, is4 bool) float64 {
+func between(t testing.TB, web, other *nettest.Container, egress, is4 bool) transfer {
 	t.Helper()
 	from, to := other, web
 	if egress {
 		from, to = web, other
 	}
-	return send(t, from.Netns, to.Netns, address(to, is4), 500*time.Millisecond, time.Second).rate
+	return send(t, from.Netns, to.Netns, address(to, is4), 500*time.Millisecond, time.Second)
 }

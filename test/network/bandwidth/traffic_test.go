@@ -13,11 +13,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
-// transfer is what a TCP connection did during a measurement.
+// transfer is what a flow did during a measurement.
 type transfer struct {
 	rate  float64       // bit/s of payload at the receiver
 	pause time.Duration // longest time between two reads of the receiver
 	again float64       // share of the segments that were sent again
+
+	bits  float64       // received since the flow began, with the first part
+	since time.Duration // its begin
 }
 
 // send sends from one namespace to an address of another, and measures for a while. The first part, in which the burst is used up, is left out.
@@ -32,7 +35,7 @@ func send(t testing.TB, from, to *nettest.Netns, address string, after, during t
 		t.Fatal(err)
 	}
 	defer l.Close()
-	meter := &meter{}
+	meter := &meter{start: time.Now()}
 	go meter.accept(l)
 	var conn net.Conn
 	dial := &net.Dialer{Timeout: 10 * time.Second}
@@ -82,7 +85,9 @@ func info(t testing.TB, conn net.Conn) (out *unix.TCPInfo) {
 // meter counts what a receiver reads.
 type meter struct {
 	mu          sync.Mutex
-	bytes       int64
+	start       time.Time // before the first byte was sent
+	bytes       int64     // since the reset
+	total       int64     // since start
 	began, last time.Time
 	pause       time.Duration
 }
@@ -108,6 +113,7 @@ func (m *meter) add(n int) {
 	defer m.mu.Unlock()
 	now := time.Now()
 	m.bytes += int64(n)
+	m.total += int64(n)
 	m.pause = max(m.pause, now.Sub(m.last))
 	m.last = now
 }
@@ -121,11 +127,14 @@ func (m *meter) reset() {
 func (m *meter) read() transfer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return transfer{rate: float64(m.bytes) * 8 / time.Since(m.began).Seconds(), pause: max(m.pause, time.Since(m.last))}
+	return transfer{
+		rate: float64(m.bytes) * 8 / time.Since(m.began).Seconds(), pause: max(m.pause, time.Since(m.last)),
+		bits: float64(m.total) * 8, since: time.Since(m.start),
+	}
 }
 
-// floodUDP sends datagrams as fast as it can, and returns the bits per second, with headers, that arrive after the burst.
-func floodUDP(t testing.TB, from, to *nettest.Netns, address string, during time.Duration) float64 {
+// floodUDP sends datagrams as fast as it can. What arrives counts with its headers, the rate after the burst.
+func floodUDP(t testing.TB, from, to *nettest.Netns, address string, during time.Duration) transfer {
 	t.Helper()
 	var p net.PacketConn
 	var conn net.Conn
@@ -142,13 +151,13 @@ func floodUDP(t testing.TB, from, to *nettest.Netns, address string, during time
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	meter := &meter{start: time.Now()}
 	go func() {
 		datagram := make([]byte, 1400)
 		for !errors.Is(err, net.ErrClosed) {
 			_, err = conn.Write(datagram)
 		}
 	}()
-	meter := &meter{}
 	go func() {
 		buf := make([]byte, 2048)
 		for {
@@ -162,5 +171,5 @@ func floodUDP(t testing.TB, from, to *nettest.Netns, address string, during time
 	time.Sleep(500 * time.Millisecond)
 	meter.reset()
 	time.Sleep(during)
-	return meter.read().rate
+	return meter.read()
 }
