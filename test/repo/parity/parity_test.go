@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestMain(m *testing.M) { expect.Main(m, 24) }
 
 func rows() []row {
-	return slices.Concat(conflistRows(), masqueradeRows(), versionRows(), bridgeRows(), tuningRows(), sbrRows(), hostLocalRows())
+	return slices.Concat(conflistRows(), masqueradeRows(), versionRows(), bridgeRows(), portRows(), tuningRows(), sbrRows(), hostLocalRows())
 }
 
 // TestParity runs each row with both sets of plugins. All differences are on the list of allowances, each of which some row uses; table.md has the
@@ -85,4 +86,20 @@ func refusals(f facts) (names []string) {
 		}
 	}
 	return names
+}
+
+// TestEveryKey: each key of the reference bridge and host-local occurs in a row.
+func TestEveryKey(t *testing.T) {
+	var values []any
+	for _, r := range rows() {
+		values = append(values, r.keys, r.own, r.capabilities)
+		for _, args := range r.args {
+			for _, arg := range args {
+				values = append(values, cni.Conf{strings.ToLower(arg[0]): arg[1]})
+			}
+		}
+	}
+	for _, dir := range []string{"plugins/main/bridge", "plugins/ipam/host-local/backend/allocator"} {
+		expect.Equal(t, "keys of "+dir+" without a row", cni.Missing(t, cni.ReferenceKeys(t, dir), values...), []string{})
+	}
 }

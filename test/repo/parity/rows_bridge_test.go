@@ -69,6 +69,20 @@ func bridgeRows() []row {
 	}
 }
 
+// portRows have the spoof check of a port, and VLANs where none is asked for or both sides refuse them. Those with VLANs are in package
+// test/network/vlan.
+func portRows() []row {
+	return []row{
+		{name: "vlan 0", keys: gatewayed(cni.Conf{"vlan": 0, "preserveDefaultVlan": true})},
+		{name: "vlan 0, preserveDefaultVlan false, no ipam", keys: cni.Conf{"vlan": 0, "preserveDefaultVlan": false}},
+		{name: "vlan 4095", keys: gatewayed(cni.Conf{"vlan": 4095})},
+		{name: "vlanTrunk: minID without maxID", keys: gatewayed(cni.Conf{"vlanTrunk": []cni.Conf{{"minID": 20}}})},
+		{name: "vlanTrunk: id 4095", keys: gatewayed(cni.Conf{"vlanTrunk": []cni.Conf{{"minID": 20, "maxID": 22}, {"id": 4095}}})},
+		{name: "macspoofchk", keys: gatewayed(cni.Conf{"macspoofchk": true})},
+		{name: "macspoofchk false", keys: gatewayed(cni.Conf{"macspoofchk": false})},
+	}
+}
+
 // versionRows are every version of the protocol, with one family and with all that a result can hold.
 func versionRows() []row {
 	var rows []row

@@ -28,35 +28,60 @@ func sources(file, args, runtime bool) cni.Conf {
 	return conf
 }
 
-// TestStaticAsTheReference: as the IPAM plugin static the program prints what the reference prints, byte for byte.
+// staticRow is a configuration that the reference static and this program have.
+type staticRow struct {
+	name    string
+	conf    cni.Conf
+	args    string
+	version string
+}
+
+// staticRows are the sources of addresses, and each key on and off.
+func staticRows() []staticRow {
+	file := sources(true, false, false)
+	with := func(keys cni.Conf) cni.Conf { return cni.Conf{"ipam": file["ipam"].(cni.Conf).With(keys)} }
+	address := func(keys ...cni.Conf) cni.Conf { return with(cni.Conf{"addresses": keys}) }
+	return []staticRow{
+		{"addresses of the file", file, "", "1.0.0"},
+		{"none", sources(false, false, false), "", "1.0.0"},
+		{"file and CNI_ARGS", file, "IP=10.1.0.6/24,fd00::6/64;GATEWAY=10.1.0.254", "1.0.0"},
+		{"args.cni.ips replaces", sources(true, true, false), "IP=10.1.0.6/24", "1.0.0"},
+		{"runtimeConfig.ips replaces", sources(true, true, true), "IP=10.1.0.6/24", "1.0.0"},
+		{"an address without length in CNI_ARGS", file, "IP=10.1.0.6", "1.0.0"},
+		{"cniVersion 0.2.0", file, "", "0.2.0"},
+		{"two addresses of a family, 0.2.0", file, "IP=10.1.0.6/24", "0.2.0"},
+		{"two addresses of a family, 0.3.1", file, "IP=10.1.0.6/24", "0.3.1"},
+		{"a gateway that is in no subnet of those", file, "GATEWAY=192.0.2.1", "1.0.0"},
+		{"no routes, no dns", with(cni.Conf{"routes": cni.Absent, "dns": cni.Absent}), "", "1.0.0"},
+		{"routes of all fields", with(cni.Conf{"routes": []cni.Conf{{"dst": "198.51.100.0/24", "gw": "10.1.0.9", "mtu": 1300, "advmss": 1200, "priority": 7, "table": 100, "scope": 0}}}), "", "1.1.0"},
+		{"routes of two families", with(cni.Conf{"routes": []cni.Conf{{"dst": "198.51.100.0/24"}, {"dst": "2001:db8::/32", "gw": "fd00:1::9"}}}), "", "1.0.0"},
+		{"a route of no form", with(cni.Conf{"routes": []cni.Conf{{"dst": "198.51.100.0"}}}), "", "1.0.0"},
+		{"dns of all fields", with(cni.Conf{"dns": cni.Conf{"nameservers": []string{"192.0.2.53", "2001:db8::53"}, "domain": "example.org", "search": []string{"a.example.org"}, "options": []string{"ndots:5"}}}), "", "1.0.0"},
+		{"an address without a gateway", address(cni.Conf{"address": "10.1.0.5/24"}), "", "1.0.0"},
+		{"addresses of two families", address(cni.Conf{"address": "10.1.0.5/24"}, cni.Conf{"address": "fd00:1::5/64", "gateway": "fd00:1::1"}), "", "1.0.0"},
+		{"an address without length", address(cni.Conf{"address": "10.1.0.5"}), "", "1.0.0"},
+		{"a gateway of no form", address(cni.Conf{"address": "10.1.0.5/24", "gateway": "router"}), "", "1.0.0"},
+	}
+}
+
+// TestStaticAsTheReference: as the IPAM plugin static the program prints what the reference prints, byte for byte, and CHECK and DEL have
+// the same outcome.
 //
 // Claim: The IPAM plugin static takes addresses from the same sources in the same order as the reference
 func TestStaticAsTheReference(t *testing.T) {
 	t.Parallel()
 	l := newList(t, nil)
-	for name, row := range map[string]struct {
-		conf    cni.Conf
-		args    string
-		version string
-	}{
-		"addresses of the file":                   {sources(true, false, false), "", "1.0.0"},
-		"none":                                    {sources(false, false, false), "", "1.0.0"},
-		"file and CNI_ARGS":                       {sources(true, false, false), "IP=10.1.0.6/24,fd00::6/64;GATEWAY=10.1.0.254", "1.0.0"},
-		"args.cni.ips replaces":                   {sources(true, true, false), "IP=10.1.0.6/24", "1.0.0"},
-		"runtimeConfig.ips replaces":              {sources(true, true, true), "IP=10.1.0.6/24", "1.0.0"},
-		"an address without length in CNI_ARGS":   {sources(true, false, false), "IP=10.1.0.6", "1.0.0"},
-		"cniVersion 0.2.0":                        {sources(true, false, false), "", "0.2.0"},
-		"two addresses of a family, 0.2.0":        {sources(true, false, false), "IP=10.1.0.6/24", "0.2.0"},
-		"two addresses of a family, 0.3.1":        {sources(true, false, false), "IP=10.1.0.6/24", "0.3.1"},
-		"a gateway that is in no subnet of those": {sources(true, false, false), "GATEWAY=192.0.2.1", "1.0.0"},
-	} {
+	for _, row := range staticRows() {
 		conf := row.conf.With(cni.Conf{"type": "macvlan", "name": "net", "cniVersion": row.version})
-		ours, reference := l.ipam(t, filepath.Join(l.dir, "static"), conf, row.args), l.ipam(t, nettest.Program(t, "static"), conf, row.args)
-		if ours.Exit != reference.Exit {
-			t.Errorf("%s: %s\nreference: %s", name, ours, reference)
-		}
-		if ours.Exit == 0 {
-			expect.Equal(t, name, decoded(t, ours.Stdout), decoded(t, reference.Stdout))
+		for _, verb := range []string{"ADD", "CHECK", "DEL"} {
+			ours, reference := l.ipam(t, verb, filepath.Join(l.dir, "static"), conf, row.args), l.ipam(t, verb, nettest.Program(t, "static"), conf, row.args)
+			if ours.Exit != reference.Exit {
+				t.Errorf("%s, %s: %s\nreference: %s", row.name, verb, ours, reference)
+			}
+			if verb == "ADD" && ours.Exit == 0 {
+				expect.Equal(t, row.name, decoded(t, ours.Stdout), decoded(t, reference.Stdout))
+				conf = conf.With(cni.Prev(json.RawMessage(reference.Stdout)))
+			}
 		}
 	}
 	if entries, err := os.ReadDir("/run/patchbay"); err == nil && len(entries) > 0 {
@@ -64,9 +89,9 @@ func TestStaticAsTheReference(t *testing.T) {
 	}
 }
 
-func (l *list) ipam(t *testing.T, program string, conf cni.Conf, args string) nettest.Answer {
+func (l *list) ipam(t *testing.T, verb, program string, conf cni.Conf, args string) nettest.Answer {
 	t.Helper()
-	return l.h.CNI(t, nettest.Call{Command: "ADD", ContainerID: l.c.ID(), Netns: l.c.Path(), IfName: "eth0", Path: l.dir, Plugin: program, Args: args, Config: conf.JSON(t)})
+	return l.h.CNI(t, nettest.Call{Command: verb, ContainerID: l.c.ID(), Netns: l.c.Path(), IfName: "eth0", Path: l.dir, Plugin: program, Args: args, Config: conf.JSON(t)})
 }
 
 func decoded(t *testing.T, text []byte) (v any) {

@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
+	"net/netip"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,8 +52,13 @@ func observed(t *testing.T, r parityRow, ours bool) observation {
 	l.h.Baseline()
 	far := l.attached(t, "far", "far", l.sibling(r, bridge(cni.Conf{"bridge": "cni1", "ipam": cni.Conf{"type": "host-local", "ranges": cni.Ranges("10.2.0.0/24"), "routes": []cni.Conf{{"dst": "0.0.0.0/0"}}}}))...)
 	near := l.attached(t, "near", "net", l.sibling(r, bridge())...)
-	l.result = l.call(t, "ADD", l.plugins[0], nil).OK(t).Stdout
-	serve.TCP(t, l.c.Netns, ":80", func(c net.Conn) { fmt.Fprint(c, c.RemoteAddr().(*net.TCPAddr).IP) })
+	answer := l.call(t, "ADD", l.plugins[0], nil).OK(t)
+	l.result = answer.Stdout
+	serve.TCP(t, l.c.Netns, ":80", func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 100)) // a close with unread data would reset the connection
+		fmt.Fprint(c, c.RemoteAddr().(*net.TCPAddr).IP)
+	})
+	serve.UDP(t, l.c.Netns, cni.Addresses(answer.Result(t))[0].String()+":80", func(from netip.Addr, _ string) string { return from.String() })
 	o := observation{}
 	o["ADD"], o["result"] = l.outcome(t, "ADD", r)
 	o["effect"] = l.effect(t, r.plugin, near, far)
@@ -124,15 +128,15 @@ func (l *list) effect(t *testing.T, plugin string, near, far *list) string {
 			at   *nettest.Netns
 			to   string
 		}{{"host", l.h.Netns, "192.0.2.1:8080"}, {"localhost", l.h.Netns, "127.0.0.1:8080"}, {"neighbour", near.c.Netns, "192.0.2.1:8080"}, {"itself", l.c.Netns, "192.0.2.1:8080"}, {"other bridge", far.c.Netns, "192.0.2.1:8080"}} {
-			all = append(all, from.name+" "+seenFrom(from.at, from.to))
+			for _, network := range []string{"tcp", "udp"} {
+				all = append(all, network+" from "+from.name+": "+seenFrom(from.at, network, from.to))
+			}
 		}
 		return strings.Join(all, ", ")
 	case "firewall":
 		return fmt.Sprintf("neighbour %t, other bridge %t", l.reaches(t, near), l.reaches(t, far))
 	case "bandwidth":
-		rates := l.qdiscs(t)
-		slices.Sort(rates)
-		return strings.Join(rates, " ")
+		return l.trafficControl(t)
 	case "loopback":
 		return fmt.Sprint("up ", strings.Contains(l.c.Run(t, "ip", "link", "show", "lo"), ",UP"))
 	}
@@ -144,7 +148,8 @@ func (l *list) inContainer(t *testing.T, plugin string) string {
 	t.Helper()
 	if plugin == "sbr" {
 		table, _ := l.c.Command("ip", "-4", "route", "show", "table", "100").Output() // an error if it does not exist
-		return squeezed(l.c.Run(t, "ip", "rule", "show") + " table 100: " + string(table) + " main: " + l.c.Run(t, "ip", "-4", "route", "show", "table", "main"))
+		other, _ := l.c.Command("ip", "-4", "route", "show", "table", "200").Output()
+		return squeezed(l.c.Run(t, "ip", "rule", "show") + " table 100: " + string(table) + " table 200: " + string(other) + " main: " + l.c.Run(t, "ip", "-4", "route", "show", "table", "main"))
 	}
 	link := l.c.Run(t, "ip", "-d", "link", "show", "eth0")
 	link = regexp.MustCompile(`(@if|link-netnsid |eth0: ?)[0-9]*|^[0-9]+: |numtxqueues.*|minmtu.*`).ReplaceAllString(link, "")
@@ -156,19 +161,22 @@ func (l *list) inContainer(t *testing.T, plugin string) string {
 
 func squeezed(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// seenFrom connects and returns the source address that the container saw, "no" without a connection.
-func seenFrom(from *nettest.Netns, to string) (seen string) {
+// seenFrom sends a word and returns the source address that the container saw, "no" without an answer.
+func seenFrom(from *nettest.Netns, network, to string) (seen string) {
+	seen = "no"
 	from.Do(func() {
-		conn, err := net.DialTimeout("tcp", to, time.Second)
+		conn, err := net.DialTimeout(network, to, time.Second)
 		if err != nil {
-			seen = "no"
 			return
 		}
 		defer conn.Close()
-		_ = conn.SetDeadline(time.Now().Add(time.Second)) // a connection has deadlines
-		text, err := io.ReadAll(conn)
-		if seen = "from " + string(text); err != nil {
-			seen = "no reply"
+		_ = conn.SetDeadline(time.Now().Add(time.Second))
+		buf := make([]byte, 100)
+		if _, err := conn.Write([]byte("who")); err != nil {
+			return
+		}
+		if n, err := conn.Read(buf); err == nil {
+			seen = string(buf[:n])
 		}
 	})
 	return seen
