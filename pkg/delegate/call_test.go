@@ -47,7 +47,7 @@ func TestDeadline(t *testing.T) {
 	if e.Msg != p.String()+": no answer within 300ms" || e.Details != "on stderr it said: waiting" || !e.Started {
 		t.Errorf("got %+v", e)
 	}
-	if took := time.Since(begun); took < p.Deadline || took > time.Minute {
+	if took := time.Since(begun); took < p.Deadline {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,7 +40,6 @@ func TestWithoutTheCapability(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(netns)
-	start := time.Now()
 	errs := make(chan error)
 	go func() {
 		runtime.LockOSThread() // not unlocked: the thread ends with the goroutine
@@ -49,9 +47,6 @@ func TestWithoutTheCapability(t *testing.T) {
 	}()
 	if err := <-errs; err != nil {
 		t.Error(err)
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("returned after %v: it waited for an answer that the kernel does not send", took)
 	}
 	same(t, h, before, "after the errors")
 }
@@ -72,8 +67,9 @@ func refusedWithoutCapability(netns int, e nft.Entry) error {
 		"Publish": r.Publish(other), "Build": r.Build(other, only(e, other)), "Rebuild": r.Rebuild(only(e)), "Replace": r.Replace(other, is(e)),
 		"Withdraw": r.Withdraw(e), "WithdrawOwner": withdrawOwner(r, e.Owner), "Missing": missing, "Supported": r.Supported(),
 	} {
-		if !errors.Is(err, os.ErrPermission) || errors.Is(err, nft.ErrUnsupported) {
-			wrong = errors.Join(wrong, fmt.Errorf("%s: got %w, want EPERM", name, err))
+		// A wait for an answer that the kernel does not send ends with another error.
+		if !errors.Is(err, os.ErrPermission) || errors.Is(err, nft.ErrUnsupported) || errors.Is(err, os.ErrDeadlineExceeded) {
+			wrong = errors.Join(wrong, fmt.Errorf("%s: got %w, want EPERM alone", name, err))
 		}
 	}
 	return wrong

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -250,17 +249,18 @@ func TestRefusedTransactionEndsAddAtOnce(t *testing.T) {
 	nettest.Root(t)
 	t.Parallel()
 	scene := networks.New(t, networks.Some(t, "first masquerade")[0])
-	met, start := false, time.Now()
+	met := false
 	_, answer := scene.One.Step(t, scene.One.Call("ADD"), func(step stepper.Step) stepper.Act {
 		if step.After || !strings.Contains(step.Text, "NEWTABLE") {
 			return stepper.Go()
 		}
-		met, start = true, time.Now()
+		met = true
 		return stepper.Refuse(syscall.ENOMEM)
 	})
-	if took := time.Since(start); !met || took > 5*time.Second {
-		t.Errorf("transaction seen: %v; the ADD ended %v later", met, took)
+	if !met {
+		t.Error("the ADD has sent no transaction that builds the table")
 	}
+	// An ADD that waits for more answers ends with a deadline instead.
 	if e := answer.Error(t); !strings.Contains(e.Msg, "build table patchbay of nftables: ") || !strings.Contains(e.Msg, "cannot allocate memory") {
 		t.Errorf("the error was %v", e)
 	}

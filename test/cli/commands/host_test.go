@@ -26,7 +26,7 @@ type laptop struct {
 	conf string
 }
 
-func newLaptop(t *testing.T) *laptop {
+func newLaptop(t testing.TB) *laptop {
 	t.Helper()
 	return &laptop{nettest.Host(t), t.TempDir()}
 }

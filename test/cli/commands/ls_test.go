@@ -225,7 +225,7 @@ func TestNarrowTerminal(t *testing.T) {
 
 // crowd writes records of many attachments and creates their veth pairs, all into one namespace. ADD would need a
 // namespace for each; the records are the same.
-func (l *laptop) crowd(t *testing.T, count int, flags ...string) {
+func (l *laptop) crowd(t testing.TB, count int, flags ...string) {
 	t.Helper()
 	l.ok(t, append([]string{"up", "model"}, flags...)...)
 	dir := "/run/patchbay/patchbay"
@@ -259,31 +259,24 @@ func (l *laptop) crowd(t *testing.T, count int, flags ...string) {
 	}
 }
 
-// TestListOfAThousand: ls takes less than 200 ms on an idle machine. Here the measure is the time that ip(8) takes for
-// the same list of links, because a busy machine slows down both.
+// BenchmarkList compares ls of a thousand attachments with what ip(8) takes to list as many links.
 //
-// Claim: `ls` of 1 000 attachments takes a few times what ip(8) takes to list as many links
-func TestListOfAThousand(t *testing.T) {
-	l := newLaptop(t)
+//	go test -run '^$' -bench List -exec "$PWD/../scripts/as-root.sh" ./cli/commands
+func BenchmarkList(b *testing.B) {
+	l := newLaptop(b)
 	l.NoOracle("a thousand veth pairs are deleted with their host")
-	const count, rounds, limit = 1000, 9, 6.0
-	l.crowd(t, count)
-	expect.Equal(t, "attachments", len(l.list(t)), count+1)
-	var ours, ips []time.Duration
-	for range rounds {
-		ours = append(ours, took(t, l.command(t, "ls").Run))
-		ips = append(ips, took(t, l.Command("ip", "-d", "link", "show", "type", "veth").Run))
+	l.crowd(b, 1000)
+	var ours, ips time.Duration
+	for b.Loop() {
+		ours += took(b, l.command(b, "ls").Run)
+		ips += took(b, l.Command("ip", "-d", "link", "show", "type", "veth").Run)
 	}
-	slices.Sort(ours)
-	slices.Sort(ips)
-	a, b := ours[rounds/2], ips[rounds/2]
-	t.Logf("ls of %d attachments: %v, median of %d; ip -d link of as many: %v; %.1f times", count+1, a, rounds, b, float64(a)/float64(b))
-	if float64(a) > limit*float64(b) {
-		t.Errorf("ls takes %v, more than %v times the %v of ip -d link", a, limit, b)
-	}
+	b.ReportMetric(ours.Seconds()*1000/float64(b.N), "ms")
+	b.ReportMetric(ours.Seconds()/ips.Seconds(), "times-ip")
+	b.ReportMetric(0, "ns/op")
 }
 
-func took(t *testing.T, run func() error) time.Duration {
+func took(t testing.TB, run func() error) time.Duration {
 	t.Helper()
 	began := time.Now()
 	if err := run(); err != nil {

@@ -3,7 +3,6 @@ package reported
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
@@ -73,11 +72,7 @@ func probedQuietly(t *testing.T) {
 	frames := n.pc.Tcpdump(t, "eth0", "arp or icmp6")
 	n.pc.Run(t, "ip", "neigh", "flush", "all")
 	before := n.Run(t, "ip", "neigh", "show", "dev", "br0")
-	begun := time.Now()
 	n.refused(t, "web", addrAdopting(lanPool), "IP=192.0.2.20", 107, "answers for it")
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("a refusal took %v", took)
-	}
 	if got := n.pc.Run(t, "ip", "neigh", "show"); strings.Contains(got, nettest.LANHost4+" ") || strings.Contains(got, "192.0.2.20 ") {
 		t.Errorf("the machine that was asked has learned: %s", got)
 	}
@@ -87,6 +82,9 @@ func probedQuietly(t *testing.T) {
 	seen := strings.Join(frames.Stop(t), "\n")
 	if !hasAll(seen, "Request who-has 192.0.2.20", "tell 0.0.0.0", "Reply 192.0.2.20 is-at "+n.mac, "ff02::1:ff00:20: ICMP6, neighbor solicitation") {
 		t.Errorf("the machine that was asked saw:\n%s", seen)
+	}
+	if n := strings.Count(seen, "Request who-has 192.0.2.20"); n != 1 { // the first answer ends the probe
+		t.Errorf("%d requests:\n%s", n, seen)
 	}
 }
 

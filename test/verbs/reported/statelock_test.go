@@ -202,11 +202,7 @@ func heldAndChecked(t *testing.T) {
 	a.add(t)
 	cmd := stopped(t, a.h, a.recordOf(), networkLock)
 	a.busy(t, "CHECK", cmd)
-	begun := time.Now()
-	a.run(t, "STATUS").OK(t)
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("STATUS took %v: it waits for nobody", took)
-	}
+	a.run(t, "STATUS").OK(t) // a wait for a lock that nobody releases ends with an error
 	end(cmd)
 	a.run(t, "DEL").OK(t)
 }
