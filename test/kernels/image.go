@@ -18,7 +18,7 @@ func tools() []string {
 	return []string{
 		"ip", "bridge", "ss", "tc", "nft", "iptables", "ip6tables", "iptables-save", "ip6tables-save", "iptables-restore", "ip6tables-restore",
 		"iptables-nft", "iptables-legacy", "ip6tables-legacy", "ping", "tcpdump", "strace", "nsenter", "unshare", "setpriv", "mount", "umount", "sysctl", "ps",
-		"ethtool", "arping", "jq", "flock", "sh",
+		"ethtool", "arping", "jq", "find", "flock", "sh",
 	}
 }
 
