@@ -1,4 +1,4 @@
-// Package diagram writes the View of package topo as a graph that other programs draw: Mermaid and Graphviz DOT.
+// Package diagram writes the View of package topo as a picture, SVG, and as a graph that other programs draw: Mermaid and Graphviz DOT.
 // It reads nothing of the host, and changes nothing.
 //
 //	view, err := topo.Gather(inventory.New(stateDir), topo.Options{})
@@ -10,5 +10,6 @@
 // A CNI verb links this package and must not pay for it: it has no variables that are computed when the program starts, and writes without
 // templates.
 //
-// model.go has the boxes and lines, of.go, host.go and container.go make them of a View; each format has a file.
+// model.go has the boxes and lines, of.go, host.go and container.go make them of a View. mermaid.go and dot.go write graphs; measure.go and
+// layout.go compute the places of a picture, which svg.go writes.
 package diagram

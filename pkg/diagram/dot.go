@@ -98,5 +98,8 @@ func dotLines(lines []Text) string {
 // dotText escapes a text for a label: a backslash would begin an escape such as \N, the name of the node, and an ampersand a character
 // reference. Quotes end the string.
 func dotText(text string) string {
+	if !strings.ContainsAny(text, `\"&`) {
+		return text
+	}
 	return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "&", "&amp;").Replace(text)
 }

@@ -18,7 +18,7 @@ func TestOf(t *testing.T) {
 	}
 	want := []string{
 		"outside LAN (router 192.0.2.1)", "outside no carrier",
-		"host lab", "bridge br0", "uplink eth0", "port vnet0", "port veth00000000004", "bridge cni0", "port veth00000000005", "port veth00000000006",
+		"host host lab", "bridge br0", "uplink eth0", "port vnet0", "port veth00000000004", "bridge cni0", "port veth00000000005", "port veth00000000006",
 		"port veth00000000007", "port veth00000000011",
 		"container default/web", "interface eth0", "interface net1", "interface net2", "interface mv0", "container gone", "interface eth0", "container spare",
 		"container closed", "container container id7", "interface eth0",

@@ -10,7 +10,7 @@ import (
 // host makes the box of the host, with its bridges, and of what their ports lead to.
 func (b *builder) host() {
 	v := b.view
-	host := b.box(KindHost, "host", v.Host.Name)
+	host := b.box(KindHost, "host", "host "+v.Host.Name)
 	b.d.Host = host
 	for i := range v.Host.Links {
 		l := &v.Host.Links[i]

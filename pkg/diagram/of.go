@@ -2,6 +2,7 @@ package diagram
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -103,4 +104,10 @@ func stateOf(l *link.SurveyLink) string {
 // routesBy returns the routes through an interface.
 func routesBy(routes []link.SurveyRoute, name string) []link.SurveyRoute {
 	return slices.DeleteFunc(slices.Clone(routes), func(r link.SurveyRoute) bool { return r.Link != name })
+}
+
+// isAddress reports whether a line is that of an address.
+func isAddress(line string) bool {
+	_, err := netip.ParsePrefix(line)
+	return err == nil
 }

@@ -1,0 +1,124 @@
+package diagram
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// styleSheet is the style of a picture, light and dark. Being embedded it costs nothing at the start of the program.
+//
+//go:embed style.css
+var styleSheet string
+
+// SVG writes a diagram as a picture (SVG 1.1). It is one document without scripts and without references, light or dark as the reader's
+// desktop is. Errors are those of w.
+func SVG(w io.Writer, d *Diagram) error {
+	s := &svg{l: arrange(d)}
+	s.open(true)
+	s.draw(d)
+	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+s.text.String())
+	return err
+}
+
+type svg struct {
+	l    *layout
+	text strings.Builder
+}
+
+func (s *svg) printf(format string, args ...any) { fmt.Fprintf(&s.text, format, args...) }
+
+// open writes the beginning of the element svg; with the style, if no page has it.
+func (s *svg) open(style bool) {
+	s.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="patchbay" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d">`+"\n", s.l.width, s.l.height)
+	s.printf("<title>%s</title>\n", escapeXML("patchbay show: "+visible(s.l.host.Title)))
+	if style {
+		s.printf("<style>\n%s</style>\n", styleSheet)
+	}
+}
+
+// draw writes the boxes, then the lines above them, and the end of the element svg.
+func (s *svg) draw(d *Diagram) {
+	s.printf(`<rect class="page" width="%d" height="%d"/>`+"\n", s.l.width, s.l.height)
+	for _, boxes := range [][]*placed{s.l.outside, {s.l.host}, s.l.frames, s.l.containers} {
+		for _, b := range boxes {
+			s.box(b)
+		}
+	}
+	for _, line := range d.Lines {
+		s.line(line)
+	}
+	if s.l.notes != nil {
+		s.box(s.l.notes)
+	}
+	s.printf("</svg>\n")
+}
+
+// box writes a box with those inside of it.
+func (s *svg) box(p *placed) {
+	class, id := "box "+string(p.Kind), ""
+	if p.Wrong {
+		class += " wrong"
+	}
+	if p.ID != "" {
+		id = ` id="` + p.ID + `"`
+	}
+	s.printf(`<g class="%s"%s><rect x="%d" y="%d" width="%d" height="%d" rx="4"/>`+"\n", class, id, p.x, p.y, p.w, p.h)
+	y := p.y + pad/2 + lineHeight - 4
+	if p.Kind == KindPort || p.Kind == KindUplink {
+		y = p.y + portHeight/2 + 4
+	}
+	for _, l := range p.lines {
+		class := ""
+		if l.class != "" {
+			class = ` class="` + l.class + `"`
+		}
+		s.printf(`<text x="%d" y="%d"%s>%s</text>`+"\n", p.x+pad+widthOf(l.indent)-1, y, class, escapeXML(l.text))
+		y += lineHeight
+	}
+	for _, inside := range p.inside {
+		s.box(inside)
+	}
+	s.printf("</g>\n")
+}
+
+// line writes a line, with a mark in its middle if something is wrong.
+func (s *svg) line(line *Line) {
+	from, to := s.l.at[line.From], s.l.at[line.To]
+	x1, y1, x2, y2 := from.right(), from.middle(), to.x, to.y+portHeight/2
+	if line.To.Kind == KindOutside {
+		x1, y1, x2, y2 = to.right(), to.middle(), from.x, from.middle()
+	}
+	s.printf(`<path class="line %s" id="%s" d="M%d %d`, line.Kind, line.ID, x1, y1)
+	if y1 == y2 {
+		s.printf("H%d", x2)
+	} else {
+		s.printf("C%d %d %d %d %d %d", x2-corridor/2, y1, x2-corridor/2, y2, x2, y2)
+	}
+	s.printf(`"/>` + "\n")
+	x, y := x2-corridor/2, (y1+y2)/2
+	switch line.Kind {
+	case LineBroken:
+		s.printf(`<path class="mark" d="M%d %dl10 10m0 -10l-10 10"/>`+"\n", x-5, y-5)
+	case LineWrong:
+		s.printf(`<path class="mark" d="M%d %dv7m0 4v3"/>`+"\n", x, y-7)
+	}
+}
+
+// escapeXML escapes a text for the content of an element, or an attribute in quotes, of XML and of HTML.
+func escapeXML(text string) string {
+	if !strings.ContainsAny(text, "&<>\"'") {
+		return text
+	}
+	var out strings.Builder
+	for _, r := range text {
+		switch r {
+		case '&', '<', '>', '"', '\'':
+			fmt.Fprintf(&out, "&#%d;", r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,265 @@
+package diagram
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/store"
+	"github.com/patchbay-cni/patchbay/pkg/topo"
+)
+
+func drawn(t *testing.T, v *topo.View) string {
+	t.Helper()
+	var out strings.Builder
+	if err := SVG(&out, Of(v)); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// shape is a box of a picture as a reader of the file sees it.
+type shape struct {
+	class  string
+	rect   rect
+	texts  []string
+	inside []*shape
+}
+
+// element is an element of a document.
+type element struct {
+	Name     xml.Name
+	Attrs    map[string]string
+	Text     string
+	Children []*element
+}
+
+// parsed reads a document, which must be well-formed.
+func parsed(t *testing.T, text string) *element {
+	t.Helper()
+	decoder := xml.NewDecoder(strings.NewReader(text))
+	stack := []*element{{}}
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			return stack[0]
+		}
+		if err != nil {
+			t.Fatalf("not well-formed: %v\n%s", err, text)
+		}
+		last := stack[len(stack)-1]
+		switch x := token.(type) {
+		case xml.StartElement:
+			e := &element{Name: x.Name, Attrs: map[string]string{}}
+			for _, a := range x.Attr {
+				e.Attrs[a.Name.Local] = a.Value
+			}
+			last.Children = append(last.Children, e)
+			stack = append(stack, e)
+		case xml.EndElement:
+			stack = stack[:len(stack)-1]
+		case xml.CharData:
+			last.Text += string(x)
+		}
+	}
+}
+
+func (e *element) number(t *testing.T, name string) int {
+	t.Helper()
+	n, err := strconv.Atoi(e.Attrs[name])
+	if err != nil {
+		t.Fatalf("%s of %+v: %v", name, e, err)
+	}
+	return n
+}
+
+// shapes returns the boxes below an element, and reports text that is not inside of its box.
+func shapes(t *testing.T, e *element) []*shape {
+	t.Helper()
+	var all []*shape
+	for _, c := range e.Children {
+		if c.Name.Local != "g" {
+			continue
+		}
+		s := &shape{class: c.Attrs["class"]}
+		for _, part := range c.Children {
+			switch part.Name.Local {
+			case "rect":
+				s.rect = rect{part.number(t, "x"), part.number(t, "y"), part.number(t, "width"), part.number(t, "height")}
+			case "text":
+				s.texts = append(s.texts, part.Text)
+				x, y := part.number(t, "x"), part.number(t, "y")
+				right := float64(x) + float64(len([]rune(part.Text)))*7.25
+				if x < s.rect.x || right > float64(s.rect.right()) || y-11 < s.rect.y || y+4 > s.rect.bottom() {
+					t.Errorf("the text %q at %d,%d, up to %.0f, is not inside of its box %+v", part.Text, x, y, right, s.rect)
+				}
+			}
+		}
+		s.inside = shapes(t, c)
+		for _, inside := range s.inside {
+			if inside.rect.x < s.rect.x || inside.rect.right() > s.rect.right() || inside.rect.y < s.rect.y || inside.rect.bottom() > s.rect.bottom() {
+				t.Errorf("%s %q %+v is not inside of %s %q %+v", inside.class, inside.texts, inside.rect, s.class, s.texts, s.rect)
+			}
+		}
+		all = append(all, s)
+	}
+	for i, a := range all {
+		for _, b := range all[:i] {
+			if a.rect.x < b.rect.right() && b.rect.x < a.rect.right() && a.rect.y < b.rect.bottom() && b.rect.y < a.rect.bottom() {
+				t.Errorf("%s %q %+v overlaps %s %q %+v", a.class, a.texts, a.rect, b.class, b.texts, b.rect)
+			}
+		}
+	}
+	return all
+}
+
+func count(all []*shape) int {
+	n := len(all)
+	for _, s := range all {
+		n += count(s.inside)
+	}
+	return n
+}
+
+// withPods is a host with so many pods in three namespaces, and a second network for every tenth.
+func withPods(n int) *topo.View {
+	v := hostWithMuch()
+	for i := range n {
+		path := fmt.Sprintf("/run/netns/pod%d", i)
+		pod := &store.Pod{Namespace: fmt.Sprint("team-", i%3), Name: fmt.Sprintf("checkout-frontend-with-a-long-name-7d4b9c8f6d-%05x", i*7919)}
+		a := attached(100+i, "pods", "cni0", path, "eth0", fmt.Sprintf("10.1.%d.%d/16", i/250, i%250+2))
+		a.Record.Pod = pod
+		v.Attachments = append(v.Attachments, a)
+		if i%10 == 0 {
+			v.Attachments = append(v.Attachments, attached(1000+i, "lan", "br0", path, "net1", "192.0.2.7/24"))
+		}
+		v.Namespaces = append(v.Namespaces, topo.Namespace{Name: pod.Namespace + "/" + pod.Name, Path: path})
+	}
+	return v
+}
+
+func hostileView() *topo.View {
+	v := hostWithMuch()
+	name := strings.Join(hostileNames(), "")
+	v.Host.Name, v.Bridges[0].Name, v.Namespaces[0].Name, v.Attachments[0].Network, v.Attachments[0].Link.Name = name, name, name, name, name
+	v.Attachments[0].Problems[0], v.Problems[0].Text, v.Attachments[0].HostLink.Name, v.Unseen[0], v.Attachments[0].Record.Policy = name, name, name, name, name
+	v.Attachments[0].Bridge, v.Attachments[0].Record.Pod.Namespace = name, name
+	return v
+}
+
+// TestSVG: in every picture no two boxes overlap, each is inside of its parent, and text is inside of its box; every box and line is drawn.
+//
+// Claim: `show -o svg` is one document without scripts and references, in which no two boxes overlap and no text leaves its box
+func TestSVG(t *testing.T) {
+	for name, v := range map[string]*topo.View{"empty": {Host: topo.Host{Name: "lab"}}, "much": hostWithMuch(), "24 pods": withPods(24), "300 pods": withPods(300), "hostile": hostileView()} {
+		t.Run(name, func(t *testing.T) {
+			d := Of(v)
+			svg := parsed(t, drawn(t, v)).Children[0]
+			all := shapes(t, svg)
+			frames, notes := 0, min(len(d.Notes), 1)
+			for _, s := range all {
+				if s.class == "box group" {
+					frames++
+				}
+			}
+			if got, want := count(all), len(d.All())+frames+notes; got != want {
+				t.Errorf("%d boxes, want %d", got, want)
+			}
+			if pods := strings.HasSuffix(name, " pods"); pods && frames < 4 || !pods && frames > 0 {
+				t.Errorf("%d frames of namespaces", frames)
+			}
+			width, height := svg.number(t, "width"), svg.number(t, "height")
+			for _, s := range all {
+				if s.rect.x < 0 || s.rect.y < 0 || s.rect.right() > width || s.rect.bottom() > height {
+					t.Errorf("%s %+v is outside of the picture", s.class, s.rect)
+				}
+			}
+			lines := 0
+			for _, c := range svg.Children {
+				if c.Name.Local == "path" && strings.HasPrefix(c.Attrs["class"], "line ") {
+					lines++
+				}
+			}
+			if lines != len(d.Lines) {
+				t.Errorf("%d lines, want %d", lines, len(d.Lines))
+			}
+		})
+	}
+}
+
+// TestSVGIsSafe: a picture has only elements and attributes of the drawing; whatever a name is, it is text.
+//
+// Claim: `show -o svg` is one document without scripts and references, in which no two boxes overlap and no text leaves its box
+func TestSVGIsSafe(t *testing.T) {
+	elements := []string{"svg", "title", "style", "rect", "g", "text", "path"}
+	attributes := []string{"xmlns", "class", "width", "height", "viewBox", "x", "y", "rx", "id", "d"}
+	var check func(e *element)
+	check = func(e *element) {
+		if e.Name.Local != "" && (!slices.Contains(elements, e.Name.Local) || e.Name.Space != "http://www.w3.org/2000/svg") {
+			t.Errorf("element %v", e.Name)
+		}
+		for name := range e.Attrs {
+			if !slices.Contains(attributes, name) {
+				t.Errorf("attribute %s of %s", name, e.Name.Local)
+			}
+		}
+		if e.Name.Local == "text" && strings.ContainsFunc(e.Text, func(r rune) bool { return (r < ' ' || r > '~') && r != '…' }) {
+			t.Errorf("text %q may be wider than it was computed", e.Text)
+		}
+		for _, c := range e.Children {
+			check(c)
+		}
+	}
+	for _, v := range []*topo.View{hostWithMuch(), hostileView()} {
+		svg := drawn(t, v)
+		check(parsed(t, svg))
+		for _, reference := range []string{"url(", "@import", "href", "<!DOCTYPE", "<!ENTITY"} {
+			if strings.Contains(svg, reference) {
+				t.Errorf("the picture has %q", reference)
+			}
+		}
+		if n := strings.Count(svg, "prefers-color-scheme: dark"); n != 1 {
+			t.Errorf("%d styles for dark desktops", n)
+		}
+	}
+}
+
+// TestSVGNames: pods of one deployment keep names that differ.
+//
+// Claim: Shortened names in the picture and in tables stay different, and keep the part in which pods of one deployment differ
+func TestSVGNames(t *testing.T) {
+	seen := map[string]bool{}
+	var walk func(all []*shape, frame string)
+	walk = func(all []*shape, frame string) {
+		for _, s := range all {
+			if s.class == "box group" {
+				frame = s.texts[0]
+			}
+			if key := frame + " " + s.texts[0]; strings.HasPrefix(s.class, "box container") {
+				if seen[key] {
+					t.Errorf("%s is there twice", key)
+				}
+				seen[key] = true
+			}
+			walk(s.inside, frame)
+		}
+	}
+	walk(shapes(t, parsed(t, drawn(t, withPods(300))).Children[0]), "")
+	if len(seen) < 300 {
+		t.Errorf("%d names", len(seen))
+	}
+}
+
+func BenchmarkSVG300(b *testing.B) {
+	v := withPods(300)
+	for b.Loop() {
+		if err := SVG(io.Discard, Of(v)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
