@@ -1,4 +1,4 @@
-// Package diagram writes the View of package topo as a picture, SVG, and as a graph that other programs draw: Mermaid and Graphviz DOT.
+// Package diagram writes the View of package topo as a picture, SVG or HTML, and as a graph that other programs draw: Mermaid and Graphviz DOT.
 // It reads nothing of the host, and changes nothing.
 //
 //	view, err := topo.Gather(inventory.New(stateDir), topo.Options{})
@@ -11,5 +11,5 @@
 // templates.
 //
 // model.go has the boxes and lines, of.go, host.go and container.go make them of a View. mermaid.go and dot.go write graphs; measure.go and
-// layout.go compute the places of a picture, which svg.go writes.
+// layout.go compute the places of a picture, which svg.go writes and html.go makes a page of.
 package diagram

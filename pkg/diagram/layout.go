@@ -225,7 +225,7 @@ func (l *layout) frame(c *placed, y int) *placed {
 	if last := len(l.frames) - 1; last >= 0 && l.frames[last].Title == title {
 		return l.frames[last]
 	}
-	f := l.measure(&Box{Kind: "group", Title: title})
+	f := l.measure(&Box{Kind: kindGroup, Title: title})
 	f.w = max(f.w, c.w+2*pad)
 	f.x, f.y = l.rightX, max(y-f.h, l.below+pad)
 	l.below = f.y + f.h
@@ -240,7 +240,7 @@ func (l *layout) finish(d *Diagram) {
 		l.width, l.height = max(l.width, p.right()), max(l.height, p.bottom())
 	}
 	if len(d.Notes) > 0 {
-		n := &placed{Box: &Box{ID: "notes", Kind: "notes"}}
+		n := &placed{Box: &Box{ID: "notes", Kind: kindNotes}}
 		columns := int(float64(l.width-margin-2*pad) / charWidth)
 		for _, t := range d.Notes {
 			class := "dim"

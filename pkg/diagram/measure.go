@@ -17,6 +17,12 @@ const (
 	margin     = 20
 )
 
+// Kinds of boxes that only a picture has.
+const (
+	kindGroup Kind = "group" // around the pods of one namespace
+	kindNotes Kind = "notes"
+)
+
 // maxColumns is the greatest width of a text in characters: an IPv6 address with its prefix length has at most 43.
 const maxColumns = 46
 

@@ -16,7 +16,7 @@ var styleSheet string
 // desktop is. Errors are those of w.
 func SVG(w io.Writer, d *Diagram) error {
 	s := &svg{l: arrange(d)}
-	s.open(true)
+	s.open()
 	s.draw(d)
 	_, err := io.WriteString(w, `<?xml version="1.0" encoding="UTF-8"?>`+"\n"+s.text.String())
 	return err
@@ -24,16 +24,17 @@ func SVG(w io.Writer, d *Diagram) error {
 
 type svg struct {
 	l    *layout
+	page bool // the picture is part of a page with a script
 	text strings.Builder
 }
 
 func (s *svg) printf(format string, args ...any) { fmt.Fprintf(&s.text, format, args...) }
 
-// open writes the beginning of the element svg; with the style, if no page has it.
-func (s *svg) open(style bool) {
+// open writes the beginning of the element svg, with title and style unless a page has them.
+func (s *svg) open() {
 	s.printf(`<svg xmlns="http://www.w3.org/2000/svg" class="patchbay" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d">`+"\n", s.l.width, s.l.height)
-	s.printf("<title>%s</title>\n", escapeXML("patchbay show: "+visible(s.l.host.Title)))
-	if style {
+	if !s.page {
+		s.printf("<title>%s</title>\n", escapeXML("patchbay show: "+visible(s.l.host.Title)))
 		s.printf("<style>\n%s</style>\n", styleSheet)
 	}
 }
@@ -64,7 +65,7 @@ func (s *svg) box(p *placed) {
 	if p.ID != "" {
 		id = ` id="` + p.ID + `"`
 	}
-	s.printf(`<g class="%s"%s><rect x="%d" y="%d" width="%d" height="%d" rx="4"/>`+"\n", class, id, p.x, p.y, p.w, p.h)
+	s.printf(`<g class="%s"%s%s><rect x="%d" y="%d" width="%d" height="%d" rx="4"/>`+"\n", class, id, s.forReaders(p), p.x, p.y, p.w, p.h)
 	y := p.y + pad/2 + lineHeight - 4
 	if p.Kind == KindPort || p.Kind == KindUplink {
 		y = p.y + portHeight/2 + 4
@@ -90,7 +91,11 @@ func (s *svg) line(line *Line) {
 	if line.To.Kind == KindOutside {
 		x1, y1, x2, y2 = to.right(), to.middle(), from.x, from.middle()
 	}
-	s.printf(`<path class="line %s" id="%s" d="M%d %d`, line.Kind, line.ID, x1, y1)
+	s.printf(`<path class="line %s" id="%s"`, line.Kind, line.ID)
+	if s.page {
+		s.printf(` data-from="%s" data-to="%s"`, line.From.ID, line.To.ID)
+	}
+	s.printf(` d="M%d %d`, x1, y1)
 	if y1 == y2 {
 		s.printf("H%d", x2)
 	} else {

@@ -73,3 +73,5 @@ func hostWithMuch() *topo.View {
 	v.Unseen = []string{"the inside of closed: entering a network namespace requires root"}
 	return v
 }
+
+func hostsOfPages() []*topo.View { return []*topo.View{hostWithMuch(), hostileView()} }

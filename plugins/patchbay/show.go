@@ -34,8 +34,9 @@ func showCommand() command {
 other ends, from the kernel and the records. Where a host interface, an address of a container, a
 published port or a record is wrong, the picture has a mark and a sentence below it; "8080/tcp -> 80"
 in a box is a published port. (The CNI verb CHECK also compares routes, gateways and forwarding.)
--o svg prints a picture; -o mermaid and -o dot print a graph, for Mermaid (GitHub, GitLab) and for
-dot of Graphviz.
+-o svg prints a picture, and -o html a page with the picture, the details of the box that is
+clicked, and a search, in one file that loads nothing; -o mermaid and -o dot print a graph, for
+Mermaid (GitHub, GitLab) and for dot of Graphviz.
 Nothing is changed. Without root the records and the inside of network namespaces cannot be read,
 and the picture says so.`,
 		flags: f.register, run: f.run,
@@ -46,7 +47,7 @@ func (f *showFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&f.Bridge, "bridge", "", "only this bridge")
 	f.registerNetwork(flags, "only attachments of this network")
 	flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
-	f.registerOutput(flags, "mermaid", "dot", "svg")
+	f.registerOutput(flags, "mermaid", "dot", "svg", "html")
 	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
 	flags.IntVar(&f.width, "width", 0, "width in columns, at least 30 (default that of the terminal, else 80)")
 }
@@ -79,6 +80,8 @@ func (f *showFlags) print(out io.Writer, view *topo.View, format string) error {
 		return diagram.DOT(out, diagram.Of(view))
 	case "svg":
 		return diagram.SVG(out, diagram.Of(view))
+	case "html":
+		return diagram.HTML(out, diagram.Of(view))
 	}
 	return topo.Draw(out, view, f.style(out))
 }
