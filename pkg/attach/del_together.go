@@ -6,10 +6,13 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/report"
+	"github.com/patchbay-cni/patchbay/pkg/ruleset"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// DelTogether removes attachments as Del removes each, and returns an error for each. Deleting a veth pair waits for an
-// RCU grace period of some 20 ms; the host interfaces of up to 64 attachments are deleted in one request, which waits once.
+// DelTogether removes attachments as Del removes each, and returns an error for each. Deleting a veth pair and removing elements of
+// nftables each wait for an RCU grace period of some 20 ms; up to 64 attachments are deleted in one request and one transaction, which
+// wait once.
 // Before the removal of each attachment before is called, to set the environment of its IPAM plugin.
 func DelTogether(ctx context.Context, all []Request, before func(*Request)) []error {
 	ctx = Within(ctx)
@@ -38,7 +41,7 @@ func delBatch(ctx context.Context, host *link.Host, all []Request, before func(*
 			defer closeState(r.state)
 		}
 	}
-	unplugTogether(host, removals)
+	clearTogether(ctx, host, removals)
 	for i, r := range removals {
 		if r != nil {
 			before(&all[i])
@@ -48,15 +51,40 @@ func delBatch(ctx context.Context, host *link.Host, all []Request, before func(*
 	return failed
 }
 
-// unplugTogether deletes the host interfaces of removals in one request; a removal may be nil. What it cannot delete each removal does.
-func unplugTogether(host *link.Host, removals []*removal) {
-	var pairs []link.HostInterface
+// clearTogether deletes the host interfaces of removals in one request, and their nftables elements in one transaction; a removal may be
+// nil. What it cannot remove each removal does.
+func clearTogether(ctx context.Context, host *link.Host, removals []*removal) {
+	removals = slices.DeleteFunc(slices.Clone(removals), func(r *removal) bool { return r == nil })
+	pairs := make([]link.HostInterface, len(removals))
+	for i, r := range removals {
+		pairs[i] = r.vethPair()
+	}
+	err := host.UnplugTogether(pairs)
+	if err != nil {
+		report.Warn("%s; deleting them one by one", report.OneLine(err))
+		return // a container that is still connected keeps its rules
+	}
+	if err := withdrawTogether(ctx, removals); err != nil {
+		report.Warn("%s; removing them one by one", report.OneLine(err))
+	}
+}
+
+// withdrawTogether removes the elements of attachments with a complete record. A container with limited egress may still be connected, by
+// an interface that was renamed: its elements are removed after that.
+func withdrawTogether(ctx context.Context, removals []*removal) error {
+	var records []*store.Record
 	for _, r := range removals {
-		if r != nil {
-			pairs = append(pairs, r.vethPair())
+		if record := r.state.Record; record != nil && r.state.Broken == nil && record.Egress == nil && ruleset.IsNeeded(record) {
+			records = append(records, record)
 		}
 	}
-	if err := host.UnplugTogether(pairs); err != nil {
-		report.Warn("%s; deleting them one by one", report.OneLine(err))
+	if len(records) < 2 {
+		return nil
 	}
+	unlock, err := ruleset.Lock(ctx, removals[0].state.Dirs().State, ruleset.Shared)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return ruleset.WithdrawElements(records)
 }

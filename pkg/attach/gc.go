@@ -57,7 +57,7 @@ func GC(ctx context.Context, req Request) error {
 	)
 }
 
-// remove removes those of the candidates that may be removed: their veth pairs in one request, the rest of each as DEL does.
+// remove removes those of the candidates that may be removed: their veth pairs in one request, their elements in one transaction, the rest of each as DEL does.
 func (c *collection) remove(ctx context.Context, some []*candidate) (failed error) {
 	var removals []*removal
 	for _, s := range some {
@@ -68,7 +68,7 @@ func (c *collection) remove(ctx context.Context, some []*candidate) (failed erro
 			removals = append(removals, r)
 		}
 	}
-	unplugTogether(c.host, removals)
+	clearTogether(ctx, c.host, removals)
 	for _, r := range removals {
 		if err := r.run(ctx); err != nil {
 			failed = errors.Join(failed, fmt.Errorf("collect %s: %w", r.key, err))

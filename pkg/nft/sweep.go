@@ -131,8 +131,8 @@ func (r *Ruleset) SweepBridges(live []Entry) error {
 	}
 	_, err := r.remove(func() ([]element, error) {
 		there, err := r.listWhole(sets)
-		return slices.DeleteFunc(there, func(e element) bool { return want[e.set+" "+e.key] }), err
-	}, "")
+		return owned(slices.DeleteFunc(there, func(e element) bool { return want[e.set+" "+e.key] }), ""), err
+	})
 	return err
 }
 

@@ -12,10 +12,37 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 )
 
-// Withdraw removes those of an entry's elements that exist and have its owner. Chains
-// stay. A missing element, table or kernel support is no error.
-func (r *Ruleset) Withdraw(e Entry) error {
-	_, err := r.remove(func() ([]element, error) { return r.find(e.elements()) }, e.Owner)
+// Withdraw removes those of the entries' elements that exist and have the owner of
+// their entry, up to some 4096 in one transaction. Chains stay. A missing element, table
+// or kernel support is no error.
+func (r *Ruleset) Withdraw(all ...Entry) error {
+	const most = 4096 // elements of a transaction, unless one entry has more
+	count, first := 0, 0
+	for i, e := range all {
+		n := len(e.elements())
+		if count > 0 && count+n > most {
+			if err := r.withdraw(all[first:i]); err != nil {
+				return err
+			}
+			count, first = 0, i
+		}
+		count += n
+	}
+	return r.withdraw(all[first:])
+}
+
+// withdraw is Withdraw in one transaction.
+func (r *Ruleset) withdraw(all []Entry) error {
+	_, err := r.remove(func() (there []element, err error) {
+		for _, e := range all {
+			found, err := r.find(e.elements())
+			if err != nil {
+				return nil, err
+			}
+			there = append(there, owned(found, e.Owner)...)
+		}
+		return there, nil
+	})
 	return err
 }
 
@@ -23,7 +50,10 @@ func (r *Ruleset) Withdraw(e Entry) error {
 // Owner is a comment or its first word. It returns the ports that were published for
 // the owner.
 func (r *Ruleset) WithdrawOwner(owner string) (targets []Port, err error) {
-	gone, err := r.remove(func() ([]element, error) { return r.listWhole(names()) }, owner)
+	gone, err := r.remove(func() ([]element, error) {
+		found, err := r.listWhole(names())
+		return owned(found, owner), err
+	})
 	for _, e := range gone {
 		if p, whole := publishedPort(e); whole {
 			targets = append(targets, p)
@@ -32,8 +62,12 @@ func (r *Ruleset) WithdrawOwner(owner string) (targets []Port, err error) {
 	return targets, err
 }
 
-// remove removes the elements of an owner among those that read returns, and returns
-// them. It reads again if one of them disappeared before the transaction: one missing
+// owned returns those elements that are an owner's.
+func owned(all []element, owner string) []element {
+	return slices.DeleteFunc(all, func(e element) bool { return !sameOwner(e.comment, owner) })
+}
+
+// remove removes the elements that read returns, and returns them. It reads again if one of them disappeared before the transaction: one missing
 // element makes the kernel refuse the whole transaction, and NFT_MSG_DESTROYSETELEM,
 // which ignores that, needs Linux 6.3.
 // A transaction with a deletion costs more than one without: the kernel frees the
@@ -43,7 +77,7 @@ func (r *Ruleset) WithdrawOwner(owner string) (targets []Port, err error) {
 // Chains are kept. Deleting the last chain of a network with its last attachment would
 // race with an ADD that needs the chain, and a host that runs one container at a time
 // would add it for each of them. Sweep removes chains that are not used.
-func (r *Ruleset) remove(read func() ([]element, error), owner string) (there []element, err error) {
+func (r *Ruleset) remove(read func() ([]element, error)) (there []element, err error) {
 	const tries = 5
 	for range tries {
 		if there, err = read(); nfnl.IsUnsupported(err) {
@@ -52,7 +86,6 @@ func (r *Ruleset) remove(read func() ([]element, error), owner string) (there []
 		if err != nil {
 			return nil, err
 		}
-		there = slices.DeleteFunc(there, func(e element) bool { return !sameOwner(e.comment, owner) })
 		if err = r.delete(there); !errors.Is(err, unix.ENOENT) {
 			return there, err
 		}

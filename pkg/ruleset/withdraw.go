@@ -19,6 +19,18 @@ func Withdraw(record *store.Record) error {
 	return report.Except(err, nft.ErrUnsupported)
 }
 
+// WithdrawElements removes the elements of several attachments, in one transaction of nftables: a transaction that removes something
+// waits for an RCU grace period, however many elements it removes. The caller holds the lock, and calls Withdraw for each
+// attachment afterwards, which ends the flows to its ports.
+func WithdrawElements(records []*store.Record) error {
+	entries := make([]nft.Entry, len(records))
+	for i, record := range records {
+		entries[i] = entryOf(record)
+	}
+	err := withRules(func(rules *nft.Ruleset) error { return rules.Withdraw(entries...) })
+	return report.Except(err, nft.ErrUnsupported)
+}
+
 // WithdrawMark removes the elements of an attachment without a record: it finds them by the mark in their comment, which takes a
 // dump of the table.
 func WithdrawMark(mark string) error {

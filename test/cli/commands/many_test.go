@@ -46,9 +46,9 @@ func TestSeveralNames(t *testing.T) {
 	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }
 
-// TestDownInOneRequest: the kernel waits once for the host interfaces of all names.
+// TestDownInOneRequest: the kernel waits once for the host interfaces of all names, and once for their nftables elements.
 //
-// Claim: `down` deletes the host interfaces of several names in one request
+// Claim: `down` deletes the host interfaces of several names in one request, and their nftables elements in one transaction
 func TestDownInOneRequest(t *testing.T) {
 	t.Parallel()
 	nettest.Need(t, nettest.Tool("strace"))
@@ -61,5 +61,6 @@ func TestDownInOneRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect.Equal(t, "requests that delete links", strings.Count(string(calls), "RTM_DELLINK"), 1)
+	expect.Equal(t, "transactions that delete elements", strings.Count(string(calls), "NFNL_MSG_BATCH_BEGIN"), 1)
 	expect.Equal(t, "namespaces", l.pins(t), []string{})
 }
