@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -95,10 +96,16 @@ func some(command, what string, args []string) error {
 	return nil
 }
 
-// each calls do for every one, and continues after errors. It prints all errors but the last, which it returns.
+// each calls do for every one, and continues after errors. It prints all errors but the last, which it returns. Where the rows that do
+// prints are not seen, because only stderr is a terminal, it prints how many are done every two seconds.
 func each[T any](all []T, do func(T) error) error {
 	var failed error
-	for _, one := range all {
+	unseen, said := rowsUnseen(), time.Now()
+	for i, one := range all {
+		if unseen && time.Since(said) > 2*time.Second {
+			complain("%d of %d done", i, len(all))
+			said = time.Now()
+		}
 		err := do(one)
 		if err != nil && failed != nil {
 			complain("%s", oneLine(failed))

@@ -25,6 +25,13 @@ func complain(format string, args ...any) {
 	fmt.Fprintln(os.Stderr, "patchbay:", printable.Text(fmt.Sprintf(format, args...), maxError))
 }
 
+// rowsUnseen reports whether stderr is a terminal and stdout is not.
+func rowsUnseen() bool {
+	_, watched := columnsOf(os.Stderr)
+	_, rows := columnsOf(os.Stdout)
+	return watched && !rows
+}
+
 // verboseEnv is a variable that makes a verb print its notes on stderr.
 const verboseEnv = "PATCHBAY_VERBOSE"
 

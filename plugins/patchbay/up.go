@@ -75,11 +75,12 @@ func (c *common) up(out io.Writer, args []string) error {
 		return u.run(u.names[0])
 	}
 	ctx := interruptible()
+	made := makeAhead(ctx, u.names)
 	return each(u.names, func(name string) error {
-		if ctx.Err() != nil {
-			return fmt.Errorf("%s: not created: %w", name, context.Cause(ctx))
+		if err := <-made; err != nil {
+			return err
 		}
-		line, err := u.create(ctx, name)
+		line, err := u.attach(ctx, name)
 		if err == nil {
 			sayLine(out, "%s: %s", name, line)
 		}
@@ -87,11 +88,42 @@ func (c *common) up(out io.Writer, args []string) error {
 	})
 }
 
+// makeAhead creates the namespaces in order, each while the one before is attached: the kernel needs about a third of the time of an
+// `up` for the namespace. It sends an error, or nil, for each.
+func makeAhead(ctx context.Context, names []string) <-chan error {
+	made := make(chan error)
+	go func() {
+		for _, name := range names {
+			if ctx.Err() != nil {
+				made <- notCreated(ctx, name)
+				continue
+			}
+			made <- makeNetns(name)
+		}
+	}()
+	return made
+}
+
+func notCreated(ctx context.Context, name string) error {
+	return fmt.Errorf("%s: not created: %w", name, context.Cause(ctx))
+}
+
+func makeNetns(name string) error {
+	err := cli.MakeNetns(name)
+	if errors.Is(err, link.ErrExists) {
+		return exists(name)
+	}
+	return err
+}
+
 // run runs the program in a namespace that exists as long as the program.
 func (u *upping) run(name string) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, cli.Signals()...)
-	line, err := u.create(interruptible(), name)
+	if err := makeNetns(name); err != nil {
+		return err
+	}
+	line, err := u.attach(interruptible(), name)
 	if err != nil {
 		return err
 	}
@@ -159,14 +191,10 @@ func exists(name string) error {
 		name, printable.Command("patchbay", "attach", printable.Name(name)), printable.Command("patchbay", "down", printable.Name(name)))
 }
 
-// create creates the namespace and attaches it. If that fails, it deletes the namespace.
-func (u *upping) create(ctx context.Context, name string) (string, error) {
-	err := cli.MakeNetns(name)
-	if errors.Is(err, link.ErrExists) {
-		return "", exists(name)
-	}
-	if err != nil {
-		return "", err
+// attach attaches a namespace that was just created. If that fails, it deletes the namespace.
+func (u *upping) attach(ctx context.Context, name string) (string, error) {
+	if ctx.Err() != nil {
+		return "", errors.Join(notCreated(ctx, name), cli.DeleteNetns(name))
 	}
 	req := u.selection.Request(u.network, cli.Named(name), u.ifName)
 	req.NetnsMade = true
