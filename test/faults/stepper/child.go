@@ -38,7 +38,12 @@ func (t *tracer) adopt(tid int) {
 		t.threads[tid] = nil
 		return
 	}
-	t.children[tid] = &child{view: &tracer{pid: pid, pidfd: -1}}
+	view := &tracer{pid: pid, pidfd: -1, requests: t.requests}
+	if t.requests { // to look at its sockets
+		view.pidfd, _ = unix.PidfdOpen(pid, 0)
+		t.views = append(t.views, view)
+	}
+	t.children[tid] = &child{view: view}
 }
 
 // childStopped handles one stop of a thread of a child process.
@@ -77,7 +82,7 @@ func (t *tracer) childCall(tid int, r *child) (held bool, err error) {
 	if e != 0 {
 		return false, nil // the thread no longer exists
 	}
-	step := Step{After: i.op == unix.PTRACE_SYSCALL_INFO_EXIT}
+	step := Step{After: i.op == unix.PTRACE_SYSCALL_INFO_EXIT, Process: r.view.pid}
 	if step.After {
 		if r.in == nil || restarted(int(i.nr)) {
 			return false, nil
@@ -97,13 +102,14 @@ func (t *tracer) childCall(tid int, r *child) (held bool, err error) {
 	return act.signal == syscall.SIGKILL, t.send(act.signal)
 }
 
-// classifyChild is classify for a child process: it returns file changes and exec. What the child reads and prints concerns its parent only.
+// classifyChild is classify for a child process: it returns file changes and exec, and with Program.ChildRequests netlink messages. What the
+// child reads and prints concerns its parent only.
 func (t *tracer) classifyChild(nr uint64, args [6]uint64) *Call {
 	c := t.classify(nr, args)
 	switch {
 	case nr == unix.SYS_EXECVE:
 		c = &Call{Changing: true, Text: "exec " + path.Base(t.text(args[0]))}
-	case c == nil || c.Kind != File:
+	case c == nil || c.Kind != File && (c.Kind != Request || !t.requests):
 		return nil
 	}
 	c.Kind, c.Text = Child, "child: "+c.Text

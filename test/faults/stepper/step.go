@@ -37,8 +37,9 @@ type Call struct {
 // Step is a stop before or after a call.
 type Step struct {
 	*Call
-	After  bool
-	Result int // if After: the return value, an error as a negative number
+	After   bool
+	Result  int // if After: the return value, an error as a negative number
+	Process int // PID of the process that makes the call
 }
 
 // Act is what happens at a step.

@@ -13,6 +13,8 @@ import (
 type tracer struct {
 	pid, pidfd int
 	watch      func(Step) Act
+	requests   bool                // netlink messages of child processes are reported
+	views      []*tracer           // of threads of child processes, if they are
 	threads    map[int]*inCall     // by thread; nil while it is in no reported call
 	children   map[int]*child      // by thread, those of child processes
 	restarts   map[int]*inCall     // by thread: calls that the kernel restarts
@@ -65,8 +67,10 @@ func (t *tracer) attach() error {
 }
 
 func (t *tracer) close() {
-	if t.pidfd >= 0 {
-		_ = unix.Close(t.pidfd)
+	for _, one := range append(t.views, t) {
+		if one.pidfd >= 0 {
+			_ = unix.Close(one.pidfd)
+		}
 	}
 }
 
@@ -193,7 +197,7 @@ func (t *tracer) before(tid int, i info) error {
 		return t.beforeReply(tid, in)
 	}
 	t.number(call)
-	return t.act(tid, in, t.watch(Step{Call: call}))
+	return t.act(tid, in, t.watch(Step{Call: call, Process: t.pid}))
 }
 
 // number appends a call to the list and numbers it.
@@ -228,7 +232,7 @@ func (t *tracer) after(tid, result int) error {
 		}
 		result = *in.forced
 	}
-	if act := t.watch(Step{Call: in.call, After: true, Result: result}); act.what == sendSignal {
+	if act := t.watch(Step{Call: in.call, After: true, Result: result, Process: t.pid}); act.what == sendSignal {
 		return t.send(act.signal)
 	}
 	return nil
