@@ -31,7 +31,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(),
-		portsCommand(), showCommand(), doctorCommand(), gcCommand(), reloadCommand(), networkCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), versionCommand(), helpCommand(),
+		portsCommand(), showCommand(), doctorCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), versionCommand(), helpCommand(),
 	}
 }
 

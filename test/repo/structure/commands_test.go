@@ -109,14 +109,15 @@ func TestUnquotedFinds(t *testing.T) {
 // speakers are the files that write to stderr themselves, each by a printer of what others chose, or nothing of it.
 func speakers() []string {
 	return []string{
-		"pkg/cli/program.go",       // the file, for the program that a person runs
-		"pkg/delegate/find.go",     // an IPAM plugin's own words, through printable.Lines
-		"pkg/link/sandbox.go",      // a sentence of its own
-		"pkg/report/report.go",     // Warn
-		"plugins/patchbay/cni.go",  // a panic and its stack
-		"plugins/patchbay/main.go", // the version
-		"plugins/patchbay/say.go",  // complain
-		"plugins/patchbay/up.go",   // through sayLine
+		"pkg/cli/program.go",         // the file, for the program that a person runs
+		"pkg/delegate/find.go",       // an IPAM plugin's own words, through printable.Lines
+		"pkg/hostbridge/watchdog.go", // the file, for the second process of the program
+		"pkg/link/sandbox.go",        // a sentence of its own
+		"pkg/report/report.go",       // Warn
+		"plugins/patchbay/cni.go",    // a panic and its stack
+		"plugins/patchbay/main.go",   // the version
+		"plugins/patchbay/say.go",    // complain
+		"plugins/patchbay/up.go",     // through sayLine
 	}
 }
 

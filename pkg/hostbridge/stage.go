@@ -1,0 +1,121 @@
+package hostbridge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/printable"
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
+	"github.com/patchbay-cni/patchbay/pkg/uplink"
+)
+
+// The stages of a bridge that is not decided on; each is the suffix of its file.
+const (
+	setup = ".setup"
+	wait  = ".wait"
+	undo  = ".undo"
+)
+
+func stages() []string { return []string{setup, wait, undo} }
+
+// record is the content of the file.
+type record struct {
+	Boot  string        `json:"boot"` // boot ID: indexes are valid until the next boot
+	State *uplink.State `json:"state"`
+}
+
+func bootID() string {
+	id, _ := safefile.Read("/proc/sys/kernel/random/boot_id", safefile.Rules{AnyOwner: true})
+	return strings.TrimSpace(string(id))
+}
+
+// save writes the state of an uplink in a stage.
+func (d *dir) save(s *uplink.State, stage string) error {
+	text, err := json.Marshal(record{bootID(), s})
+	if err != nil {
+		return err
+	}
+	return d.write(s.Bridge+stage, text)
+}
+
+// load reads the state of a bridge in whichever stage it is; nil if there is none, or one of the previous boot.
+func (d *dir) load(bridge string) (*uplink.State, error) {
+	for _, stage := range stages() {
+		text, err := safefile.Read(filepath.Join(Dir, bridge+stage), safefile.Rules{MaxBytes: 64 << 20})
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		var r record
+		if err == nil {
+			err = json.Unmarshal(text, &r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the state of %s: %w", bridge, err)
+		}
+		if r.Boot != bootID() || r.State == nil {
+			return nil, d.forget(bridge, stages()...)
+		}
+		return r.State, nil
+	}
+	return nil, nil
+}
+
+// forget removes the files of a bridge in some stages.
+func (d *dir) forget(bridge string, some ...string) (err error) {
+	for _, stage := range some {
+		if failed := d.remove(bridge + stage); !errors.Is(failed, os.ErrNotExist) {
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// claim makes undo the stage, and reports whether it is: false if the bridge was kept, or restored already.
+func (d *dir) claim(bridge string) (mine bool) {
+	for _, stage := range []string{setup, wait} {
+		if d.rename(bridge+stage, bridge+undo) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// undecided returns the names of the bridges that have a file, sorted, by stage.
+func (d *dir) undecided() (map[string]string, error) {
+	names, err := safefile.Names(Dir, 1000)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	found := map[string]string{}
+	for _, name := range names {
+		for _, stage := range stages() {
+			if bridge, ok := strings.CutSuffix(name, stage); ok && bridge != "" {
+				found[bridge] = stage
+			}
+		}
+	}
+	return found, nil
+}
+
+// restore restores the uplink and removes the file.
+func (d *dir) restore(k *uplink.Kernel, s *uplink.State) error {
+	if err := k.Restore(s); err != nil {
+		return fmt.Errorf("restore %s: %w; try again: %s", s.Uplink, err, deleteCommand(s.Bridge))
+	}
+	return d.forget(s.Bridge, stages()...)
+}
+
+// unfinished returns the error about a bridge whose processes were both killed.
+func unfinished(bridge string) error {
+	return fmt.Errorf("bridge %s is not finished, because its processes were killed; restore its uplink: %s", bridge, deleteCommand(bridge))
+}
+
+func deleteCommand(bridge string) string {
+	return printable.Command("patchbay", "bridge", "delete", printable.Name(bridge))
+}
