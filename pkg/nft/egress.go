@@ -196,7 +196,7 @@ func (e Entry) egressMessages() int {
 }
 
 // egressChains adds the chain of the entry's network to both tables, if it needs one.
-func egressChains(c *nftables.Conn, e Entry) error {
+func egressChains(c builder, e Entry) error {
 	if e.Egress == nil {
 		return nil
 	}
@@ -206,7 +206,7 @@ func egressChains(c *nftables.Conn, e Entry) error {
 // addEgressChain adds the network's chain to a table, or replaces its rules.
 // The destinations are anonymous sets: they belong to their rule, so that the chain
 // has no other objects which could be missing, edited or left over.
-func addEgressChain(c *nftables.Conn, t *nftables.Table, e Entry) error {
+func addEgressChain(c builder, t *nftables.Table, e Entry) error {
 	chain := c.AddChain(&nftables.Chain{Table: t, Name: e.egress()})
 	c.FlushChain(chain)
 	for _, d := range e.egressDestinations() {
@@ -228,7 +228,7 @@ func addEgressChain(c *nftables.Conn, t *nftables.Table, e Entry) error {
 //
 //	[ payload load 4b @ network header + 16 => reg 1 ]
 //	[ lookup reg 1 set __set0 0x0 ]
-func isOneOf(c *nftables.Conn, t *nftables.Table, d destinations) ([]expr.Any, error) {
+func isOneOf(c builder, t *nftables.Table, d destinations) ([]expr.Any, error) {
 	is := isFamily(d.family)
 	if t.Family == nftables.TableFamilyBridge {
 		is = isProtocol(map[ipFamily]uint16{ipv4: unix.ETH_P_IP, ipv6: unix.ETH_P_IPV6}[d.family])

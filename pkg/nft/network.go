@@ -17,7 +17,7 @@ import (
 // With fully-random (NF_NAT_RANGE_PROTO_RANDOM_FULLY) the source port is random.
 // Otherwise two connections to one destination that begin on two CPUs at the same time
 // may choose the same port, and the packet of the second one is dropped.
-func networkChains(c *nftables.Conn, t *nftables.Table, e Entry) {
+func networkChains(c builder, t *nftables.Table, e Entry) {
 	last := map[string][]ruleSpec{
 		e.masquerade(): e.translations(),
 		e.invalid():    {newRule(verdict(expr.VerdictDrop))},
@@ -63,7 +63,7 @@ func (e Entry) translations() []ruleSpec {
 // It is not flushed, and
 // the caller adds it only if it does not exist: chain marked would get a second rule
 // for the same bit.
-func markingChain(c *nftables.Conn, t *nftables.Table, e Entry) {
+func markingChain(c builder, t *nftables.Table, e Entry) {
 	chain := c.AddChain(&nftables.Chain{Table: t, Name: e.marking()})
 	for _, r := range markAndTranslate(1 << e.MarkBit) {
 		addRule(c, chain, r)
@@ -84,7 +84,11 @@ func allChains(c *transaction, entries []Entry) error {
 		return !was
 	}
 	queued := 0
-	for _, e := range entries {
+	for _, e := range entries { // in the order of addChains
+		if len(e.Addresses) > 0 && isNew(e.masquerade()) {
+			networkChains(c.Conn, table(), e)
+			queued += 2 * (len(e.exclusions()) + 3)
+		}
 		if e.marks() && isNew(e.marking()) {
 			markingChain(c.Conn, table(), e)
 		}
@@ -93,10 +97,6 @@ func allChains(c *transaction, entries []Entry) error {
 				return err
 			}
 			queued += e.egressMessages()
-		}
-		if len(e.Addresses) > 0 && isNew(e.masquerade()) {
-			networkChains(c.Conn, table(), e)
-			queued += 2 * (len(e.exclusions()) + 3)
 		}
 		if queued < mostMessages {
 			continue

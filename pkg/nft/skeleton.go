@@ -263,7 +263,7 @@ func postrouting() []ruleSpec {
 // All of it is one transaction: a packet is evaluated with the chains of before or of
 // after, and a reader never finds a table without the version. Sets come before the
 // chains whose rules look them up, as nf_tables resolves names when a rule is added.
-func skeleton(c *nftables.Conn, t *nftables.Table, schema string) error {
+func skeleton(c builder, t *nftables.Table, schema string) error {
 	c.AddChain(&nftables.Chain{Table: t, Name: schema})
 	isBridge := t.Family == nftables.TableFamilyBridge
 	for _, s := range setSpecs() {
@@ -292,7 +292,7 @@ func skeleton(c *nftables.Conn, t *nftables.Table, schema string) error {
 // addRule appends a rule to a chain.
 // The comment is user data, which the kernel stores and returns without reading it;
 // nft(8) prints it. The user data of an element has the same form.
-func addRule(c *nftables.Conn, chain *nftables.Chain, of ruleSpec) {
+func addRule(c builder, chain *nftables.Chain, of ruleSpec) {
 	r := &nftables.Rule{Table: chain.Table, Chain: chain}
 	for _, part := range of.parts {
 		r.Exprs = append(r.Exprs, part...)
