@@ -14,5 +14,5 @@
 //
 // All functions work in the network namespace of the calling thread, each with a socket of its own.
 //
-// Files, in reading order: limit.go, spec.go, qdisc.go, filter.go, device.go, message.go, reference.go.
+// Files, in reading order: commands.go, limit.go, spec.go, qdisc.go, filter.go, device.go, message.go, reference.go.
 package bandwidth

@@ -180,10 +180,7 @@ func (h *Host) finishBridge(b *Bridge, spec BridgeSpec) (*Bridge, error) {
 	// A kernel without IPv6 has no such files, nor has a bridge whose MTU is below 1280. accept_dad:
 	// during duplicate address detection of its link-local address, one second and more, a bridge
 	// sends no neighbour solicitation, and packets for containers are queued.
-	for _, s := range []setting{
-		{sysctl("ipv6", "conf", spec.Name, "accept_ra"), "0", safety},
-		{sysctl("ipv6", "conf", spec.Name, "accept_dad"), "0", optional},
-	} {
+	for _, s := range newLinkSysctls(spec.Name) {
 		if err := s.ensure(h.Warn); err != nil {
 			return nil, err
 		}
@@ -199,6 +196,14 @@ func (h *Host) finishBridge(b *Bridge, spec BridgeSpec) (*Bridge, error) {
 		return nil, fmt.Errorf("configure new bridge %s: %w", spec.Name, err)
 	}
 	return h.Bridge(spec.Name)
+}
+
+// newLinkSysctls returns the sysctls of a new bridge, or of a bridge's new interface of a VLAN.
+func newLinkSysctls(name string) []setting {
+	return []setting{
+		{sysctl("ipv6", "conf", name, "accept_ra"), "0", safety},
+		{sysctl("ipv6", "conf", name, "accept_dad"), "0", optional},
+	}
 }
 
 // abandon removes a bridge that could not be finished, unless another process has finished it, removed it

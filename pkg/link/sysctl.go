@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -198,29 +199,40 @@ func (h *Host) EnableForwarding(is4 bool) error {
 
 // keepAdvertisedRoutes sets accept_ra to 2 on interfaces with a default route by router advertisement.
 func (h *Host) keepAdvertisedRoutes() error {
-	filter := &netlink.Route{Dst: nil, Protocol: unix.RTPROT_RA}
-	library, err := h.dumper()
+	names, err := h.AdvertisedLinks()
 	if err != nil {
 		return err
 	}
+	for _, name := range names {
+		if err := setSysctl(sysctl("ipv6", "conf", name, "accept_ra"), "2"); err != nil && !errors.Is(err, fs.ErrNotExist) { // or it was deleted just now
+			return err
+		}
+	}
+	return nil
+}
+
+// AdvertisedLinks returns the names of the interfaces that have a default route by router advertisement, and accept_ra 1: for these
+// EnableForwarding sets accept_ra to 2.
+func (h *Host) AdvertisedLinks() (names []string, err error) {
+	filter := &netlink.Route{Dst: nil, Protocol: unix.RTPROT_RA}
+	library, err := h.dumper()
+	if err != nil {
+		return nil, err
+	}
 	routes, err := library.RouteListFiltered(netlink.FAMILY_V6, filter, netlink.RT_FILTER_DST|netlink.RT_FILTER_PROTOCOL)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return fmt.Errorf("list routes learned from router advertisements: %w", err)
+		return nil, fmt.Errorf("list routes learned from router advertisements: %w", err)
 	}
 	for _, route := range routes {
 		l, err := h.get(route.LinkIndex)
 		if err != nil {
 			continue // the interface was deleted meanwhile, and its routes with it
 		}
-		path := sysctl("ipv6", "conf", l.Name, "accept_ra")
-		if getSysctl(path) != "1" {
-			continue
-		}
-		if err := setSysctl(path, "2"); err != nil && !errors.Is(err, fs.ErrNotExist) { // or it was deleted just now
-			return err
+		if getSysctl(sysctl("ipv6", "conf", l.Name, "accept_ra")) == "1" && !slices.Contains(names, l.Name) {
+			names = append(names, l.Name)
 		}
 	}
-	return nil
+	return names, nil
 }
 
 // is6 reports whether an address is an IPv6 one.

@@ -134,10 +134,7 @@ func (h *Host) addVLANLink(b *Bridge, spec VLANSpec) error {
 
 // finishVLANLink sets alias and group of an interface that was created down, and sets it up, as finishBridge does.
 func (h *Host) finishVLANLink(b *Bridge, l *Bridge) (*Bridge, error) {
-	for _, s := range []setting{
-		{sysctl("ipv6", "conf", l.Name, "accept_ra"), "0", safety},
-		{sysctl("ipv6", "conf", l.Name, "accept_dad"), "0", optional},
-	} {
+	for _, s := range newLinkSysctls(l.Name) {
 		if err := s.ensure(h.Warn); err != nil {
 			return nil, err
 		}

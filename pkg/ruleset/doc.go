@@ -14,6 +14,6 @@
 // that rebuilds or sweeps the table holds it exclusively: it has listed the live attachments, and would drop or restore the elements
 // of an attachment that is added or removed meanwhile. DEL therefore holds it until both interface and elements are removed.
 //
-// Files, in reading order: publish.go, sibling.go, withdraw.go, rebuild.go, sweep.go, delete.go, look.go, firewall.go, entries.go, entry.go, flows.go,
+// Files, in reading order: publish.go, sibling.go, withdraw.go, rebuild.go, sweep.go, delete.go, look.go, script.go, firewall.go, entries.go, entry.go, flows.go,
 // lock.go, owner.go.
 package ruleset

@@ -39,6 +39,15 @@ func needsRules(ctx context.Context, filters *firewall.Filters, bridge, stateDir
 	return filters.Needs(bridge)
 }
 
+// NeedsAdmission reports whether Admit would add rules for a bridge. It takes no lock, and changes nothing.
+func NeedsAdmission(bridge string) (needs bool, err error) {
+	err = withFilters(func(filters *firewall.Filters) (err error) {
+		needs, err = filters.Needs(bridge)
+		return err
+	})
+	return needs, err
+}
+
 // disallow removes the rules of bridges that no record names any more, and returns these bridges. The caller holds the lock.
 func disallow(stateDir string) (gone []string, err error) {
 	err = withFilters(func(filters *firewall.Filters) error {

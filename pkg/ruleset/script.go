@@ -1,0 +1,27 @@
+package ruleset
+
+import (
+	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// Script returns what Publish would add to the ruleset of this host for the record of an attachment, in the syntax of nft(8). It changes
+// nothing.
+func Script(record *store.Record) (s nft.Script, err error) {
+	if !IsNeeded(record) {
+		return nft.Script{}, nil
+	}
+	err = withRules(func(rules *nft.Ruleset) (err error) {
+		s, err = rules.Script(entryOf(record))
+		return err
+	})
+	return s, err
+}
+
+// WholeScript returns what Publish adds for a record on a host without tables.
+func WholeScript(record *store.Record) (nft.Script, error) {
+	if !IsNeeded(record) {
+		return nft.Script{}, nil
+	}
+	return nft.ScriptOf(entryOf(record))
+}
