@@ -40,9 +40,7 @@ func (a *adding) plug(ctx context.Context) (err error) {
 
 // ensureBridge creates or configures the bridge. It reads the bridge again, which may have changed while this ADD waited for a lock.
 func (a *adding) ensureBridge() (err error) {
-	a.bridge, err = a.host.EnsureBridge(link.BridgeSpec{
-		Name: a.cfg.Bridge, MTU: a.cfg.MTU, IPv4: a.serves(true), IPv6: a.serves(false), Promisc: a.cfg.PromiscMode, VLANs: a.cfg.VLANs.AreSet(),
-	})
+	a.bridge, err = a.host.EnsureBridge(a.bridgeSpec())
 	return a.namesVLAN(err)
 }
 

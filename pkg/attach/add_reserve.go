@@ -42,8 +42,10 @@ func (a *adding) undoReserve(ctx context.Context) {
 
 func (a *adding) newRecord() *store.Record {
 	r := newRecord(a.req, a.cfg, store.RolePort)
-	r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie()
-	r.HostInode, r.NetnsInode = a.sandbox.HostInode(), a.sandbox.Inode()
+	if a.sandbox != nil { // else it does not exist yet: see Preview
+		r.HostCookie, r.NetnsCookie = a.host.Cookie(), a.sandbox.Cookie()
+		r.HostInode, r.NetnsInode = a.sandbox.HostInode(), a.sandbox.Inode()
+	}
 	r.Bridge, r.HostLink, r.Alias = a.cfg.Bridge, a.names.HostInterface, a.names.Alias
 	r.BridgeMAC = bridgeMAC(a.bridge)
 	r.Hairpin, r.Gateway = a.cfg.HairpinMode || a.reachesItself(), a.cfg.IsGateway

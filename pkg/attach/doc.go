@@ -23,7 +23,7 @@
 //
 // Files, in reading order:
 //
-//   - ADD: add.go, add_delegated.go, add_look.go, add_chain.go, add_reserve.go, add_probe.go, add_plug.go, add_bandwidth.go, add_ipam.go,
+//   - ADD: preview.go, add.go, add_delegated.go, add_look.go, add_chain.go, add_reserve.go, add_probe.go, add_plug.go, add_bandwidth.go, add_ipam.go,
 //     add_plan.go, add_gateway.go, add_publish.go, add_up.go, result.go, resulttext.go
 //   - GC and DEL: stale.go, gc.go, gc_candidates.go, del_together.go, del.go, del_unplug.go, del_chain.go, del_part.go, del_container.go, del_bandwidth.go,
 //     del_reference.go, del_release.go, del_gateways.go
@@ -32,6 +32,6 @@
 //   - STATUS, and what ADD examines first: status.go, preflight.go, preflight_state.go, preflight_routes.go, preflight_vlan.go,
 //     preflight_bandwidth.go, isolation.go,
 //     limits.go, addressrules.go, bridgemates.go, gateways.go
-//   - shared by the verbs: tuning.go, sourcerouting.go, pool.go, network.go, record.go, bandwidth.go, ports.go, routes.go, undo.go, request.go, role.go, static.go,
+//   - shared by the verbs: tuning.go, sourcerouting.go, pool.go, record.go, network.go, bandwidth.go, ports.go, routes.go, undo.go, request.go, role.go, static.go,
 //     errors_command.go, errors_cni.go, errors_types.go, errors.go, deadline.go
 package attach

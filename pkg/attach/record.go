@@ -46,12 +46,22 @@ func recorded(r link.Route) store.Route {
 	return store.Route{Dst: r.Dst, GW: r.GW, Priority: r.Priority, Table: r.Table}
 }
 
-// mtu returns the MTU of both ends of the veth pair, in bytes.
+// mtu returns the MTU of both ends of the veth pair, in bytes; also before the bridge is created.
 func (a *adding) mtu() int {
-	if a.cfg.MTU != 0 {
+	switch {
+	case a.cfg.MTU != 0:
 		return a.cfg.MTU
+	case a.bridge == nil: // not created yet
+		return a.host.FutureMTU(a.bridgeSpec())
 	}
 	return a.bridge.MTU
+}
+
+// bridgeSpec returns the bridge that ADD creates, or requires of one that exists.
+func (p *preflight) bridgeSpec() link.BridgeSpec {
+	return link.BridgeSpec{
+		Name: p.cfg.Bridge, MTU: p.cfg.MTU, IPv4: p.serves(true), IPv6: p.serves(false), Promisc: p.cfg.PromiscMode, VLANs: p.cfg.VLANs.AreSet(),
+	}
 }
 
 // vlansOf returns the VLANs of the configuration in the format of a record; nil without any.

@@ -17,6 +17,7 @@ type chooser struct {
 	network *network
 	req     Request
 	memory  *memory
+	only    bool // only looks: the directory of the addresses may not exist
 	probed  int
 	// addresses that have a file; nil until the directory was read
 	taken map[netip.Addr]bool
@@ -148,7 +149,7 @@ func (c *chooser) isFree(addr netip.Addr) (bool, error) {
 	// ones means a full pool, for which one listing is cheaper than opening each file.
 	if c.probed == maxProbes {
 		taken, err := c.network.reserved()
-		if err != nil {
+		if err != nil && !(c.only && isAbsent(err)) {
 			return false, err
 		}
 		c.taken = taken

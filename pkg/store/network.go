@@ -27,6 +27,8 @@ type network struct {
 	place Dirs
 	// another directory, also locked, whose addresses are taken; nil if there is none
 	second *network
+	// addresses that count as free although they have a file: see Next
+	reclaimed []netip.Addr
 }
 
 // openNetwork locks the directories of a network's addresses, and creates the one
@@ -150,6 +152,9 @@ func namesKey(text string, key Key) bool {
 // (containernetworking/plugins issue 498), and its address is free.
 // Errors wrap ErrIrregular, or are the file system's.
 func (n *network) holder(addr netip.Addr) (string, error) {
+	if slices.Contains(n.reclaimed, addr) {
+		return "", nil
+	}
 	text, err := readState(n.path(addr))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("read address: %w", err)
