@@ -19,6 +19,7 @@ var ErrLAN = errors.New("refusing to allocate from the LAN of this bridge")
 type Selection struct {
 	Dir     string       // directory of network configurations
 	Network string       // "" for the default
+	File    string       // of a network, instead of Dir and Network; "" for none
 	IPs     []netip.Addr // values of --ip
 	Ports   Mappings     // values of --publish
 }
@@ -38,11 +39,11 @@ func (s Selection) Choose() (*Network, error) {
 }
 
 func (s Selection) choose() (*Network, error) {
-	n, err := Find(s.Dir, s.Network)
+	n, err := s.find()
 	if err == nil {
 		return n, s.guard(n)
 	}
-	if s.Network == "" || !errors.Is(err, ErrNoNetwork) {
+	if s.File != "" || s.Network == "" || !errors.Is(err, ErrNoNetwork) {
 		return nil, err
 	}
 	b, bridges, failed := readBridge(s.Network)
@@ -60,6 +61,13 @@ func (s Selection) choose() (*Network, error) {
 		n.Skipped = unknown.unread.orNil()
 	}
 	return n, err
+}
+
+func (s Selection) find() (*Network, error) {
+	if s.File != "" {
+		return ReadFile(s.File)
+	}
+	return Find(s.Dir, s.Network)
 }
 
 // hostBridge is a bridge of the host with what a network on it needs.

@@ -137,6 +137,18 @@ func readNetwork(path string) (*Network, error) {
 	return n, nil
 }
 
+// ReadFile returns the network that a file configures, wherever the file is.
+func ReadFile(path string) (*Network, error) {
+	n, err := readNetwork(path)
+	if err != nil {
+		return nil, withPath(path, err)
+	}
+	if n == nil {
+		return nil, fmt.Errorf("%s: %w of type %s: its main plugin is another one, which creates its own interface", path, ErrNoNetwork, config.TypeName)
+	}
+	return n, nil
+}
+
 // complete adds to a plugin of a list what a runtime adds: the list's name and the CNI version, the newest one,
 // since only this program reads the result.
 func complete(plugin map[string]json.RawMessage, name string) ([]byte, error) {

@@ -30,7 +30,7 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(),
+		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(), explainCommand(),
 		portsCommand(), showCommand(), doctorCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), versionCommand(), helpCommand(),
 	}
 }

@@ -163,7 +163,7 @@ func TestClosedPipe(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
 	l.ok(t, "up", "web")
-	for _, command := range [][]string{{"ls"}, {"ls", "-o", "json"}, {"ports"}, {"inspect", "web"}, {"help"}, {"help", "ls"}, {"show"}, {"gc"}, {"version"}} {
+	for _, command := range [][]string{{"ls"}, {"ls", "-o", "json"}, {"ports"}, {"inspect", "web"}, {"help"}, {"help", "ls"}, {"show"}, {"explain"}, {"explain", "web", "-o", "sh"}, {"explain", "-o", "json"}, {"gc"}, {"version"}} {
 		r, w, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,57 @@
+package explain
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestScriptsOfKeys compares as TestScriptsMakeWhatADDMakes does, for keys that no file of conf/ has.
+//
+// Claim: The script of `patchbay explain` makes in the kernel what ADD makes, for every file of `conf/`
+func TestScriptsOfKeys(t *testing.T) {
+	ranges := func(subnets ...string) map[string]any {
+		sets := [][]map[string]string{}
+		for _, s := range subnets {
+			sets = append(sets, []map[string]string{{"subnet": s}})
+		}
+		return map[string]any{"type": "patchbay", "ranges": sets}
+	}
+	for name, keys := range map[string]map[string]any{
+		"bandwidth":  {"ipam": ranges("10.96.0.0/24"), "runtimeConfig": map[string]any{"bandwidth": map[string]any{"ingressRate": 10000000, "ingressBurst": 2000000, "egressRate": 1000000, "egressBurst": 400000}}},
+		"tuning":     {"ipam": ranges("10.96.0.0/24"), "sysctl": map[string]string{"net.core.somaxconn": "321", "net.ipv4.conf.IFNAME.arp_filter": "1"}, "promisc": true, "allmulti": true, "txQLen": 77},
+		"port flags": {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "portIsolation": true, "stpGuard": false, "promiscMode": true},
+		"short MTU":  {"ipam": ranges("10.96.0.0/24"), "mtu": 1200},
+		"DAD":        {"ipam": ranges("fd00:96::/64"), "enabledad": true},
+		"single":     {"ipam": map[string]any{"type": "patchbay", "ranges": []any{[]any{map[string]string{"subnet": "10.96.0.7/32", "gateway": "10.96.1.1"}}}}},
+		"routes": {"ipam": map[string]any{"type": "patchbay", "ranges": ranges("10.96.0.0/24", "fd00:96::/64")["ranges"], "routes": []map[string]any{
+			{"dst": "198.51.100.0/24", "gw": "10.96.0.254", "priority": 7}, {"dst": "10.96.0.0/24", "scope": 253}, {"dst": "203.0.113.0/24", "scope": 253},
+			{"dst": "2001:db8:5::/48", "priority": 9, "mtu": 1400}, {"dst": "198.51.100.0/25", "table": 5000},
+		}}},
+		"outbound": {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "ipMasq": true, "outboundAddr4": "192.0.2.10", "ingressPolicy": "same-bridge"},
+		"disabled": {"disableContainerInterface": true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plugin := map[string]any{"type": "patchbay", "bridge": "cni0", "isDefaultGateway": true}
+			maps.Copy(plugin, keys)
+			if _, set := keys["disableContainerInterface"]; set {
+				delete(plugin, "isDefaultGateway")
+			}
+			text, err := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": "net", "plugins": []any{plugin}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := conflist{path: filepath.Join(t.TempDir(), "net.conflist")}
+			if err := os.WriteFile(c.path, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(text, &c); err != nil {
+				t.Fatal(err)
+			}
+			c.compare(t)
+		})
+	}
+}
