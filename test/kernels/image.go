@@ -157,7 +157,7 @@ func librariesOf(program string) ([]string, error) {
 // addTests adds the compiled tests, the files of the repository, the plugin under test and the reference plugins.
 func (j *job) addTests(a *archive) error {
 	m := machine{Bench: j.bench, Environment: []string{
-		"PATH=/usr/sbin:/usr/bin", "HOME=/root", "USER=root", "CI=true", "LANG=C", "PATCHBAY_BIN=" + j.plugin, "PATCHBAY_CACHE_BIN=" + j.programs,
+		"PATH=/usr/sbin:/usr/bin", "HOME=/root", "USER=root", "CI=true", "PATCHBAY_EMULATED=true", "LANG=C", "PATCHBAY_BIN=" + j.plugin, "PATCHBAY_CACHE_BIN=" + j.programs,
 	}}
 	for _, pkg := range j.packages {
 		program := filepath.Join(j.tests, filepath.Base(pkg)+".test")

@@ -30,6 +30,15 @@ func Contains(t testing.TB, text string, parts ...string) {
 	}
 }
 
+// Rounds returns how often a test repeats something: as often as it says, or a tenth of that on the emulated CPU of test/kernels, on which a
+// hundred take a quarter of an hour.
+func Rounds(most int) int {
+	if os.Getenv("PATCHBAY_EMULATED") != "" {
+		return most / 10
+	}
+	return most
+}
+
 // Main is a TestMain that runs so many tests at once, unless -parallel says otherwise: most of a
 // test is waiting for the kernel to take links and namespaces down.
 func Main(m *testing.M, parallel int) {

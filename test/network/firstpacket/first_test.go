@@ -11,9 +11,11 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
-const rounds = 100
+// rounds is the number of attachments.
+func rounds() int { return expect.Rounds(100) }
 
 // lost is the time after which a reply counts as lost. It is shorter than the interval between neighbour solicitations: a second one would
 // hide that the first was lost. The kernel's interval of 1000 ms (RFC 4861 section 10, RFC 1122) is too short for an emulated CPU, which may
@@ -143,7 +145,7 @@ func run(t *testing.T, h *nettest.Node, neighbour *nettest.Netns, gateway bool) 
 	t.Helper()
 	const echoes = "icmp[0] == 8 or icmp[0] == 0 or icmp6[0] == 128 or icmp6[0] == 129"
 	dump := h.Tcpdump(t, "br0", echoes)
-	for i := range rounds {
+	for i := range rounds() {
 		c := h.Container(fmt.Sprintf("c%d", i))
 		addrs := add(t, h, c, gateway)
 		ping(t, h.Netns, neighbour, c.Netns, addrs, i)
@@ -152,10 +154,10 @@ func run(t *testing.T, h *nettest.Node, neighbour *nettest.Netns, gateway bool) 
 	}
 	lines := dump.Stop(t)
 	requests, replies := count(lines, "echo request"), count(lines, "echo reply")
-	if requests != 2*rounds || replies != 2*rounds {
-		t.Errorf("tcpdump counted %d requests and %d replies, want %d of each", requests, replies, 2*rounds)
+	if requests != 2*rounds() || replies != 2*rounds() {
+		t.Errorf("tcpdump counted %d requests and %d replies, want %d of each", requests, replies, 2*rounds())
 	}
-	t.Logf("%d attachments: %d echo requests, %d replies", rounds, requests, replies)
+	t.Logf("%d attachments: %d echo requests, %d replies", rounds(), requests, replies)
 }
 
 // ping pings from the host, from the neighbour, or from the container to either of them, in turn; the first family alternates too.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/cni"
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
 // gate is a program that runs patchbay after open: calls through it start together.
@@ -67,7 +68,7 @@ func (g *gate) open(t *testing.T, many int) {
 }
 
 // rounds is the number of races for a port.
-const rounds = 100
+func rounds() int { return expect.Rounds(100) }
 
 // TestTwoRaceForAPort: of two concurrent ADDs with conflicting mappings exactly one succeeds each time; the error of the other names the owner, and
 // it leaves nothing behind.
@@ -108,7 +109,7 @@ func TestTwoRaceForAPort(t *testing.T) {
 				b.serve(t)
 			}
 			before, won := rules(t, h), map[string]int{}
-			for range rounds {
+			for range rounds() {
 				winner, loser := race(t, g, both, things)
 				winner.answers(t, tc.at)
 				won[winner.Name()]++
@@ -121,7 +122,7 @@ func TestTwoRaceForAPort(t *testing.T) {
 					return
 				}
 			}
-			t.Logf("of %d races %v", rounds, won)
+			t.Logf("of %d races %v", rounds(), won)
 			first.del(t)
 		})
 	}
