@@ -12,7 +12,7 @@ import (
 )
 
 // Purge removes what Patchbay keeps on a host without live attachments: stale attachments and marks, the tables of nftables,
-// bridges that it created and that have no port, the state directory and sticky memory. The caller has made sure that no
+// interfaces of VLANs that it created, bridges that it created and that have no port, the state directory and sticky memory. The caller has made sure that no
 // attachment is live. It returns what it did, and what it kept, one sentence each; errors are joined. With dryRun it changes nothing.
 func Purge(ctx context.Context, stateDir string, dryRun bool) (done []string, err error) {
 	ctx = attach.Within(ctx)
@@ -24,7 +24,7 @@ func Purge(ctx context.Context, stateDir string, dryRun bool) (done []string, er
 	if err := p.noRecords(stateDir); err != nil {
 		return p.done, err
 	}
-	if err := errors.Join(p.tables(ctx, stateDir), p.bridges(ctx)); err != nil {
+	if err := errors.Join(p.tables(ctx, stateDir), p.links(ctx)); err != nil {
 		return p.done, err
 	}
 	removed, kept, err := store.Purge(stateDir, dryRun)
@@ -77,8 +77,9 @@ func (p *purge) tables(ctx context.Context, stateDir string) error {
 	return err
 }
 
-// bridges deletes the bridges that Patchbay created and that have no port.
-func (p *purge) bridges(ctx context.Context) error {
+// links deletes the interfaces that Patchbay created for networks: those of VLANs, also on bridges of others, and bridges that
+// have no port.
+func (p *purge) links(ctx context.Context) error {
 	survey, err := link.SurveyHost()
 	if err != nil {
 		return err
@@ -93,18 +94,26 @@ func (p *purge) bridges(ctx context.Context) error {
 		ports[l.Master] = true
 	}
 	for _, l := range survey.Links {
-		if l.Kind != "bridge" || l.Alias != link.BridgeAlias || ports[l.Index] {
-			continue
+		if l.Kind == "vlan" && l.Alias == link.VLANAlias && l.Master == 0 {
+			err = errors.Join(err, p.remove("interface "+l.Name, l.Name, host.RemoveVLANLink))
 		}
-		removed := p.dryRun
-		if !p.dryRun {
-			var failed error
-			removed, failed = host.RemoveIdleBridge(l.Name)
-			err = errors.Join(err, failed)
+	}
+	for _, l := range survey.Links {
+		if l.Kind == "bridge" && l.Alias == link.BridgeAlias && !ports[l.Index] {
+			err = errors.Join(err, p.remove("bridge "+l.Name, l.Name, host.RemoveIdleBridge))
 		}
-		if removed {
-			p.deleted("bridge " + l.Name)
-		}
+	}
+	return err
+}
+
+// remove deletes an interface by a function that reports whether it did.
+func (p *purge) remove(what, name string, by func(string) (bool, error)) (err error) {
+	removed := p.dryRun
+	if !p.dryRun {
+		removed, err = by(name)
+	}
+	if removed {
+		p.deleted(what)
 	}
 	return err
 }

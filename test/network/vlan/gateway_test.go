@@ -145,3 +145,39 @@ func TestUnfinishedGateway(t *testing.T) {
 	first.del(t)
 	h.NoLeaks(t)
 }
+
+// TestPurge: the gateways of two VLANs are on a bridge of another program and on one of Patchbay's. `uninstall --purge` deletes both
+// interfaces, and none of a VLAN that another program made.
+//
+// Claim: `uninstall --purge` deletes the gateway's interface of a VLAN on every bridge, and no interface of a VLAN that others made
+func TestPurge(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	config := routed("net", "10.100.0.0/24", 100)
+	if !filters(t, h, config) {
+		return
+	}
+	h.Bridge("br0")
+	h.Run(t, "ip", "link", "set", "br0", "type", "bridge", "vlan_filtering", "1")
+	h.Run(t, "ip", "link", "add", "link", "br0", "name", "br0.300", "type", "vlan", "id", "300")
+	h.Baseline()
+	h.Oracle(nettest.CleanHost)
+	for _, a := range []*attached{attach(t, h, "a", config), attach(t, h, "b", routed("other", "10.200.0.0/24", 200).With(cni.Conf{"bridge": "br0"}))} {
+		a.del(t)
+	}
+	purge := func(more ...string) string {
+		return h.Run(t, nettest.Patchbay(t), append([]string{"uninstall", "--purge", "--bin-dir", t.TempDir()}, more...)...)
+	}
+	want := []string{"interface cni0.100\n", "interface br0.200\n", "bridge cni0\n"}
+	for _, link := range want {
+		expect.Contains(t, purge("--dry-run"), "would delete "+link)
+	}
+	done := purge()
+	for _, link := range want {
+		expect.Contains(t, done, "deleted "+link)
+	}
+	expect.Equal(t, "interfaces of VLANs", strings.Fields(h.Run(t, "ip", "-br", "link", "show", "type", "vlan"))[0], "br0.300@br0")
+	h.SetSysctl("net/ipv4/ip_forward", "0")
+	h.Run(t, "sh", "-c", "bridge vlan del dev br0 vid 200 self")
+	h.NoLeaks(t)
+}
