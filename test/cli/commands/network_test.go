@@ -3,6 +3,7 @@ package commands
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,35 @@ func files(t *testing.T, dir string) (names []string) {
 	return names
 }
 
+// impossible are arguments of create that no host can have, and a part of the error.
+func impossible() map[string]string {
+	return map[string]string{
+		"n --bridge a/b":                              "invalid network: bridge: ",
+		"n --bridge sixteen-bytes-00":                 "invalid network: bridge: ",
+		"n --dhcp":                                    "pass --bridge",
+		"n --dhcp --bridge br0 --ipv6":                "omit --subnet, --ipv6 and --isolated",
+		"n --dhcp --bridge br0 --isolated":            "omit --subnet, --ipv6 and --isolated",
+		"n --dhcp --bridge br0 --subnet 10.1.0.0/24":  "omit --subnet, --ipv6 and --isolated",
+		"n --subnet 10.1.0.1/24":                      "has host bits; the subnet of this address is 10.1.0.0/24",
+		"n --subnet 10.1.0.0/31":                      "use at least a /30",
+		"n --subnet 127.1.0.0/16":                     "cannot be that of containers",
+		"n --subnet 0.0.0.0/0":                        "cannot be that of containers",
+		"n --subnet 12.0.0.0/7":                       "cannot be that of containers",
+		"n --subnet 0.0.0.0/8":                        "cannot be that of containers",
+		"n --subnet 169.254.0.0/16":                   "cannot be that of containers",
+		"n --subnet fe80::/64":                        "cannot be that of containers",
+		"n --subnet ff02::/64":                        "cannot be that of containers",
+		"n --subnet 10.1.0.0":                         "want an address and a prefix length",
+		"n --subnet www.example.org":                  "want an address and a prefix length",
+		"n --vlan 4095":                               "VLAN 4095; use 1 to 4094",
+		"n --vlan -1":                                 "VLAN -1; use 1 to 4094",
+		"-- n":                                        "network create needs one name",
+		"../n":                                        "invalid network: name",
+		strings.Repeat("n", 201):                      "a name of 201 bytes; use at most 200",
+		"n --subnet 10.1.0.0/24 --subnet 10.2.0.0/24": "are of the same family",
+	}
+}
+
 // TestNetworkRefused: what another network, the host or no host can have is refused, and nothing is written.
 //
 // Claim: `network create` refuses a name, subnet or bridge that another network or the host has, and writes nothing
@@ -71,39 +101,24 @@ func TestNetworkRefused(t *testing.T) {
 		l.Run(t, strings.Fields(line)[0], strings.Fields(line)[1:]...)
 	}
 	before := files(t, l.conf)
-	for args, part := range map[string]string{
-		"old":                          "already in use: " + l.conf + "/old.conflist configures it",
-		"other":                        "already in use: " + l.conf + "/20-other.conf configures it",
-		"elsewhere":                    "a file of another network has this name",
-		"n --subnet 10.9.7.0/24":       "already in use: network old",
-		"n --subnet 10.0.0.0/8":        "already in use: network o",
-		"n --subnet 10.8.0.0/24":       "already in use: network other",
-		"n --subnet 10.7.0.0/25":       "a route of this host overlaps it",
-		"n --subnet 10.6.6.0/24":       "a route of this host overlaps it",
-		"n --subnet fd07::/48":         "a route of this host overlaps it",
-		"n --bridge old0":              "it is that of network old",
-		"n --bridge other0 --vlan 5":   "it is that of network other",
-		"n --bridge br0":               "another program created it; choose another --bridge, or pass --dhcp",
-		"n --bridge v0":                "choose another --bridge",
-		"n --bridge br1 --dhcp":        "it does not exist",
-		"n --bridge a/b":               "invalid network: bridge: ",
-		"n --bridge sixteen-bytes-00":  "invalid network: bridge: ",
-		"n --dhcp":                     "pass --bridge",
-		"n --dhcp --bridge br0 --ipv6": "omit --subnet, --ipv6 and --isolated",
-		"n --subnet 10.1.0.1/24":       "has host bits; the subnet of this address is 10.1.0.0/24",
-		"n --subnet 10.1.0.0/31":       "use at least a /30",
-		"n --subnet 127.1.0.0/16":      "cannot be that of containers",
-		"n --subnet 0.0.0.0/0":         "cannot be that of containers",
-		"n --subnet ff02::/64":         "cannot be that of containers",
-		"n --subnet 10.1.0.0":          "want an address and a prefix length",
-		"n --subnet www.example.org":   "want an address and a prefix length",
-		"n --vlan 4095":                "VLAN 4095; use 1 to 4094",
-		"n --vlan -1":                  "VLAN -1; use 1 to 4094",
-		"-- n":                         "network create needs one name",
-		"../n":                         "invalid network: name",
-		strings.Repeat("n", 201):       "a name of 201 bytes; use at most 200",
-		"n --subnet 10.1.0.0/24 --subnet 10.2.0.0/24": "are of the same family",
-	} {
+	wrong := impossible()
+	maps.Copy(wrong, map[string]string{
+		"old":                        "already in use: " + l.conf + "/old.conflist configures it",
+		"other":                      "already in use: " + l.conf + "/20-other.conf configures it",
+		"elsewhere":                  "a file of another network has this name",
+		"n --subnet 10.9.7.0/24":     "already in use: network old",
+		"n --subnet 10.0.0.0/8":      "already in use: network o",
+		"n --subnet 10.8.0.0/24":     "already in use: network other",
+		"n --subnet 10.7.0.0/25":     "a route of this host overlaps it",
+		"n --subnet 10.6.6.0/24":     "a route of this host overlaps it",
+		"n --subnet fd07::/48":       "a route of this host overlaps it",
+		"n --bridge old0":            "it is that of network old",
+		"n --bridge other0 --vlan 5": "it is that of network other",
+		"n --bridge br0":             "another program created it; choose another --bridge, or pass --dhcp",
+		"n --bridge v0":              "choose another --bridge",
+		"n --bridge br1 --dhcp":      "it does not exist",
+	})
+	for args, part := range wrong {
 		l.refused(t, []string{part}, append([]string{"network", "create"}, strings.Fields(args)...)...)
 	}
 	expect.Equal(t, "files", files(t, l.conf), before)
@@ -163,6 +178,9 @@ func TestNetworkDryRun(t *testing.T) {
 	l := newLaptop(t)
 	args := []string{"network", "create", "lab", "--subnet", "10.1.0.0/24", "--vlan", "7", "--isolated"}
 	text := l.ok(t, append(args, "--dry-run")...)
+	expect.Equal(t, "files", files(t, l.conf), nil)
+	elsewhere := filepath.Join(l.conf, "none")
+	expect.Equal(t, "text without the directory", l.ok(t, append(args, "--dry-run", "--conf-dir", elsewhere)...), text)
 	expect.Equal(t, "files", files(t, l.conf), nil)
 	expect.Contains(t, text, `"vlan": 7`, `"ingressPolicy": "isolated"`, `"subnet": "10.1.0.0/24"`)
 	l.run(t, args...)
