@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/userdata"
+
+	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 )
 
 // builder takes the objects of a table: *nftables.Conn encodes them for the kernel,
@@ -164,32 +166,28 @@ func (s *script) AddSet(set *nftables.Set, elements []nftables.SetElement) error
 		s.sets = map[string]string{}
 	}
 	set.Name = "__set" + strconv.Itoa(len(s.sets))
-	prefixes, err := prefixesOf(elements, set.Interval)
-	s.sets[set.Name] = setText(prefixes)
-	return err
+	s.sets[set.Name] = "{ " + strings.Join(destinationsOf(elements, set.Interval), ", ") + " }"
+	return nil
 }
 
-// prefixesOf is the reverse of setElements.
-func prefixesOf(elements []nftables.SetElement, intervals bool) ([]netip.Prefix, error) {
-	var all []netip.Prefix
+// destinationsOf is the reverse of setElements: addresses, prefixes, and intervals that are no prefix.
+func destinationsOf(elements []nftables.SetElement, intervals bool) (all []string) {
 	for i, e := range elements {
 		first, _ := netip.AddrFromSlice(e.Key)
-		if e.IntervalEnd {
-			continue
-		}
-		p := netip.PrefixFrom(first, first.BitLen())
-		if intervals {
-			end, whole := netip.Addr{}, false
+		switch {
+		case e.IntervalEnd:
+		case !intervals:
+			all = append(all, first.String())
+		default:
+			last := lastOf(netip.PrefixFrom(first, 0)) // without an end, that of the family
 			if i+1 < len(elements) && elements[i+1].IntervalEnd {
-				end, _ = netip.AddrFromSlice(elements[i+1].Key)
+				end, _ := netip.AddrFromSlice(elements[i+1].Key)
+				last = end.Prev()
 			}
-			if p, whole = startingAt(first, end); !whole {
-				return nil, fmt.Errorf("%w: %s to %s", errSyntax, first, end)
-			}
+			all = append(all, intervalText(first, last))
 		}
-		all = append(all, p)
 	}
-	return all, nil
+	return all
 }
 
 // AddRule writes a rule.
@@ -258,33 +256,49 @@ func (s setSpec) script() string {
 
 // elementScript returns the elements of an entry: those of its bridge may exist, its own must not.
 func elementScript(e Entry) (string, error) {
+	shared, err := elementCommands("add", e.shared(), element.script)
+	if err != nil {
+		return "", err
+	}
+	own, err := elementCommands("create", e.elements(), element.script)
+	return shared + own, err
+}
+
+// WithdrawScript returns what Withdraw removes of an entry, in the syntax of nft(8); "" for nothing. It changes nothing.
+func (r *Ruleset) WithdrawScript(e Entry) (string, error) {
+	there, err := r.find(e.elements())
+	if nfnl.IsUnsupported(err) {
+		return "", nil // without nf_tables there are no elements
+	}
+	if err != nil {
+		return "", err
+	}
+	return elementCommands("delete", bySet(owned(there, e.Owner)), element.scriptKey)
+}
+
+// elementCommands returns a command for the elements of each set.
+func elementCommands(verb string, rest []element, write func(element) (string, error)) (string, error) {
 	var b strings.Builder
-	for _, part := range []struct {
-		verb     string
-		elements []element
-	}{{"add", e.shared()}, {"create", e.elements()}} {
-		for rest := part.elements; len(rest) > 0; {
-			set, texts := rest[0].set, []string{}
-			for len(rest) > 0 && rest[0].set == set {
-				text, err := rest[0].script()
-				if err != nil {
-					return "", err
-				}
-				texts, rest = append(texts, text), rest[1:]
+	for len(rest) > 0 {
+		set, texts := rest[0].set, []string{}
+		for len(rest) > 0 && rest[0].set == set {
+			text, err := write(rest[0])
+			if err != nil {
+				return "", err
 			}
-			fmt.Fprintf(&b, "%s element %s %s %s { %s }\n", part.verb, setSpecOf(set).family(), tableName, set, strings.Join(texts, ", "))
+			texts, rest = append(texts, text), rest[1:]
 		}
+		fmt.Fprintf(&b, "%s element %s %s %s { %s }\n", verb, setSpecOf(set).family(), tableName, set, strings.Join(texts, ", "))
 	}
 	return b.String(), nil
 }
 
-// script returns an element with its comment and its data. In quotes nft(8) has no escapes, and takes an asterisk at the end of an
-// interface name for any characters.
-func (e element) script() (string, error) {
-	spec := setSpecOf(e.set)
+// scriptKey returns the key of an element. In quotes nft(8) has no escapes, and takes an asterisk at the end of an interface name for any
+// characters.
+func (e element) scriptKey() (string, error) {
 	var key []string
 	rest := e.key
-	for _, f := range spec.key {
+	for _, f := range setSpecOf(e.set).key {
 		text := f.text(rest[:f.size()])
 		switch {
 		case f == fieldTarget6: // an integer for nft(8)
@@ -296,14 +310,22 @@ func (e element) script() (string, error) {
 		}
 		key, rest = append(key, text), rest[f.size():]
 	}
-	text := strings.Join(key, " . ")
+	return strings.Join(key, " . "), nil
+}
+
+// script returns an element with its comment and its data.
+func (e element) script() (string, error) {
+	text, err := e.scriptKey()
+	if err != nil {
+		return "", err
+	}
 	if strings.ContainsAny(e.comment, "\"\\\n") {
 		return "", fmt.Errorf("%w: %q", ErrName, e.comment)
 	}
 	if e.comment != "" {
 		text += ` comment "` + e.comment + `"`
 	}
-	switch spec.data {
+	switch setSpecOf(e.set).data {
 	case jumpData:
 		text += " : jump " + e.chain
 	case gotoData:

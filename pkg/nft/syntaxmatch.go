@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -192,28 +191,15 @@ func ones(mask []byte) int {
 	return bits
 }
 
-// setText returns the elements of an anonymous set: addresses, or intervals that are prefixes.
-func setText(prefixes []netip.Prefix) string {
-	var parts []string
-	for _, p := range prefixes {
-		if p.IsSingleIP() {
-			parts = append(parts, p.Addr().String())
-			continue
+// intervalText returns the addresses from first to last as nft(8) lists them: one, a prefix, or both ends.
+func intervalText(first, last netip.Addr) string {
+	if first == last {
+		return first.String()
+	}
+	for bits := range first.BitLen() {
+		if p := netip.PrefixFrom(first, bits); p.Masked() == p && lastOf(p) == last {
+			return p.String()
 		}
-		parts = append(parts, p.String())
 	}
-	return "{ " + strings.Join(parts, ", ") + " }"
-}
-
-// startingAt returns the prefix from its first address to the one before end, which is not valid for the last address of the family.
-func startingAt(first, end netip.Addr) (netip.Prefix, bool) {
-	all := make([]netip.Prefix, 0, first.BitLen()+1)
-	for bits := range first.BitLen() + 1 {
-		all = append(all, netip.PrefixFrom(first, bits))
-	}
-	i := slices.IndexFunc(all, func(p netip.Prefix) bool { return p.Masked() == p && lastOf(p).Next() == end })
-	if i < 0 {
-		return netip.Prefix{}, false
-	}
-	return all[i], true
+	return first.String() + "-" + last.String()
 }
