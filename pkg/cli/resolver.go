@@ -89,30 +89,47 @@ func resolverHead(name string) string {
 // as a stub resolver on 127.0.0.53. The servers are those that the stub asks, else those of the network. A file
 // that WriteResolver did not write stays. Errors contain the remedy.
 func WriteResolver(name string, network []string) error {
+	path, text, err := PlanResolver(name, network)
+	if err != nil || text == "" {
+		return err
+	}
+	if err := replaceResolver(path, text); err != nil {
+		return fmt.Errorf("names cannot be resolved in %s: %w; %s has only servers of the host itself", name, err, hostResolver)
+	}
+	return nil
+}
+
+// PlanResolver returns the file that WriteResolver would write, "" if none, and changes nothing. Errors contain the remedy.
+func PlanResolver(name string, network []string) (path, text string, err error) {
 	host, err := ReadResolver(hostResolver)
 	if err != nil || len(host.Servers) > 0 && len(host.Usable()) == len(host.Servers) {
-		return nil //nolint:nilerr // `ip netns exec` cannot mount over a file that does not exist
+		return "", "", nil //nolint:nilerr // `ip netns exec` cannot mount over a file that does not exist
 	}
-	path := ResolverPath(name)
+	path = ResolverPath(name)
 	if _, err := os.Lstat(path); err == nil && !isOurResolver(name) {
-		return nil
+		return "", "", nil
 	}
 	servers, other := host.reachable(network)
 	if len(servers) == 0 {
-		return fmt.Errorf("names cannot be resolved in %s: %s has only servers of the host itself (%s); write reachable servers to %s",
+		return "", "", fmt.Errorf("names cannot be resolved in %s: %s has only servers of the host itself (%s); write reachable servers to %s",
 			name, hostResolver, strings.Join(host.Servers, ", "), path)
 	}
-	text := resolverHead(name)
+	text = resolverHead(name)
 	for _, server := range servers {
 		text += "nameserver " + server + "\n"
 	}
 	for _, line := range other {
 		text += line + "\n"
 	}
-	if err := replaceResolver(path, text); err != nil {
-		return fmt.Errorf("names cannot be resolved in %s: %w; %s has only servers of the host itself (%s)", name, err, hostResolver, strings.Join(host.Servers, ", "))
+	return path, text, nil
+}
+
+// OwnResolver returns the path of the file that WriteResolver wrote for a namespace; "" without one.
+func OwnResolver(name string) string {
+	if !config.ValidName(name) || !isOurResolver(name) {
+		return ""
 	}
-	return nil
+	return ResolverPath(name)
 }
 
 // reachable returns servers that a namespace can reach, and the other lines of the file that has them.

@@ -24,8 +24,8 @@ type Command struct {
 // ErrUnprintable is about a state that the commands do not make, or a name that cannot be part of a command.
 var ErrUnprintable = errors.New("cannot be printed as a script")
 
-// end is the delimiter of what a command of a script reads. A line of nft(8) never consists of it.
-const end = "NFT"
+// end is the delimiter of what a command of a script reads. No line of nft(8) or of resolv.conf(5) consists of it.
+const end = "END"
 
 // Text returns the command for a POSIX shell, with what it reads as a here-document.
 func (c Command) Text() (string, error) {

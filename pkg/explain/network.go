@@ -22,7 +22,7 @@ func OfNetwork(from *attach.Preview, n Netns) (*Plan, error) {
 	p := &Plan{
 		Record: from.Record, Netns: n, gateway: from.Gateways, routes: from.Routes, mtu: from.MTU, hostMAC: from.Names.HostMAC.String(),
 		down: from.Config.DisableContainerInterface, delegated: from.Delegated, probes: from.Probes,
-		tuning: attach.TuningOf(from.Config.Tuning, from.Record.IfName),
+		tuning: attach.TuningOf(from.Config.Tuning, from.Record.IfName), Servers: from.Config.DNS.Nameservers,
 	}
 	if err := p.checkNames(); err != nil {
 		return nil, err

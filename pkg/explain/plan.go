@@ -33,6 +33,8 @@ type Plan struct {
 	Netns  Netns
 	Exists bool // it is an attachment that exists
 
+	Servers []string // name servers of the network; of an attachment that exists they are not known
+
 	// Unprinted are parts of the state that the commands do not make, as clauses.
 	Unprinted []string
 

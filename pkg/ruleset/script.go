@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"github.com/patchbay-cni/patchbay/pkg/nft"
+	"github.com/patchbay-cni/patchbay/pkg/report"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -16,6 +17,18 @@ func Script(record *store.Record) (s nft.Script, err error) {
 		return err
 	})
 	return s, err
+}
+
+// WithdrawScript returns what Withdraw would remove from the ruleset, in the syntax of nft(8). It changes nothing.
+func WithdrawScript(record *store.Record) (text string, err error) {
+	if !IsNeeded(record) {
+		return "", nil
+	}
+	err = withRules(func(rules *nft.Ruleset) (err error) {
+		text, err = rules.WithdrawScript(entryOf(record))
+		return err
+	})
+	return text, report.Except(err, nft.ErrUnsupported)
 }
 
 // WholeScript returns what Publish adds for a record on a host without tables.

@@ -39,6 +39,7 @@ that commands created.`,
 			f.registerIP(flags)
 			f.registerPublish(flags)
 			f.registerIfName(flags)
+			f.registerDryRun(flags)
 		},
 		runArgs: f.attach,
 	}
@@ -59,6 +60,9 @@ func (c *common) attach(out io.Writer, args []string) error {
 	w, n, err := c.choose()
 	if err != nil {
 		return err
+	}
+	if c.dryRun {
+		return c.explainAttach(out, word, t, w.Request(n, t, c.ifName), n)
 	}
 	done, err := plugIn(interruptible(), w.Request(n, t, c.ifName), n)
 	if err == nil {

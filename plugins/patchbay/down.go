@@ -29,6 +29,7 @@ status 1.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerConfDir(flags)
 			f.registerState(flags)
+			f.registerDryRun(flags)
 		},
 		runArgs: f.down,
 	}
@@ -48,6 +49,9 @@ func (c *common) down(out io.Writer, args []string) error {
 	}
 	if err := privileged("down", unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN); err != nil {
 		return err
+	}
+	if c.dryRun {
+		return c.explainDown(out, args)
 	}
 	all, err := c.downAll(args)
 	if err != nil {
@@ -89,7 +93,7 @@ func (c *common) downAll(names []string) ([]removed, error) {
 	var ours []inventory.Attachment
 	var of []int // the name of each
 	for i, name := range names {
-		if all[i] = toRemove(attached, name); slices.Contains(names[:i], name) {
+		if all[i] = toRemove(attached, name, cli.ForgetNetns); slices.Contains(names[:i], name) {
 			all[i] = removed{name: name, failed: fmt.Errorf("name %s is given twice", name)}
 		}
 		if all[i].failed != nil {
@@ -110,8 +114,8 @@ func (c *common) downAll(names []string) ([]removed, error) {
 	return all, nil
 }
 
-// toRemove finds the attachments of a namespace, and whether up created it.
-func toRemove(all []inventory.Attachment, name string) removed {
+// toRemove finds the attachments of a namespace, and whether up created it. forget removes what is left of another namespace of the name.
+func toRemove(all []inventory.Attachment, name string, forget func(string) error) removed {
 	d := removed{name: name}
 	if strings.Contains(name, "/") {
 		d.failed = notAName(all, name)
@@ -133,7 +137,7 @@ func toRemove(all []inventory.Attachment, name string) removed {
 	case len(others) > 0:
 		d.failed = notOurs(name, &others[0])
 	case !d.made:
-		if d.failed = cli.ForgetNetns(name); d.failed == nil { // up created another one of this name, which no longer exists
+		if d.failed = forget(name); d.failed == nil { // up created another one of this name, which no longer exists
 			d.failed = fmt.Errorf("patchbay up did not create namespace %s, and nothing is attached to it: %s deletes it", name, deleteNetns(name))
 		}
 	}

@@ -27,6 +27,11 @@ import (
 type common struct {
 	network, ip, ifName, confDir, stateDir string
 	publish                                cli.Mappings
+	dryRun                                 bool
+}
+
+func (c *common) registerDryRun(flags *flag.FlagSet) {
+	flags.BoolVar(&c.dryRun, "dry-run", false, "print the commands of ip, nft and others that make the same, as explain does, and change nothing")
 }
 
 func (c *common) registerNetwork(flags *flag.FlagSet, meaning string) {

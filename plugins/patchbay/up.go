@@ -48,6 +48,7 @@ and from other containers, until the attachment is removed.`,
 			f.registerNetwork(flags, networkMeaning)
 			f.registerIP(flags)
 			f.registerPublish(flags)
+			f.registerDryRun(flags)
 		},
 		runArgs: f.up,
 	}
@@ -70,6 +71,9 @@ func (c *common) up(out io.Writer, args []string) error {
 	}
 	if err := u.check(command); err != nil {
 		return err
+	}
+	if c.dryRun {
+		return u.explain(out)
 	}
 	if u.program != nil {
 		return u.run(u.names[0])
@@ -148,6 +152,12 @@ func (u *upping) check(command []string) error {
 	}
 	if err := privileged("up", unix.CAP_NET_ADMIN, unix.CAP_SYS_ADMIN); err != nil {
 		return err
+	}
+	switch {
+	case u.dryRun && len(u.names) > 1:
+		return errors.New("--dry-run prints what one namespace needs: pass one name")
+	case u.dryRun && len(command) > 0:
+		return errors.New("--dry-run creates no namespace in which a program could run: leave out -- and what follows")
 	}
 	if len(u.names) > 1 {
 		switch {

@@ -18,7 +18,7 @@ func TestExplain(t *testing.T) {
 	l := newLaptop(t)
 	before := l.Run(t, "find", "/run", "/var/lib", "-printf", "%p %i %s\n") + l.Run(t, "ip", "-o", "link")
 	text := l.ok(t, "explain")
-	expect.Contains(t, text, "# what ADD would make: eth0 of container c1, network patchbay, namespace c1\n", "\nip netns add c1\n", " master patchbay0 up type veth peer name eth0 ", "\nnft -f - <<'NFT'\n", "\nip -n c1 route add default via 10.77.0.1 dev eth0\n")
+	expect.Contains(t, text, "# what ADD would make: eth0 of container c1, network patchbay, namespace c1\n", "\nip netns add c1\n", " master patchbay0 up type veth peer name eth0 ", "\nnft -f - <<'END'\n", "\nip -n c1 route add default via 10.77.0.1 dev eth0\n")
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "# ") && len(line) > 160 {
 			t.Errorf("a line of %d bytes: %s", len(line), line)
@@ -106,6 +106,30 @@ func TestExplainRefuses(t *testing.T) {
 	l.refused(t, []string{"cannot be printed as a script: the rules and routing tables of source-based routing"}, "explain", "--conf", sbr, "-o", "sh")
 	l.ok(t, "detach", "web", "--network", "lab", "--interface", "net1")
 	l.ok(t, "down", "web", "lab")
+}
+
+// TestDryRunRefuses: what a dry run cannot print is refused, and so is what the command itself refuses.
+//
+// Claim: `up`, `attach` and `down` with `--dry-run` print commands that make what they make, and change nothing
+func TestDryRunRefuses(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	l.Run(t, "ip", "netns", "add", "mine")
+	for _, tt := range []struct {
+		args  []string
+		parts []string
+	}{
+		{[]string{"up", "a", "b"}, []string{"--dry-run prints what one namespace needs: pass one name"}},
+		{[]string{"up", "mine"}, []string{"network namespace mine already exists"}},
+		{[]string{"up", "a", "--network", "nosuch"}, []string{`no network or bridge "nosuch"`}},
+		{[]string{"attach", "nosuch"}, []string{"nosuch not found"}},
+		{[]string{"down", "nosuch"}, []string{"network namespace nosuch not found"}},
+		{[]string{"down", "mine"}, []string{"patchbay up did not create namespace mine"}},
+	} {
+		l.refused(t, tt.parts, append(tt.args, "--dry-run")...)
+	}
+	l.refused(t, []string{"--dry-run creates no namespace in which a program could run"}, "up", "a", "--dry-run", "--", "true")
+	l.Run(t, "ip", "netns", "del", "mine")
 }
 
 // TestExplainHostileNames: a name that a program could take for its own syntax is refused.

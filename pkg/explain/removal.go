@@ -1,0 +1,119 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/liveness"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
+	"github.com/patchbay-cni/patchbay/pkg/ruleset"
+	"github.com/patchbay-cni/patchbay/pkg/store"
+)
+
+// The names of the steps of DEL, which its log has too.
+const (
+	stepUnplug  = "unplug"
+	stepRelease = "release"
+)
+
+// OfRemoval returns the steps of the DEL of an attachment. What it has in files has no command, and is named.
+func OfRemoval(r *store.Record) ([]Step, error) {
+	if r.Role != store.RolePort {
+		return nil, fmt.Errorf("%s: interface %w, which explain does not know", r.Key(), ErrOtherPlugin)
+	}
+	for _, name := range []string{r.IfName, r.Bridge, r.HostLink} {
+		if !printable.IsPlain(name) {
+			return nil, fmt.Errorf("%w: %q is no plain name", ErrUnprintable, printable.Text(name, 0))
+		}
+	}
+	host, err := link.OpenHost()
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	unplug, err := removeLinks(host, r)
+	if err != nil {
+		return nil, err
+	}
+	withdraw, err := withdraw(r)
+	if err != nil {
+		return nil, err
+	}
+	first, then := withdraw, unplug
+	if r.Egress != nil { // without its rules the container could reach everything
+		first, then = unplug, withdraw
+	}
+	steps := []Step{{stepUnplug, append(first, then...)}, {stepRelease, release(r)}}
+	return steps, nil
+}
+
+// removeLinks deletes the host interface and what else the host has for the attachment.
+func removeLinks(host *link.Host, r *store.Record) (all []Command, err error) {
+	l, err := liveness.New(host).HostInterface(r)
+	switch {
+	case err == nil:
+		all = append(all, Command{Why: "the host interface, and with it the container interface", Argv: []string{"ip", "link", "del", "dev", l.Name}})
+	case !errors.Is(err, link.ErrNotFound):
+		return nil, err
+	}
+	if r.Bandwidth != nil && r.Bandwidth.Device != "" {
+		all = append(all, Command{Why: "the device that limits what the container sends", Argv: []string{"ip", "link", "del", "dev", r.Bandwidth.Device}})
+	}
+	for _, addr := range r.HostRoutes {
+		words := link.HostRouteWords(r.RoutedBy(), addr)
+		for i, word := range words {
+			if word == "replace" {
+				words[i] = "del"
+			}
+		}
+		all = append(all, Command{Why: "the route of the host to the container", Argv: append([]string{"ip"}, words...)})
+	}
+	return all, nil
+}
+
+// withdraw removes the elements of the attachment. The tables, and the elements of its bridge, stay.
+func withdraw(r *store.Record) (all []Command, err error) {
+	text, err := ruleset.WithdrawScript(r)
+	if text != "" {
+		all = append(all, Command{Why: "the elements of the attachment; DEL removes them while it deletes the interface", Argv: []string{"nft", "-f", "-"}, Stdin: text})
+	}
+	if ruleset.HasDatagramPorts(r) {
+		all = append(all, Command{Why: "DEL also ends the flows to the UDP and SCTP ports; no command for that"})
+	}
+	return all, err
+}
+
+func release(r *store.Record) (all []Command) {
+	var addresses []string
+	for _, a := range r.Addresses {
+		addresses = append(addresses, a.Address.String())
+	}
+	switch {
+	case len(addresses) == 0:
+	case r.IPAMType != "":
+		all = append(all, Command{Why: "the IPAM plugin " + r.IPAMType + " releases " + strings.Join(addresses, " ") + "; no command for that"})
+	default:
+		all = append(all, Command{Why: "the files of the addresses " + strings.Join(addresses, " ") + " are deleted; no command for that"})
+	}
+	return append(all, Command{Why: "the record is deleted as last; no command for that"})
+}
+
+// OfNetnsRemoval returns the step that deletes a named network namespace; resolver is the path of its resolv.conf if `patchbay up` wrote it.
+func OfNetnsRemoval(name, resolver string) Step {
+	s := Step{stepNetns, []Command{{Why: "patchbay up created the namespace", Argv: []string{"ip", "netns", "del", name}}}}
+	if resolver != "" {
+		s.Commands = append(s.Commands, Command{Why: "and wrote its name servers", Argv: []string{"rm", "-r", filepath.Dir(resolver)}})
+	}
+	return s
+}
+
+// OfResolver returns the step that writes the name servers of a namespace.
+func OfResolver(path, text string) Step {
+	return Step{"resolver", []Command{
+		{Why: "the host's own name server cannot be reached from the namespace", Argv: []string{"mkdir", "-p", filepath.Dir(path)}},
+		{Why: "ip netns exec uses this file instead", Argv: []string{"tee", path}, Stdin: text},
+	}}
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/patchbay-cni/patchbay/pkg/attach"
+	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/explain"
+	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
+)
+
+// explain prints what up would do for its only name.
+func (u *upping) explain(out io.Writer) error {
+	name := u.names[0]
+	req := u.selection.Request(u.network, cli.Named(name), u.ifName)
+	req.NetnsMade = true
+	plan, err := u.planOf(req, u.network, explain.Netns{Word: name, Make: true, Loopback: true})
+	if err != nil {
+		return err
+	}
+	steps := plan.Steps()
+	path, text, err := cli.PlanResolver(name, plan.Servers)
+	if err != nil {
+		complain("%s", oneLine(err))
+	}
+	if text != "" {
+		steps = append(steps, explain.OfResolver(path, text))
+	}
+	return printDryRun(out, "up "+name, steps, plan.Unprinted)
+}
+
+// explainAttach prints what attach would do.
+func (c *common) explainAttach(out io.Writer, word string, t *cli.Target, req attach.Request, n *cli.Network) error {
+	plan, err := c.planOf(req, n, explain.NetnsAt(t.Path))
+	if err != nil {
+		return err
+	}
+	return printDryRun(out, "attach "+word, plan.Steps(), plan.Unprinted)
+}
+
+// explainDown prints what down would do for each name.
+func (c *common) explainDown(out io.Writer, names []string) error {
+	attached, err := inventory.New(cmp.Or(c.stateDir, config.DefaultStateDir)).Attachments("")
+	if err != nil {
+		return readable(err)
+	}
+	seen := []string{}
+	return each(names, func(name string) error {
+		if slices.Contains(seen, name) {
+			return fmt.Errorf("name %s is given twice", name)
+		}
+		seen = append(seen, name)
+		steps, err := stepsOfDown(toRemove(attached, name, func(string) error { return nil }))
+		if err != nil {
+			return err
+		}
+		return printDryRun(out, "down "+name, steps, nil)
+	})
+}
+
+// stepsOfDown returns the steps of down for one name.
+func stepsOfDown(d removed) (steps []explain.Step, err error) {
+	if d.failed != nil {
+		return nil, d.failed
+	}
+	for _, a := range d.ours {
+		if a.Record == nil {
+			return nil, fmt.Errorf("%s of %s has no readable record: down removes what it finds by its names, which --dry-run does not print", a.IfName, d.name)
+		}
+		of, err := explain.OfRemoval(a.Record)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, of...)
+	}
+	if d.made {
+		steps = append(steps, explain.OfNetnsRemoval(d.name, cli.OwnResolver(d.name)))
+	}
+	return steps, nil
+}
+
+// printDryRun prints the commands of steps below a line that names the command.
+func printDryRun(out io.Writer, command string, steps []explain.Step, unprinted []string) error {
+	text, err := explain.Text(steps, unprinted)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(out, printable.Comment("what patchbay "+command+" would make; nothing is changed")+"\n"+text)
+	return err
+}
