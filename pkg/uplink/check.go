@@ -106,8 +106,8 @@ func wireless(name string) bool {
 	return false
 }
 
-// sysClassNet has a directory for each interface; tests replace it.
-var sysClassNet = "/sys/class/net"
+// sysClassNet has a directory for each interface.
+const sysClassNet = "/sys/class/net"
 
 // checkPort refuses an interface that has a master already.
 func checkPort(l *device, all []*device) error {
