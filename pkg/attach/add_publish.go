@@ -39,21 +39,32 @@ func (a *adding) publish(ctx context.Context) error {
 	return a.afterPublish(ctx)
 }
 
-// publishElements publishes without the ports that another attachment of the same container publishes: the runtime has passed the ports of the
-// container to several networks. The transaction decides, because these networks are often attached at the same time.
+// publishElements publishes all elements of the record.
 func (a *adding) publishElements(ctx context.Context) error {
-	err := a.rules.Publish(ctx, a.record, a.cfg.StateDir, a.cfg.DataDir)
-	if !ruleset.OfSameContainer(err, a.record.Key()) {
+	return a.req.PublishFree(a.rules, a.state, a.record, func() error {
+		if !ruleset.IsNeeded(a.record) {
+			return nil
+		}
+		return a.rules.Publish(ctx, a.record, a.cfg.StateDir, a.cfg.DataDir)
+	})
+}
+
+// PublishFree calls publish, which sends the elements of a record in one transaction. If another attachment of the same container publishes a
+// port of it, to which the runtime has passed the same ports, the record loses these ports, is saved and published again. The transaction
+// decides, because the networks of a container are often attached at the same time.
+func (req *Request) PublishFree(rules *ruleset.Ruleset, state *store.Attachment, record *store.Record, publish func() error) error {
+	err := publish()
+	if !ruleset.OfSameContainer(err, record.Key()) {
 		return err
 	}
-	a.req.Note("%v: this attachment of the same container does not publish it", err)
-	if err := a.rules.KeepFree(a.record, a.cfg.DataDir); err != nil {
+	req.Note("%v: this attachment of the same container does not publish it", err)
+	if err := rules.KeepFree(record, state.Dirs().Data); err != nil {
 		return err
 	}
-	if err := a.state.Save(a.record); err != nil || !ruleset.IsNeeded(a.record) {
+	if err := state.Save(record); err != nil {
 		return err
 	}
-	return a.rules.Publish(ctx, a.record, a.cfg.StateDir, a.cfg.DataDir)
+	return publish()
 }
 
 // afterPublish deletes stale flows and sets route_localnet. That sysctl lets packets from the bridge reach 127.0.0.0/8 of the host,

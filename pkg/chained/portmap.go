@@ -79,24 +79,17 @@ func planPorts(a *adding) error {
 	if err := a.rules.CheckPortsFree(a.record.Alias, wanted.Ports, a.state.Dirs().Data); !ruleset.OfSameContainer(err, a.record.Key()) {
 		return err
 	}
-	return nil // publishPorts leaves them out
+	return nil // PublishFree leaves them out
 }
 
-// publishPorts publishes without the ports that another attachment of the same container publishes, as the main plugin does, and returns the
-// part of the record that is published.
-func (a *adding) publishPorts(ctx context.Context) (*store.Record, error) {
-	err := a.publish(ctx, portsAlone(a.record))
-	if !ruleset.OfSameContainer(err, a.record.Key()) {
-		return portsAlone(a.record), err
-	}
-	a.req.Note("%v: this attachment of the same container does not publish it", err)
-	if err := a.rules.KeepFree(a.record, a.state.Dirs().Data); err != nil {
-		return nil, err
-	}
-	if err := a.state.Save(a.record); err != nil || a.record.Publish == nil {
-		return nil, err
-	}
-	return portsAlone(a.record), a.publish(ctx, portsAlone(a.record))
+// publishPorts publishes the ports of the record, none of which is left if another attachment of the same container publishes all.
+func (a *adding) publishPorts(ctx context.Context) error {
+	return a.req.PublishFree(a.rules, a.state, a.record, func() error {
+		if a.record.Publish == nil {
+			return nil
+		}
+		return a.publish(ctx, portsAlone(a.record))
+	})
 }
 
 // besides returns the ports of both, with the options of the main plugin's, or nil if that publishes all of them. A list in which two
@@ -124,10 +117,10 @@ func applyPorts(ctx context.Context, a *adding) error {
 			return err
 		}
 	}
-	only, err := a.publishPorts(ctx)
-	if err != nil || only == nil {
+	if err := a.publishPorts(ctx); err != nil || a.record.Publish == nil {
 		return err
 	}
+	only := portsAlone(a.record)
 	attach.WarnOfPorts(a.host, &a.req, only)
 	if ruleset.HasDatagramPorts(only) {
 		ruleset.EndStaleFlows(ctx, only)
