@@ -61,7 +61,7 @@ func ConfFiles(dir string) (paths []string, err error) {
 	}
 	slices.Sort(files)
 	for _, name := range files {
-		if slices.Contains([]string{".conflist", ".conf", ".json"}, filepath.Ext(name)) {
+		if slices.Contains(config.FileEndings(), filepath.Ext(name)) {
 			paths = append(paths, filepath.Join(dir, name))
 		}
 	}

@@ -13,6 +13,9 @@ import (
 // TypeName is the plugin type, and the ipam.type of the built-in IPAM.
 const TypeName = "patchbay"
 
+// FileEndings returns the ends of the names of files that runtimes read as network configurations.
+func FileEndings() []string { return []string{".conflist", ".conf", ".json"} }
+
 // Defaults of keys that name an interface or a directory. Other defaults are where the key is decoded: masquerade.go, ports.go, spoof.go,
 // ipamconf.go; docs/configuration.md lists all.
 const (

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
@@ -31,7 +32,7 @@ func confName(path string) string {
 
 // readConf reads a configuration, and checks that a runtime would load it.
 func readConf(path string) ([]byte, error) {
-	if !slices.Contains([]string{".conflist", ".conf", ".json"}, filepath.Ext(path)) {
+	if !slices.Contains(config.FileEndings(), filepath.Ext(path)) {
 		return nil, fmt.Errorf("%s: %w: runtimes read files that end in .conflist, .conf or .json", path, ErrNoConf)
 	}
 	text, err := safefile.Read(path, safefile.Rules{AnyOwner: true, FollowLinks: true})

@@ -148,7 +148,7 @@ func (d *dir) hash(name string) (found, error) {
 
 func hashOf(r io.Reader) (string, error) {
 	h := sha256.New()
-	if err := copyAll(h, r); err != nil {
+	if err := safefile.CopyAll(h, r); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -171,37 +171,10 @@ func (d *dir) readLink(name string) (string, error) {
 
 // create writes a file that does not exist yet, with mode 0755 or 0644, to the disk.
 func (d *dir) create(name string, mode uint32, content io.Reader) error {
-	fd, err := unix.Openat(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
+	if err := safefile.Create(d.fd, name, safefile.Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: mode}, content); err != nil {
 		return d.failed("create", name, err)
 	}
-	file := os.NewFile(uintptr(fd), d.join(name))
-	err = fill(file, content)
-	if err == nil {
-		err = unix.Fchown(fd, os.Geteuid(), os.Getegid()) // the directory may have the set-group-ID bit
-	}
-	if err == nil {
-		err = unix.Fchmod(fd, mode)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
-}
-
-// fill writes the content of a file. From another file it shares the blocks (ioctl
-// FICLONE) where the file system can.
-func fill(file *os.File, content io.Reader) error {
-	if from, ok := content.(*os.File); ok && unix.IoctlFileClone(int(file.Fd()), int(from.Fd())) == nil {
-		return nil
-	}
-	return copyAll(file, content)
-}
-
-// copyAll copies with a buffer of 1 MiB: io.Copy would choose one of 32 KiB.
-func copyAll(to io.Writer, from io.Reader) error {
-	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 1<<20))
-	return err
+	return nil
 }
 
 // remove removes a name, if it exists.

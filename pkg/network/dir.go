@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -70,7 +71,7 @@ func (d *dir) write(name string, text []byte) error {
 	if err := unix.Unlinkat(fd, temp, 0); err != nil && !errors.Is(err, unix.ENOENT) {
 		return &os.PathError{Op: "remove", Path: filepath.Join(d.path, temp), Err: err}
 	}
-	err := d.fill(temp, text)
+	err := safefile.Create(fd, temp, safefile.Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o644}, bytes.NewReader(text))
 	if err == nil {
 		err = unix.Linkat(fd, temp, fd, name, 0)
 	}
@@ -81,23 +82,6 @@ func (d *dir) write(name string, text []byte) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return d.file.Sync()
-}
-
-// fill writes a new file, to the disk.
-func (d *dir) fill(name string, text []byte) error {
-	fd, err := unix.Openat(int(d.file.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return err
-	}
-	file := os.NewFile(uintptr(fd), name)
-	_, err = file.Write(text)
-	if err == nil {
-		err = file.Chmod(0o644)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
 }
 
 // remove deletes a file.

@@ -1,6 +1,7 @@
 package safefile
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -18,34 +19,14 @@ func (f *File) Replace(text []byte) error {
 		return fmt.Errorf("replace %s: %w followed", f.path, ErrSymlink)
 	}
 	temp := ".patchbay-" + rand.Text()
-	if err := f.writeTemp(temp, text); err != nil {
+	owned := Attributes{int(f.stat.Uid), int(f.stat.Gid), f.stat.Mode & 0o777}
+	if err := Create(f.dir, temp, owned, bytes.NewReader(text)); err != nil {
 		return fmt.Errorf("replace %s: %w", f.path, errors.Join(err, f.removeTemp(temp)))
 	}
 	if err := f.swap(temp); err != nil {
 		return fmt.Errorf("replace %s: %w", f.path, errors.Join(err, f.removeTemp(temp)))
 	}
 	return f.syncDir()
-}
-
-// writeTemp creates the new file beside the old one. It has mode 0600 until it has its
-// owner, so nobody else can open it before.
-func (f *File) writeTemp(temp string, text []byte) error {
-	fd, err := unix.Openat(f.dir, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return err
-	}
-	file := os.NewFile(uintptr(fd), temp)
-	_, err = file.Write(text)
-	if err == nil {
-		err = unix.Fchown(fd, int(f.stat.Uid), int(f.stat.Gid))
-	}
-	if err == nil {
-		err = unix.Fchmod(fd, f.stat.Mode&0o777)
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close())
 }
 
 // removeTemp deletes the temporary file.

@@ -132,3 +132,30 @@ func TestReplaceOfALink(t *testing.T) {
 		t.Errorf("Replace of a file opened through a link: %v", err)
 	}
 }
+
+// TestCreate: a new file has content, owner and mode, and nothing is in its place before.
+func TestCreate(t *testing.T) {
+	path := t.TempDir()
+	must(t, os.Chmod(path, 0o2755)) // set-group-ID
+	dir, err := safefile.OpenDir(path)
+	must(t, err)
+	defer syscall.Close(dir)
+	owned := safefile.Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o644}
+	must(t, safefile.Create(dir, "new", owned, bytes.NewReader([]byte("text\n"))))
+	text, err := os.ReadFile(filepath.Join(path, "new"))
+	must(t, err)
+	info, err := os.Stat(filepath.Join(path, "new"))
+	must(t, err)
+	if stat, _ := info.Sys().(*syscall.Stat_t); string(text) != "text\n" || info.Mode() != 0o644 || int(stat.Gid) != os.Getegid() {
+		t.Errorf("%q with mode %v, %+v", text, info.Mode(), stat)
+	}
+	must(t, os.Symlink("elsewhere", filepath.Join(path, "link")))
+	for _, name := range []string{"new", "link"} {
+		if err := safefile.Create(dir, name, owned, bytes.NewReader(nil)); !errors.Is(err, os.ErrExist) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(path, "elsewhere")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a link in the place of the file was followed: %v", err)
+	}
+}

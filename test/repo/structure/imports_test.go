@@ -43,7 +43,7 @@ func imports() map[string][]string {
 		"pkg/delegate":     {"pkg/printable"},
 		"pkg/nettest":      {},
 		"pkg/lxc":          {"pkg/config", "pkg/printable", "pkg/safefile", "pkg/store"},
-		"pkg/install":      {"pkg/names", "pkg/safefile"},
+		"pkg/install":      {"pkg/config", "pkg/names", "pkg/safefile"},
 		"pkg/uplink":       {"pkg/nlsock", "pkg/printable", "pkg/safefile"},
 		"pkg/hostbridge":   {"pkg/printable", "pkg/safefile", "pkg/uplink"},
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/inventory", "pkg/link", "pkg/lxc", "pkg/printable", "pkg/safefile", "pkg/store"},

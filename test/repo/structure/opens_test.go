@@ -36,7 +36,6 @@ func opens() map[string]string {
 		"pkg/uplink/sysctl.go unix.Open":       proc,
 		"pkg/install/dir.go unix.Openat":       "below a descriptor of a directory that only root changes; O_NOFOLLOW and O_NONBLOCK, the type is checked on the descriptor, or O_EXCL",
 		"pkg/install/programs.go os.Open":      proc,
-		"pkg/network/dir.go unix.Openat":       "below a descriptor of a directory that only root changes; O_EXCL and O_NOFOLLOW",
 		"pkg/lxc/running.go filepath.Glob":     proc,
 		"pkg/cli/target.go os.ReadDir":         netns,
 		"pkg/lxc/running.go os.ReadFile":       proc,
