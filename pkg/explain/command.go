@@ -3,6 +3,7 @@ package explain
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/printable"
@@ -12,6 +13,12 @@ import (
 type Step struct {
 	Name     string    `json:"step"` // as the log has it; "namespace" for what comes before ADD
 	Commands []Command `json:"commands"`
+	Picture  []string  `json:"picture,omitempty"` // lines of the host after the step, as topo.Draw draws it
+}
+
+// Runs reports whether a command of the step is to be run: others only say what has none.
+func (s Step) Runs() bool {
+	return slices.ContainsFunc(s.Commands, func(c Command) bool { return len(c.Argv) > 0 })
 }
 
 // Command is one command.
@@ -39,11 +46,15 @@ func (c Command) Text() (string, error) {
 	return line, nil
 }
 
-// Text returns the commands of steps, each below the line that says why. Further lines say what is not printed.
-func Text(steps []Step, unprinted []string) (string, error) {
+// Text returns the commands of steps, each below the line that says why, and the picture of each step below its commands. Further lines
+// say what is not printed. It is a script unless there are pictures.
+func Text(steps []Step, unprinted []string) (string, error) { return textOf(steps, unprinted, "") }
+
+// textOf begins the lines of pictures with a prefix.
+func textOf(steps []Step, unprinted []string, prefix string) (string, error) {
 	var b strings.Builder
 	for _, s := range steps {
-		text, err := s.Text()
+		text, err := s.text(prefix)
 		if err != nil {
 			return "", err
 		}
@@ -55,8 +66,8 @@ func Text(steps []Step, unprinted []string) (string, error) {
 	return b.String(), nil
 }
 
-// Text returns the commands of one step.
-func (s Step) Text() (string, error) {
+// text returns the commands and the picture of one step.
+func (s Step) text(prefix string) (string, error) {
 	var b strings.Builder
 	for _, c := range s.Commands {
 		b.WriteString(printable.Comment(s.Name+": "+c.Why) + "\n")
@@ -69,6 +80,9 @@ func (s Step) Text() (string, error) {
 		}
 		b.WriteString(text + "\n")
 	}
+	for _, line := range s.Picture {
+		b.WriteString(prefix + line + "\n")
+	}
 	return b.String(), nil
 }
 
@@ -78,7 +92,7 @@ func Script(head string, steps []Step, unprinted []string) (string, error) {
 	if len(unprinted) > 0 {
 		return "", fmt.Errorf("%w: %s", ErrUnprintable, unprinted[0])
 	}
-	text, err := Text(steps, nil)
+	text, err := textOf(steps, nil, "# ")
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,16 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
+// The names of the steps, which the log of ADD has too.
+const (
+	stepNetns   = "namespace"
+	stepReserve = "reserve"
+	stepPlug    = "plug"
+	stepAsk     = "ask"
+	stepPublish = "publish"
+	stepUp      = "up"
+)
+
 // Netns is the network namespace of the container.
 type Netns struct {
 	Word     string // for `ip -n`: a name, or a path

@@ -46,7 +46,7 @@ func OfRemoval(r *store.Record) ([]Step, error) {
 	if r.Egress != nil { // without its rules the container could reach everything
 		first, then = unplug, withdraw
 	}
-	steps := []Step{{stepUnplug, append(first, then...)}, {stepRelease, release(r)}}
+	steps := []Step{{Name: stepUnplug, Commands: append(first, then...)}, {Name: stepRelease, Commands: release(r)}}
 	return steps, nil
 }
 
@@ -103,7 +103,7 @@ func release(r *store.Record) (all []Command) {
 
 // OfNetnsRemoval returns the step that deletes a named network namespace; resolver is the path of its resolv.conf if `patchbay up` wrote it.
 func OfNetnsRemoval(name, resolver string) Step {
-	s := Step{stepNetns, []Command{{Why: "patchbay up created the namespace", Argv: []string{"ip", "netns", "del", name}}}}
+	s := Step{Name: stepNetns, Commands: []Command{{Why: "patchbay up created the namespace", Argv: []string{"ip", "netns", "del", name}}}}
 	if resolver != "" {
 		s.Commands = append(s.Commands, Command{Why: "and wrote its name servers", Argv: []string{"rm", "-r", filepath.Dir(resolver)}})
 	}
@@ -112,7 +112,7 @@ func OfNetnsRemoval(name, resolver string) Step {
 
 // OfResolver returns the step that writes the name servers of a namespace.
 func OfResolver(path, text string) Step {
-	return Step{"resolver", []Command{
+	return Step{Name: "resolver", Commands: []Command{
 		{Why: "the host's own name server cannot be reached from the namespace", Argv: []string{"mkdir", "-p", filepath.Dir(path)}},
 		{Why: "ip netns exec uses this file instead", Argv: []string{"tee", path}, Stdin: text},
 	}}

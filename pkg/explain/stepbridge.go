@@ -28,12 +28,12 @@ func (p *Plan) createBridge() (all []Command) {
 	if b.filter {
 		create = append(create, "vlan_filtering", "1")
 	}
-	all = append(all, Command{Why: "the bridge, with a MAC of its own, which else changes with its ports; its MTU changes below, because only a changed one stays", Argv: create})
+	all = append(all, Command{Why: "the bridge, with a MAC of its own instead of that of a port; its MTU is set below, because Linux keeps only an MTU that was changed", Argv: create})
 	if sysctls := link.NewLinkSysctls(b.name, b.mtu); len(sysctls) > 0 {
 		all = append(all, Command{Why: "before it is up: no router advertisements of containers, no wait for duplicate addresses", Argv: set(sysctls)})
 	}
 	all = append(all, Command{
-		Why: "the alias says that Patchbay created it; up as last", Argv: []string{"ip", "link", "set", "dev", b.name, "mtu", strconv.Itoa(b.mtu), "alias", link.BridgeAlias, "up"},
+		Why: "the alias says that Patchbay created it; it is set up last", Argv: []string{"ip", "link", "set", "dev", b.name, "mtu", strconv.Itoa(b.mtu), "alias", link.BridgeAlias, "up"},
 	})
 	return append(all, p.promiscuous()...)
 }

@@ -1,15 +1,5 @@
 package explain
 
-// The names of the steps, which the log of ADD has too.
-const (
-	stepNetns   = "namespace"
-	stepReserve = "reserve"
-	stepPlug    = "plug"
-	stepAsk     = "ask"
-	stepPublish = "publish"
-	stepUp      = "up"
-)
-
 // Steps returns the steps in the order of ADD. A step without commands is left out.
 func (p *Plan) Steps() []Step {
 	var steps []Step
@@ -18,7 +8,7 @@ func (p *Plan) Steps() []Step {
 		commands func() []Command
 	}{{stepNetns, p.makeNetns}, {stepReserve, p.probe}, {stepPlug, p.plug}, {stepAsk, p.ask}, {stepPublish, p.publish}, {stepUp, p.up}} {
 		if commands := s.commands(); len(commands) > 0 {
-			steps = append(steps, Step{s.name, commands})
+			steps = append(steps, Step{Name: s.name, Commands: commands})
 		}
 	}
 	return steps

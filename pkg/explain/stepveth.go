@@ -19,7 +19,7 @@ func (p *Plan) makeVeth() []Command {
 	configure = append(configure, "type", "bridge_slave", "hairpin", onOff(flags.Hairpin), "guard", onOff(flags.STPGuard), "root_block", onOff(flags.STPGuard), "isolated", onOff(flags.Isolated))
 	all := []Command{
 		{
-			Why: "a veth pair: one end is born in the container, the other one is a port of the bridge and up; one queue is enough",
+			Why: "a veth pair: one end is created in the container, the other one is a port of the bridge and up; one queue each is enough",
 			Argv: []string{
 				"ip", "link", "add", "name", r.HostLink, "address", p.hostMAC, "mtu", mtu, "numtxqueues", "1", "numrxqueues", "1", "master", p.bridge.name, "up",
 				"type", "veth", "peer", "name", r.IfName, "address", r.MAC, "mtu", mtu, "numtxqueues", "1", "numrxqueues", "1", "netns", p.Netns.Word,

@@ -20,6 +20,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/explain"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
+	"github.com/patchbay-cni/patchbay/pkg/topo"
 )
 
 func explainCommand() command {
@@ -34,6 +35,9 @@ without --conf it is ` + cli.DefaultName + `. Nothing is changed, and no address
 NAME is an attachment that exists, by any name that inspect takes: then the commands make its state,
 as record and kernel have it, on a host that has nothing of it.
 
+--draw adds a picture of the host after each step, as show draws it; in a script the
+pictures are comments.
+
 -o sh prints a POSIX shell script that makes the state, run as root. It writes no record: what it
 makes is not an attachment of Patchbay, and ip netns del and ip link del remove it. The script is
 refused if the commands would not be all, and the text says which part is not printed: addresses
@@ -42,7 +46,8 @@ of a delegated IPAM plugin are not known before ADD calls it. -o json prints one
   network, containerID, ifname, netns   of the attachment
   exists         it is an attachment that exists
   addresses      of the container, in CIDR notation
-  steps          array: step (as the log has it), commands: array of why, argv and stdin
+  steps          array: step (as the log has it), commands: array of why, argv and stdin, and
+                 with --draw picture: array of lines
   unprinted      parts of the state that the commands do not make, as clauses
 
 Fields may be added, but not renamed or removed.`,
@@ -55,6 +60,8 @@ type explainFlags struct {
 	common
 	output
 	conf, netns string
+	draw, ascii bool
+	width       int
 }
 
 func (f *explainFlags) register(flags *flag.FlagSet) {
@@ -65,10 +72,10 @@ func (f *explainFlags) register(flags *flag.FlagSet) {
 	f.registerPublish(flags)
 	f.registerConfDir(flags)
 	f.registerState(flags)
-	f.registerOutput(flags)
-	for _, name := range []string{"output", "o"} {
-		flags.Lookup(name).Usage = strings.Replace(flags.Lookup(name).Usage, "text or json", "text, sh or json", 1)
-	}
+	f.registerOutput(flags, "sh")
+	flags.BoolVar(&f.draw, "draw", false, "after each step draw the host, as show does")
+	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
+	flags.IntVar(&f.width, "width", 0, "width of the pictures in columns, at least 30 (default that of the terminal, else 80)")
 	for _, name := range []string{"interface", "ifname"} { // of an attachment: whichever it has
 		_ = flags.Set(name, "")
 		flags.Lookup(name).DefValue = "eth0"
@@ -88,11 +95,9 @@ type explained struct {
 }
 
 func (f *explainFlags) explain(out io.Writer, args []string) error {
-	if f.isJSON {
-		f.format = "json"
-	}
-	if !slices.Contains([]string{"text", "sh", "json"}, f.format) {
-		return fmt.Errorf("--output: unknown format %q: use text, sh or json", f.format)
+	format, err := f.chosen()
+	if err != nil {
+		return err
 	}
 	if err := f.checkArgs(args); err != nil {
 		return err
@@ -101,7 +106,34 @@ func (f *explainFlags) explain(out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	return f.print(out, plan)
+	steps := plan.Steps()
+	if f.draw {
+		if err := f.drawInto(steps, plan, out, format); err != nil {
+			return err
+		}
+	}
+	return f.print(out, plan, steps, format)
+}
+
+// drawInto draws the host after each of the steps.
+func (f *explainFlags) drawInto(steps []explain.Step, plan *explain.Plan, out io.Writer, format string) error {
+	before, err := topo.Gather(inventory.New(f.stateDir), topo.Options{})
+	if err != nil {
+		return err
+	}
+	style := (&showFlags{ascii: f.ascii, width: f.width}).style(out)
+	style.Color = style.Color && format == "text"
+	for i, view := range plan.Views(before, steps) {
+		if !steps[i].Runs() { // nothing has changed
+			continue
+		}
+		var picture strings.Builder
+		if err := topo.Draw(&picture, view, style); err != nil {
+			return err
+		}
+		steps[i].Picture = strings.Split(strings.TrimRight(picture.String(), "\n"), "\n")
+	}
+	return nil
 }
 
 // checkArgs returns an error for arguments that exclude each other.
@@ -232,10 +264,9 @@ func (f *explainFlags) target() (*cli.Target, explain.Netns, error) {
 }
 
 // print prints a plan in one of the formats.
-func (f *explainFlags) print(out io.Writer, p *explain.Plan) error {
-	steps := p.Steps()
+func (f *explainFlags) print(out io.Writer, p *explain.Plan, steps []explain.Step, format string) error {
 	head := f.head(p)
-	switch f.format {
+	switch format {
 	case "json":
 		r := p.Record
 		e := explained{

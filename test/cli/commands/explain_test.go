@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
@@ -57,6 +60,45 @@ func TestExplain(t *testing.T) {
 	l.ok(t, "down", "web")
 }
 
+// TestExplainDraw: pictures fit the width, have ASCII alone where the locale is not UTF-8, and are comments in a script.
+//
+// Claim: `patchbay explain` prints the commands for a network or an attachment, changes nothing, and refuses what it cannot print by name
+func TestExplainDraw(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	pictures := func(text string) (lines []string) {
+		for line := range strings.Lines(text) {
+			if strings.ContainsAny(line, "│┌└") {
+				lines = append(lines, strings.TrimRight(line, "\n"))
+			}
+		}
+		return lines
+	}
+	for _, width := range []string{"30", "40", "72", "200"} {
+		lines := pictures(l.ok(t, "explain", "--draw", "--width", width))
+		most, err := strconv.Atoi(width)
+		if err != nil || len(lines) < 20 {
+			t.Fatalf("%d lines of pictures, %v", len(lines), err)
+		}
+		for _, line := range lines {
+			if utf8.RuneCountInString(line) > most {
+				t.Errorf("%s columns: %s", width, line)
+			}
+		}
+	}
+	for _, line := range pictures(l.ok(t, "explain", "--draw", "-o", "sh")) {
+		if !strings.HasPrefix(line, "# ") {
+			t.Errorf("no comment: %s", line)
+		}
+	}
+	cmd := l.command(t, "explain", "--draw")
+	cmd.Env = append(cmd.Env, "LC_ALL=C")
+	a := finish(t, cmd)
+	if a.exit != 0 || strings.ContainsFunc(a.stdout, func(r rune) bool { return r > unicode.MaxASCII }) || !strings.Contains(a.stdout, "+- host ") {
+		t.Errorf("without UTF-8: exit %d\n%s%s", a.exit, a.stdout, a.stderr)
+	}
+}
+
 // TestExplainRefuses: each mistake is an error that names it, in every format.
 //
 // Claim: `patchbay explain` prints the commands for a network or an attachment, changes nothing, and refuses what it cannot print by name
@@ -101,7 +143,7 @@ func TestExplainRefuses(t *testing.T) {
 			l.refused(t, tt.parts, append([]string{"explain", "-o", format}, tt.args...)...)
 		}
 	}
-	l.refused(t, []string{`--output: unknown format "yaml": use text, sh or json`}, "explain", "-o", "yaml")
+	l.refused(t, []string{`--output: unknown format "yaml": use text, json or sh`}, "explain", "-o", "yaml")
 	expect.Contains(t, l.ok(t, "explain", "--conf", sbr), "# not printed: the rules and routing tables of source-based routing (key sbr)")
 	l.refused(t, []string{"cannot be printed as a script: the rules and routing tables of source-based routing"}, "explain", "--conf", sbr, "-o", "sh")
 	l.ok(t, "detach", "web", "--network", "lab", "--interface", "net1")

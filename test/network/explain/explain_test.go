@@ -123,6 +123,7 @@ func (c conflist) options() []string {
 // network, before anything is attached; on a third one the script that it prints for the attachment of the first.
 //
 // Claim: The script of `patchbay explain` makes in the kernel what ADD makes, for every file of `conf/`
+// Claim: The last picture of `patchbay explain --draw` is the one that `show` draws after ADD, for every file of `conf/`
 func TestScriptsMakeWhatADDMakes(t *testing.T) {
 	for _, c := range conflists(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(c.path), ".conflist"), func(t *testing.T) {
@@ -149,9 +150,13 @@ func (c conflist) compare(t *testing.T) {
 	} else {
 		ofNetwork = real.patchbay(t, slices.Concat([]string{"explain", c.Name, "--netns", "c1", "-o", "sh"}, c.options())...)
 	}
+	foreseen := real.lastPicture(t, slices.Concat([]string{"explain", c.Name, "--netns", "c1"}, c.options())...)
 	expect.Equal(t, "the host after explain", real.unchanged(t), before)
 	real.patchbay(t, slices.Concat([]string{"attach", "c1", "--network", c.Name}, c.options())...)
+	shown := real.patchbay(t, "show", "--bridge", c.Plugins[0].Bridge, "--width", "80")
+	expect.Equal(t, "the last picture for the attachment", real.lastPicture(t, "explain", "c1"), shown)
 	if ofNetwork != "" {
+		expect.Equal(t, "the last picture for the network", foreseen, shown)
 		second.Run(t, "ip", "netns", "add", "c1")
 		script(t, second.Node, ofNetwork)
 		requireSame(t, c.Plugins[0].Bridge, "the script of the network", real.Node, second.Node)
@@ -163,6 +168,16 @@ func (c conflist) compare(t *testing.T) {
 	third.clean(t)
 	real.patchbay(t, "detach", "c1")
 	real.Run(t, "ip", "netns", "del", "c1")
+}
+
+// lastPicture returns the picture after the last step of a command.
+func (m machine) lastPicture(t *testing.T, args ...string) string {
+	t.Helper()
+	var object struct{ Steps []struct{ Picture []string } }
+	if err := json.Unmarshal([]byte(m.patchbay(t, append(args, "--draw", "--width", "80", "-o", "json")...)), &object); err != nil || len(object.Steps) == 0 {
+		t.Fatalf("%d steps, %v", len(object.Steps), err)
+	}
+	return strings.Join(object.Steps[len(object.Steps)-1].Picture, "\n") + "\n"
 }
 
 // unchanged returns what explain must not change: the kernel, and the files of records and locks.
