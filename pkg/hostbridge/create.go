@@ -17,7 +17,8 @@ type Options struct {
 	Yes            bool          // keep the bridge if the gateways answer
 	Force          bool          // also if a DHCP client renews an address of the uplink
 
-	Moved func(Result) <-chan bool // called when everything is moved; the channel has the answer of a user, and may be nil
+	Looked func(*uplink.State) error // called before the first change; an error ends Create. May be nil
+	Moved  func(Result) <-chan bool  // called when everything is moved; the channel has the answer of a user, and may be nil
 }
 
 // Result is what Create did.
@@ -75,6 +76,11 @@ func Create(ctx context.Context, o Options) error {
 	s, err := k.Capture(o.Uplink, o.Bridge)
 	if err != nil {
 		return err
+	}
+	if o.Looked != nil {
+		if err := o.Looked(s); err != nil {
+			return err
+		}
 	}
 	c := &creation{dir: d, kernel: k, state: s}
 	if c.gateways, err = k.Gateways(s, lookTimeout); err != nil {

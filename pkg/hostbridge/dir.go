@@ -1,6 +1,7 @@
 package hostbridge
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -61,20 +62,11 @@ func (d *dir) lock() (*os.File, error) {
 func (d *dir) write(name string, content []byte) error {
 	const temp = ".new"
 	_ = unix.Unlinkat(d.fd, temp, 0) // left by a process that was killed: the caller holds the lock
-	fd, err := unix.Openat(d.fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	err := safefile.Create(d.fd, temp, safefile.Attributes{UID: os.Geteuid(), GID: os.Getegid(), Mode: 0o600}, bytes.NewReader(content))
 	if err != nil {
 		return fmt.Errorf("create %s/%s: %w", Dir, name, err)
 	}
-	file := os.NewFile(uintptr(fd), filepath.Join(Dir, temp))
-	_, err = file.Write(content)
-	if err == nil {
-		err = file.Sync()
-	}
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = d.rename(temp, name)
-	}
-	return err
+	return d.rename(temp, name)
 }
 
 // rename renames a file and synchronizes the directory.

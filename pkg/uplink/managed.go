@@ -53,7 +53,7 @@ func renewed(name string, a address) bool {
 	if !a.dynamic() {
 		return false
 	}
-	return !a.is6() || a.prefix().Bits() == 128 || !acceptsAdvertisements(name)
+	return !a.is6() || a.prefix().Bits() == 128 || !AcceptsAdvertisements(name)
 }
 
 // clientOf names the DHCP client of an interface, by its lease or its process; "" without one.

@@ -34,7 +34,7 @@ func (k *Kernel) Move(s *State) error {
 
 // moveRoutes moves routes and rules, and removes the addresses of the uplink.
 func (k *Kernel) moveRoutes(s *State, b *device) error {
-	advertised, others := split(s.routesOn(b.index), acceptsAdvertisements(s.Uplink))
+	advertised, others := split(s.routesOn(b.index), AcceptsAdvertisements(s.Uplink))
 	if err := k.addRoutes(append(others, advertised...)); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (k *Kernel) Restore(s *State) error {
 	if b != nil && l.master == b.index {
 		failed = append(failed, k.setMaster(s, 0))
 	}
-	advertised, others := split(s.routesOn(s.Index), acceptsAdvertisements(s.Uplink))
+	advertised, others := split(s.routesOn(s.Index), AcceptsAdvertisements(s.Uplink))
 	advertised = k.missing(s, advertised)
 	failed = append(failed, k.addRoutes(append(others, advertised...)), k.setRules(s.Rules, s.Uplink, s.Bridge), k.deleteBridge(s.Bridge),
 		k.learn(s.Index, advertised))

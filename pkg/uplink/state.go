@@ -2,7 +2,9 @@ package uplink
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -107,6 +109,51 @@ func (s *State) Summary() (addresses, routes []string) {
 		routes = append(routes, r.String())
 	}
 	return addresses, routes
+}
+
+// Address is an address of an uplink.
+type Address struct {
+	Prefix  netip.Prefix
+	Dynamic bool // it has a lifetime
+}
+
+// Route is a route of an uplink.
+type Route struct {
+	To              netip.Prefix
+	Gateway, Source netip.Addr // the zero Addr without one
+	Metric, Table   uint32
+	MTU             uint32 // bytes; 0 for none
+	OnLink          bool
+	Multiple        bool // it has several next hops
+	Connected       bool // it follows from an address
+	FromRouter      bool // from a router advertisement
+	FromDHCP        bool
+}
+
+// List returns the addresses and routes of the uplink.
+func (s *State) List() (addresses []Address, routes []Route) {
+	for _, a := range s.Addresses {
+		addresses = append(addresses, Address{a.prefix(), a.dynamic()})
+	}
+	for _, r := range s.Routes {
+		source, _ := netip.AddrFromSlice(r.attribute(unix.RTA_PREFSRC))
+		routes = append(routes, Route{
+			To: r.destination(), Gateway: r.gateway(), Source: source, Metric: number32(r.attribute(unix.RTA_PRIORITY)), Table: r.table(),
+			MTU: number32(attribute(r.attribute(unix.RTA_METRICS), 0, unix.RTAX_MTU)), OnLink: binary.NativeEndian.Uint32(r[8:])&unix.RTNH_F_ONLINK != 0,
+			Multiple: r.multipath(), Connected: r.protocol() == unix.RTPROT_KERNEL, FromRouter: r.fromRouter(), FromDHCP: r.protocol() == unix.RTPROT_DHCP,
+		})
+	}
+	return addresses, routes
+}
+
+// PolicyRules returns how many policy rules name the uplink.
+func (s *State) PolicyRules() (n int) {
+	for _, r := range s.Rules {
+		if r.names(s.Uplink) {
+			n++
+		}
+	}
+	return n
 }
 
 // addressesOn returns the addresses for an interface, at the present time.

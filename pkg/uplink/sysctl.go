@@ -113,9 +113,9 @@ func releaseSettings(uplink, bridge string) error {
 	return nil
 }
 
-// acceptsAdvertisements reports whether the kernel itself handles router advertisements of an interface: if it
+// AcceptsAdvertisements reports whether the kernel itself handles router advertisements of an interface: if it
 // accepts them (1), and also as a router (2).
-func acceptsAdvertisements(name string) bool {
+func AcceptsAdvertisements(name string) bool {
 	dir := confDir("ipv6", name)
 	switch sysctl(filepath.Join(dir, "accept_ra")) {
 	case "1":

@@ -16,6 +16,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/hostbridge"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/netconfig"
 	"github.com/patchbay-cni/patchbay/pkg/uplink"
 )
 
@@ -23,14 +24,18 @@ import (
 type bridgeFlags struct {
 	common
 	hostbridge.Options
-	dry bool
+	dry            bool
+	persist        string // the program whose configuration is printed; "" for none
+	writes         bool
+	configuration  []netconfig.File
+	configurations []string // notes about it
 }
 
 func bridgeCommand() command {
 	f := &bridgeFlags{}
 	return command{
 		name: "bridge", second: bridgeWords(), short: "put a physical interface into a bridge, and back: bridge create BR --uplink IF, bridge confirm, bridge delete BR",
-		long: `  patchbay bridge create BR --uplink IF [--timeout 30s] [--yes] [--force] [--dry-run]
+		long: `  patchbay bridge create BR --uplink IF [--timeout 30s] [--yes] [--force] [--dry-run] [--persist PROGRAM [--write]]
   patchbay bridge confirm [BR]
   patchbay bridge delete BR
 
@@ -43,7 +48,9 @@ IF is as before and BR does not exist. The exit status is 0 only if the bridge i
 delete moves everything back from a bridge that create made, and deletes the bridge. It is refused
 while the bridge has other ports, which it names.
 
-Neither survives a reboot: docs/bridge.md says how to configure the bridge.`,
+Neither survives a reboot. --persist networkd, NetworkManager, netplan or ifupdown prints the files with
+which that program creates the bridge at boot; with --write they are written when the bridge is kept,
+if none of them exists.`,
 		flags: f.register, runArgs: f.run,
 	}
 }
@@ -61,6 +68,8 @@ func (f *bridgeFlags) register(flags *flag.FlagSet) {
 	flags.BoolVar(&f.Yes, "yes", false, "keep the bridge without a question if the gateways answer")
 	flags.BoolVar(&f.Force, "force", false, "also if a DHCP client renews an address of the interface: the address ends with its lease")
 	flags.BoolVar(&f.dry, "dry-run", false, "print what would be moved")
+	flags.StringVar(&f.persist, "persist", "", "print the configuration of the bridge for this `program`: "+strings.Join(netconfig.Programs(), ", "))
+	flags.BoolVar(&f.writes, "write", false, "write the files of --persist")
 	f.registerState(flags)
 }
 
@@ -96,6 +105,9 @@ func (f *bridgeFlags) create(out io.Writer, names []string) (err error) {
 	if f.Timeout < time.Second || f.Timeout > mostTimeout {
 		return fmt.Errorf("--timeout: want 1s to 1h, got %v", f.Timeout)
 	}
+	if f.writes && f.persist == "" {
+		return fmt.Errorf("--write needs --persist, one of %s", strings.Join(netconfig.Programs(), ", "))
+	}
 	if err := privileged("bridge create", unix.CAP_NET_ADMIN); err != nil {
 		return err
 	}
@@ -105,12 +117,13 @@ func (f *bridgeFlags) create(out io.Writer, names []string) (err error) {
 	if f.dry {
 		return f.plan(out)
 	}
+	f.Looked = f.configure
 	f.Moved = func(r hostbridge.Result) <-chan bool { return f.ask(out, r) }
 	if err := hostbridge.Create(interruptible(), f.Options); err != nil {
 		return f.explain(err)
 	}
 	sayLine(out, "%s: kept, %s is its port", f.Bridge, f.Uplink)
-	return nil
+	return f.saveConfiguration(out)
 }
 
 // explain adds the interface that may be meant to an error about one that does not exist.
@@ -141,13 +154,18 @@ func (f *bridgeFlags) notAttached() error {
 }
 
 func (f *bridgeFlags) plan(out io.Writer) error {
+	f.Force = f.Force || f.persist != "" // how another program configures the bridge is what is asked
 	s, err := hostbridge.Plan(f.Options)
 	if err != nil {
 		return f.explain(err)
 	}
+	if err := f.configure(s); err != nil {
+		return err
+	}
 	addresses, routes := s.Summary()
 	sayLine(out, "%s: would be created with %s as its port", f.Bridge, f.Uplink)
 	moves(out, f.Bridge, "would move", addresses, routes)
+	f.printConfiguration(out)
 	return nil
 }
 

@@ -183,3 +183,10 @@ func (s *site) refused(t testing.TB, args string, parts ...string) {
 	expect.Contains(t, a.stderr, parts...)
 	expect.Equal(t, "state after "+args, s.state(t), before)
 }
+
+func writeFile(t testing.TB, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Error(err)
+	}
+}

@@ -46,10 +46,11 @@ func imports() map[string][]string {
 		"pkg/install":      {"pkg/config", "pkg/names", "pkg/safefile"},
 		"pkg/uplink":       {"pkg/nlsock", "pkg/printable", "pkg/safefile"},
 		"pkg/hostbridge":   {"pkg/printable", "pkg/safefile", "pkg/uplink"},
+		"pkg/netconfig":    {"pkg/printable", "pkg/safefile"},
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/inventory", "pkg/link", "pkg/lxc", "pkg/printable", "pkg/safefile", "pkg/store"},
 		"pkg/explain":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/nft", "pkg/printable", "pkg/ruleset", "pkg/store", "pkg/topo"},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
-		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/hostbridge", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/names", "pkg/network", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep"},
+		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/hostbridge", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep"},
 	}
 }
 

@@ -32,7 +32,7 @@ func opens() map[string]string {
 		"pkg/cli/program.go os.ReadDir":        "/etc/netns/NAME is root's, as ip-netns(8) has it",
 		"pkg/cli/program.go unix.Open":         bound,
 		"pkg/cli/resolver.go os.OpenFile":      "O_EXCL: a file that was not there, below /etc/netns, which is root's, as ip-netns(8) has it",
-		"pkg/hostbridge/dir.go unix.Openat":    "below a descriptor of a directory that only root changes; O_NOFOLLOW, and O_EXCL for all but the lock",
+		"pkg/hostbridge/dir.go unix.Openat":    "the lock, below a descriptor of a directory that only root changes; O_NOFOLLOW",
 		"pkg/uplink/sysctl.go unix.Open":       proc,
 		"pkg/install/dir.go unix.Openat":       "below a descriptor of a directory that only root changes; O_NOFOLLOW and O_NONBLOCK, the type is checked on the descriptor, or O_EXCL",
 		"pkg/install/programs.go os.Open":      proc,
