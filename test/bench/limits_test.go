@@ -57,9 +57,10 @@ func TestLimitsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]limit{
-		"add_reference_over_ours":          {true, 3},
-		"masq_iptables_add_over_ours":      {true, 8},
-		"masq_nftables_add_over_ours":      {true, 8},
+		"add_reference_over_ours":     {true, 3},
+		"masq_iptables_add_over_ours": {true, 8},
+		"masq_nftables_add_over_ours": {true, 8},
+		"names_up_loop_over_one":      {atLeast: true, value: 3}, "names_down_loop_over_one": {atLeast: true, value: 8},
 		"masq_dual_iptables_add_over_ours": {true, 8},
 		"masq_dual_nftables_add_over_ours": {true, 8},
 		"ports_iptables_add_over_ours":     {true, 15},

@@ -78,7 +78,7 @@ func bench(ctx context.Context, p plan, out io.Writer) error {
 		return err
 	}
 	var found []metric
-	for _, section := range []func(context.Context, *contest, plan, io.Writer) ([]metric, error){oneByOne, masqueraded, published, wholeChain, together, crowded, statuses, amongPorts, connected} {
+	for _, section := range []func(context.Context, *contest, plan, io.Writer) ([]metric, error){oneByOne, masqueraded, published, wholeChain, together, crowded, statuses, amongPorts, connected, byName} {
 		more, err := section(ctx, c, p, out)
 		if err != nil {
 			return err

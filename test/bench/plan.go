@@ -13,6 +13,7 @@ type plan struct {
 	present []int         // numbers of attachments with which ADD is measured again
 	crowd   int           // rounds at each of them
 	chained int           // rounds of the contenders with published ports, of which the slow ones take a second
+	named   int           // rounds of creating and deleting many namespaces by their names
 	connect connects      // through published ports
 	within  time.Duration // timeout of the run
 }
@@ -34,7 +35,7 @@ func planOf(name string) (plan, error) {
 			warmUp: 5, rounds: 100,
 			batches: []batch{{size: 40, width: 8, times: 5}},
 			present: []int{10, 300}, crowd: 40,
-			chained: 20, connect: connects{rounds: 15, each: 400},
+			chained: 20, named: 3, connect: connects{rounds: 15, each: 400},
 			within: 5 * time.Minute,
 		}, nil
 	case "full", "":
@@ -42,7 +43,7 @@ func planOf(name string) (plan, error) {
 			warmUp: 10, rounds: 400,
 			batches: []batch{{size: 80, width: 8, times: 7}, {size: 300, width: 300, times: 2}},
 			present: []int{10, 900}, crowd: 100,
-			chained: 60, connect: connects{rounds: 41, each: 1000},
+			chained: 60, named: 9, connect: connects{rounds: 41, each: 1000},
 			within: 15 * time.Minute,
 		}, nil
 	}
