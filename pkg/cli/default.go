@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
@@ -57,6 +58,28 @@ func defaultNetwork() (*Network, error) {
 		"ipam": map[string]any{"type": config.TypeName, "ranges": [][]map[string]string{{{"subnet": subnet.String()}}}},
 	})
 	return &Network{Name: DefaultName, Config: text}, err
+}
+
+// Networks returns the networks that commands can attach to: those of type patchbay in a configuration directory, without the files
+// that cannot be read, and the default network if its bridge exists and no file has its name.
+func Networks(dir string) ([]Network, error) {
+	all, _ := networks(dir)
+	if slices.Contains(namesOf(all), DefaultName) {
+		return all, nil
+	}
+	host, err := link.OpenHost()
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	if subnet, err := bridgeSubnet(host); err != nil || !subnet.IsValid() {
+		return all, err
+	}
+	n, err := defaultNetwork()
+	if err != nil {
+		return nil, err
+	}
+	return append(all, *n), nil
 }
 
 // bridgeSubnet returns the subnet of the default bridge; not valid if the bridge does not exist or has no address yet.

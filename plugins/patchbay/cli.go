@@ -31,7 +31,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(), explainCommand(),
-		portsCommand(), showCommand(), doctorCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), versionCommand(), helpCommand(),
+		portsCommand(), showCommand(), statusCommand(), doctorCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), versionCommand(), helpCommand(),
 	}
 }
 
@@ -167,7 +167,7 @@ func suggestion(name string) string {
 	others := map[string]string{
 		"list": "ls", "ps": "ls", "create": "up", "add": "up", "run": "up", "connect": "attach", "disconnect": "detach",
 		"del": "down", "delete": "down", "rm": "down", "remove": "down", "stop": "down", "prune": "gc", "clean": "gc",
-		"check": "doctor", "status": "doctor", "port": "ports", "draw": "show", "info": "inspect", "enable": "lxc enable", "disable": "lxc disable",
+		"check": "doctor", "health": "status", "port": "ports", "draw": "show", "info": "inspect", "enable": "lxc enable", "disable": "lxc disable",
 	}[name]
 	if others != "" {
 		return "; did you mean " + others + "?"

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/doctor"
+	"github.com/patchbay-cni/patchbay/pkg/health"
+	"github.com/patchbay-cni/patchbay/pkg/install"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
+)
+
+// statusFlags are the flags of `patchbay status`.
+type statusFlags struct {
+	common
+	output
+	binDir string
+}
+
+func statusCommand() command {
+	f := &statusFlags{}
+	return command{
+		name: "status", short: "print the health of this host in ten lines",
+		long: `Prints the version, the networks with the addresses that are used and free, the numbers of
+attachments and published ports, whether the ruleset has the rules of every attachment, and how many
+problems "patchbay doctor" finds. It changes nothing. Of more than four networks it prints those
+with attachments first, and how many more there are.
+
+The exit status is 1 if doctor finds a problem or a check failed. -o json prints one object: version,
+networks (a list of objects with name, bridge, attachments and pools, each with subnets, used and
+free, which counts up to 65536), attachments, up (those that ls prints as up), ports, ruleset
+(complete, incomplete or unknown), problems and unchecked (checks that failed). Fields may be added,
+but not renamed or removed.`,
+		flags: func(flags *flag.FlagSet) {
+			f.registerConfDir(flags)
+			flags.StringVar(&f.binDir, "bin-dir", install.DefaultBinDir, "`directory` of CNI plugins")
+			flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
+			f.registerOutput(flags)
+		},
+		run: f.run,
+	}
+}
+
+func (f *statusFlags) run(out io.Writer) error {
+	asJSON, err := f.wantsJSON()
+	if err != nil {
+		return err
+	}
+	if err := privileged("status", unix.CAP_NET_ADMIN); err != nil {
+		return err
+	}
+	host := doctor.Host{ConfDir: f.confDir}
+	if host.StateDir, err = filepath.Abs(f.stateDir); err != nil {
+		return err
+	}
+	if host.BinDir, err = filepath.Abs(f.binDir); err != nil {
+		return err
+	}
+	s, err := health.Examine(host)
+	if s == nil {
+		return readable(err)
+	}
+	s.Version = version
+	if asJSON {
+		if failed := printJSON(out, s); failed != nil {
+			return failed
+		}
+	} else {
+		printSummary(out, s)
+	}
+	switch {
+	case err != nil:
+		return readable(err)
+	case s.Problems+s.Unchecked > 0:
+		return exitError{code: 1}
+	}
+	return nil
+}
+
+// printSummary prints a summary in at most ten lines.
+func printSummary(out io.Writer, s *health.Summary) {
+	const most = 4 // networks
+	fmt.Fprintf(out, "patchbay %s: %s\n", s.Version, many(len(s.Networks), "network"))
+	if len(s.Networks) > 0 {
+		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(table, "NETWORK\tBRIDGE\tATTACHMENTS\tADDRESSES")
+		used := slices.SortedStableFunc(slices.Values(s.Networks), func(a, b health.Network) int { return cmp.Compare(min(1, b.Attachments), min(1, a.Attachments)) })
+		for _, n := range used[:min(most, len(used))] {
+			fmt.Fprintf(table, "%s\t%s\t%d\t%s\n", cell(n.Name), cell(n.Bridge), n.Attachments, cell(poolsText(n.Pools)))
+		}
+		_ = table.Flush()
+	}
+	if more := len(s.Networks) - most; more > 0 {
+		fmt.Fprintf(out, "and %d more (patchbay network ls)\n", more)
+	}
+	fmt.Fprintf(out, "attachments: %d, %d up; published ports: %d\n", s.Attachments, s.Up, s.Ports)
+	ruleset := map[health.RulesetState]string{health.Incomplete: " (patchbay reload)", health.Unknown: " (patchbay doctor)"}
+	fmt.Fprintf(out, "ruleset: %s%s\n", s.Ruleset, ruleset[s.Ruleset])
+	doctor := "no problems found"
+	if s.Problems > 0 {
+		doctor = many(s.Problems, "problem") + " found (patchbay doctor)"
+	}
+	if s.Unchecked > 0 {
+		doctor += ", " + many(s.Unchecked, "check") + " failed"
+	}
+	fmt.Fprintf(out, "doctor: %s\n", doctor)
+}
+
+// poolsText returns the addresses of a network, a clause for each range set.
+func poolsText(pools []health.Pool) string {
+	var all []string
+	for _, p := range pools {
+		free := fmt.Sprint(p.Free)
+		if p.Free == health.MostFree {
+			free = "more than " + fmt.Sprint(p.Free-1)
+		}
+		all = append(all, printable.Text(fmt.Sprintf("%s: %d used, %s free", strings.Join(p.Subnets, " "), p.Used, free), maxCell))
+	}
+	return strings.Join(all, "; ")
+}
