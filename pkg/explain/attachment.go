@@ -52,6 +52,9 @@ func OfAttachment(r *store.Record) (*Plan, error) {
 	}
 	p.leaveOut(r.SourceRouting != nil)
 	p.localnet = p.publishesLocalhost()
+	if p.admit, err = ruleset.AdmitCommands(p.gate.name, true); err != nil {
+		return nil, err
+	}
 	p.rules, err = ruleset.WholeScript(r)
 	return p, err
 }

@@ -42,12 +42,8 @@ func OfNetwork(from *attach.Preview, n Netns) (*Plan, error) {
 	}
 	p.leaveOut(from.Config.SBR != nil)
 	if from.Config.Firewall == config.FirewallAuto {
-		needs, err := ruleset.NeedsAdmission(p.gate.name)
-		if err != nil {
+		if p.admit, err = ruleset.AdmitCommands(p.gate.name, false); err != nil {
 			return nil, err
-		}
-		if needs {
-			p.omit(`the two rules of "firewall": "auto" in docker's chain DOCKER-USER, which docs/isolation.md has`)
 		}
 	}
 	p.localnet = p.publishesLocalhost() && !link.RoutesLocalnet(p.Record.RoutedBy())

@@ -60,6 +60,7 @@ type Plan struct {
 	down      bool             // the container interface is not configured (disableContainerInterface)
 	tuning    link.Tuning      // of the container
 	rules     nft.Script       // of the attachment
+	admit     [][]string       // commands for the rules of "firewall": "auto"
 	localnet  bool             // route_localnet must be set
 	delegated string           // the IPAM plugin whose addresses are not known yet
 	probes    bool             // ADD probes the addresses first

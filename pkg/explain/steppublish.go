@@ -4,6 +4,9 @@ import "github.com/patchbay-cni/patchbay/pkg/link"
 
 // publish adds the rules before the container interface is up.
 func (p *Plan) publish() (all []Command) {
+	for _, words := range p.admit {
+		all = append(all, Command{Why: `"firewall": "auto": docker drops what is forwarded, and lets pass what its chain DOCKER-USER accepts`, Argv: words})
+	}
 	for _, part := range []struct{ why, text string }{
 		{"the tables of nftables with what is the same on every host, once for all networks", p.rules.Tables},
 		{"the chains of the network, whose names have a hash of their rules", p.rules.Chains},

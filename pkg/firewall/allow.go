@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mdlayher/netlink"
@@ -129,33 +130,100 @@ func (r rule) xtComment() string {
 	return ""
 }
 
-// allowing returns the messages that bring a chain into the state that Allow wants.
-func (f *Filters) allowing(p place, bridge string) (messages []nlsock.Message, err error) {
+// wanted is a rule of Allow, and its match in the words of iptables(8).
+type wanted struct {
+	form  ruleForm
+	words []string
+}
+
+// wantedRules returns the rules of Allow. Each is inserted at the start, so they are in reverse order.
+func wantedRules(bridge string) []wanted {
+	return []wanted{
+		{toBridge(bridge), []string{"-o", bridge, "-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED,DNAT"}},
+		{fromBridge(bridge), []string{"-i", bridge}},
+	}
+}
+
+// difference returns the rules that a chain lacks, and our rules with other content, or duplicates; none if the chain does not exist.
+func (f *Filters) difference(p place, bridge string) (missing []wanted, wrong []ourRule, err error) {
 	has, err := f.hasChain(p)
 	if err != nil || !has {
-		return nil, err
+		return nil, nil, err
 	}
 	there, err := f.ours(p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	there = slices.DeleteFunc(there, func(r ourRule) bool { return r.bridge != bridge })
-	for _, want := range []ruleForm{toBridge(bridge), fromBridge(bridge)} { // inserted at the start, so in reverse order
-		at := slices.IndexFunc(there, func(r ourRule) bool { return want.matches(r.rule) })
+	for _, want := range wantedRules(bridge) {
+		at := slices.IndexFunc(there, func(r ourRule) bool { return want.form.matches(r.rule) })
 		if at >= 0 {
 			there = slices.Delete(there, at, at+1)
 			continue
 		}
-		if messages, err = appendMessage(messages, insertion(p, want)); err != nil {
+		missing = append(missing, want)
+	}
+	return missing, there, nil
+}
+
+// allowing returns the messages that bring a chain into the state that Allow wants.
+func (f *Filters) allowing(p place, bridge string) (messages []nlsock.Message, err error) {
+	missing, wrong, err := f.difference(p, bridge)
+	for _, want := range missing {
+		if messages, err = appendMessage(messages, insertion(p, want.form)); err != nil {
 			return nil, err
 		}
 	}
-	for _, r := range there { // with other content, or duplicates
+	for _, r := range wrong {
 		if messages, err = appendMessage(messages, deletion(p, r.handle)); err != nil {
 			return nil, err
 		}
 	}
-	return messages, nil
+	return messages, err
+}
+
+// Commands returns what Allow would do as commands of iptables(8) and nft(8), and changes nothing.
+func (f *Filters) Commands(bridge string) (commands [][]string, err error) {
+	f.begin()
+	for _, p := range userChains() {
+		missing, wrong, err := f.difference(p, bridge)
+		if err != nil {
+			return nil, fmt.Errorf("look up rules of %s in %s: %w", bridge, userChain, err)
+		}
+		for _, want := range missing {
+			commands = append(commands, want.command(p, bridge))
+		}
+		for _, r := range wrong {
+			commands = append(commands, []string{"nft", "delete", "rule", familyName(p.family), p.table, p.name, "handle", strconv.FormatUint(r.handle, 10)})
+		}
+	}
+	return commands, nil
+}
+
+// AllowedCommands returns the commands for the rules that a bridge has already.
+func (f *Filters) AllowedCommands(bridge string) (commands [][]string, err error) {
+	f.begin()
+	for _, p := range userChains() {
+		there, err := f.ours(p)
+		if err != nil {
+			return nil, fmt.Errorf("list rules in %s: %w", userChain, err)
+		}
+		for _, want := range wantedRules(bridge) {
+			if slices.ContainsFunc(there, func(r ourRule) bool { return r.bridge == bridge && want.form.matches(r.rule) }) {
+				commands = append(commands, want.command(p, bridge))
+			}
+		}
+	}
+	return commands, nil
+}
+
+// command returns the command that inserts the rule into a chain.
+func (w wanted) command(p place, bridge string) []string {
+	program := "iptables"
+	if p.family == unix.NFPROTO_IPV6 {
+		program = "ip6tables"
+	}
+	return slices.Concat([]string{program, "-w", "-I", p.name}, w.words, []string{"-m", "comment", "--comment", mark + bridge, "-j", "ACCEPT"})
 }
 
 // hasChain reports whether a chain exists.

@@ -39,13 +39,18 @@ func needsRules(ctx context.Context, filters *firewall.Filters, bridge, stateDir
 	return filters.Needs(bridge)
 }
 
-// NeedsAdmission reports whether Admit would add rules for a bridge. It takes no lock, and changes nothing.
-func NeedsAdmission(bridge string) (needs bool, err error) {
+// AdmitCommands returns what Admit would do for a bridge, as commands of iptables(8) and nft(8); with existing those for the rules that
+// the bridge has already. It takes no lock, and changes nothing.
+func AdmitCommands(bridge string, existing bool) (commands [][]string, err error) {
 	err = withFilters(func(filters *firewall.Filters) (err error) {
-		needs, err = filters.Needs(bridge)
+		if existing {
+			commands, err = filters.AllowedCommands(bridge)
+			return err
+		}
+		commands, err = filters.Commands(bridge)
 		return err
 	})
-	return needs, err
+	return commands, err
 }
 
 // disallow removes the rules of bridges that no record names any more, and returns these bridges. The caller holds the lock.

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) { expect.Main(m, 4) }
 // conflist is a file of conf/.
 type conflist struct {
 	path, Name string
+	prepare    string // a shell command that every host of the test runs first
 	Plugins    []struct {
 		Type, Bridge string
 		IPAM         struct{ Type string }
@@ -80,6 +81,7 @@ func (c conflist) machine(t *testing.T) machine {
 		t.Fatal(err)
 	}
 	h.Allow("nft ")
+	h.Run(t, "sh", "-c", c.prepare)
 	settle(t, h)
 	return machine{h, []string{"PATH=" + os.Getenv("PATH"), "NETCONFPATH=" + conf, "CNI_PATH=" + bin, "LC_ALL=C.UTF-8"}}
 }

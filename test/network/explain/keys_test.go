@@ -5,7 +5,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
 // TestScriptsOfKeys compares as TestScriptsMakeWhatADDMakes does, for keys that no file of conf/ has.
@@ -31,6 +34,10 @@ func TestScriptsOfKeys(t *testing.T) {
 			{"dst": "2001:db8:5::/48", "priority": 9, "mtu": 1400}, {"dst": "198.51.100.0/25", "table": 5000},
 		}}},
 		"outbound": {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "ipMasq": true, "outboundAddr4": "192.0.2.10", "ingressPolicy": "same-bridge"},
+		"docker":   {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "firewall": "auto"},
+		"vlan":     {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "vlan": 100, "ipMasq": true},
+		"trunk":    {"ipam": ranges("10.96.0.0/24"), "vlanTrunk": []map[string]int{{"id": 10}, {"minID": 20, "maxID": 30}}, "preserveDefaultVlan": true},
+		"native":   {"ipam": ranges("10.96.0.0/24"), "vlan": 5, "vlanTrunk": []map[string]int{{"id": 7}}},
 		"disabled": {"disableContainerInterface": true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,11 +52,18 @@ func TestScriptsOfKeys(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := conflist{path: filepath.Join(t.TempDir(), "net.conflist")}
+			if keys["firewall"] == "auto" { // docker's chain, as docker makes it
+				c.prepare = "iptables -N DOCKER-USER && ip6tables -N DOCKER-USER && iptables -A DOCKER-USER -j RETURN"
+			}
 			if err := os.WriteFile(c.path, text, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if err := json.Unmarshal(text, &c); err != nil {
 				t.Fatal(err)
+			}
+			if strings.Contains(string(text), `"vlan`) && !nettest.Has(nettest.VLANFiltering) {
+				c.machine(t).refused(t, []string{"no VLAN filtering in this kernel"}, "explain", "net", "-o", "sh")
+				return
 			}
 			c.compare(t)
 		})
