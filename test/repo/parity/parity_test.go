@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { expect.Main(m, 24) }
 
 func rows() []row {
-	return slices.Concat(conflistRows(), masqueradeRows(), versionRows(), bridgeRows(), portRows(), tuningRows(), sbrRows(), hostLocalRows())
+	return slices.Concat(conflistRows(), masqueradeRows(), versionRows(), bridgeRows(), portRows(), tuningRows(), sbrRows(), limitRows(), hostLocalRows())
 }
 
 // TestParity runs each row with both sets of plugins. All differences are on the list of allowances, each of which some row uses; table.md has the

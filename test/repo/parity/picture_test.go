@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/limits"
 )
 
 // settle waits for asynchronous changes of the kernel after an ADD, finds the host interface, and records the names and MACs that the side chose.
@@ -31,10 +32,25 @@ func (s *side) settle(t *testing.T, c *nettest.Container) {
 	c.Settle("eth0")
 	s.Settle(s.bridge)
 	s.Settle(end.Attrs().Name)
+	s.findIFB(t, c)
 	s.facts[c.Name()+" MAC"] = eth0.Attrs().HardwareAddr.String()
 	s.facts[c.Name()+" host end MAC"] = end.Attrs().HardwareAddr.String()
 	s.facts[c.Name()+" host end name"] = end.Attrs().Name
 	s.facts[c.Name()+" host end alias"] = end.Attrs().Alias
+}
+
+// findIFB records the name of the ifb device that an ADD has made.
+func (s *side) findIFB(t *testing.T, c *nettest.Container) {
+	t.Helper()
+	links, err := dump(s.Netlink().LinkList)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if _, known := s.ifbs[l.Attrs().Name]; !known && isIFB(l.Attrs().Name) {
+			s.ifbs[l.Attrs().Name] = c.Name()
+		}
+	}
 }
 
 // role returns a link's name, or the container whose host interface it is.
@@ -44,6 +60,9 @@ func (s *side) role(name string) string {
 			return "HOST-END-OF-" + container
 		}
 	}
+	if container, known := s.ifbs[name]; known {
+		return "IFB-OF-" + container
+	}
 	return name
 }
 
@@ -51,6 +70,9 @@ func (s *side) role(name string) string {
 func (s *side) readHost(t *testing.T, when string) {
 	t.Helper()
 	s.look(t, s.Netns, when+"host ")
+	if s.row.isLimited() {
+		s.facts[when+"host limits"] = strings.Join(limits.Of(t, s.Netns, s.role), ", ")
+	}
 	b, err := s.Netlink().LinkByName(s.bridge)
 	if err != nil {
 		return

@@ -30,6 +30,7 @@ type side struct {
 	bridge string
 	both   []*nettest.Container
 	ends   map[string]string // host interfaces by the name of their container
+	ifbs   map[string]string // containers by the name of their ifb device
 	first  string            // MAC of the bridge before, or after the first ADD
 	facts  facts
 }
@@ -38,7 +39,7 @@ type side struct {
 // what is left.
 func run(t *testing.T, r row, ours bool) facts {
 	t.Helper()
-	s := &side{Node: nettest.Host(t), row: r, ours: ours, bridge: r.bridge(t), ends: map[string]string{}, facts: facts{}}
+	s := &side{Node: nettest.Host(t), row: r, ours: ours, bridge: r.bridge(t), ends: map[string]string{}, ifbs: map[string]string{}, facts: facts{}}
 	s.Oracle(nettest.Attachment)
 	if !ours {
 		s.NoOracle("what the reference leaves is a fact, and ours must not leave it")
@@ -94,7 +95,7 @@ func binDir(t *testing.T) string {
 		}
 	}
 	link("patchbay", nettest.Patchbay(t))
-	for _, name := range []string{"bridge", "host-local", "portmap", "tuning", "sbr"} {
+	for _, name := range []string{"bridge", "host-local", "portmap", "tuning", "sbr", "bandwidth"} {
 		link(name, nettest.Program(t, name))
 	}
 	return dir

@@ -1,15 +1,13 @@
 package names
 
 import (
-	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/cni"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/limits"
 )
 
 // slow limits both directions.
@@ -153,33 +151,10 @@ func TestBandwidthRefused(t *testing.T) {
 	l.h.NoLeaks(t)
 }
 
-// trafficControl returns the limits of the host interface, HOST in it, and of ifb devices, IFB: rate, burst and queue of each token bucket,
-// classes, and what is redirected. The handles and the kind of qdisc that holds the filter are each program's own.
+// trafficControl returns the limits of the host interface, HOST in it, and of ifb devices, IFB.
 func (l *list) trafficControl(t *testing.T) string {
 	t.Helper()
-	var found []string
-	for line := range strings.Lines(l.h.Run(t, "tc", "qdisc", "show")) {
-		fields := strings.Fields(line) // qdisc KIND HANDLE dev LINK ...
-		dev := regexp.MustCompile(`^(?:(veth)|bwp|ifb).*`).ReplaceAllStringFunc(fields[4], func(name string) string {
-			return map[bool]string{true: "HOST", false: "IFB"}[strings.HasPrefix(name, "veth")]
-		})
-		if _, rate, limited := strings.Cut(line, " rate "); limited {
-			found = append(found, dev+" rate "+rate)
-		}
-		for class := range strings.Lines(l.h.Run(t, "tc", "class", "show", "dev", fields[4])) {
-			if _, rate, limited := strings.Cut(class, " rate "); limited {
-				found = append(found, dev+" class rate "+rate)
-			}
-		}
-		where := []string{"parent", fields[2]}
-		if fields[1] == "ingress" || fields[1] == "clsact" {
-			where = []string{"ingress"}
-		}
-		if filters := l.h.Run(t, "tc", append([]string{"filter", "show", "dev", fields[4]}, where...)...); filters != "" {
-			matches := regexp.MustCompile(`match [0-9a-f/]+ at -?[0-9]+`).FindAllString(filters, -1)
-			found = append(found, fmt.Sprintf("%s redirects %t %s", dev, strings.Contains(filters, "Egress Redirect"), strings.Join(matches, " and ")))
-		}
-	}
-	slices.Sort(found)
-	return squeezed(strings.Join(found, ", "))
+	return strings.Join(limits.Of(t, l.h.Netns, func(link string) string {
+		return map[bool]string{true: "HOST", false: "IFB"}[strings.HasPrefix(link, "veth")]
+	}), ", ")
 }
