@@ -16,6 +16,8 @@ const (
 	veth
 	uplink
 	wrong
+
+	changed tone = 1 << 7 // added to another tone: highlighted
 )
 
 // cell is one column of one line.
@@ -143,6 +145,9 @@ func bottom(width int) row {
 // escape returns the escape sequence of a tone (ECMA-48, SGR), with one of the eight basic colours, which every theme
 // keeps readable.
 func (t tone) escape() string {
+	if t&changed != 0 {
+		return (t &^ changed).escape() + reverse
+	}
 	switch t {
 	case frame:
 		return "\x1b[2m"
@@ -163,14 +168,19 @@ func (t tone) escape() string {
 func write(w io.Writer, rows []row, s Style) error {
 	var b strings.Builder
 	for _, l := range rows {
-		for len(l) > 0 && l[len(l)-1].r == ' ' {
-			l = l[:len(l)-1]
-		}
-		l.append(&b, s)
+		l.trimmed().append(&b, s)
 		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// trimmed returns a row without the spaces at its end.
+func (l row) trimmed() row {
+	for len(l) > 0 && l[len(l)-1].r == ' ' {
+		l = l[:len(l)-1]
+	}
+	return l
 }
 
 func (l row) append(b *strings.Builder, s Style) {

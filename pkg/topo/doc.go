@@ -13,6 +13,6 @@
 // only if both readings have it.
 //
 // view.go holds what is drawn; gather.go, snapshot.go, attachments.go and drift.go fill it; draw.go draws it in one of
-// two layouts, wide.go and narrow.go, with boxes.go, pods.go, ports.go, names.go and canvas.go. facts.go is for
-// package diagram, which draws the same View in other formats.
+// two layouts, wide.go and narrow.go, with boxes.go, pods.go, ports.go, names.go and canvas.go; screen.go draws it again
+// and again. facts.go is for package diagram, which draws the same View in other formats.
 package topo

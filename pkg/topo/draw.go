@@ -25,18 +25,25 @@ const (
 
 // Draw writes the picture of a view. Errors are those of w.
 func Draw(w io.Writer, v *View, s Style) error {
+	p, s := planOf(v, s)
+	return write(w, p.rows(), s)
+}
+
+// planOf returns the plan of a picture, and its style with the width that it has.
+func planOf(v *View, s Style) (*plan, Style) {
 	if s.Width == 0 {
 		s.Width = defaultWidth
 	}
 	s.Width = max(s.Width, minWidth)
-	p := newPlan(v, s.Width)
-	var rows []row
-	if s.Width >= wideWidth {
-		rows = p.wide()
-	} else {
-		rows = p.narrow()
+	return newPlan(v, s.Width), s
+}
+
+// rows returns the lines of a picture.
+func (p *plan) rows() []row {
+	if p.width >= wideWidth {
+		return append(p.wide(), p.notes()...)
 	}
-	return write(w, append(rows, p.notes()...), s)
+	return append(p.narrow(), p.notes()...)
 }
 
 // plan is a view in the order in which it is drawn.

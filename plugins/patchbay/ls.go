@@ -76,7 +76,7 @@ func (f *lsFlags) run(out io.Writer) error {
 // unlimited without one.
 func printFitting(out io.Writer, width int, table string, list func() string) error {
 	if width == 0 {
-		width, _ = columnsOf(out)
+		width, _, _ = sizeOf(out)
 	}
 	if width > 0 && widest(table) > width {
 		table = list()

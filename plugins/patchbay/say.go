@@ -27,8 +27,8 @@ func complain(format string, args ...any) {
 
 // rowsUnseen reports whether stderr is a terminal and stdout is not.
 func rowsUnseen() bool {
-	_, watched := columnsOf(os.Stderr)
-	_, rows := columnsOf(os.Stdout)
+	_, _, watched := sizeOf(os.Stderr)
+	_, _, rows := sizeOf(os.Stdout)
 	return watched && !rows
 }
 

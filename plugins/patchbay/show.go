@@ -22,6 +22,7 @@ type showFlags struct {
 	output
 	ascii bool
 	width int
+	watch bool
 	topo.Options
 }
 
@@ -37,6 +38,8 @@ in a box is a published port. (The CNI verb CHECK also compares routes, gateways
 -o svg prints a picture, and -o html a page with the picture, the details of the box that is
 clicked, and a search, in one file that loads nothing; -o mermaid and -o dot print a graph, for
 Mermaid (GitHub, GitLab) and for dot of Graphviz.
+With --watch it draws again after each change of interfaces, addresses, routes and records, at most
+five times a second; what is new is highlighted.
 Nothing is changed. Without root the records and the inside of network namespaces cannot be read,
 and the picture says so.`,
 		flags: f.register, run: f.run,
@@ -48,6 +51,7 @@ func (f *showFlags) register(flags *flag.FlagSet) {
 	f.registerNetwork(flags, "only attachments of this network")
 	flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
 	f.registerOutput(flags, "mermaid", "dot", "svg", "html")
+	flags.BoolVar(&f.watch, "watch", false, "draw again after each change, until Ctrl-C; needs a terminal")
 	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
 	flags.IntVar(&f.width, "width", 0, "width in columns, at least 30 (default that of the terminal, else 80)")
 }
@@ -57,16 +61,24 @@ func (f *showFlags) run(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	inv := inventory.New(f.stateDir)
-	if err := f.named(inv); err != nil {
-		return err
+	if f.watch {
+		return f.runWatch(out, format)
 	}
-	f.Options.Network = f.network
-	view, err := topo.Gather(inv, f.Options)
+	view, err := f.gather()
 	if err != nil {
 		return err
 	}
 	return f.print(out, view, format)
+}
+
+// gather reads the host.
+func (f *showFlags) gather() (*topo.View, error) {
+	inv := inventory.New(f.stateDir)
+	if err := f.named(inv); err != nil {
+		return nil, err
+	}
+	f.Options.Network = f.network
+	return topo.Gather(inv, f.Options)
 }
 
 // print writes a view in one of the formats.
@@ -104,7 +116,7 @@ func (f *showFlags) named(inv *inventory.Inventory) error {
 // style returns the style for the width of the terminal, NO_COLOR (no-color.org) and the locale.
 func (f *showFlags) style(out io.Writer) topo.Style {
 	s := topo.Style{Width: f.width, ASCII: f.ascii || !localeIsUTF8()}
-	columns, terminal := columnsOf(out)
+	columns, _, terminal := sizeOf(out)
 	s.Color = terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	if s.Width == 0 {
 		s.Width = columns
@@ -112,17 +124,17 @@ func (f *showFlags) style(out io.Writer) topo.Style {
 	return s
 }
 
-// columnsOf returns the width of a terminal, and whether out is one.
-func columnsOf(out io.Writer) (columns int, terminal bool) {
+// sizeOf returns the size of a terminal, and whether out is one.
+func sizeOf(out io.Writer) (columns, rows int, terminal bool) {
 	file, ok := out.(interface{ Fd() uintptr })
 	if !ok {
-		return 0, false
+		return 0, 0, false
 	}
 	size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
-	return int(size.Col), true
+	return int(size.Col), int(size.Row), true
 }
 
 // localeIsUTF8 reads the variables in the order of locale(7).

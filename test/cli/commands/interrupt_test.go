@@ -12,6 +12,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/pty"
 )
 
 // waitingUp is an up of the namespace "job" that waits for its IPAM plugin.
@@ -100,7 +101,7 @@ func TestSignalUndoesUp(t *testing.T) {
 func TestControlCUndoesUp(t *testing.T) {
 	t.Parallel()
 	u := newWaitingUp(t)
-	ours, theirs := terminal(t, 80)
+	ours, theirs := pty.Open(t, 80, 24)
 	u.cmd.Stdin = theirs
 	u.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
 	u.start(t)

@@ -2,50 +2,21 @@ package commands
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/pty"
 )
-
-// terminal opens a pseudoterminal: our end of it and the program's.
-func terminal(t *testing.T, columns uint16) (ours, theirs *os.File) {
-	t.Helper()
-	ours, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ours.Close() })
-	fd := int(ours.Fd())
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0)
-	}
-	if err == nil {
-		err = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	theirs, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { theirs.Close() })
-	return ours, theirs
-}
 
 // onTerminal returns the output of a command on a terminal.
 func (l *laptop) onTerminal(t *testing.T, columns uint16, args ...string) string {
 	t.Helper()
-	ours, theirs := terminal(t, columns)
+	ours, theirs := pty.Open(t, columns, 24)
 	cmd := l.command(t, args...)
 	cmd.Stdout = theirs
 	if err := cmd.Run(); err != nil {
@@ -66,7 +37,7 @@ func (l *laptop) onTerminal(t *testing.T, columns uint16, args ...string) string
 func TestInterruptAtATerminal(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
-	ours, theirs := terminal(t, 80)
+	ours, theirs := pty.Open(t, 80, 24)
 	const script = `trap 'echo got' INT; echo ready; while [ ! -e /run/go ]; do sleep 0.02; done; exit 41`
 	trace := filepath.Join(t.TempDir(), "trace")
 	cmd := l.Command("strace", "-f", "-qq", "-o", trace, "-e", "trace=pidfd_send_signal,kill", nettest.Patchbay(t), "up", "job", "--", "sh", "-c", script)

@@ -62,6 +62,7 @@ func opens() map[string]string {
 		"pkg/store/list.go os.ReadDir":         state,
 		"pkg/store/record.go unix.Open":        proc,
 		"pkg/topo/gather.go os.ReadDir":        netns,
+		"pkg/watch/watch.go os.ReadDir":        state,
 	}
 }
 
