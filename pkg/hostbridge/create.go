@@ -18,7 +18,7 @@ type Options struct {
 	Force          bool          // also if a DHCP client renews an address of the uplink
 
 	Looked func(*uplink.State) error // called before the first change; an error ends Create. May be nil
-	Moved  func(Result) <-chan bool  // called when everything is moved; the channel has the answer of a user, and may be nil
+	Moved  func(Result) <-chan bool  // called when everything is moved and the gateways answer; the channel has the answer of a user, and may be nil
 }
 
 // Result is what Create did.
@@ -142,10 +142,13 @@ func (c *creation) run(ctx context.Context, o Options) error {
 		return c.goBack(err)
 	}
 	c.other.say(waiting)
+	result := Result{Gateways: c.gateways}
+	result.Addresses, result.Routes = c.state.Summary()
+	answer := o.Moved(result)
 	if o.Yes {
 		return c.keep()
 	}
-	return c.decide(ctx, o)
+	return c.decide(ctx, o, answer)
 }
 
 // keep keeps the bridge.

@@ -12,7 +12,7 @@ import (
 )
 
 // decide waits until the bridge is kept or not.
-func (c *creation) decide(ctx context.Context, o Options) error {
+func (c *creation) decide(ctx context.Context, o Options, answer <-chan bool) error {
 	confirmed, err := c.confirmed()
 	if err != nil {
 		return c.goBack(err)
@@ -21,9 +21,6 @@ func (c *creation) decide(ctx context.Context, o Options) error {
 	defer stopped.Store(true)
 	lost := make(chan error, 1)
 	go func() { lost <- uplink.Watch(c.state, stopped.Load) }()
-	result := Result{Gateways: c.gateways}
-	result.Addresses, result.Routes = c.state.Summary()
-	answer := o.Moved(result)
 	for {
 		select {
 		case <-confirmed:

@@ -21,11 +21,6 @@ const (
 func Watch(bridge string, timeout time.Duration) error {
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGTERM) // the other process decides, as long as it runs
 	in, out := os.NewFile(fromParent, "pipe"), os.NewFile(toParent, "pipe")
-	unix.CloseOnExec(lockFile)
-	parent, err := parentProcess()
-	if err != nil {
-		return err
-	}
 	d, err := openDir(false)
 	if err != nil {
 		return err
@@ -38,7 +33,7 @@ func Watch(bridge string, timeout time.Duration) error {
 	if err != nil {
 		return err
 	}
-	g := &guard{dir: d, kernel: k, state: s, parent: parent, out: out, words: make(chan byte)}
+	g := &guard{dir: d, kernel: k, state: s, out: out, words: make(chan byte)}
 	go g.listen(in)
 	if _, err := out.Write([]byte{ready}); err != nil {
 		return nil //nolint:nilerr // the other process has ended, and has changed nothing
@@ -46,25 +41,11 @@ func Watch(bridge string, timeout time.Duration) error {
 	return g.run(timeout)
 }
 
-// parentProcess opens the process that started this one.
-func parentProcess() (pidfd int, err error) {
-	pid := unix.Getppid()
-	pidfd, err = unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return -1, fmt.Errorf("open the process that started the watchdog: %w", err)
-	}
-	if unix.Getppid() != pid {
-		return -1, errors.New("the process that started the watchdog has ended")
-	}
-	return pidfd, nil
-}
-
 // guard is the state of a running watchdog.
 type guard struct {
 	dir    *dir
 	kernel *uplink.Kernel
 	state  *uplink.State
-	parent int // pidfd
 	out    *os.File
 	words  chan byte // closed when the other process has ended
 }
@@ -113,7 +94,7 @@ func (g *guard) takeOver(decides bool) error {
 		case <-time.After(undoTimeout):
 		}
 	}
-	if err := unix.PidfdSendSignal(g.parent, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+	if err := unix.PidfdSendSignal(parentID, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("stop the process that creates %s: %w", g.state.Bridge, err)
 	}
 	for range g.words {

@@ -1,6 +1,7 @@
 package hostbridge
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -14,6 +15,7 @@ const (
 	fromParent = 3 // a pipe; its end says that the other process ended
 	toParent   = 4 // a pipe
 	lockFile   = 5
+	parentID   = 6 // a pidfd of the other process
 )
 
 // Words of the two processes, a byte each.
@@ -41,18 +43,21 @@ func startWatchdog(bridge string, timeout time.Duration, lock *os.File) (*watchd
 	defer read.Close()
 	words, write, err := os.Pipe()
 	if err != nil {
-		commands.Close()
-		return nil, err
+		return nil, errors.Join(err, commands.Close())
 	}
 	defer write.Close()
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open this process: %w", err), commands.Close(), words.Close())
+	}
+	parent := os.NewFile(uintptr(self), "pidfd")
+	defer parent.Close()
 	w := &watchdog{commands: commands, words: make(chan byte, 1), ended: make(chan struct{}), pipe: words}
 	w.process, err = os.StartProcess("/proc/self/exe", []string{"patchbay", "bridge", "watch", bridge, "--timeout", timeout.String()}, &os.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []*os.File{nil, nil, os.Stderr, read, write, lock}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: []string{}, Files: []*os.File{nil, nil, os.Stderr, read, write, lock, parent}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		commands.Close()
-		words.Close()
-		return nil, fmt.Errorf("start the watchdog: %w", err)
+		return nil, errors.Join(fmt.Errorf("start the watchdog: %w", err), commands.Close(), words.Close())
 	}
 	go w.listen()
 	select {

@@ -92,7 +92,7 @@ func (k *Kernel) addresses(index int) (all []address, err error) {
 			return nil, fmt.Errorf("list addresses: %w", err)
 		}
 		for _, body := range bodies {
-			if a := address(body); len(body) >= addressHeader && a.index() == uint32(index) {
+			if a := address(body); len(body) >= addressHeader && body[0] == family && a.index() == uint32(index) {
 				all = append(all, a)
 			}
 		}

@@ -22,6 +22,8 @@ var (
 	ErrNotFound = errors.New("interface not found")
 	// ErrForeign reports a bridge that Move has not created.
 	ErrForeign = errors.New("not created by patchbay bridge create")
+	// ErrNoPort reports an uplink that another program has taken out of its bridge.
+	ErrNoPort = errors.New("is its uplink and no longer its port; make it a port again")
 	// ErrExists reports that the name of the bridge is in use.
 	ErrExists = errors.New("an interface of this name exists")
 )

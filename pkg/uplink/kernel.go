@@ -54,6 +54,9 @@ func (k *Kernel) dump(kind uint16, body []byte) ([][]byte, error) {
 		if errors.Is(failed, nlsock.ErrInterrupted) && attempt < 10 {
 			continue
 		}
+		if errors.Is(failed, unix.EAFNOSUPPORT) || errors.Is(failed, unix.EOPNOTSUPP) {
+			return nil, nil // a kernel without IPv6, or without policy rules
+		}
 		return all, failed
 	}
 }
@@ -82,7 +85,7 @@ func await(groups []uint, atMost time.Duration, done func() (bool, error)) error
 		if left <= 0 {
 			return fmt.Errorf("%w after %v", ErrTimeout, atMost)
 		}
-		if err := events.Wait(min(left, time.Second)); err != nil {
+		if err := events.Wait(min(left, time.Second)); err != nil && !errors.Is(err, unix.EINTR) { // it was stopped for longer
 			return err
 		}
 	}

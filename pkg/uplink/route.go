@@ -134,7 +134,7 @@ func (k *Kernel) allRoutes() (all []route, err error) {
 			return nil, fmt.Errorf("list routes: %w", err)
 		}
 		for _, body := range bodies {
-			if len(body) >= routeHeader && binary.NativeEndian.Uint32(body[8:])&unix.RTM_F_CLONED == 0 {
+			if len(body) >= routeHeader && body[0] == family && binary.NativeEndian.Uint32(body[8:])&unix.RTM_F_CLONED == 0 {
 				all = append(all, body)
 			}
 		}

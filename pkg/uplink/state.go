@@ -47,8 +47,11 @@ func (k *Kernel) Back(bridge string) (*State, error) {
 		return nil, fmt.Errorf("%s: %w: delete it with the program that created it", bridge, ErrForeign)
 	}
 	l, err := k.link(name)
+	if err == nil && l.master != b.index {
+		err = fmt.Errorf("%s %w", name, ErrNoPort)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", bridge, err)
 	}
 	s := &State{Uplink: name, Index: l.index, Bridge: bridge, MAC: l.mac, MTU: l.mtu}
 	if err := k.read(s, b.index, bridge); err != nil {

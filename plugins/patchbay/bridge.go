@@ -29,6 +29,7 @@ type bridgeFlags struct {
 	writes         bool
 	configuration  []netconfig.File
 	configurations []string // notes about it
+	resolver       string   // a note about name servers; "" for none
 }
 
 func bridgeCommand() command {
@@ -117,7 +118,10 @@ func (f *bridgeFlags) create(out io.Writer, names []string) (err error) {
 	if f.dry {
 		return f.plan(out)
 	}
-	f.Looked = f.configure
+	f.Looked = func(s *uplink.State) error {
+		f.resolver = resolverNote(s.Index, s.Uplink, s.Bridge)
+		return f.configure(s)
+	}
 	f.Moved = func(r hostbridge.Result) <-chan bool { return f.ask(out, r) }
 	if err := hostbridge.Create(interruptible(), f.Options); err != nil {
 		return f.explain(err)
@@ -184,6 +188,15 @@ func (f *bridgeFlags) ask(out io.Writer, r hostbridge.Result) <-chan bool {
 	moves(out, f.Bridge, "moved", r.Addresses, r.Routes)
 	for _, g := range r.Gateways {
 		sayLine(out, "%s: gateway %s answers", f.Bridge, g)
+	}
+	if f.resolver != "" {
+		complain("note: %s", f.resolver)
+	}
+	if len(r.Gateways) == 0 {
+		sayLine(out, "%s: no gateway answered before, so none was checked", f.Bridge)
+	}
+	if f.Yes {
+		return nil
 	}
 	if _, err := unix.IoctlGetTermios(int(os.Stdin.Fd()), unix.TCGETS); err != nil {
 		sayLine(out, "%s: removed again in %v, unless: patchbay bridge confirm", f.Bridge, f.Timeout)

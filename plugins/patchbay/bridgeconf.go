@@ -5,10 +5,14 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/netconfig"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
 	"github.com/patchbay-cni/patchbay/pkg/uplink"
 )
 
@@ -110,4 +114,38 @@ func (f *bridgeFlags) printNotes() {
 	for _, note := range f.configurations {
 		complain("note: %s", note)
 	}
+}
+
+// resolverNote returns the command that gives a bridge the name servers which systemd-resolved has for its uplink; "" if it has none.
+// They belong to the interface, and systemd-resolved does not ask those of a bridge port.
+func resolverNote(index int, name, bridge string) string {
+	servers := map[string][]string{}
+	for _, dir := range []string{"/run/systemd/resolve/netif", "/run/systemd/netif/links"} { // set by a client, or by systemd-networkd
+		text, err := safefile.Read(filepath.Join(dir, strconv.Itoa(index)), safefile.Rules{FollowLinks: true, AnyOwner: true})
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(text)) {
+			key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+			key = map[string]string{"SERVERS": "dns", "DNS": "dns", "DOMAINS": "domain"}[key]
+			if words := strings.Fields(value); len(words) > 0 && key != "" && servers[key] == nil {
+				servers[key] = words
+			}
+		}
+	}
+	var commands []string
+	for _, key := range []string{"dns", "domain"} {
+		if len(servers[key]) == 0 {
+			continue
+		}
+		words := []string{"resolvectl", key, bridge}
+		for _, word := range servers[key] {
+			words = append(words, printable.Name(word))
+		}
+		commands = append(commands, printable.Command(words...))
+	}
+	if commands == nil {
+		return ""
+	}
+	return fmt.Sprintf("systemd-resolved has name servers of %s, which it does not ask on a bridge port: %s", name, strings.Join(commands, " && "))
 }

@@ -79,12 +79,12 @@ func routesOf(lines []string) []string {
 }
 
 // TestStreamsSurvive: established TCP connections of both families continue during create, the removal without confirmation, and
-// delete.
+// delete, also if the host drops what arrives through another interface than that of its route (rp_filter).
 //
 // Claim: Established TCP connections survive `bridge create` and `bridge delete`, with at most 2 s without an answer
 func TestStreamsSurvive(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, plain())
+	s := newSite(t, append(plain(), "sysctl -qw net.ipv4.conf.all.rp_filter=1", "sysctl -qw net.ipv4.conf.eth0.rp_filter=1"))
 	var streams []*stream
 	for _, addr := range []string{router4, router6, beyond4, beyond6} {
 		streams = append(streams, s.stream(t, addr))
@@ -93,6 +93,7 @@ func TestStreamsSurvive(t *testing.T) {
 	var over atomic.Bool
 	go func() { pinged <- s.pings(&over) }()
 	s.ok(t, create()...)
+	expect.Equal(t, "rp_filter of br0", s.Sysctl("net/ipv4/conf/br0/rp_filter"), "1")
 	s.ok(t, "bridge", "delete", "br0")
 	if a := s.patchbay(t, "bridge", "create", "br0", "--uplink", "eth0", "--timeout", "1s"); a.exit != 1 {
 		t.Errorf("not confirmed: exit %d\n%s%s", a.exit, a.stdout, a.stderr)

@@ -221,7 +221,10 @@ func TestRestoreKilled(t *testing.T) {
 					if mine {
 						return kill()
 					}
-					end(t, step.Process)
+					other := victim{pid: step.Process}
+					other.pidfd, _ = unix.PidfdOpen(step.Process, 0)
+					defer other.close()
+					other.end(t)
 					return stepper.Go()
 				}), args...)
 				s.decided(t, fmt.Sprintf("killed before call %d: exit %d\n%s", nth, e.Exit, e.Stderr), false)

@@ -159,17 +159,14 @@ func TestWatchdogKilled(t *testing.T) {
 	var mu sync.Mutex
 	count := map[int]int{}
 	each(t, len(calls), func(t *testing.T, s *site, nth int) {
-		other := 0
+		var other victim
+		defer other.close()
 		act := at(nth, len(calls), func() stepper.Act {
-			if other != 0 {
-				end(t, other)
-			}
+			other.end(t)
 			return stepper.Go()
 		})
 		e := s.step(t, func(step stepper.Step) stepper.Act {
-			if step.Kind == stepper.Child {
-				other = step.Process
-			}
+			other.see(step)
 			return act(step)
 		}, create()...)
 		s.decided(t, fmt.Sprintf("watchdog killed before call %d: %s: exit %d %s", nth, calls[nth-1], e.Exit, e.Stderr), e.Exit == 0)
@@ -177,19 +174,45 @@ func TestWatchdogKilled(t *testing.T) {
 		count[e.Exit]++
 		mu.Unlock()
 	})
-	if count[1] < len(calls)-20 { // the others are before the watchdog has started, and after the bridge is kept
-		t.Errorf("exit statuses: %v", count)
+	started := slices.Index(calls, "start a process")
+	moved := slices.IndexFunc(calls, func(c string) bool { return strings.HasSuffix(c, "/br0.wait") })
+	if count[1] < moved-started-solicitations {
+		t.Errorf("exit statuses: %v, the watchdog runs from call %d of %d, and all is moved at call %d", count, started, len(calls), moved)
 	}
 }
 
-// end kills a process and waits until no thread of it runs any more. Its tracer cannot wait for it meanwhile.
-func end(t testing.TB, pid int) {
+// victim is a process to kill. Its pidfd never refers to a later process of the same PID.
+type victim struct{ pid, pidfd int }
+
+// see notes the process of a child's call, in which it is stopped.
+func (v *victim) see(step stepper.Step) {
+	if step.Kind != stepper.Child || step.Process == v.pid {
+		return
+	}
+	v.close()
+	if fd, err := unix.PidfdOpen(step.Process, 0); err == nil {
+		v.pid, v.pidfd = step.Process, fd
+	}
+}
+
+func (v *victim) close() {
+	if v.pid != 0 {
+		unix.Close(v.pidfd)
+	}
+}
+
+// end kills the process and waits until no thread of it runs any more. Its tracer cannot wait for it meanwhile.
+func (v *victim) end(t testing.TB) {
 	t.Helper()
-	err := unix.Kill(pid, unix.SIGKILL)
-	if err != nil && !errors.Is(err, unix.ESRCH) {
+	if v.pid == 0 {
+		return
+	}
+	if err := unix.PidfdSendSignal(v.pidfd, unix.SIGKILL, nil, 0); errors.Is(err, unix.ESRCH) {
+		return
+	} else if err != nil {
 		t.Errorf("kill the watchdog: %v", err)
 	}
-	for until := time.Now().Add(20 * time.Second); running(pid); time.Sleep(time.Millisecond) {
+	for until := time.Now().Add(20 * time.Second); running(v.pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(until) {
 			t.Error("the watchdog does not end")
 			return

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -47,4 +48,22 @@ func TestPersistOfALease(t *testing.T) {
 	if strings.Contains(a.stdout, "Address=192.0.2.50") {
 		t.Error("the address of a lease is static:\n" + a.stdout)
 	}
+}
+
+// TestResolved: the name servers that systemd-resolved has for the interface are named, with the command for the bridge.
+func TestResolved(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, plain())
+	s.Run(t, "mkdir", "-p", "/run/systemd/resolve/netif", "/run/systemd/netif/links")
+	index := s.index(t, "eth0")
+	s.Do(func() {
+		writeFile(t, fmt.Sprintf("/run/systemd/resolve/netif/%d", index), "# This is private data.\nLLMNR=yes\nSERVERS=192.0.2.53 2001:db8::53\n")
+		writeFile(t, fmt.Sprintf("/run/systemd/netif/links/%d", index), "DNS=192.0.2.54\nDOMAINS=example.org\n")
+	})
+	a := s.patchbay(t, create()...)
+	expect.Equal(t, "exit", a.exit, 0)
+	expect.Equal(t, "note", a.stderr, "patchbay: note: systemd-resolved has name servers of eth0, which it does not ask on a bridge port: "+
+		"resolvectl dns br0 192.0.2.53 2001:db8::53 && resolvectl domain br0 example.org\n")
+	s.ok(t, "bridge", "delete", "br0")
+	s.unchanged(t)
 }
