@@ -101,7 +101,9 @@ func TestGCKeepsPendingAdd(t *testing.T) {
 	c := h.Container("c")
 	a := on(h, c, slow())
 	running := midway(t, a, c)
+	expect.Equal(t, "stopped", running.Signal(syscall.SIGSTOP), nil) // an emulated CPU may need longer for GC than ADD for the rest
 	gc(t, h, slow(), valid(nil)).OK(t)
+	expect.Equal(t, "continued", running.Signal(syscall.SIGCONT), nil)
 	a.prev = running.Wait(t).OK(t).Stdout
 	a.check(t)
 	a.del(t)

@@ -138,6 +138,8 @@ func TestInOneProcess(t *testing.T) {
 			},
 		}))
 		result := l.add(t)
+		want := map[bool]string{true: "10.1.0.5", false: "10.1.0.2"}[strings.HasSuffix(names[1], "static")]
+		expect.Equal(t, "address by "+names[1], cni.Addresses(result)[0].String(), want)
 		if err := l.c.PingOnce(cni.Addresses(result)[0]); err != nil {
 			t.Errorf("%v: %v", names, err)
 		}
