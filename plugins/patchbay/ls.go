@@ -43,10 +43,11 @@ an array of objects with the fields name, network, containerID, ifname, addresse
 notation), bridge, hostLink, netns, owner, state and ports (a list of objects, each with hostIP,
 hostPort, count, protocol, address and containerPort, as in ports -o json); an unknown value is ""
 or []. Fields may be added, but not renamed or removed. The table has a column PORTS if a port is
-published. On a terminal that is too narrow, a list is printed instead of the table.`,
+published. On a terminal that is too narrow, a list is printed instead of the table, unless -o table asks for it.
+-o yaml prints the objects of -o json, -o name the name of each, one on a line.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only attachments of this network")
-			f.registerOutput(flags)
+			f.registerListing(flags)
 			flags.IntVar(&f.width, "width", 0, "width in columns (default that of the terminal, else unlimited)")
 			f.registerState(flags)
 		},
@@ -55,8 +56,7 @@ published. On a terminal that is too narrow, a list is printed instead of the ta
 }
 
 func (f *lsFlags) run(out io.Writer) error {
-	asJSON, err := f.wantsJSON()
-	if err != nil {
+	if _, err := f.chosen(); err != nil {
 		return err
 	}
 	all, err := inventory.New(f.stateDir).Attachments(f.network)
@@ -66,10 +66,10 @@ func (f *lsFlags) run(out io.Writer) error {
 	if err := f.known(all); err != nil {
 		return err
 	}
-	if asJSON {
-		return printJSON(out, all)
-	}
-	return printFitting(out, f.width, table(all), func() string { return list(all) })
+	return f.print(out, listing{
+		objects: all, names: namesOf(all, func(a inventory.Attachment) string { return a.Name }),
+		table: table(all), list: func() string { return list(all) }, width: f.width,
+	})
 }
 
 // printFitting prints a table, or a list if the table is wider than width; 0 is the width of the terminal, and

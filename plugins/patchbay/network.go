@@ -33,7 +33,7 @@ func networkCommand() command {
 	return command{
 		name: "network", second: networkWords(), short: "create, list or remove networks: network create NAME, network ls, network rm NAME",
 		long: `  patchbay network create NAME [--subnet S] [--ipv6] [--bridge B] [--vlan N] [--isolated] [--dhcp] [--dry-run]
-  patchbay network ls [-o json]
+  patchbay network ls [-o text|json|yaml|table|name]
   patchbay network rm NAME...
 
 create writes a network configuration to --conf-dir, which "patchbay up --network NAME" and runtimes
@@ -64,7 +64,7 @@ func (f *networkFlags) register(flags *flag.FlagSet) {
 	flags.BoolVar(&f.dry, "dry-run", false, "print the file that create would write")
 	f.registerConfDir(flags)
 	f.registerState(flags)
-	f.registerOutput(flags)
+	f.registerListing(flags)
 }
 
 func (f *networkFlags) run(out io.Writer, words []string) error {
@@ -186,8 +186,7 @@ func (f *networkFlags) list(out io.Writer, words []string) error {
 	if len(words) > 0 {
 		return fmt.Errorf("network ls takes no argument, got %q", words[0])
 	}
-	asJSON, err := f.wantsJSON()
-	if err != nil {
+	if _, err := f.chosen(); err != nil {
 		return err
 	}
 	networks, err := network.List(f.confDir)
@@ -212,11 +211,7 @@ func (f *networkFlags) list(out io.Writer, words []string) error {
 		n := network.Network{Name: cli.DefaultName, Types: []string{"patchbay"}, Bridge: cli.DefaultBridge, Subnets: []netip.Prefix{}}
 		all = append(all, listed{n, count[n.Name]})
 	}
-	if asJSON {
-		return printJSON(out, all)
-	}
-	_, err = io.WriteString(out, networkTable(all))
-	return err
+	return f.print(out, listing{objects: all, names: namesOf(all, func(n listed) string { return n.Name }), table: networkTable(all)})
 }
 
 func networkTable(all []listed) string {

@@ -43,10 +43,11 @@ Firewalls of this host are not checked (patchbay doctor does). -o json, or --jso
 of objects with the fields hostIP ("" for any), hostPort, count, protocol, address and
 containerPort (the first port of a range), name, network, containerID, ifname, owner and state (as
 in ls -o json), and problems, a list of sentences. Fields may be added, but not renamed or removed.
-On a terminal that is too narrow, a list is printed instead of the table.`,
+On a terminal that is too narrow, a list is printed instead of the table, unless -o table asks for it.
+-o yaml prints the objects of -o json, -o name the ports, one on a line.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only ports of this network")
-			f.registerOutput(flags)
+			f.registerListing(flags)
 			flags.IntVar(&f.width, "width", 0, "width in columns (default that of the terminal, else unlimited)")
 			f.registerState(flags)
 		},
@@ -55,7 +56,7 @@ On a terminal that is too narrow, a list is printed instead of the table.`,
 }
 
 func (f *portsFlags) run(out io.Writer, args []string) error {
-	asJSON, err := f.wantsJSON()
+	format, err := f.chosen()
 	if err != nil {
 		return err
 	}
@@ -66,21 +67,22 @@ func (f *portsFlags) run(out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	if asJSON {
-		if err := printJSON(out, all); err != nil {
-			return err
+	none := errors.New(f.none(args))
+	if len(all) == 0 && (format == "text" || format == "table") {
+		if len(args) == 1 {
+			return none
 		}
-	}
-	switch {
-	case len(all) == 0 && len(args) == 1:
-		return errors.New(f.none(args))
-	case asJSON:
-		return nil
-	case len(all) == 0:
-		_, err := fmt.Fprintln(out, printable.Text(f.none(args), 0))
+		_, err := fmt.Fprintln(out, printable.Text(none.Error(), 0))
 		return err
 	}
-	return printFitting(out, f.width, portTable(all), func() string { return portList(all) })
+	err = f.print(out, listing{
+		objects: all, names: namesOf(all, func(p inventory.Publication) string { return p.Span() }),
+		table: portTable(all), list: func() string { return portList(all) }, width: f.width,
+	})
+	if err == nil && len(all) == 0 && len(args) == 1 {
+		return none
+	}
+	return err
 }
 
 // ports returns the selected ports.
