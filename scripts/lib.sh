@@ -114,6 +114,9 @@ package_of() {
 		nsenter | unshare | setpriv | mount) echo util-linux ;;
 		sysctl | ps) echo procps ;;
 		python3) echo python3 ;;
+		zsh) echo zsh ;;
+		fish) echo fish ;;
+		groff) echo groff-base ;;
 		*) die "no package is known for the tool $1" ;;
 	esac
 }

@@ -18,7 +18,7 @@ failed=0
 prepare() {
 	find_go
 	need_root
-	need_tools ip bridge ping tcpdump strace nft iptables setpriv unshare nsenter python3
+	need_tools ip bridge ping tcpdump strace nft iptables setpriv unshare nsenter python3 zsh fish groff
 	say "build bin/patchbay, the reference plugins and cnitool"
 	build_patchbay
 	build_next

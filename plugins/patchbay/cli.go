@@ -31,7 +31,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(), explainCommand(),
-		portsCommand(), showCommand(), statusCommand(), doctorCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), versionCommand(), helpCommand(),
+		portsCommand(), showCommand(), statusCommand(), doctorCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), completionCommand(), versionCommand(), helpCommand(),
 	}
 }
 
@@ -94,6 +94,10 @@ func dispatch(args []string, out io.Writer) error {
 	}
 	if args[0] == "-v" || args[0] == "--version" {
 		args = []string{"version"}
+	}
+	if args[0] == completeWord {
+		complete(out, args[1:])
+		return nil
 	}
 	c, err := find(args[0])
 	if err != nil {
@@ -212,10 +216,15 @@ func dashed(name string) string {
 }
 
 func helpCommand() command {
+	man := false
 	return command{
 		name: "help", takes: "[COMMAND...]", short: "print help about a command",
-		long:    "Without COMMAND it lists the commands. --help after a command prints the same.",
-		runArgs: func(out io.Writer, args []string) error { return help(args, out) },
+		long: `Without COMMAND it lists the commands. --help after a command prints the same. --man prints a manual
+page: patchbay help --man up | man -l -`,
+		flags: func(flags *flag.FlagSet) {
+			flags.BoolVar(&man, "man", false, "print a manual page, in the macros of man(7)")
+		},
+		runArgs: func(out io.Writer, args []string) error { return help(args, out, man) },
 	}
 }
 
@@ -229,12 +238,16 @@ func (c command) flagSet() *flag.FlagSet {
 }
 
 // help prints the list of commands, or the help of those that args name.
-func help(args []string, out io.Writer) error {
+func help(args []string, out io.Writer, man bool) error {
 	asked, err := findAll(args)
 	if err != nil {
 		return err
 	}
 	for i, c := range asked {
+		if man {
+			c.manPage(out)
+			continue
+		}
 		if i > 0 {
 			fmt.Fprintln(out)
 		}
@@ -243,6 +256,10 @@ func help(args []string, out io.Writer) error {
 		}
 	}
 	if len(args) > 0 {
+		return nil
+	}
+	if man {
+		manOverview(out)
 		return nil
 	}
 	fmt.Fprint(out, "patchbay is a CNI plugin: a runtime calls it with CNI_COMMAND set. Commands:\n\n")
