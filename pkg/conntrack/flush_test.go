@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -191,10 +192,36 @@ func (s *scene) family() string {
 	return "ipv6"
 }
 
+// want requires these flows. A packet may still be on its way on a slow machine, and the file, which is read in parts, leaves a flow out now and
+// then while those of other namespaces begin and end: it is read again.
 func (s *scene) want(when string, ports ...int) {
 	s.t.Helper()
-	if diff := cmp.Diff(ports, s.flows()); diff != "" {
+	diff := "not read"
+	for end := time.Now().Add(10 * time.Second); diff != "" && time.Now().Before(end); {
+		diff = cmp.Diff(ports, s.flows())
+	}
+	if diff != "" {
 		s.t.Errorf("%s: the flows are (-want +got):\n%s", when, diff)
+	}
+}
+
+// many begins a thousand flows and returns their source ports. What has no flow is sent again: a queue of the receiver may have been full.
+func (s *scene) many() []int {
+	s.t.Helper()
+	const first, count = 20000, 1000
+	for end := time.Now().Add(time.Minute); ; {
+		have := s.flows()
+		if len(have) == count {
+			return have
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("%d flows, want %d", len(have), count)
+		}
+		for i := range uint16(count) {
+			if _, found := slices.BinarySearch(have, int(first+i)); !found {
+				s.send(s.lan.Outside, udp, first+i, netip.AddrPortFrom(s.ours, 9999))
+			}
+		}
 	}
 }
 
@@ -328,20 +355,8 @@ func TestFlushInZones(t *testing.T) {
 // A thousand other flows remain, and a new flow leads where the mapping says.
 func TestFlushAmongManyFlows(t *testing.T) {
 	t.Parallel()
-	scenes(t, func(t *testing.T, s *scene) {
-		var err error
-		s.lan.Outside.Do(func() {
-			for i := range uint16(1000) {
-				err = errors.Join(err, send(udp, 20000+i, netip.AddrPortFrom(s.ours, 9999)))
-			}
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := s.flows()
-		if len(before) != 1000 {
-			t.Fatalf("%d flows, want 1000", len(before))
-		}
+	scenes(t, func(_ *testing.T, s *scene) {
+		before := s.many()
 		s.send(s.lan.Outside, udp, 1001, netip.AddrPortFrom(s.ours, 8080))
 		s.publish(8080, netip.AddrPortFrom(s.container, 8080))
 		one, two := s.mapping(udp), s.mapping(udp)
