@@ -12,6 +12,13 @@ type Screen struct {
 	since map[string]time.Time // when each line of the last picture was new; zero for those of the first one
 }
 
+// Moment is what a picture on a terminal has besides its view.
+type Moment struct {
+	Title string // the line above it
+	Rows  int    // of the terminal; 0 if that is not known
+	Now   time.Time
+}
+
 // highlighted is how long a new line is highlighted.
 const highlighted = 3 * time.Second
 
@@ -27,9 +34,9 @@ const (
 	reverse   = "\x1b[7m"
 )
 
-// Draw writes the picture of a view with a title above it, in so many rows of the terminal. It returns when the next highlight ends, the
-// zero Time if no line is highlighted. Errors are those of w.
-func (s *Screen) Draw(w io.Writer, v *View, style Style, title string, rows int, now time.Time) (until time.Time, err error) {
+// Draw writes the picture of a view. It returns when the next highlight ends, the zero Time if no line is highlighted. Errors are those
+// of w.
+func (s *Screen) Draw(w io.Writer, v *View, style Style, m Moment) (until time.Time, err error) {
 	p, style := planOf(v, style)
 	picture := p.rows()
 	seen := map[string]time.Time{}
@@ -38,11 +45,11 @@ func (s *Screen) Draw(w io.Writer, v *View, style Style, title string, rows int,
 		key := l.content()
 		since, known := s.since[key]
 		if !known && s.since != nil && key != "" {
-			since = now
+			since = m.Now
 			added++
 		}
 		seen[key] = since
-		if age := now.Sub(since); !since.IsZero() && age < highlighted {
+		if age := m.Now.Sub(since); !since.IsZero() && age < highlighted {
 			picture[i] = l.highlight()
 			if end := since.Add(highlighted); until.IsZero() || end.Before(until) {
 				until = end
@@ -51,9 +58,9 @@ func (s *Screen) Draw(w io.Writer, v *View, style Style, title string, rows int,
 	}
 	s.since = seen
 	if added > 0 {
-		title += fmt.Sprintf(", %s new", counted(added, "line"))
+		m.Title += fmt.Sprintf(", %s new", counted(added, "line"))
 	}
-	return until, s.write(w, append([]row{text(title, plain), nil}, picture...), style, rows)
+	return until, s.write(w, append([]row{text(m.Title, plain), nil}, picture...), style, m.Rows)
 }
 
 // write replaces the content of the terminal. Without colours only the highlight remains of the tones.

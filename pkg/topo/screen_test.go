@@ -10,7 +10,7 @@ import (
 func frameOf(t *testing.T, s *Screen, v *View, style Style, rows int, now time.Time) (string, time.Time) {
 	t.Helper()
 	var out strings.Builder
-	until, err := s.Draw(&out, v, style, "title", rows, now)
+	until, err := s.Draw(&out, v, style, Moment{"title", rows, now})
 	if err != nil {
 		t.Fatal(err)
 	}

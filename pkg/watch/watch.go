@@ -2,11 +2,11 @@
 // named network namespaces, by inotify. It does not say what, and changes nothing.
 //
 //	w, err := watch.Start("/run/patchbay", "/run/netns")
-//	for {
+//	for more := true; more; _, more = <-w.Changes() {
 //		w.Follow() // also directories that are new
 //		draw()
-//		err := <-w.Changes()
 //	}
+//	err = w.Err()
 //
 // Changes of the ruleset are not watched.
 package watch
@@ -30,13 +30,14 @@ type Watcher struct {
 	links              *link.Changes
 	files              int // inotify(7)
 	stop               int // eventfd(2) that ends the goroutine
-	changes            chan error
+	changes            chan struct{}
+	err                error // set before changes is closed
 }
 
 // Start begins to watch the records of a state directory, and of those that are noted in it, the directory of named network namespaces,
 // and the links of the process's namespace. Call Follow before what is watched is read for the first time, and Close when done.
 func Start(stateDir, netnsDir string) (*Watcher, error) {
-	w := &Watcher{stateDir: stateDir, netnsDir: netnsDir, changes: make(chan error, 1)}
+	w := &Watcher{stateDir: stateDir, netnsDir: netnsDir, changes: make(chan struct{}, 1)}
 	var err error
 	if w.links, err = link.OpenChanges(); err != nil {
 		return nil, fmt.Errorf("watch interfaces: %w", err)
@@ -54,9 +55,21 @@ func Start(stateDir, netnsDir string) (*Watcher, error) {
 	return w, nil
 }
 
-// Changes returns the channel of changes: nil for any number of changes since the last value was received, an error if no more can be
-// noticed.
-func (w *Watcher) Changes() <-chan error { return w.changes }
+// Changes returns the channel of changes: a value stands for any number of them since the last value was received. It is closed if no more
+// can be noticed.
+func (w *Watcher) Changes() <-chan struct{} { return w.changes }
+
+// Err returns why Changes is closed, nil if it is not.
+func (w *Watcher) Err() error {
+	select {
+	case _, open := <-w.changes:
+		if !open {
+			return w.err
+		}
+	default:
+	}
+	return nil
+}
 
 // Close ends the watching. Its goroutine closes the descriptors.
 func (w *Watcher) Close() {
@@ -85,7 +98,7 @@ func (w *Watcher) Follow() {
 	}
 }
 
-// run waits for events until Close.
+// run waits for events until Close, or until an error.
 func (w *Watcher) run() {
 	defer func() {
 		w.links.Close()
@@ -95,18 +108,18 @@ func (w *Watcher) run() {
 	for {
 		fds := []unix.PollFd{{Fd: int32(w.links.FD()), Events: unix.POLLIN}, {Fd: int32(w.files), Events: unix.POLLIN}, {Fd: int32(w.stop), Events: unix.POLLIN}}
 		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			w.say(fmt.Errorf("wait for changes: %w", err))
+			w.fail(fmt.Errorf("wait for changes: %w", err))
 			return
 		}
 		if fds[2].Revents != 0 {
 			return
 		}
 		if err := w.drain(fds[0].Revents != 0, fds[1].Revents != 0); err != nil {
-			w.say(err)
+			w.fail(err)
 			return
 		}
 		if fds[0].Revents|fds[1].Revents != 0 {
-			w.say(nil)
+			w.changed()
 		}
 	}
 }
@@ -127,20 +140,15 @@ func (w *Watcher) drain(links, files bool) error {
 	return nil
 }
 
-// say passes a change on, unless one is waiting to be received. An error takes the place of a change.
-func (w *Watcher) say(err error) {
-	for {
-		select {
-		case w.changes <- err:
-			return
-		default:
-		}
-		if err == nil {
-			return
-		}
-		select {
-		case <-w.changes:
-		default:
-		}
+// changed passes a change on, unless one is waiting to be received.
+func (w *Watcher) changed() {
+	select {
+	case w.changes <- struct{}{}:
+	default:
 	}
+}
+
+func (w *Watcher) fail(err error) {
+	w.err = err
+	close(w.changes)
 }

@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// next returns the next value of Changes; the test fails if there is none.
-func next(t *testing.T, w *Watcher, cause string) error {
+// await waits for a change; the test fails if there is none.
+func await(t *testing.T, w *Watcher, cause string) {
 	t.Helper()
 	select {
-	case err := <-w.Changes():
-		return err
+	case _, open := <-w.Changes():
+		if !open {
+			t.Fatalf("%s: %v", cause, w.Err())
+		}
 	case <-time.After(10 * time.Second):
 		t.Fatalf("%s: not noticed", cause)
-		return nil
 	}
 }
 
@@ -52,20 +53,25 @@ func TestWatcher(t *testing.T) {
 		if err := step.do(); err != nil {
 			t.Fatal(err)
 		}
-		if err := next(t, w, step.cause); err != nil {
-			t.Errorf("%s: %v", step.cause, err)
-		}
+		await(t, w, step.cause)
 	}
 }
 
-// TestErrorReplacesChange: an error is not lost behind a change that nobody has received yet.
-func TestErrorReplacesChange(t *testing.T) {
-	w := &Watcher{changes: make(chan error, 1)}
+// TestFailure: after a failure Changes is closed, also behind a change that nobody has received yet.
+func TestFailure(t *testing.T) {
+	w := &Watcher{changes: make(chan struct{}, 1)}
+	w.changed()
+	w.changed()
+	if err := w.Err(); err != nil {
+		t.Errorf("before the failure: %v", err)
+	}
 	failed := errors.New("no more changes")
-	w.say(nil)
-	w.say(nil)
-	w.say(failed)
-	if err := next(t, w, "an error"); !errors.Is(err, failed) {
-		t.Errorf("got %v, want %v", err, failed)
+	w.changed()
+	w.fail(failed)
+	if _, open := <-w.Changes(); !open {
+		t.Error("the change before the failure is lost")
+	}
+	if _, open := <-w.Changes(); open || !errors.Is(w.Err(), failed) {
+		t.Errorf("open %t, error %v", open, w.Err())
 	}
 }

@@ -43,14 +43,15 @@ func (f *showFlags) runWatch(out io.Writer, format string) error {
 	}
 	defer func() { _, _ = io.WriteString(out, topo.LeaveScreen) }()
 	var screen topo.Screen
+	next := &reasons{w.Changes(), resized}
 	for {
 		now := time.Now()
 		until, err := f.drawOn(out, &screen, view, now)
 		if err != nil {
 			return err
 		}
-		if ended, err := awaitChange(ctx, w.Changes(), resized, now, until); ended || err != nil {
-			return err
+		if next.await(ctx, now, until) {
+			return w.Err()
 		}
 		w.Follow()
 		if view, err = f.gather(); err != nil {
@@ -73,38 +74,45 @@ func watchable(out io.Writer, format string) error {
 	return nil
 }
 
-// awaitChange waits until there is something new to draw: a change, another size of the terminal, or the end of a highlight at until. It
-// returns at least leastInterval after the last picture was begun, at the time drawn. ended reports a signal.
-func awaitChange(ctx context.Context, changes <-chan error, resized <-chan os.Signal, drawn, until time.Time) (ended bool, err error) {
+// reasons are what the next picture can be drawn for, besides the end of a highlight.
+type reasons struct {
+	changes <-chan struct{}
+	resized <-chan os.Signal // the terminal has another size
+}
+
+// await waits until there is a reason to draw, or until a highlight ends, if until is not zero. It returns at least leastInterval after the
+// last picture was begun, at the time drawn. ended reports a signal, or that no more changes can be noticed.
+func (r *reasons) await(ctx context.Context, drawn, until time.Time) (ended bool) {
 	var plain <-chan time.Time // never, if nothing is highlighted
 	if !until.IsZero() {
 		plain = time.After(time.Until(until))
 	}
+	more := true
 	select {
 	case <-ctx.Done():
-		return true, nil
-	case err = <-changes:
-	case <-resized:
+		return true
+	case _, more = <-r.changes:
+	case <-r.resized:
 	case <-plain:
 	}
-	if err != nil {
-		return false, err
+	if !more {
+		return true
 	}
 	select {
 	case <-ctx.Done():
-		return true, nil
+		return true
 	case <-time.After(time.Until(drawn.Add(leastInterval))):
 	}
 	select { // what has changed meanwhile is in the next picture
-	case err = <-changes:
+	case _, more = <-r.changes:
 	default:
 	}
-	return false, err
+	return !more
 }
 
 // drawOn draws a view in the size that the terminal has now.
 func (f *showFlags) drawOn(out io.Writer, screen *topo.Screen, view *topo.View, now time.Time) (time.Time, error) {
 	_, rows, _ := sizeOf(out)
 	title := "patchbay show --watch, " + now.Format(time.TimeOnly) + ", Ctrl-C ends"
-	return screen.Draw(out, view, f.style(out), title, rows, now)
+	return screen.Draw(out, view, f.style(out), topo.Moment{Title: title, Rows: rows, Now: now})
 }

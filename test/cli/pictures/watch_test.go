@@ -1,6 +1,7 @@
 package pictures
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,7 +101,7 @@ func (w *watched) read(buffer []byte, end time.Time) (int, error) {
 	for {
 		n, err := unix.Poll(fds, max(1, int(time.Until(end).Milliseconds())))
 		switch {
-		case err == unix.EINTR:
+		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return 0, err
