@@ -88,9 +88,9 @@ func addAddress(prefix netip.Prefix, ifname string) []string {
 }
 
 func (p *Plan) enableForwarding(is4 bool) (all []Command) {
-	family, all4 := "ipv6", sysctl("1", "ipv6", "conf", "all", "forwarding")
+	family, global := "ipv6", sysctl("1", "ipv6", "conf", "all", "forwarding")
 	if is4 {
-		family, all4 = "ipv4", sysctl("1", "ipv4", "ip_forward")
+		family, global = "ipv4", sysctl("1", "ipv4", "ip_forward")
 	}
 	if p.forward[is4] {
 		for _, name := range p.keepRA {
@@ -98,7 +98,7 @@ func (p *Plan) enableForwarding(is4 bool) (all []Command) {
 				all = append(all, Command{Why: "a router would lose its default route by router advertisement", Argv: set([]link.Sysctl{sysctl("2", "ipv6", "conf", name, "accept_ra")})})
 			}
 		}
-		all = append(all, Command{Why: "the host routes packets", Argv: set([]link.Sysctl{all4})})
+		all = append(all, Command{Why: "the host routes packets", Argv: set([]link.Sysctl{global})})
 	}
 	if p.gate.forward[is4] {
 		all = append(all, Command{Why: "also those that arrive on the bridge, whatever the default for new interfaces is", Argv: set([]link.Sysctl{sysctl("1", family, "conf", p.gate.name, "forwarding")})})

@@ -38,10 +38,11 @@ as record and kernel have it, on a host that has nothing of it.
 --draw adds a picture of the host after each step, as show draws it; in a script the
 pictures are comments.
 
--o sh prints a POSIX shell script that makes the state, run as root. It writes no record: what it
-makes is not an attachment of Patchbay, and ip netns del and ip link del remove it. The script is
-refused if the commands would not be all, and the text says which part is not printed: addresses
-of a delegated IPAM plugin are not known before ADD calls it. -o json prints one object:
+-o sh prints a POSIX shell script that makes the state, run as root. It writes no record and reserves
+no address: what it makes is not an attachment of Patchbay, a later ADD can give the address to
+another container, and ip netns del and ip link del remove it. The script is refused if the commands
+would not be all, and the text says which part is not printed: addresses of a delegated IPAM plugin
+are not known before ADD calls it. -o json prints one object:
 
   network, containerID, ifname, netns   of the attachment
   exists         it is an attachment that exists

@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// narrowed returns the tests that run of a package whose other tests need more than a kernel and plain tools, as regular expressions.
+// narrowed returns the tests that run of a package whose other tests need more than a kernel and plain tools, or take too long without
+// KVM, as regular expressions.
 func narrowed() map[string]string {
-	return map[string]string{"test/faults/crash": "^TestCrashVLAN$"}
+	return map[string]string{"test/faults/crash": "^TestCrashVLAN$", "test/network/explain": "^TestScriptsOfKeys$/^(vlan|trunk|native)$"}
 }
 
 // exception is a test that cannot run on some kernels, and the reason.
