@@ -34,6 +34,9 @@ func (p *Plan) begin(before *topo.View) *topo.View {
 	v.Bridges = slices.DeleteFunc(v.Bridges, func(b topo.Bridge) bool {
 		return b.Name != p.bridge.name || !p.bridge.exists && len(v.Attachments) == 0
 	})
+	if !p.gate.exists && len(v.Attachments) == 0 {
+		v.Host.Links = slices.DeleteFunc(v.Host.Links, p.isGate)
+	}
 	v.Namespaces = slices.DeleteFunc(v.Namespaces, func(n topo.Namespace) bool {
 		used := slices.ContainsFunc(v.Attachments, func(a topo.Attachment) bool { return a.Netns == n.Path })
 		return !used && (p.Netns.Make || n.Path != p.netnsPath())
@@ -47,6 +50,9 @@ func (p *Plan) begin(before *topo.View) *topo.View {
 	}
 	return v
 }
+
+// isGate reports whether a link is the bridge's interface of a VLAN.
+func (p *Plan) isGate(l link.SurveyLink) bool { return l.Name == p.gate.name }
 
 // copyOf returns a copy whose lists can be changed.
 func copyOf(v *topo.View) *topo.View {
@@ -104,7 +110,7 @@ func (p *Plan) drawGateways(v *topo.View) {
 			return slices.ContainsFunc(b.Addresses, func(has link.SurveyAddress) bool { return has.Prefix == g.Prefix })
 		})
 		b.Addresses = slices.Concat(b.Addresses, missing)
-	} else if !p.gate.exists {
+	} else if !slices.ContainsFunc(v.Host.Links, p.isGate) {
 		v.Host.Links = append(v.Host.Links, link.SurveyLink{Name: p.gate.name, Kind: "vlan", MTU: p.gate.mtu, Up: true, Carrier: true, PeerNetns: -1, Addresses: gateways})
 	}
 	v.Host.Forward4, v.Host.Forward6 = v.Host.Forward4 || p.forward[true], v.Host.Forward6 || p.forward[false]

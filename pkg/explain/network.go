@@ -56,13 +56,10 @@ func (p *Plan) omit(format string, args ...any) {
 	p.Unprinted = append(p.Unprinted, fmt.Sprintf(format, args...))
 }
 
-// leaveOut notes the parts of a record that no command is known for.
+// leaveOut notes what no command is printed for: source-based routing.
 func (p *Plan) leaveOut(bySource bool) {
 	if bySource {
 		p.omit("the rules and routing tables of source-based routing (key sbr), which ip rule and ip route show table all list")
-	}
-	if b := p.Record.Bandwidth; b != nil && len(b.Shaped)+len(b.Unshaped) > 0 {
-		p.omit("the limits of bandwidth with subnets, whose filters tc filter show lists")
 	}
 }
 

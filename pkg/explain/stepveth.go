@@ -58,8 +58,7 @@ func (p *Plan) limit() (all []Command) {
 	if p.Record.Bandwidth == nil {
 		return nil
 	}
-	commands, _ := attach.BandwidthSpec(p.Record).Commands(bandwidth.Interface{Name: p.Record.HostLink, MTU: p.mtu}, link.HasIPv6(p.mtu))
-	for _, words := range commands {
+	for _, words := range attach.BandwidthSpec(p.Record).Commands(bandwidth.Interface{Name: p.Record.HostLink, MTU: p.mtu}, link.HasIPv6(p.mtu)) {
 		all = append(all, Command{Why: "bandwidth: what the container receives waits at its host interface, what it sends at an ifb device", Argv: words})
 	}
 	return all

@@ -58,7 +58,7 @@ func kernel(t *testing.T, h *nettest.Node, bridge string) []string {
 			all = append(all, fmt.Sprintf("%v: %s", where, strings.TrimSpace(line)))
 		}
 	}
-	filters := "for i in $(ip -o link show | cut -d: -f2 | cut -d@ -f1); do tc filter show dev $i ingress; tc filter show dev $i; done"
+	filters := "for i in $(ip -o link show | cut -d: -f2 | cut -d@ -f1); do tc filter show dev $i ingress; tc filter show dev $i; tc class show dev $i; done"
 	for _, c := range []struct{ what, command string }{{"nft", "nft list ruleset"}, {"tc filter", filters}} {
 		for line := range strings.Lines(h.Run(t, "sh", "-c", c.command)) {
 			all = append(all, c.what+": "+strings.TrimRight(line, "\n"))

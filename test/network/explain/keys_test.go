@@ -24,6 +24,8 @@ func TestScriptsOfKeys(t *testing.T) {
 	}
 	for name, keys := range map[string]map[string]any{
 		"bandwidth":  {"ipam": ranges("10.96.0.0/24"), "runtimeConfig": map[string]any{"bandwidth": map[string]any{"ingressRate": 10000000, "ingressBurst": 2000000, "egressRate": 1000000, "egressBurst": 400000}}},
+		"shaped":     {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "runtimeConfig": map[string]any{"bandwidth": map[string]any{"ingressRate": 10000000, "ingressBurst": 2000000, "egressRate": 3000000000, "egressBurst": 400000, "shapedSubnets": []string{"192.0.2.0/25", "2001:db8::/33", "0.0.0.0/0"}}}},
+		"unshaped":   {"ipam": ranges("10.96.0.0/24"), "runtimeConfig": map[string]any{"bandwidth": map[string]any{"ingressRate": 800000000, "ingressBurst": 2000000, "egressRate": 1000000, "egressBurst": 400000, "unshapedSubnets": []string{"192.0.2.128/25", "2001:db8:1:2:3::/77"}}}},
 		"tuning":     {"ipam": ranges("10.96.0.0/24"), "sysctl": map[string]string{"net.core.somaxconn": "321", "net.ipv4.conf.IFNAME.arp_filter": "1"}, "promisc": true, "allmulti": true, "txQLen": 77},
 		"port flags": {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "portIsolation": true, "stpGuard": false, "promiscMode": true},
 		"short MTU":  {"ipam": ranges("10.96.0.0/24"), "mtu": 1200},
