@@ -24,6 +24,7 @@ import (
 func kernel(t *testing.T, h *nettest.Node, bridge string) []string {
 	t.Helper()
 	var all []string
+	names := withoutMAC(t, h, bridge) // before lines are sorted
 	for _, c := range []struct {
 		where   string
 		command []string
@@ -48,7 +49,7 @@ func kernel(t *testing.T, h *nettest.Node, bridge string) []string {
 		if c.where == "c1" {
 			command = append([]string{"ip", "netns", "exec", "c1"}, command...)
 		}
-		for _, line := range objects(t, h.Run(t, command[0], command[1:]...)) {
+		for _, line := range objects(t, names.Replace(h.Run(t, command[0], command[1:]...))) {
 			all = append(all, c.where+": "+strings.Join(c.command, " ")+": "+line)
 		}
 	}
@@ -64,7 +65,7 @@ func kernel(t *testing.T, h *nettest.Node, bridge string) []string {
 			all = append(all, c.what+": "+strings.TrimRight(line, "\n"))
 		}
 	}
-	return withoutMAC(t, h, bridge, all)
+	return all
 }
 
 // objects returns the objects of a JSON array, each as its fields, sorted, without those that differ between any two hosts.
@@ -110,8 +111,8 @@ func flatten(path string, value any, fields *[]string) {
 	}
 }
 
-// withoutMAC replaces the MAC of a bridge, and the addresses and IDs that follow from it.
-func withoutMAC(t *testing.T, h *nettest.Node, bridge string, lines []string) []string {
+// withoutMAC returns what replaces the MAC of a bridge, and the addresses and IDs that follow from it.
+func withoutMAC(t *testing.T, h *nettest.Node, bridge string) *strings.Replacer {
 	t.Helper()
 	mac, err := net.ParseMAC(h.MAC(bridge))
 	if err != nil {
@@ -119,11 +120,7 @@ func withoutMAC(t *testing.T, h *nettest.Node, bridge string, lines []string) []
 	}
 	local := netip.AddrFrom16([16]byte{0xfe, 0x80, 8: mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}).String()
 	short := strings.ReplaceAll(":"+mac.String(), ":0", ":")[1:]
-	replace := strings.NewReplacer(mac.String(), "BRIDGE", local, "LOCAL", "8000."+strings.TrimPrefix(short, "0"), "BRIDGE-ID")
-	for i := range lines {
-		lines[i] = replace.Replace(lines[i])
-	}
-	return lines
+	return strings.NewReplacer(mac.String(), "BRIDGE", local, "LOCAL", "8000."+strings.TrimPrefix(short, "0"), "BRIDGE-ID")
 }
 
 // settle waits until the kernel has finished duplicate address detection for the addresses of the LAN.
