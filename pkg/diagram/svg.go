@@ -25,6 +25,7 @@ func SVG(w io.Writer, d *Diagram) error {
 type svg struct {
 	l    *layout
 	page bool // the picture is part of a page with a script
+	bent int  // number of lines that are not straight
 	text strings.Builder
 }
 
@@ -84,31 +85,39 @@ func (s *svg) box(p *placed) {
 	s.printf("</g>\n")
 }
 
-// line writes a line, with a mark in its middle if something is wrong.
+// line writes a line, with a mark in its middle, or at its end if it is bent, if something is wrong.
 func (s *svg) line(line *Line) {
 	from, to := s.l.at[line.From], s.l.at[line.To]
 	x1, y1, x2, y2 := from.right(), from.middle(), to.x, to.y+portHeight/2
+	begin, end := s.l.host.right(), s.l.rightX // of the corridor
 	if line.To.Kind == KindOutside {
 		x1, y1, x2, y2 = to.right(), to.middle(), from.x, from.middle()
+		begin, end = s.l.hostX-corridor, s.l.hostX
 	}
 	s.printf(`<path class="line %s" id="%s"`, line.Kind, line.ID)
 	if s.page {
 		s.printf(` data-from="%s" data-to="%s"`, line.From.ID, line.To.ID)
 	}
-	s.printf(` d="M%d %d`, x1, y1)
-	if y1 == y2 {
-		s.printf("H%d", x2)
-	} else {
-		s.printf("C%d %d %d %d %d %d", x2-corridor/2, y1, x2-corridor/2, y2, x2, y2)
+	s.printf(` d="M%d %dH`, x1, y1)
+	x := (begin + end) / 2
+	if y1 != y2 {
+		s.printf("%dV%dH", s.lane(begin), y2)
+		x = end - 2*pad
 	}
-	s.printf(`"/>` + "\n")
-	x, y := x2-corridor/2, (y1+y2)/2
+	s.printf(`%d"/>`+"\n", x2)
 	switch line.Kind {
 	case LineBroken:
-		s.printf(`<path class="mark" d="M%d %dl10 10m0 -10l-10 10"/>`+"\n", x-5, y-5)
+		s.printf(`<path class="mark" d="M%d %dl10 10m0 -10l-10 10"/>`+"\n", x-5, y2-5)
 	case LineWrong:
-		s.printf(`<path class="mark" d="M%d %dv7m0 4v3"/>`+"\n", x, y-7)
+		s.printf(`<path class="mark" d="M%d %dv7m0 4v3"/>`+"\n", x, y2-7)
 	}
+}
+
+// lane returns where the next bent line goes up or down: in the corridor, where no box is.
+func (s *svg) lane(begin int) int {
+	const lanes, distance = 8, 7
+	s.bent++
+	return begin + pad + s.bent%lanes*distance
 }
 
 // escapeXML escapes a text for the content of an element, or an attribute in quotes, of XML and of HTML.

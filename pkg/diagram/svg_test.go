@@ -152,7 +152,8 @@ func hostileView() *topo.View {
 	return v
 }
 
-// TestSVG: in every picture no two boxes overlap, each is inside of its parent, and text is inside of its box; every box and line is drawn.
+// TestSVG: in every picture no two boxes overlap, each is inside of its parent, and text is inside of its box; every box and line is drawn,
+// and lines go up and down only where no box is.
 //
 // Claim: `show -o svg` is one document without scripts and references, in which no two boxes overlap and no text leaves its box
 func TestSVG(t *testing.T) {
@@ -183,12 +184,30 @@ func TestSVG(t *testing.T) {
 			for _, c := range svg.Children {
 				if c.Name.Local == "path" && strings.HasPrefix(c.Attrs["class"], "line ") {
 					lines++
+					besideBoxes(t, c.Attrs["d"], all)
 				}
 			}
 			if lines != len(d.Lines) {
 				t.Errorf("%d lines, want %d", lines, len(d.Lines))
 			}
 		})
+	}
+}
+
+// besideBoxes requires that a line goes up and down where no box is: "M10 20H30V40H50".
+func besideBoxes(t *testing.T, path string, boxes []*shape) {
+	t.Helper()
+	var x1, y1, x, y2, x2 int
+	if n, err := fmt.Sscanf(path, "M%d %dH%dV%dH%d", &x1, &y1, &x, &y2, &x2); err != nil || n != 5 {
+		if n, err := fmt.Sscanf(path, "M%d %dH%d", &x1, &y1, &x2); err != nil || n != 3 {
+			t.Errorf("path %s: %v", path, err)
+		}
+		return
+	}
+	for _, s := range boxes {
+		if x >= s.rect.x && x <= s.rect.right() && min(y1, y2) <= s.rect.bottom() && max(y1, y2) >= s.rect.y {
+			t.Errorf("the line %s goes through %s %q %+v", path, s.class, s.texts, s.rect)
+		}
 	}
 }
 
