@@ -71,7 +71,7 @@ func TestConfirm(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, plain())
 	s.refused(t, "bridge confirm", "no bridge waits for a confirmation")
-	r := s.start(t)
+	r := s.start(t, "--timeout", "10m") // a virtual machine is slow
 	expect.Contains(t, r.said, "br0: moved address 192.0.2.10/24\n", "br0: moved route default via 192.0.2.1\n", "br0: gateway 2001:db8::1 answers\n")
 	s.isBridged(t)
 	s.refused(t, "bridge confirm br1", "no bridge waits for a confirmation")
