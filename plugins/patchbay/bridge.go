@@ -75,25 +75,19 @@ func (f *bridgeFlags) register(flags *flag.FlagSet) {
 }
 
 func (f *bridgeFlags) run(out io.Writer, words []string) error {
-	what, names := "", words
-	if len(words) > 0 {
-		what, names = words[0], words[1:]
+	if len(words) > 0 && words[0] == "watch" { // started by create, and not for people
+		return f.watch(words[1:])
 	}
-	switch what {
-	case "create":
+	what, names, err := secondWord("bridge", "create BR --uplink IF, confirm or delete BR", bridgeWords(), words)
+	switch {
+	case err != nil:
+		return err
+	case what == "create":
 		return f.create(out, names)
-	case "confirm":
+	case what == "confirm":
 		return f.confirm(out, names)
-	case "delete":
-		return f.delete(out, names)
-	case "watch": // started by create, and not for people
-		return f.watch(names)
 	}
-	const use = "use create BR --uplink IF, confirm or delete BR; see patchbay help bridge"
-	if what == "" {
-		return errors.New("bridge needs a second word: " + use)
-	}
-	return fmt.Errorf("unknown command %q%s; %s", "bridge "+what, cli.DidYouMean(what, bridgeWords()), use)
+	return f.delete(out, names)
 }
 
 func (f *bridgeFlags) create(out io.Writer, names []string) (err error) {

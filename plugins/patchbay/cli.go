@@ -166,6 +166,18 @@ func findAll(words []string) (found []command, err error) {
 	return found, nil
 }
 
+// secondWord cuts the second word of a command off the words behind its name. Another one than those of known is an error, with use, the
+// clause that says what they take.
+func secondWord(command, use string, known, words []string) (what string, rest []string, err error) {
+	if len(words) == 0 {
+		return "", nil, fmt.Errorf("%s needs a second word: use %s; see patchbay help %s", command, use, command)
+	}
+	if !slices.Contains(known, words[0]) {
+		return "", nil, fmt.Errorf("unknown command %q%s; use %s; see patchbay help %s", command+" "+words[0], cli.DidYouMean(words[0], known), use, command)
+	}
+	return words[0], words[1:], nil
+}
+
 // suggestion returns the hint for an unknown command: by the name of other programs, or by edit distance.
 func suggestion(name string) string {
 	others := map[string]string{

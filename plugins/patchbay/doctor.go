@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/doctor"
 	"github.com/patchbay-cni/patchbay/pkg/install"
 )
@@ -39,33 +38,39 @@ The exit status is 0 without problems, and 1 with problems or if a check failed.
 object: networks and attachments (the number of live ones), looked (the checks), unchecked (checks
 that failed, and why), notes (sentences), and findings, each with about, says, seen, maybe (it
 depends on rules that were not understood) and fix (a list).`,
-		flags: func(flags *flag.FlagSet) {
-			f.registerConfDir(flags)
-			flags.StringVar(&f.binDir, "bin-dir", install.DefaultBinDir, "`directory` of CNI plugins")
-			flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
-			f.registerOutput(flags)
-		},
-		run: f.run,
+		flags: f.register, run: f.run,
 	}
 }
 
-func (f *doctorFlags) run(out io.Writer) error {
-	asJSON, err := f.wantsJSON()
-	if err != nil {
-		return err
+func (f *doctorFlags) register(flags *flag.FlagSet) {
+	f.registerConfDir(flags)
+	flags.StringVar(&f.binDir, "bin-dir", install.DefaultBinDir, "`directory` of CNI plugins")
+	f.registerState(flags)
+	f.registerOutput(flags)
+}
+
+// host returns what a command examines, and whether it prints JSON.
+func (f *doctorFlags) host(command string) (h doctor.Host, asJSON bool, err error) {
+	if asJSON, err = f.wantsJSON(); err != nil {
+		return h, false, err
 	}
-	if err := privileged("doctor", unix.CAP_NET_ADMIN); err != nil {
-		return err
+	if err := privileged(command, unix.CAP_NET_ADMIN); err != nil {
+		return h, false, err
 	}
-	dir, err := filepath.Abs(f.stateDir)
+	stateDir, err := filepath.Abs(f.stateDir)
 	if err != nil {
-		return err
+		return h, false, err
 	}
 	binDir, err := filepath.Abs(f.binDir)
+	return doctor.Host{StateDir: stateDir, ConfDir: f.confDir, BinDir: binDir}, asJSON, err
+}
+
+func (f *doctorFlags) run(out io.Writer) error {
+	host, asJSON, err := f.host("doctor")
 	if err != nil {
 		return err
 	}
-	report, err := doctor.Examine(doctor.Host{StateDir: dir, ConfDir: f.confDir, BinDir: binDir})
+	report, err := doctor.Examine(host)
 	if report == nil {
 		return readable(err)
 	}

@@ -68,23 +68,16 @@ func (f *networkFlags) register(flags *flag.FlagSet) {
 }
 
 func (f *networkFlags) run(out io.Writer, words []string) error {
-	what, names := "", words
-	if len(words) > 0 {
-		what, names = words[0], words[1:]
-	}
-	switch what {
-	case "create":
+	what, names, err := secondWord("network", "create NAME, ls or rm NAME", networkWords(), words)
+	switch {
+	case err != nil:
+		return err
+	case what == "create":
 		return f.create(out, names)
-	case "ls":
-		return f.list(out, names)
-	case "rm":
+	case what == "rm":
 		return f.remove(out, names)
 	}
-	const use = "use create NAME, ls or rm NAME; see patchbay help network"
-	if what == "" {
-		return errors.New("network needs a second word: " + use)
-	}
-	return fmt.Errorf("unknown command %q%s; %s", "network "+what, cli.DidYouMean(what, networkWords()), use)
+	return f.list(out, names)
 }
 
 func (f *networkFlags) create(out io.Writer, names []string) error {

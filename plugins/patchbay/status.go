@@ -2,32 +2,18 @@ package main
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/patchbay-cni/patchbay/pkg/config"
-	"github.com/patchbay-cni/patchbay/pkg/doctor"
 	"github.com/patchbay-cni/patchbay/pkg/health"
-	"github.com/patchbay-cni/patchbay/pkg/install"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// statusFlags are the flags of `patchbay status`.
-type statusFlags struct {
-	common
-	output
-	binDir string
-}
-
 func statusCommand() command {
-	f := &statusFlags{}
+	f := &doctorFlags{}
 	return command{
 		name: "status", short: "print the health of this host in ten lines",
 		long: `Prints the version, the networks with the addresses that are used and free, the numbers of
@@ -40,29 +26,13 @@ networks (a list of objects with name, bridge, attachments and pools, each with 
 free, which counts up to 65536), attachments, up (those that ls prints as up), ports, ruleset
 (complete, incomplete or unknown), problems and unchecked (checks that failed). Fields may be added,
 but not renamed or removed.`,
-		flags: func(flags *flag.FlagSet) {
-			f.registerConfDir(flags)
-			flags.StringVar(&f.binDir, "bin-dir", install.DefaultBinDir, "`directory` of CNI plugins")
-			flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
-			f.registerOutput(flags)
-		},
-		run: f.run,
+		flags: f.register, run: f.status,
 	}
 }
 
-func (f *statusFlags) run(out io.Writer) error {
-	asJSON, err := f.wantsJSON()
+func (f *doctorFlags) status(out io.Writer) error {
+	host, asJSON, err := f.host("status")
 	if err != nil {
-		return err
-	}
-	if err := privileged("status", unix.CAP_NET_ADMIN); err != nil {
-		return err
-	}
-	host := doctor.Host{ConfDir: f.confDir}
-	if host.StateDir, err = filepath.Abs(f.stateDir); err != nil {
-		return err
-	}
-	if host.BinDir, err = filepath.Abs(f.binDir); err != nil {
 		return err
 	}
 	s, err := health.Examine(host)

@@ -51,7 +51,7 @@ func TestList(t *testing.T) {
 	for _, name := range []string{"ok", "down", "loose", "cut"} {
 		l.ok(t, "down", name)
 	}
-	l.refused(t, []string{`--output: unknown format "yaml"`}, "ls", "-o", "yaml")
+	l.refused(t, []string{`--output: unknown format "xml"`}, "ls", "-o", "xml")
 }
 
 // TestListFields: the JSON has the fields that help documents, which are stable.

@@ -152,7 +152,7 @@ func TestPublishIsRefused(t *testing.T) {
 	l.refused(t, []string{`protocol "tpc" is not tcp`}, "ports", "80/tpc")
 	l.refused(t, []string{"ports accepts one port, got 2 arguments"}, "ports", "1", "2")
 	l.refused(t, []string{`no network "gren"`}, "ports", "--network", "gren")
-	l.refused(t, []string{`--output: unknown format "yaml"`}, "ports", "-o", "yaml")
+	l.refused(t, []string{`--output: unknown format "xml"`}, "ports", "-o", "xml")
 	expect.Equal(t, "namespaces", l.pins(t), []string{"web"})
 	expect.Equal(t, "ports", len(l.ports(t)), 1)
 	l.ok(t, "down", "web")

@@ -48,7 +48,7 @@ func commandLines() []row {
 			commandLine{"ls --netwrk blue", 1, "did you mean --network?"}, commandLine{"up db --publsh 80", 1, "did you mean --publish?"},
 			commandLine{"gc --dryrun", 1, "did you mean --dry-run?"}, commandLine{"ls --xyzzy", 1, "unknown flag --xyzzy; see patchbay help ls"},
 			commandLine{"ls --network", 1, "--network needs a value"}, commandLine{"ls --width x", 1, "--width: invalid value"},
-			commandLine{"version extra", 1, "version takes no argument"}, commandLine{"ls -o yaml", 1, `--output: unknown format "yaml"`},
+			commandLine{"version extra", 1, "version takes no argument"}, commandLine{"ls -o xml", 1, `--output: unknown format "xml"`},
 		)},
 		{"41.4", "several names", kind, severalNames},
 		{"41.5", "one output flag for everything that lists", kind, oneOutputFlag},
