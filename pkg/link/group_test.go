@@ -150,7 +150,7 @@ func TestGroupChangesMeanwhile(t *testing.T) {
 		"a link is added": {func(t *testing.T, c *vethHost, group string) { c.group(t, "admins", group) }, []string{"admins in 4711", "veth0", "veth1", "veth2 in 5"}},
 		"alias changed":   {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "set", "veth0", "alias", "mine") }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
 		"alias removed":   {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "set", "veth0", "alias", "") }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
-		"renamed":         {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "set", "veth0", "name", "mine") }, []string{"admins", "mine", "veth1", "veth2 in 5"}},
+		"renamed":         {func(t *testing.T, c *vethHost, _ string) { rename(t, c, "veth0", "mine") }, []string{"admins", "mine", "veth1", "veth2 in 5"}},
 		"names swapped":   {func(t *testing.T, c *vethHost, _ string) { swap(t, c) }, []string{"admins", "veth0", "veth1", "veth2 in 5"}},
 		"one is deleted":  {func(t *testing.T, c *vethHost, _ string) { c.Run(t, "ip", "link", "del", "veth0") }, []string{"admins"}},
 		"no change":       {func(*testing.T, *vethHost, string) {}, []string{"admins"}},
@@ -173,8 +173,15 @@ func TestGroupChangesMeanwhile(t *testing.T) {
 func swap(t *testing.T, c *vethHost) {
 	t.Helper()
 	for _, names := range [][2]string{{"veth0", "x"}, {"veth1", "veth0"}, {"x", "veth1"}} {
-		c.Run(t, "ip", "link", "set", names[0], "name", names[1])
+		rename(t, c, names[0], names[1])
 	}
+}
+
+// rename renames a link, which must be down before Linux 6.2.
+func rename(t *testing.T, c *vethHost, from, to string) {
+	t.Helper()
+	c.Run(t, "ip", "link", "set", from, "down")
+	c.Run(t, "ip", "link", "set", from, "name", to)
 }
 
 // TestVeths: only interfaces of this type are listed.
