@@ -96,11 +96,11 @@ func parseLink(body []byte) *device {
 }
 
 // linkBody returns a message about an interface, or a new one with index 0.
-func linkBody(index int, set, clear uint32) []byte {
+func linkBody(index int, set, unset uint32) []byte {
 	body := make([]byte, linkHeader)
 	binary.NativeEndian.PutUint32(body[4:], uint32(index))
 	binary.NativeEndian.PutUint32(body[8:], set)
-	binary.NativeEndian.PutUint32(body[12:], set|clear)
+	binary.NativeEndian.PutUint32(body[12:], set|unset)
 	return body
 }
 

@@ -29,7 +29,7 @@ func refuse(name, reason, remedy string) error {
 // ErrRefused, or ErrManaged, which alone is omitted with force. It changes nothing.
 func (k *Kernel) Check(uplink, bridge string, force bool) error {
 	if !validName(bridge) {
-		return fmt.Errorf("bridge name %q: want 1 to 15 characters without white space, / and :", bridge)
+		return fmt.Errorf("bridge name %q: want 1 to 15 characters without white space, slashes and colons", bridge)
 	}
 	all, err := k.links()
 	if err != nil {

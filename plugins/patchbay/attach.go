@@ -62,7 +62,7 @@ func (c *common) attach(out io.Writer, args []string) error {
 		return err
 	}
 	if c.dryRun {
-		return c.explainAttach(out, word, t, w.Request(n, t, c.ifName), n)
+		return c.explainAttach(out, word, w.Request(n, t, c.ifName), n)
 	}
 	done, err := plugIn(interruptible(), w.Request(n, t, c.ifName), n)
 	if err == nil {

@@ -162,24 +162,24 @@ func (f *bridgeFlags) plan(out io.Writer) error {
 	}
 	addresses, routes := s.Summary()
 	sayLine(out, "%s: would be created with %s as its port", f.Bridge, f.Uplink)
-	moves(out, f.Bridge, "would move", addresses, routes)
+	f.moves(out, "would move", addresses, routes)
 	f.printConfiguration(out)
 	return nil
 }
 
 // moves prints addresses and routes, a line each.
-func moves(out io.Writer, bridge, verb string, addresses, routes []string) {
+func (f *bridgeFlags) moves(out io.Writer, verb string, addresses, routes []string) {
 	for _, a := range addresses {
-		sayLine(out, "%s: %s address %s", bridge, verb, a)
+		sayLine(out, "%s: %s address %s", f.Bridge, verb, a)
 	}
 	for _, r := range routes {
-		sayLine(out, "%s: %s route %s", bridge, verb, r)
+		sayLine(out, "%s: %s route %s", f.Bridge, verb, r)
 	}
 }
 
 // ask prints what was moved, and on a terminal asks whether to keep it.
 func (f *bridgeFlags) ask(out io.Writer, r hostbridge.Result) <-chan bool {
-	moves(out, f.Bridge, "moved", r.Addresses, r.Routes)
+	f.moves(out, "moved", r.Addresses, r.Routes)
 	for _, g := range r.Gateways {
 		sayLine(out, "%s: gateway %s answers", f.Bridge, g)
 	}

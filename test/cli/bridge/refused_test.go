@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -18,23 +19,40 @@ type refusal struct {
 	want  []string
 }
 
+const ofEth0 = "create br0 --uplink eth0"
+
 func refusals() map[string]refusal {
-	const ofEth0 = "create br0 --uplink eth0"
+	all := refusedUplinks()
+	maps.Copy(all, refusedArguments())
+	return all
+}
+
+func refusedArguments() map[string]refusal {
 	return map[string]refusal{
-		"no name":        {nil, "create --uplink eth0", []string{"bridge create needs one bridge name, got 0 arguments; see patchbay help bridge"}},
-		"no uplink":      {nil, "create br0", []string{"bridge create needs --uplink, the interface to put into the bridge"}},
-		"no second word": {nil, "", []string{"bridge needs a second word: use create BR --uplink IF, confirm or delete BR"}},
-		"another word":   {nil, "creat br0", []string{`unknown command "bridge creat"; did you mean create?`}},
-		"no time":        {nil, ofEth0 + " --timeout 10ms", []string{"--timeout: want 1s to 1h, got 10ms"}},
-		"invalid name":   {nil, "create a/b --uplink eth0", []string{`bridge name "a/b": want 1 to 15 characters without white space, / and :`}},
-		"long name":      {nil, "create abcdefghijklmnop --uplink eth0", []string{"want 1 to 15 characters"}},
-		"not found":      {nil, "create br0 --uplink eht0", []string{"eht0: interface not found; did you mean eth0?"}},
-		"name in use":    {[]string{"ip link add br0 type bridge"}, ofEth0, []string{"br0: an interface of this name exists; choose another name"}},
-		"loopback":       {nil, "create br0 --uplink lo", []string{"lo cannot be the uplink of a bridge: it is the loopback interface"}},
-		"a bridge":       {[]string{"ip link add br1 up type bridge"}, "create br0 --uplink br1", []string{"br1 cannot be the uplink of a bridge: it is a bridge already; use it as it is: patchbay up NAME --network br1"}},
+		"no name":          {nil, "create --uplink eth0", []string{"bridge create needs one bridge name, got 0 arguments; see patchbay help bridge"}},
+		"no uplink":        {nil, "create br0", []string{"bridge create needs --uplink, the interface to put into the bridge"}},
+		"no second word":   {nil, "", []string{"bridge needs a second word: use create BR --uplink IF, confirm or delete BR"}},
+		"another word":     {nil, "creat br0", []string{`unknown command "bridge creat"; did you mean create?`}},
+		"no time":          {nil, ofEth0 + " --timeout 10ms", []string{"--timeout: want 1s to 1h, got 10ms"}},
+		"invalid name":     {nil, "create a/b --uplink eth0", []string{`bridge name "a/b": want 1 to 15 characters without white space, slashes and colons`}},
+		"long name":        {nil, "create abcdefghijklmnop --uplink eth0", []string{"want 1 to 15 characters"}},
+		"not found":        {nil, "create br0 --uplink eht0", []string{"eht0: interface not found; did you mean eth0?"}},
+		"name in use":      {[]string{"ip link add br0 type bridge"}, ofEth0, []string{"br0: an interface of this name exists; choose another name"}},
+		"foreign bridge":   {[]string{"ip link add br1 up type bridge"}, "delete br1", []string{"br1: not created by patchbay bridge create: delete it with the program that created it"}},
+		"delete nothing":   {nil, "delete br0", []string{"br0: interface not found"}},
+		"delete no bridge": {nil, "delete eth0", []string{"eth0: not created by patchbay bridge create"}},
+		"confirm two":      {nil, "confirm a b", []string{"bridge confirm takes one bridge name at most, got 2 arguments"}},
+	}
+}
+
+func refusedUplinks() map[string]refusal {
+	return map[string]refusal{
+		"loopback": {nil, "create br0 --uplink lo", []string{"lo cannot be the uplink of a bridge: it is the loopback interface"}},
+		"a bridge": {[]string{"ip link add br1 up type bridge"}, "create br0 --uplink br1", []string{"br1 cannot be the uplink of a bridge: it is a bridge already; use it as it is: patchbay up NAME --network br1"}},
 		"a port": {
 			[]string{"ip link add br1 up type bridge", "ip link add v0 up type veth peer v1", "ip link set v1 up master br1"},
-			"create br0 --uplink v1", []string{"v1 cannot be the uplink of a bridge: it is a port of bridge br1; use that bridge: patchbay up NAME --network br1"},
+			"create br0 --uplink v1",
+			[]string{"v1 cannot be the uplink of a bridge: it is a port of bridge br1; use that bridge: patchbay up NAME --network br1"},
 		},
 		"down":       {[]string{"ip link add v0 type veth peer v1"}, "create br0 --uplink v0", []string{"it is down; set it up: ip link set v0 up"}},
 		"no carrier": {[]string{"ip link add v0 up type veth peer v1"}, "create br0 --uplink v0", []string{"it has no carrier; connect it first"}},
@@ -45,37 +63,39 @@ func refusals() map[string]refusal {
 			[]string{"ip link add mv0 link eth0 type macvlan"}, ofEth0, []string{"the macvlan interface mv0 uses it; delete that interface first"},
 		},
 		"wireless": {
-			[]string{"mount -t tmpfs tmpfs /sys/class/net", "mkdir -p /sys/class/net/eth0/phy80211"}, ofEth0,
+			[]string{"mount -t tmpfs tmpfs /sys/class/net", "mkdir -p /sys/class/net/eth0/phy80211"},
+			ofEth0,
 			[]string{"it is wireless, and an access point drops frames of other machines than the station; use a wired interface, or a routed network (patchbay up)"},
 		},
 		"attachment": {nil, "create br0 --uplink HOSTLINK", []string{"it is the host interface of attachment web; use the interface that leads to the network"}},
 		"next hop object": {
-			[]string{"ip nexthop add id 7 via 192.0.2.1 dev eth0", "ip route add 10.1.0.0/16 nhid 7"}, ofEth0,
+			[]string{"ip nexthop add id 7 via 192.0.2.1 dev eth0", "ip route add 10.1.0.0/16 nhid 7"},
+			ofEth0,
 			[]string{"route 10.1.0.0/16 via 192.0.2.1 uses a next hop object (ip nexthop); replace it by a route with a gateway"},
 		},
 		"same metric": {
-			[]string{"ip link add v0 up type veth peer v1", "ip link set v1 up", "ip address add 10.1.0.1/24 dev v0", "ip route append default via 10.1.0.2"}, ofEth0,
+			[]string{"ip link add v0 up type veth peer v1", "ip link set v1 up", "ip address add 10.1.0.1/24 dev v0", "ip route append default via 10.1.0.2"},
+			ofEth0,
 			[]string{"another interface has the route default via 192.0.2.1 as well, and the older one counts; give one of the two another metric"},
 		},
 		"DHCP address": {
-			[]string{"ip address add 192.0.2.50/24 dev eth0 valid_lft 3600 preferred_lft 1800"}, ofEth0,
+			[]string{"ip address add 192.0.2.50/24 dev eth0 valid_lft 3600 preferred_lft 1800"},
+			ofEth0,
 			[]string{"eth0 is managed by another program: the address 192.0.2.50/24 ends unless a DHCP client renews it, and does not do so on a bridge;", "with --force the present address moves and ends with its lease"},
 		},
 		"DHCPv6 address": {
-			[]string{"ip address add 2001:db8::50/128 dev eth0 valid_lft 3600 preferred_lft 1800 nodad"}, ofEth0,
+			[]string{"ip address add 2001:db8::50/128 dev eth0 valid_lft 3600 preferred_lft 1800 nodad"},
+			ofEth0,
 			[]string{"the address 2001:db8::50/128 ends unless a DHCP client renews it"},
 		},
 		"IPv6 address of a daemon": {
-			[]string{"sysctl -qw net.ipv6.conf.eth0.accept_ra=0", "ip address add 2001:db8::50/64 dev eth0 valid_lft 3600 preferred_lft 1800 nodad"}, ofEth0,
+			[]string{"sysctl -qw net.ipv6.conf.eth0.accept_ra=0", "ip address add 2001:db8::50/64 dev eth0 valid_lft 3600 preferred_lft 1800 nodad"},
+			ofEth0,
 			[]string{"the address 2001:db8::50/64 ends unless a DHCP client renews it"},
 		},
 		"systemd-networkd": {[]string{"mkdir -p /run/systemd/netif/leases", "touch /run/systemd/netif/leases/ETH0"}, ofEth0, []string{"systemd-networkd renews its addresses"}},
 		"NetworkManager":   {[]string{"mkdir -p /run/NetworkManager/devices/ETH0"}, ofEth0, []string{"eth0 is managed by another program: NetworkManager manages it"}},
 		"tentative":        {[]string{"ip address add 2001:db8::99/64 dev eth0"}, ofEth0, []string{"the kernel still checks its address 2001:db8::99/64 for a duplicate; try again in a few seconds"}},
-		"foreign bridge":   {[]string{"ip link add br1 up type bridge"}, "delete br1", []string{"br1: not created by patchbay bridge create: delete it with the program that created it"}},
-		"delete nothing":   {nil, "delete br0", []string{"br0: interface not found"}},
-		"delete no bridge": {nil, "delete eth0", []string{"eth0: not created by patchbay bridge create"}},
-		"confirm two":      {nil, "confirm a b", []string{"bridge confirm takes one bridge name at most, got 2 arguments"}},
 	}
 }
 

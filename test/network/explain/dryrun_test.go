@@ -24,31 +24,31 @@ func TestDryRun(t *testing.T) {
 
 func (c conflist) dryRun(t *testing.T) {
 	t.Helper()
-	real, byHand := c.machine(t), c.machine(t)
+	added, byHand := c.machine(t), c.machine(t)
 	up := slices.Concat([]string{"up", "c1", "--network", c.Name}, c.options())
 	byHand.dry(t, up)
-	real.patchbay(t, up...)
-	requireSame(t, c.Plugins[0].Bridge, "the commands of up", real.Node, byHand.Node)
+	added.patchbay(t, up...)
+	requireSame(t, c.Plugins[0].Bridge, "the commands of up", added.Node, byHand.Node)
 	byHand.clean(t)
 
 	down := c.machine(t)
 	down.patchbay(t, up...)
 	down.dry(t, []string{"down", "c1"})
-	real.patchbay(t, "down", "c1")
-	for _, m := range []machine{real, down} { // with the same container, so that the states have the same parts
+	added.patchbay(t, "down", "c1")
+	for _, m := range []machine{added, down} { // with the same container, so that the states have the same parts
 		m.Run(t, "ip", "netns", "add", "c1")
 	}
-	requireSame(t, c.Plugins[0].Bridge, "the commands of down", real.Node, down.Node)
+	requireSame(t, c.Plugins[0].Bridge, "the commands of down", added.Node, down.Node)
 
 	down.Run(t, "ip", "netns", "del", "c1")
 	down.patchbay(t, "gc")
 	attach := slices.Concat([]string{"attach", "c1", "--network", c.Name}, c.options())
 	down.Run(t, "ip", "netns", "add", "c1")
 	down.dry(t, attach)
-	real.patchbay(t, attach...)
-	requireSame(t, c.Plugins[0].Bridge, "the commands of attach", real.Node, down.Node)
-	real.patchbay(t, "detach", "c1")
-	real.Run(t, "ip", "netns", "del", "c1")
+	added.patchbay(t, attach...)
+	requireSame(t, c.Plugins[0].Bridge, "the commands of attach", added.Node, down.Node)
+	added.patchbay(t, "detach", "c1")
+	added.Run(t, "ip", "netns", "del", "c1")
 	down.clean(t)
 }
 

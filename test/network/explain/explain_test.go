@@ -142,34 +142,34 @@ func TestScriptsMakeWhatADDMakes(t *testing.T) {
 // compare compares the kernel after the scripts with the kernel after ADD.
 func (c conflist) compare(t *testing.T) {
 	t.Helper()
-	real, second := c.machine(t), c.machine(t)
-	real.Run(t, "ip", "netns", "add", "c1")
-	before := real.unchanged(t)
+	added, second := c.machine(t), c.machine(t)
+	added.Run(t, "ip", "netns", "add", "c1")
+	before := added.unchanged(t)
 	ofNetwork := ""
 	if c.Plugins[0].IPAM.Type == "dhcp" {
-		real.refused(t, []string{"cannot be printed as a script", "IPAM plugin dhcp"}, "explain", c.Name, "--netns", "c1", "-o", "sh")
-		expect.Contains(t, real.patchbay(t, "explain", c.Name, "--netns", "c1"), "ip link add name veth", "# not printed: addresses")
+		added.refused(t, []string{"cannot be printed as a script", "IPAM plugin dhcp"}, "explain", c.Name, "--netns", "c1", "-o", "sh")
+		expect.Contains(t, added.patchbay(t, "explain", c.Name, "--netns", "c1"), "ip link add name veth", "# not printed: addresses")
 	} else {
-		ofNetwork = real.patchbay(t, slices.Concat([]string{"explain", c.Name, "--netns", "c1", "-o", "sh"}, c.options())...)
+		ofNetwork = added.patchbay(t, slices.Concat([]string{"explain", c.Name, "--netns", "c1", "-o", "sh"}, c.options())...)
 	}
-	foreseen := real.lastPicture(t, slices.Concat([]string{"explain", c.Name, "--netns", "c1"}, c.options())...)
-	expect.Equal(t, "the host after explain", real.unchanged(t), before)
-	real.patchbay(t, slices.Concat([]string{"attach", "c1", "--network", c.Name}, c.options())...)
-	shown := real.patchbay(t, "show", "--bridge", c.Plugins[0].Bridge, "--width", "80")
-	expect.Equal(t, "the last picture for the attachment", real.lastPicture(t, "explain", "c1"), shown)
+	foreseen := added.lastPicture(t, slices.Concat([]string{"explain", c.Name, "--netns", "c1"}, c.options())...)
+	expect.Equal(t, "the host after explain", added.unchanged(t), before)
+	added.patchbay(t, slices.Concat([]string{"attach", "c1", "--network", c.Name}, c.options())...)
+	shown := added.patchbay(t, "show", "--bridge", c.Plugins[0].Bridge, "--width", "80")
+	expect.Equal(t, "the last picture for the attachment", added.lastPicture(t, "explain", "c1"), shown)
 	if ofNetwork != "" {
 		expect.Equal(t, "the last picture for the network", foreseen, shown)
 		second.Run(t, "ip", "netns", "add", "c1")
 		script(t, second.Node, ofNetwork)
-		requireSame(t, c.Plugins[0].Bridge, "the script of the network", real.Node, second.Node)
+		requireSame(t, c.Plugins[0].Bridge, "the script of the network", added.Node, second.Node)
 		second.clean(t)
 	}
 	third := c.machine(t)
-	script(t, third.Node, real.patchbay(t, "explain", "c1", "-o", "sh"))
-	requireSame(t, c.Plugins[0].Bridge, "the script of the attachment", real.Node, third.Node)
+	script(t, third.Node, added.patchbay(t, "explain", "c1", "-o", "sh"))
+	requireSame(t, c.Plugins[0].Bridge, "the script of the attachment", added.Node, third.Node)
 	third.clean(t)
-	real.patchbay(t, "detach", "c1")
-	real.Run(t, "ip", "netns", "del", "c1")
+	added.patchbay(t, "detach", "c1")
+	added.Run(t, "ip", "netns", "del", "c1")
 }
 
 // lastPicture returns the picture after the last step of a command.

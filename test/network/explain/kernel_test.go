@@ -152,12 +152,12 @@ func settle(t *testing.T, h *nettest.Node) {
 
 // requireSame compares two hosts. The kernel reports that a port has carrier a moment after the last command: so a difference must last
 // while the state is read some more times.
-func requireSame(t *testing.T, bridge, what string, real, other *nettest.Node) {
+func requireSame(t *testing.T, bridge, what string, added, other *nettest.Node) {
 	t.Helper()
 	const tries = 20
 	diff := ""
 	for range tries {
-		want, got := kernel(t, real, bridge), kernel(t, other, bridge)
+		want, got := kernel(t, added, bridge), kernel(t, other, bridge)
 		if diff = cmp.Diff(want, got); diff == "" {
 			return
 		}

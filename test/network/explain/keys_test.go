@@ -32,8 +32,11 @@ func TestScriptsOfKeys(t *testing.T) {
 		"DAD":        {"ipam": ranges("fd00:96::/64"), "enabledad": true},
 		"single":     {"ipam": map[string]any{"type": "patchbay", "ranges": []any{[]any{map[string]string{"subnet": "10.96.0.7/32", "gateway": "10.96.1.1"}}}}},
 		"routes": {"ipam": map[string]any{"type": "patchbay", "ranges": ranges("10.96.0.0/24", "fd00:96::/64")["ranges"], "routes": []map[string]any{
-			{"dst": "198.51.100.0/24", "gw": "10.96.0.254", "priority": 7}, {"dst": "10.96.0.0/24", "scope": 253}, {"dst": "203.0.113.0/24", "scope": 253},
-			{"dst": "2001:db8:5::/48", "priority": 9, "mtu": 1400}, {"dst": "198.51.100.0/25", "table": 5000},
+			{"dst": "198.51.100.0/24", "gw": "10.96.0.254", "priority": 7},
+			{"dst": "10.96.0.0/24", "scope": 253},
+			{"dst": "203.0.113.0/24", "scope": 253},
+			{"dst": "2001:db8:5::/48", "priority": 9, "mtu": 1400},
+			{"dst": "198.51.100.0/25", "table": 5000},
 		}}},
 		"outbound": {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "ipMasq": true, "outboundAddr4": "192.0.2.10", "ingressPolicy": "same-bridge"},
 		"docker":   {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "firewall": "auto"},
