@@ -15,9 +15,8 @@ type Egress struct {
 }
 
 // egress decodes the section "egress"; nil if nothing is restricted: the section is
-// absent or empty, or its default is "accept". A list that is present and empty
-// allows nothing. Unknown members are errors, because a misspelt one would open what
-// should be closed.
+// absent, or its default is "accept". An empty section or list allows nothing. Unknown
+// members are errors, because a misspelt one would open what should be closed.
 func (d *decoder) egress(top section, c *Config) {
 	s := d.inner(top, "egress")
 	for _, key := range slices.Sorted(maps.Keys(s.fields)) {
@@ -30,8 +29,7 @@ func (d *decoder) egress(top section, c *Config) {
 	if !slices.Contains([]string{"", "drop", "accept"}, verdict) {
 		d.fail(invalid("egress.default", `give "drop" or "accept"`, "%q is not known", verdict))
 	}
-	_, listed := s.raw("allow")
-	if verdict == "accept" || verdict == "" && !listed {
+	if _, given := top.raw("egress"); !given || verdict == "accept" {
 		return
 	}
 	if c.IPAMType == "" {

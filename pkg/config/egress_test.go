@@ -11,13 +11,14 @@ func egressConf(keys string) string {
 	return conf(keys + `, "ipam": {"type": "patchbay", "subnet": "10.1.2.0/24"}`)
 }
 
-// The list is sorted and merged, and an empty section restricts nothing.
+// The list is sorted and merged, and an empty section allows nothing.
 //
 // Claim: `egress` and `outboundAddr4` are decoded, merged and checked: what is wrong is named by key, index and value
 func TestParseEgress(t *testing.T) {
 	const none = "no restriction"
 	for keys, want := range map[string]string{
-		`"egress": null`: none, `"egress": {}`: none, `"egress": {"default": ""}`: none, `"egress": {"allow": null}`: none,
+		`"egress": null`: none,
+		`"egress": {}`:   "[]", `"egress": {"default": ""}`: "[]", `"egress": {"allow": null}`: "[]",
 		`"egress": {"default": "accept", "allow": ["10.0.0.0/8"]}`:                                                    none,
 		`"egress": {"allow": []}`:                                                                                     "[]",
 		`"egress": {"default": "drop"}`:                                                                               "[]",
