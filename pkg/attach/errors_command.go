@@ -87,6 +87,7 @@ func commandPhrases() []string {
 		"delete unused containers, or add a range to ipam.ranges", "detach unused attachments (patchbay ls), or add a range to the network's file",
 		"or call DEL for that attachment, which this version can remove", "or detach it, which this version can do",
 		"a directory of CNI_PATH", "/opt/cni/bin",
+		"not found in CNI_PATH", "not found in",
 		"set the key bridge", "set bridge in the network's file",
 		"(key bridge)", "(bridge in the network's file)",
 		"then call again", "then try again", "call ADD again", "try again", "call DEL again", "try again",

@@ -36,7 +36,8 @@ func bridgeCommand() command {
 	f := &bridgeFlags{}
 	return command{
 		name: "bridge", second: bridgeWords(), short: "put a physical interface into a bridge, and back: bridge create BR --uplink IF, bridge confirm, bridge delete BR",
-		long: `  patchbay bridge create BR --uplink IF [--timeout 30s] [--yes] [--force] [--dry-run] [--persist PROGRAM [--write]]
+		long: `  patchbay bridge create BR --uplink IF [--timeout 30s] [--yes] [--force] [--dry-run]
+                         [--persist PROGRAM [--write]]
   patchbay bridge confirm [BR]
   patchbay bridge delete BR
 
@@ -52,7 +53,8 @@ while the bridge has other ports, which it names.
 Neither survives a reboot. --persist networkd, NetworkManager, netplan or ifupdown prints the files with
 which that program creates the bridge at boot; with --write they are written when the bridge is kept,
 if none of them exists.`,
-		flags: f.register, runArgs: f.run,
+		options: map[string][]string{"confirm": nil, "delete": {"state-dir"}},
+		flags:   f.register, runArgs: f.run,
 	}
 }
 

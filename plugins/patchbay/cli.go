@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"time"
 
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
@@ -24,6 +25,7 @@ type command struct {
 	flags             func(*flag.FlagSet)
 	run               func(out io.Writer) error
 	second            []string                                 // the second words, of a command of two words
+	options           map[string][]string                      // of a second word, the options that it takes; all if it is not in the map
 	takes             string                                   // arguments after the name, for help; "" for none
 	runArgs           func(out io.Writer, args []string) error // instead of run, if it takes arguments
 }
@@ -111,6 +113,9 @@ func dispatch(args []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%s: %s; see patchbay help %s", c.name, flagError(err, flags), c.name)
 	}
+	if err := c.checkOptions(flags, words); err != nil {
+		return err
+	}
 	if c.runArgs != nil {
 		return c.runArgs(out, words)
 	}
@@ -119,6 +124,28 @@ func dispatch(args []string, out io.Writer) error {
 	}
 	return c.run(out)
 }
+
+// checkOptions returns an error for an option without a value, such as that of an unset variable of a shell, and for one that the second
+// word does not take, but another second word does.
+func (c command) checkOptions(flags *flag.FlagSet, words []string) (err error) {
+	var takes []string
+	limited := false
+	if len(words) > 0 {
+		takes, limited = c.options[words[0]]
+	}
+	flags.Visit(func(f *flag.Flag) {
+		switch {
+		case limited && !slices.Contains(takes, f.Name):
+			err = fmt.Errorf("%s %s does not take the option %s; see patchbay help %s", c.name, words[0], dashed(f.Name), c.name)
+		case f.Value.String() == "" && f.DefValue == "" && slices.Contains(notEmpty(), f.Name):
+			err = fmt.Errorf("%s: the value is empty; leave the option out for the default", dashed(f.Name))
+		}
+	})
+	return err
+}
+
+// notEmpty returns the options whose empty value would mean another thing than what a caller meant.
+func notEmpty() []string { return []string{"network", "ip", "netns", "bridge", "uplink"} }
 
 // parse parses flags at any position before a "--". It returns the other words, with the "--" and everything after it.
 func parse(flags *flag.FlagSet, args []string) (words []string, err error) {
@@ -215,7 +242,20 @@ func flagError(err error, flags *flag.FlagSet) string {
 	if !invalid || !found {
 		return text
 	}
+	if cause == "parse error" {
+		cause = wanted(flags.Lookup(name))
+	}
 	return dashed(name) + ": " + before + ": " + cause
+}
+
+// wanted returns what the value of a flag must be.
+func wanted(f *flag.Flag) string {
+	if value, ok := f.Value.(flag.Getter); ok {
+		if _, isTime := value.Get().(time.Duration); isTime {
+			return "use a time with its unit, such as 30s"
+		}
+	}
+	return "use a number"
 }
 
 // dashed returns a flag with its dashes: -o, --output.
@@ -312,7 +352,8 @@ func versionCommand() command {
 	o := &output{}
 	return command{
 		name: "version", short: "print version, commit and Go version",
-		long:  "-o json prints one object: version, commit, goVersion, and cniVersions, the supported versions of the CNI specification.",
+		long: `-o json prints one object: version, commit, goVersion, and cniVersions, the supported versions of
+the CNI specification.`,
 		flags: func(flags *flag.FlagSet) { o.registerOutput(flags) },
 		run: func(out io.Writer) error {
 			asJSON, err := o.wantsJSON()

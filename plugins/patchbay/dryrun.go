@@ -90,6 +90,6 @@ func printDryRun(out io.Writer, command string, steps []explain.Step, unprinted 
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(out, printable.Comment("what patchbay "+command+" would make; nothing is changed")+"\n"+text)
+	_, err = io.WriteString(out, printable.Comment("what patchbay "+command+" would do; nothing is changed")+"\n"+text)
 	return err
 }

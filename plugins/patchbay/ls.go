@@ -43,8 +43,8 @@ an array of objects with the fields name, network, containerID, ifname, addresse
 notation), bridge, hostLink, netns, owner, state and ports (a list of objects, each with hostIP,
 hostPort, count, protocol, address and containerPort, as in ports -o json); an unknown value is ""
 or []. Fields may be added, but not renamed or removed. The table has a column PORTS if a port is
-published. On a terminal that is too narrow, a list is printed instead of the table, unless -o table asks for it.
--o yaml prints the objects of -o json, -o name the name of each, one on a line.`,
+published. On a terminal that is too narrow, a list is printed instead of the table, unless -o table
+asks for it. -o yaml prints the objects of -o json, -o name the name of each, one on a line.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only attachments of this network")
 			f.registerListing(flags)

@@ -33,7 +33,8 @@ starts, stops and is destroyed; disable removes them. All other lines stay uncha
 can be repeated. The change takes effect at the next start of the container. If lines of lxc.net.0
 configure another network, enable refuses; with --force it comments them out, and disable restores
 them.`,
-		flags: f.register, runArgs: f.run,
+		options: map[string][]string{"disable": {"lxcpath"}},
+		flags:   f.register, runArgs: f.run,
 	}
 }
 

@@ -32,7 +32,8 @@ func networkCommand() command {
 	f := &networkFlags{}
 	return command{
 		name: "network", second: networkWords(), short: "create, list or remove networks: network create NAME, network ls, network rm NAME",
-		long: `  patchbay network create NAME [--subnet S] [--ipv6] [--bridge B] [--vlan N] [--isolated] [--dhcp] [--dry-run]
+		long: `  patchbay network create NAME [--subnet S] [--ipv6] [--bridge B] [--vlan N] [--isolated] [--dhcp]
+                          [--dry-run]
   patchbay network ls [-o text|json|yaml|table|name]
   patchbay network rm NAME...
 
@@ -45,6 +46,11 @@ ls prints the networks of --conf-dir, of every plugin, and the built-in one.
 
 rm deletes the file of a network that create wrote, and its bridge if patchbay created that and
 nothing else needs it. It is refused while the network has attachments.`,
+		options: map[string][]string{
+			"create": {"subnet", "ipv6", "bridge", "vlan", "isolated", "dhcp", "dry-run", "conf-dir"},
+			"ls":     {"output", "o", "json", "no-headers", "conf-dir", "state-dir"},
+			"rm":     {"conf-dir", "state-dir"},
+		},
 		flags: f.register, runArgs: f.run,
 	}
 }

@@ -25,10 +25,13 @@ func upCommand() command {
 		name: "up", takes: "NAME... [-- CMD...]", short: "create network namespaces and attach them to a network",
 		long: `Creates the network namespace NAME as "ip netns add" does, with loopback up, attaches it to a
 network as eth0, and prints one line. Several names, also those of {1..50} of a shell, are created one
-after the other; after an error the command continues, and then exits with status 1. With CMD it runs that program in the namespace as "ip netns
-exec" does, and forwards signals to it; when the program ends, the attachment and the namespace are
-deleted, and the exit status is that of the program (128 plus the number of the signal that ended
-it, 127 if it is not found, 126 if it cannot be executed).
+after the other. A name that is invalid or in use is refused before anything is created; after a later
+error the command continues, and then exits with status 1.
+
+With CMD it runs that program in the namespace as "ip netns exec" does, and forwards signals to it;
+when the program ends, the attachment and the namespace are deleted, and the exit status is that of
+the program (128 plus the number of the signal that ended it, 127 if it is not found, 126 if it
+cannot be executed).
 
 Without --network the network is ` + cli.DefaultName + `, whatever else is configured. It needs no file: it has the
 bridge ` + cli.DefaultBridge + ` and a /24 that no route of this host overlaps, and is masqueraded behind the

@@ -57,7 +57,7 @@ func (m machine) dry(t *testing.T, args []string) {
 	t.Helper()
 	before := m.state(t)
 	text := m.patchbay(t, append(args, "--dry-run")...)
-	expect.Contains(t, text, "# what patchbay "+args[0]+" c1 would make; nothing is changed\n")
+	expect.Contains(t, text, "# what patchbay "+args[0]+" c1 would do; nothing is changed\n")
 	expect.Equal(t, "the host after a dry run of "+args[0], m.state(t), before)
 	script(t, m.Node, "set -eu\n"+text)
 }
