@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/uplink"
@@ -14,7 +15,7 @@ import (
 type Options struct {
 	Bridge, Uplink string
 	Timeout        time.Duration // for the decision
-	Yes            bool          // keep the bridge if the gateways answer
+	Yes            bool          // keep the bridge if the gateways answer; refused if there are some, and none answers before
 	Force          bool          // also if a DHCP client renews an address of the uplink
 
 	Looked func(*uplink.State) error // called before the first change; an error ends Create. May be nil
@@ -25,17 +26,22 @@ type Options struct {
 type Result struct {
 	Addresses, Routes []string
 	Gateways          []netip.Addr // that answer through the bridge
+	Silent            []netip.Addr // that did not answer before, and were not checked
 }
 
 // ErrNotKept reports that the bridge was removed and the uplink is as before.
 var ErrNotKept = errors.New("not kept")
+
+// ErrSilent reports gateways of which none answers before the first change: with Options.Yes nothing would prove that the
+// host is still reached.
+var ErrSilent = errors.New("no gateway answers")
 
 const (
 	lookTimeout   = 2 * time.Second  // for a gateway to answer before the first change
 	answerTimeout = 10 * time.Second // and through the bridge
 )
 
-// Plan returns what Create would move. It changes nothing; errors are those of Create.
+// Plan returns what Create would move. It changes nothing; errors are those of Kernel.Check.
 func Plan(o Options) (*uplink.State, error) {
 	k, err := uplink.Open()
 	if err != nil {
@@ -50,7 +56,7 @@ func Plan(o Options) (*uplink.State, error) {
 
 // Create creates the bridge, moves the state of the uplink to it, and waits for the decision: a call of Confirm, an
 // answer, or Options.Yes. Without one, after an error, or when the context ends, the uplink is as before and the
-// error wraps ErrNotKept or says why. Other errors are ErrBusy and those of Kernel.Check.
+// error wraps ErrNotKept or says why. Other errors are ErrBusy, ErrSilent, and those of Kernel.Check and Kernel.CheckSettled.
 func Create(ctx context.Context, o Options) error {
 	k, err := uplink.Open()
 	if err != nil {
@@ -70,10 +76,7 @@ func Create(ctx context.Context, o Options) error {
 	if err := d.clear(k); err != nil {
 		return err
 	}
-	if err := k.Check(o.Uplink, o.Bridge, o.Force); err != nil {
-		return err
-	}
-	s, err := k.Capture(o.Uplink, o.Bridge)
+	s, err := look(k, o)
 	if err != nil {
 		return err
 	}
@@ -83,10 +86,10 @@ func Create(ctx context.Context, o Options) error {
 		}
 	}
 	c := &creation{dir: d, kernel: k, state: s}
-	if c.gateways, err = k.Gateways(s, lookTimeout); err != nil {
+	if err := c.findGateways(o); err != nil {
 		return err
 	}
-	if err := d.save(s, setup); err != nil {
+	if err := d.save(s, setup, o.Timeout); err != nil {
 		return err
 	}
 	if c.other, err = startWatchdog(o.Bridge, o.Timeout, lock); err != nil {
@@ -94,6 +97,17 @@ func Create(ctx context.Context, o Options) error {
 	}
 	defer c.other.stop()
 	return c.run(ctx, o)
+}
+
+// look returns the state of an uplink that can become the port of a bridge now.
+func look(k *uplink.Kernel, o Options) (*uplink.State, error) {
+	if err := k.Check(o.Uplink, o.Bridge, o.Force); err != nil {
+		return nil, err
+	}
+	if err := k.CheckSettled(o.Uplink); err != nil {
+		return nil, err
+	}
+	return k.Capture(o.Uplink, o.Bridge)
 }
 
 // clear removes the file of a call that was killed before it changed something. If it left a bridge, the watchdog was
@@ -120,7 +134,21 @@ type creation struct {
 	kernel   *uplink.Kernel
 	state    *uplink.State
 	gateways []netip.Addr // that answered before
+	silent   []netip.Addr // that did not
 	other    *watchdog
+}
+
+// findGateways finds out which gateways answer. Where there are some, and none does, Options.Yes is refused.
+func (c *creation) findGateways(o Options) (err error) {
+	if c.gateways, err = c.kernel.Gateways(c.state, lookTimeout); err != nil {
+		return err
+	}
+	c.silent = slices.DeleteFunc(c.state.Gateways(), func(a netip.Addr) bool { return slices.Contains(c.gateways, a) })
+	if o.Yes && len(c.gateways) == 0 && len(c.silent) > 0 {
+		return fmt.Errorf("bridge %s: %w (%s has routes via %v), so --yes cannot prove that this host is still reached; leave out --yes and confirm the bridge yourself",
+			o.Bridge, ErrSilent, o.Uplink, c.silent)
+	}
+	return nil
 }
 
 // run moves the state and waits for the decision.
@@ -142,7 +170,7 @@ func (c *creation) run(ctx context.Context, o Options) error {
 		return c.goBack(err)
 	}
 	c.other.say(waiting)
-	result := Result{Gateways: c.gateways}
+	result := Result{Gateways: c.gateways, Silent: c.silent}
 	result.Addresses, result.Routes = c.state.Summary()
 	answer := o.Moved(result)
 	if o.Yes {

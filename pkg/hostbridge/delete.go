@@ -41,7 +41,7 @@ func Delete(bridge string) (name string, err error) {
 	if ports, err := k.Ports(bridge, s.Uplink); err != nil || len(ports) > 0 {
 		return "", errors.Join(err, portsLeft(bridge, ports))
 	}
-	if err := d.save(s, undo); err != nil {
+	if err := d.save(s, undo, 0); err != nil {
 		return "", err
 	}
 	if err := d.forget(bridge, setup, wait); err != nil {

@@ -41,7 +41,8 @@ func openDir(create bool) (*dir, error) {
 
 func (d *dir) close() { unix.Close(d.fd) }
 
-// lock takes the lock, which the returned file and the watchdog hold. It does not wait.
+// lock takes the lock, which the returned file and the watchdog hold. It does not wait; an ErrBusy names the bridge of the other
+// process.
 func (d *dir) lock() (*os.File, error) {
 	fd, err := unix.Openat(d.fd, "lock", unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
@@ -51,7 +52,7 @@ func (d *dir) lock() (*os.File, error) {
 	if err := unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		file.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, ErrBusy
+			return nil, d.busy()
 		}
 		return nil, fmt.Errorf("lock %s: %w", file.Name(), err)
 	}

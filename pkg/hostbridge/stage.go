@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
@@ -27,6 +30,8 @@ func stages() []string { return []string{setup, wait, undo} }
 type record struct {
 	Boot  string        `json:"boot"` // boot ID: indexes are valid until the next boot
 	State *uplink.State `json:"state"`
+
+	Timeout time.Duration `json:"timeout"` // for the decision, from the rename to wait on
 }
 
 func bootID() string {
@@ -34,9 +39,9 @@ func bootID() string {
 	return strings.TrimSpace(string(id))
 }
 
-// save writes the state of an uplink in a stage.
-func (d *dir) save(s *uplink.State, stage string) error {
-	text, err := json.Marshal(record{bootID(), s})
+// save writes the state of an uplink in a stage, with the time for the decision.
+func (d *dir) save(s *uplink.State, stage string, timeout time.Duration) error {
+	text, err := json.Marshal(record{bootID(), s, timeout})
 	if err != nil {
 		return err
 	}
@@ -46,13 +51,9 @@ func (d *dir) save(s *uplink.State, stage string) error {
 // load reads the state of a bridge in whichever stage it is; nil if there is none, or one of the previous boot.
 func (d *dir) load(bridge string) (*uplink.State, error) {
 	for _, stage := range stages() {
-		text, err := safefile.Read(filepath.Join(Dir, bridge+stage), safefile.Rules{MaxBytes: 64 << 20})
+		r, err := read(bridge + stage)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
-		}
-		var r record
-		if err == nil {
-			err = json.Unmarshal(text, &r)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read the state of %s: %w", bridge, err)
@@ -63,6 +64,14 @@ func (d *dir) load(bridge string) (*uplink.State, error) {
 		return r.State, nil
 	}
 	return nil, nil
+}
+
+func read(name string) (r record, err error) {
+	text, err := safefile.Read(filepath.Join(Dir, name), safefile.Rules{MaxBytes: 64 << 20})
+	if err == nil {
+		err = json.Unmarshal(text, &r)
+	}
+	return r, err
 }
 
 // forget removes the files of a bridge in some stages.
@@ -114,6 +123,37 @@ func (d *dir) restore(k *uplink.Kernel, s *uplink.State) error {
 // unfinished returns the error about a bridge whose processes were both killed.
 func unfinished(bridge string) error {
 	return fmt.Errorf("bridge %s is not finished, because its processes were killed; restore its uplink: %s", bridge, deleteCommand(bridge))
+}
+
+// busy returns an ErrBusy that names the bridge of the other process, and what it waits for.
+func (d *dir) busy() error {
+	found, _ := d.undecided() // for the text alone
+	for bridge, stage := range found {
+		switch stage {
+		case setup:
+			return fmt.Errorf("%w: bridge %s is still being set up; try again in a few seconds", ErrBusy, bridge)
+		case undo:
+			return fmt.Errorf("%w: bridge %s is being removed; try again in a few seconds", ErrBusy, bridge)
+		}
+		return fmt.Errorf("%w: bridge %s waits for a confirmation; %s keeps it, Ctrl-C in the command that creates it removes it, and it is removed without either%s",
+			ErrBusy, bridge, printable.Command("patchbay", "bridge", "confirm", printable.Name(bridge)), left(bridge))
+	}
+	return fmt.Errorf("%w; try again in a few seconds", ErrBusy)
+}
+
+// left returns the time until a bridge is removed, as the end of a sentence; "" if it is not known. The kernel has the time of the rename
+// that began it.
+func left(bridge string) string {
+	r, err := read(bridge + wait)
+	var stat unix.Stat_t
+	if err == nil {
+		err = unix.Lstat(filepath.Join(Dir, bridge+wait), &stat)
+	}
+	if err != nil {
+		return ""
+	}
+	rest := r.Timeout - time.Since(time.Unix(stat.Ctim.Unix()))
+	return fmt.Sprintf(" in %v", min(max(rest, 0), r.Timeout).Round(time.Second)) // the clock may have been set
 }
 
 func deleteCommand(bridge string) string {

@@ -4,6 +4,7 @@
 //
 //	files, notes, err := netconfig.Files(netconfig.Networkd, bridge)
 //	err = netconfig.Write(files) // new files only
+//	paths := netconfig.Written("br0", "eth0") // those of an earlier Write
 //
 // A bridge can have what a format cannot express, or what belongs to another place: the notes say so, a sentence each.
 //

@@ -32,8 +32,7 @@ func Files(program string, b *Bridge) ([]File, []string, error) {
 	if !printable.IsPlain(b.Name) || !printable.IsPlain(b.Port) {
 		return nil, nil, fmt.Errorf("write the configuration of %q and %q: names with other characters than letters, digits and ._- need an editor", b.Name, b.Port)
 	}
-	formats := map[string]func(*Bridge) ([]File, []string){Networkd: networkd, NetworkManager: manager, Netplan: netplan, Ifupdown: ifupdown}
-	format, known := formats[program]
+	format, known := formats()[program]
 	if !known {
 		return nil, nil, fmt.Errorf("%w %q: use one of %s", ErrUnknown, program, strings.Join(Programs(), ", "))
 	}
@@ -42,6 +41,32 @@ func Files(program string, b *Bridge) ([]File, []string, error) {
 		notes = append(notes, fmt.Sprintf("%s names %s as well: remove its addresses there", path, b.Port))
 	}
 	return files, notes, nil
+}
+
+func formats() map[string]func(*Bridge) ([]File, []string) {
+	return map[string]func(*Bridge) ([]File, []string){Networkd: networkd, NetworkManager: manager, Netplan: netplan, Ifupdown: ifupdown}
+}
+
+// Written returns the paths of the files that exist for a bridge, of any program, and that Write wrote: they have its first line.
+func Written(bridge, port string) (paths []string) {
+	if !printable.IsPlain(bridge) || !printable.IsPlain(port) {
+		return nil
+	}
+	for _, program := range Programs() {
+		files, _ := formats()[program](&Bridge{Name: bridge, Port: port})
+		for _, f := range files {
+			if isOurs(f.Path) {
+				paths = append(paths, f.Path)
+			}
+		}
+	}
+	return paths
+}
+
+// isOurs reports whether a file has the first line of those that Write writes.
+func isOurs(path string) bool {
+	content, err := safefile.Read(path, safefile.Rules{FollowLinks: true, AnyOwner: true})
+	return err == nil && strings.HasPrefix(string(content), heading+"\n")
 }
 
 // others returns the files of a program that exist and name an interface.

@@ -23,10 +23,18 @@ func CheckNew(files []File) error {
 			return fmt.Errorf("write %s: %w", f.Path, err)
 		}
 		if _, err := os.Lstat(f.Path); err == nil {
-			return fmt.Errorf("write %s: %w; move it away first", f.Path, os.ErrExist)
+			return fmt.Errorf("write %s: %w; %s", f.Path, os.ErrExist, remedy(f.Path))
 		}
 	}
 	return nil
+}
+
+// remedy says what to do about a file that exists.
+func remedy(path string) string {
+	if isOurs(path) {
+		return "an earlier patchbay bridge create wrote it: remove it, or leave out --write"
+	}
+	return "move it away first"
 }
 
 // Write creates files, and replaces none. After an error it removes those that it has created.

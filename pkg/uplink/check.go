@@ -55,6 +55,24 @@ func (k *Kernel) Check(uplink, bridge string, force bool) error {
 	return k.checkManaged(l, force)
 }
 
+// CheckSettled returns an ErrRefused while the kernel checks an address of an interface for a duplicate: Move would do so too early.
+func (k *Kernel) CheckSettled(uplink string) error {
+	l, err := k.link(uplink)
+	if err != nil {
+		return err
+	}
+	addresses, err := k.addresses(l.index)
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		if a.is6() && a.flags()&unix.IFA_F_TENTATIVE != 0 {
+			return refuse(l.name, fmt.Sprintf("the kernel still checks its address %s for a duplicate", a.prefix()), "try again in a few seconds")
+		}
+	}
+	return nil
+}
+
 func ifMade(d *device) string {
 	if !d.made() {
 		return ""

@@ -14,7 +14,7 @@ import (
 // Gateways returns the next hops of the routes of a state that answer, or have answered, on the uplink: only those can be
 // expected to answer on the bridge. It waits for them at most for a time.
 func (k *Kernel) Gateways(s *State, atMost time.Duration) ([]netip.Addr, error) {
-	wanted := s.gateways()
+	wanted := s.Gateways()
 	var found []netip.Addr
 	err := k.resolve(s.Index, wanted, atMost, func(state uint16, addr netip.Addr) bool {
 		const has = unix.NUD_REACHABLE | unix.NUD_STALE | unix.NUD_DELAY | unix.NUD_PROBE | unix.NUD_PERMANENT | unix.NUD_NOARP
@@ -29,7 +29,8 @@ func (k *Kernel) Gateways(s *State, atMost time.Duration) ([]netip.Addr, error) 
 	return found, err
 }
 
-func (s *State) gateways() (all []netip.Addr) {
+// Gateways returns the next hops of the routes of a state, each once.
+func (s *State) Gateways() (all []netip.Addr) {
 	for _, r := range s.Routes {
 		for _, addr := range r.gateways(s.Index) {
 			if !slices.Contains(all, addr) {

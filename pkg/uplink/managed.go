@@ -8,22 +8,15 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
 // checkManaged refuses an uplink whose addresses end unless a program of the host renews them, or which a program
-// of the host manages that removes addresses of its interfaces, and waits for no address that is still tentative.
+// of the host manages that removes addresses of its interfaces.
 func (k *Kernel) checkManaged(l *device, force bool) error {
 	addresses, err := k.addresses(l.index)
 	if err != nil {
 		return err
-	}
-	for _, a := range addresses {
-		if a.is6() && a.flags()&unix.IFA_F_TENTATIVE != 0 {
-			return refuse(l.name, fmt.Sprintf("the kernel still checks its address %s for a duplicate", a.prefix()), "try again in a few seconds")
-		}
 	}
 	if force {
 		return nil

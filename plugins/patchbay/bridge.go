@@ -17,6 +17,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/hostbridge"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/netconfig"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/uplink"
 )
 
@@ -44,7 +45,8 @@ func bridgeCommand() command {
 create makes the bridge BR with the MAC address of the interface IF, moves the addresses, routes and
 policy rules of IF to it, makes IF its port, and waits until the gateways answer through it. Then
 it asks on a terminal whether to keep the bridge, and waits for the answer or for "patchbay bridge
-confirm" elsewhere. Without either in time, after an error, or if one of its processes is killed,
+confirm" elsewhere. --yes keeps it without a question if a gateway answers; it is refused if there
+are gateways of which none answered before. Without either in time, after an error, or if one of its processes is killed,
 IF is as before and BR does not exist. The exit status is 0 only if the bridge is kept.
 
 delete moves everything back from a bridge that create made, and deletes the bridge. It is refused
@@ -68,7 +70,7 @@ const (
 func (f *bridgeFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&f.Uplink, "uplink", "", "`interface` to put into the bridge")
 	flags.DurationVar(&f.Timeout, "timeout", decisionTimeout, "`time` to confirm the bridge in, before it is removed again")
-	flags.BoolVar(&f.Yes, "yes", false, "keep the bridge without a question if the gateways answer")
+	flags.BoolVar(&f.Yes, "yes", false, "keep the bridge without a question if the gateways answer; refused if none answered before")
 	flags.BoolVar(&f.Force, "force", false, "also if a DHCP client renews an address of the interface: the address ends with its lease")
 	flags.BoolVar(&f.dry, "dry-run", false, "print what would be moved")
 	flags.StringVar(&f.persist, "persist", "", "print the configuration of the bridge for this `program`: "+strings.Join(netconfig.Programs(), ", "))
@@ -188,8 +190,12 @@ func (f *bridgeFlags) ask(out io.Writer, r hostbridge.Result) <-chan bool {
 	if f.resolver != "" {
 		complain("note: %s", f.resolver)
 	}
-	if len(r.Gateways) == 0 {
+	switch {
+	case len(r.Gateways) > 0:
+	case len(r.Silent) > 0:
 		sayLine(out, "%s: no gateway answered before, so none was checked", f.Bridge)
+	default:
+		sayLine(out, "%s: no route of %s has a gateway, so none was checked", f.Bridge, f.Uplink)
 	}
 	if f.Yes {
 		return nil
@@ -242,6 +248,9 @@ func (f *bridgeFlags) delete(out io.Writer, names []string) error {
 		return err
 	}
 	sayLine(out, "%s: deleted, %s is as before", bridge, name)
+	for _, path := range netconfig.Written(bridge, name) {
+		complain("note: %s configures %s at the next boot: remove it", path, bridge)
+	}
 	return nil
 }
 
@@ -252,13 +261,18 @@ func (f *bridgeFlags) unused(bridge string) error {
 		return readable(err)
 	}
 	var names []string
+	gone := ""
 	for _, a := range all {
-		if a.Bridge == bridge && a.HostLink != "" {
-			names = append(names, a.Name)
+		if a.Bridge != bridge || a.HostLink == "" {
+			continue
+		}
+		names = append(names, printable.Name(a.Name))
+		if _, err := os.Lstat(a.Netns); errors.Is(err, os.ErrNotExist) {
+			gone = "; patchbay gc removes those whose network namespace no longer exists, when the kernel has deleted it"
 		}
 	}
 	if len(names) > 0 {
-		return fmt.Errorf("bridge %s has %d attachments: %s; detach them first", bridge, len(names), strings.Join(names, ", "))
+		return fmt.Errorf("bridge %s has %s: %s; detach them first (patchbay detach, or the runtime)%s", bridge, many(len(names), "attachment"), strings.Join(names, ", "), gone)
 	}
 	return nil
 }

@@ -44,6 +44,34 @@ func TestCreateAndDelete(t *testing.T) {
 	}
 }
 
+// TestNoGateway: without a route that has a gateway --yes has nothing to wait for. Without --yes silent gateways are no reason to refuse.
+//
+// Claim: `bridge create --yes` is refused if there are gateways and none answers before the first change
+func TestNoGateway(t *testing.T) {
+	t.Parallel()
+	t.Run("no route", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t, plain())
+		s.apply(t, []string{"ip route del default", "ip -6 route del default"})
+		s.Baseline()
+		expect.Contains(t, s.ok(t, create()...), "br0: no route of eth0 has a gateway, so none was checked\nbr0: kept, eth0 is its port\n")
+		s.ok(t, "bridge", "delete", "br0")
+	})
+	t.Run("silent", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t, plain())
+		s.apply(t, []string{"ip -6 route del default", "ip route replace default via 192.0.2.77"})
+		s.Baseline()
+		s.refused(t, "bridge create br0 --uplink eth0 --yes",
+			"bridge br0: no gateway answers (eth0 has routes via [192.0.2.77]), so --yes cannot prove that this host is still reached; leave out --yes and confirm the bridge yourself")
+		r := s.start(t, "--timeout", "10m")
+		expect.Contains(t, r.said, "br0: no gateway answered before, so none was checked\n")
+		s.ok(t, "bridge", "confirm")
+		r.ends(t, 0, "")
+		s.ok(t, "bridge", "delete", "br0")
+	})
+}
+
 // moved returns the lines of a state about routes and rules that name br0, as they are about eth0.
 func (s *site) moved(t testing.TB, bridge string) []string {
 	t.Helper()

@@ -74,9 +74,10 @@ func TestConfirm(t *testing.T) {
 	r := s.start(t, "--timeout", "10m") // a virtual machine is slow
 	expect.Contains(t, r.said, "br0: moved address 192.0.2.10/24\n", "br0: moved route default via 192.0.2.1\n", "br0: gateway 2001:db8::1 answers\n")
 	s.isBridged(t)
+	const unfinished = "another patchbay bridge create or delete is not finished: bridge br0 waits for a confirmation; patchbay bridge confirm br0 keeps it"
 	s.refused(t, "bridge confirm br1", "no bridge waits for a confirmation")
-	s.refused(t, "bridge create br1 --uplink eth0", "another patchbay bridge create or delete is not finished")
-	s.refused(t, "bridge delete br0", "another patchbay bridge create or delete is not finished")
+	s.refused(t, "bridge create br1 --uplink eth0", unfinished)
+	s.refused(t, "bridge delete br0", unfinished, " keeps it, Ctrl-C in the command that creates it removes it, and it is removed without either in ")
 	expect.Equal(t, "confirm", s.ok(t, "bridge", "confirm"), "br0: confirmed\n")
 	r.ends(t, 0, "")
 	expect.Contains(t, r.said, "br0: kept, eth0 is its port\n")

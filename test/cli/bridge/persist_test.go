@@ -32,8 +32,16 @@ func TestPersist(t *testing.T) {
 	expect.Contains(t, a.stdout, "created /etc/systemd/network/05-patchbay-br0.netdev\n")
 	expect.Equal(t, "files", s.Run(t, "ls", "-A", "/etc/systemd/network"), "05-patchbay-br0.netdev\n05-patchbay-br0.network\n05-patchbay-eth0.network\n20-lan.network\n")
 	s.isBridged(t)
-	s.ok(t, "bridge", "delete", "br0")
+	s.Run(t, "mv", "/etc/systemd/network/05-patchbay-br0.network", "/etc/systemd/network/06-br0.network")
+	s.Do(func() { writeFile(t, "/etc/systemd/network/05-patchbay-br0.network", "# Not ours.\n") })
+	a = s.patchbay(t, "bridge", "delete", "br0")
+	expect.Equal(t, "exit", a.exit, 0)
+	expect.Equal(t, "files that Patchbay wrote", a.stderr, `patchbay: note: /etc/systemd/network/05-patchbay-br0.netdev configures br0 at the next boot: remove it
+patchbay: note: /etc/systemd/network/05-patchbay-eth0.network configures br0 at the next boot: remove it
+`)
 	s.unchanged(t)
+	s.refused(t, strings.Join(write, " "), "write /etc/systemd/network/05-patchbay-br0.netdev: file already exists; an earlier patchbay bridge create wrote it: remove it, or leave out --write")
+	s.Do(func() { writeFile(t, "/etc/systemd/network/05-patchbay-br0.netdev", "# Not ours.\n") })
 	s.refused(t, strings.Join(write, " "), "write /etc/systemd/network/05-patchbay-br0.netdev: file already exists; move it away first")
 }
 

@@ -141,7 +141,8 @@ func (s *site) quiet(t testing.TB) {
 	last, since := "", time.Now()
 	s.until(t, func() bool {
 		now := s.state(t)
-		if now != last && !strings.Contains(now, "tentative") {
+		settling := strings.Contains(now, "tentative") || strings.Contains(now, "UP,M-DOWN> mtu 1500 qdisc noqueue state UNKNOWN")
+		if now != last || settling {
 			last, since = now, time.Now()
 		}
 		return time.Since(since) > 100*time.Millisecond
@@ -201,9 +202,10 @@ func TestAttached(t *testing.T) {
 	s := newSite(t, plain())
 	s.ok(t, create()...)
 	s.ok(t, "up", "web", "--network", "br0", "--ip", "192.0.2.50/24")
-	s.refused(t, "bridge delete br0", "bridge br0 has 1 attachments: web; detach them first")
+	s.refused(t, "bridge delete br0", "bridge br0 has 1 attachment: web; detach them first (patchbay detach, or the runtime)\n")
 	s.Run(t, "ip", "netns", "exec", "web", "ping", "-c", "1", "-W", "5", router4)
 	s.ok(t, "down", "web")
+	s.heldNamespace(t)
 	s.isBridged(t) // the bridge is the administrator's: it keeps its MAC and its addresses
 	s.apply(t, []string{"ip link add v0 type veth peer v1", "ip link set v0 master br0"})
 	s.refused(t, "bridge delete br0", `bridge br0 has other ports: ["v0"]; remove them first`)
@@ -212,10 +214,40 @@ func TestAttached(t *testing.T) {
 	s.unchanged(t)
 }
 
-// TestDryRun prints what would be moved.
+// heldNamespace: the name of a network namespace is deleted while a process is in it, so that its interface exists still.
+func (s *site) heldNamespace(t *testing.T) {
+	t.Helper()
+	s.ok(t, "up", "held", "--network", "br0", "--ip", "192.0.2.51/24")
+	process := s.Command("ip", "netns", "exec", "held", "sh", "-c", "echo in; read line")
+	in, err := process.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := process.StdoutPipe()
+	if err == nil {
+		err = process.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	s.Run(t, "ip", "netns", "del", "held")
+	s.refused(t, "bridge delete br0", "bridge br0 has 1 attachment: held; ", "; patchbay gc removes those whose network namespace no longer exists, when the kernel has deleted it")
+	in.Close()
+	_ = process.Wait()
+	s.until(t, func() bool { return strings.Contains(s.patchbay(t, "gc").stdout, "removed ") })
+}
+
+// TestDryRun prints what would be moved, also while the kernel checks an address.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, plain())
+	s.apply(t, []string{"sysctl -qw net.ipv6.conf.eth0.dad_transmits=1000", "ip address add 2001:db8:9::99/64 dev eth0"})
+	expect.Contains(t, s.ok(t, "bridge", "create", "br0", "--uplink", "eth0", "--dry-run"), "br0: would move address 2001:db8:9::99/64\n")
+	s.refused(t, "bridge create br0 --uplink eth0", "the kernel still checks its address 2001:db8:9::99/64 for a duplicate")
+	s.apply(t, []string{"ip address del 2001:db8:9::99/64 dev eth0", "sysctl -qw net.ipv6.conf.eth0.dad_transmits=1"})
 	expect.Equal(t, "output", s.ok(t, "bridge", "create", "br0", "--uplink", "eth0", "--dry-run"), `br0: would be created with eth0 as its port
 br0: would move address 192.0.2.10/24
 br0: would move address 2001:db8::10/64
