@@ -51,6 +51,9 @@ func OfAttachment(r *store.Record) (*Plan, error) {
 		p.tuning = attach.TuningOfRecord(r.Tuning.Set)
 	}
 	p.leaveOut(r.SourceRouting != nil)
+	if !p.Netns.Make {
+		p.omit("the network namespace, which has no name: %s leads to it on this host alone", r.Netns)
+	}
 	p.localnet = p.publishesLocalhost()
 	if p.admit, err = ruleset.AdmitCommands(p.gate.name, true); err != nil {
 		return nil, err

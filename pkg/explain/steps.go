@@ -30,7 +30,7 @@ func (p *Plan) probe() []Command {
 	if !p.probes {
 		return nil
 	}
-	return []Command{{Why: "ADD first asks the LAN by ARP and neighbour discovery whether another host has the address, and then takes the next one; no command for that"}}
+	return []Command{{Why: "ADD first asks the LAN by ARP and neighbour discovery whether another host has the address; if so, it takes the next one, or fails if the address was requested; no command for that"}}
 }
 
 // plug makes the bridge and the veth pair.

@@ -17,7 +17,7 @@ func (p *Plan) up() (all []Command) {
 func (p *Plan) configure() (all []Command) {
 	ifname := p.setup.IfName
 	if sysctls := p.setup.Sysctls(p.mtu); len(sysctls) > 0 {
-		all = append(all, Command{Why: "before the interface is up: its IPv6 address is reserved, and no router configures it", Argv: p.setInside(sysctls)})
+		all = append(all, Command{Why: "before the interface is up: no router configures it, and no duplicate of a reserved IPv6 address is looked for", Argv: p.setInside(sysctls)})
 	}
 	for _, prefix := range p.setup.Addresses {
 		words := []string{"address", "add", prefix.String(), "dev", ifname}

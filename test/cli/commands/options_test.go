@@ -54,3 +54,17 @@ func TestHelpWidth(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainNamelessNetns: a script for a namespace without a name would not run on another host.
+//
+// Claim: `patchbay explain` prints the commands for a network or an attachment, changes nothing, and refuses what it cannot print by name
+func TestExplainNamelessNetns(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	l.Run(t, "sh", "-c", "ip netns add x && touch /run/elsewhere && mount --bind /run/netns/x /run/elsewhere && umount /run/netns/x && rm /run/netns/x")
+	l.ok(t, "attach", "/run/elsewhere")
+	expect.Contains(t, l.ok(t, "explain", "elsewhere"), "# not printed: the network namespace, which has no name: /run/elsewhere leads to it on this host alone")
+	l.refused(t, []string{"cannot be printed as a script", "/run/elsewhere"}, "explain", "elsewhere", "-o", "sh")
+	l.ok(t, "detach", "/run/elsewhere")
+	l.Run(t, "sh", "-c", "umount /run/elsewhere && rm /run/elsewhere")
+}
