@@ -11,6 +11,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/netconfig"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
@@ -103,6 +104,12 @@ func valuesOf(flags *flag.FlagSet, name, confDir string) []string {
 	switch name {
 	case "network":
 		return networkNames(confDir)
+	case "bridge":
+		return interfaceNames("bridge")
+	case "uplink":
+		return interfaceNames("device")
+	case "persist":
+		return netconfig.Programs()
 	case "output", "o":
 		_, formats, _ := strings.Cut(flags.Lookup("output").Usage, "format: ")
 		return strings.FieldsFunc(strings.ReplaceAll(formats, " or ", ","), func(r rune) bool { return r == ',' || r == ' ' })
@@ -129,6 +136,12 @@ func argumentsOf(c command, before []string, confDir string) []string {
 		if before[0] == "rm" {
 			words = networkNames(confDir)
 		}
+	case "bridge":
+		if before[0] == "delete" {
+			words = interfaceNames("bridge")
+		}
+	case "ports":
+		words = publishedPorts()
 	case "completion":
 		words = shells()
 	case "help":
@@ -156,6 +169,25 @@ func attachmentNames(wanted func(*inventory.Attachment) bool) (names []string) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// interfaceNames returns the names of the host's interfaces of a kind; "device" are hardware and lo.
+func interfaceNames(kind string) (names []string) {
+	survey, err := inventory.New(config.DefaultStateDir).Survey()
+	if err != nil {
+		return nil
+	}
+	for _, l := range survey.Links {
+		if l.Kind == kind {
+			names = append(names, l.Name)
+		}
+	}
+	return names
+}
+
+func publishedPorts() []string {
+	all, _ := inventory.New(config.DefaultStateDir).Ports("")
+	return namesOf(all, func(p inventory.Publication) string { return p.Span() })
 }
 
 // netnsNames returns the names of network namespaces, as ip netns lists them.

@@ -44,4 +44,7 @@ func main() {
 func about() {
 	fmt.Fprintln(os.Stderr, names.About(program(), version))
 	fmt.Fprintf(os.Stderr, "CNI protocol versions supported: %s\n", strings.Join(cniversion.All.SupportedVersions(), ", "))
+	if _, _, terminal := sizeOf(os.Stderr); terminal && !isPlugin(program()) {
+		fmt.Fprintln(os.Stderr, "Commands: patchbay help")
+	}
 }

@@ -102,28 +102,34 @@ func (s *shell) await(text string) {
 func TestCompleteWords(t *testing.T) {
 	t.Parallel()
 	l := newLaptop(t)
-	l.ok(t, "up", "web", "db")
+	l.ok(t, "up", "db")
+	l.ok(t, "up", "web", "-p", "8080:80")
 	expect.Equal(t, "exit of network create", l.run(t, "network", "create", "lab").exit, 0)
 	l.Run(t, "ip", "netns", "add", "plain")
 	l.Run(t, "ip", "netns", "add", "$(touch x)")
 	for line, want := range map[string]string{
-		"dow":                     "down",
-		"down ":                   "db web",
-		"down web ":               "db",
-		"down --conf-dir /x ":     "db web",
-		"inspect w":               "web",
-		"attach ":                 "db plain web", // and not the name that a shell would run
-		"ls --network ":           "lab patchbay",
-		"ls --network la":         "lab",
-		"ls --no":                 "--no-headers",
-		"ls -o ":                  "json name table text yaml",
-		"network ":                "create ls rm",
-		"network rm l":            "lab",
-		"completion ":             "bash fish zsh",
-		"help stat":               "status",
-		"nosuch ":                 "",
-		"up ":                     "",
-		"up new --publish 80:80 ": "",
+		"dow":                       "down",
+		"down ":                     "db web",
+		"down web ":                 "db",
+		"down --conf-dir /x ":       "db web",
+		"inspect w":                 "web",
+		"attach ":                   "db plain web", // and not the name that a shell would run
+		"ls --network ":             "lab patchbay",
+		"ls --network la":           "lab",
+		"ls --no":                   "--no-headers",
+		"ls -o ":                    "json name table text yaml",
+		"network ":                  "create ls rm",
+		"network rm l":              "lab",
+		"completion ":               "bash fish zsh",
+		"help stat":                 "status",
+		"nosuch ":                   "",
+		"ports ":                    "8080/tcp",
+		"show --bridge ":            "patchbay0",
+		"bridge delete ":            "patchbay0",
+		"bridge create --uplink ":   "lo",
+		"bridge create --persist n": "netplan networkd",
+		"up ":                       "",
+		"up new --publish 80:80 ":   "",
 	} {
 		words := strings.Split(line, " ")
 		got := strings.Fields(l.ok(t, append([]string{"__complete"}, words...)...))

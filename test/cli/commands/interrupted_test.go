@@ -92,6 +92,7 @@ func TestProgress(t *testing.T) {
 		defer terminal(" down " + names)
 		return terminal(" up --network slow " + names + redirect)
 	}
+	expect.Contains(t, terminal(""), "CNI patchbay plugin ", "Commands: patchbay help")
 	expect.Contains(t, up(" >/dev/null"), "patchbay: 2 of 4 done")
 	if out := up(""); strings.Contains(out, " done") {
 		t.Errorf("progress beside the rows: %q", out)
