@@ -46,8 +46,9 @@ create makes the bridge BR with the MAC address of the interface IF, moves the a
 policy rules of IF to it, makes IF its port, and waits until the gateways answer through it. Then
 it asks on a terminal whether to keep the bridge, and waits for the answer or for "patchbay bridge
 confirm" elsewhere. --yes keeps it without a question if a gateway answers; it is refused if there
-are gateways of which none answered before. Without either in time, after an error, or if one of its processes is killed,
-IF is as before and BR does not exist. The exit status is 0 only if the bridge is kept.
+are gateways of which none answered before. Without a decision in time, after an error, or if one of
+its processes is killed, IF is as before and BR does not exist. The exit status is 0 only if the
+bridge is kept.
 
 delete moves everything back from a bridge that create made, and deletes the bridge. It is refused
 while the bridge has other ports, which it names.
