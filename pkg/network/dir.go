@@ -78,7 +78,10 @@ func (d *dir) write(name string, text []byte) error {
 	if errors.Is(err, unix.EEXIST) {
 		err = fmt.Errorf("%w: a file of another network has this name; choose another name", ErrTaken)
 	}
-	if err = errors.Join(err, unix.Unlinkat(fd, temp, 0)); err != nil {
+	if failed := unix.Unlinkat(fd, temp, 0); !errors.Is(failed, unix.ENOENT) { // Create may have made none
+		err = errors.Join(err, failed)
+	}
+	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return d.file.Sync()

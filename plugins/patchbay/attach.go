@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
@@ -67,14 +69,16 @@ func (c *common) attach(out io.Writer, args []string) error {
 	done, err := plugIn(interruptible(), w.Request(n, t, c.ifName), n)
 	if err == nil {
 		sayLine(out, "%s: %s", word, done.line+c.publishes())
+		c.warnUnreachable(word, done)
 	}
 	return err
 }
 
 // attached is the result of an attach.
 type attached struct {
-	line    string   // to print
-	servers []string // name servers of the network
+	line      string   // to print
+	servers   []string // name servers of the network
+	addresses []string // CIDR
 }
 
 // plugIn attaches a network namespace.
@@ -105,7 +109,28 @@ func plugIn(ctx context.Context, req attach.Request, n *cli.Network) (done attac
 	if len(has) == 0 {
 		has = []string{"no address"}
 	}
-	return attached{fmt.Sprintf("%s %s, bridge %s, network %s", req.IfName, strings.Join(has, " "), conf.Bridge, n.Name), result.DNS.Nameservers}, nil
+	line := fmt.Sprintf("%s %s, bridge %s, network %s", req.IfName, strings.Join(has, " "), conf.Bridge, n.Name)
+	return attached{line, result.DNS.Nameservers, has}, nil
+}
+
+// warnUnreachable warns of published ports that only the host itself reaches, because it does not forward. ADD enables forwarding where the
+// host is the gateway; on the bridge of a LAN it is not.
+func (c *common) warnUnreachable(name string, done attached) {
+	if len(c.publish) == 0 {
+		return
+	}
+	host, err := link.OpenHost()
+	if err != nil {
+		return // the attachment is complete, and doctor finds the same
+	}
+	defer host.Close()
+	for _, f := range []struct{ family, in, sysctl string }{{"IPv4", ".", "net.ipv4.ip_forward"}, {"IPv6", ":", "net.ipv6.conf.all.forwarding"}} {
+		of := func(address string) bool { return strings.Contains(address, f.in) }
+		if slices.ContainsFunc(done.addresses, of) && !host.Forwarding(f.in == ".") {
+			complain("warning: %s forwarding is disabled: the published ports of %s are unreachable from outside; enable it: %s",
+				f.family, printable.Text(name, 0), printable.Command("sysctl", "-w", f.sysctl+"=1"))
+		}
+	}
 }
 
 func detachCommand() command {

@@ -1,20 +1,26 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/install"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
+	"github.com/patchbay-cni/patchbay/pkg/network"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/upkeep"
+	"github.com/patchbay-cni/patchbay/pkg/uplink"
 )
 
 // installFlags are the flags of `patchbay install` and `patchbay uninstall`.
@@ -62,7 +68,10 @@ func (f *installFlags) install(out io.Writer) error {
 		return errors.New("--buildkit needs --drop-in")
 	}
 	f.Version = version
-	return f.report(out, install.Install)
+	return f.report(out, func(o install.Options) ([]install.Change, error) {
+		done, err := install.Install(o)
+		return done, writable("install", err)
+	})
 }
 
 func uninstallCommand() command {
@@ -85,7 +94,10 @@ prints the same object as install, and purged, a list of lines. Exit status 1 is
 
 func (f *installFlags) uninstall(out io.Writer) error {
 	if !f.purge {
-		return f.report(out, install.Uninstall)
+		return f.report(out, func(o install.Options) ([]install.Change, error) {
+			done, err := install.Uninstall(o)
+			return done, writable("uninstall", err)
+		})
 	}
 	if err := privileged("uninstall --purge", unix.CAP_NET_ADMIN); err != nil {
 		return err
@@ -102,8 +114,34 @@ func (f *installFlags) uninstall(out io.Writer) error {
 			return done, err
 		}
 		f.also, err = upkeep.Purge(context.Background(), config.DefaultStateDir, o.DryRun)
+		f.also = append(f.also, left()...)
 		return done, readableError(err)
 	})
+}
+
+// left names what commands made for the administrator, which --purge keeps: files of network create, bridges of bridge create.
+func left() (sentences []string) {
+	dir := cmp.Or(os.Getenv("NETCONFPATH"), cli.DefaultConfDir)
+	networks, err := network.List(dir)
+	if err != nil {
+		sentences = append(sentences, fmt.Sprintf("not read: %s, which may have files of network create: %s", dir, oneLine(err)))
+	}
+	for _, n := range networks {
+		if n.Created {
+			sentences = append(sentences, fmt.Sprintf("left %s, which network create wrote; delete it: %s", n.Path, printable.Command("rm", n.Path)))
+		}
+	}
+	k, err := uplink.Open()
+	if err != nil {
+		return append(sentences, "not read: bridges of bridge create: "+oneLine(err))
+	}
+	defer k.Close()
+	for _, name := range k.Names() {
+		if k.Made(name) {
+			sentences = append(sentences, fmt.Sprintf("left bridge %s, which bridge create made; delete it: %s", name, printable.Command("patchbay", "bridge", "delete", printable.Name(name))))
+		}
+	}
+	return sentences
 }
 
 // noneLive returns an error that names the attachments that are not stale.

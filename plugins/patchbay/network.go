@@ -107,7 +107,7 @@ func (f *networkFlags) create(out io.Writer, names []string) error {
 	}
 	c, err := network.Create(f.confDir, f.Spec)
 	if err != nil {
-		return err
+		return writable("network create", err)
 	}
 	sayLine(out, "%s: created %s, bridge %s", f.Name, c.Path, c.Bridge)
 	if c.First {

@@ -174,6 +174,14 @@ func readable(err error) error {
 	return err
 }
 
+// writable adds the remedy to an error about files that only root can write. For root it is none.
+func writable(command string, err error) error {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return fmt.Errorf("%w; run it as root (sudo patchbay %s)", err, command)
+	}
+	return err
+}
+
 // setCall sets the environment of a delegated IPAM plugin (CNI SPEC section 4).
 func setCall(req *attach.Request) {
 	for _, v := range [][2]string{

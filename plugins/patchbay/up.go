@@ -215,6 +215,7 @@ func (u *upping) attach(ctx context.Context, name string) (string, error) {
 	if err != nil {
 		return "", errors.Join(err, cli.DeleteNetns(name))
 	}
+	u.warnUnreachable(name, done)
 	if err := cli.WriteResolver(name, done.servers); err != nil {
 		complain("%s", oneLine(err))
 	}

@@ -183,7 +183,27 @@ func TestUpOnForeignBridge(t *testing.T) {
 	l.refused(t, []string{nettest.LANRouter4}, "up", "db", "--network", "br0", "--ip", nettest.LANRouter4)
 	l.refused(t, []string{"10.1.0.1 is outside of the network's ranges: 192.0.2.1-192.0.2.254"}, "up", "db", "--network", "br0", "--ip", "10.1.0.1")
 	l.ok(t, "down", "web")
+	l.warnsOfForwarding(t)
 	l.Bridge("bare")
 	l.refused(t, []string{"bridge bare has no IPv4 address"}, "up", "db", "--network", "bare", "--ip", "10.1.0.1")
 	l.refused(t, []string{"bridge bare was not created by patchbay"}, "up", "db", "--network", "bare")
+}
+
+// warnsOfForwarding: on the bridge of a LAN ADD does not make the host a router, and published ports need one. up and attach warn.
+func (l *laptop) warnsOfForwarding(t *testing.T) {
+	t.Helper()
+	l.SetSysctl("net/ipv4/ip_forward", "0")
+	const warning = "patchbay: warning: IPv4 forwarding is disabled: the published ports of web are unreachable from outside; enable it: sysctl -w net.ipv4.ip_forward=1\n"
+	args := []string{"web", "--network", "br0", "--ip", "192.0.2.60", "-p", "8080:80"}
+	a := l.run(t, append([]string{"up"}, args...)...)
+	expect.Equal(t, "up", a.stdout, "web: eth0 192.0.2.60/24, bridge br0, network br0, publishes 8080/tcp -> 80\n")
+	expect.Equal(t, "up warns", a.stderr, warning)
+	l.ok(t, "detach", "web")
+	expect.Equal(t, "attach", l.run(t, append([]string{"attach"}, args...)...).stderr, warning)
+	l.ok(t, "detach", "web")
+	expect.Equal(t, "without ports", l.run(t, append([]string{"attach"}, args[:5]...)...).stderr, "")
+	l.ok(t, "detach", "web")
+	l.SetSysctl("net/ipv4/ip_forward", "1")
+	l.ok(t, append([]string{"attach"}, args...)...)
+	l.ok(t, "down", "web")
 }

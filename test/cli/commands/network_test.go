@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
@@ -132,6 +134,46 @@ func TestNetworkRefused(t *testing.T) {
 	for _, link := range []string{"br0", "v0"} {
 		l.Run(t, "ip", "link", "del", link)
 	}
+}
+
+// TestNetworkOfAUser: a user who may not write to the directory gets one clause with the remedy, and the same from install.
+//
+// Claim: `network create` refuses a name, subnet or bridge that another network or the host has, and writes nothing
+func TestNetworkOfAUser(t *testing.T) {
+	t.Parallel()
+	nettest.Need(t, nettest.Tool("setpriv"))
+	l := newLaptop(t)
+	dir, program := l.shared(t)
+	for command, want := range map[string]string{
+		"network create q --conf-dir " + dir:          "patchbay: write " + dir + "/90-q.conflist: permission denied; run it as root (sudo patchbay network create)\n",
+		"network create q --conf-dir " + dir + "/a/b": "patchbay: create directory of networks: mkdir " + dir + "/a: permission denied; run it as root (sudo patchbay network create)\n",
+		"install --bin-dir " + dir + "/bin":           "patchbay: mkdir " + dir + "/bin: permission denied; run it as root (sudo patchbay install)\n",
+		"install --bin-dir " + dir:                    "permission denied; run it as root (sudo patchbay install)\n",
+	} {
+		cmd := l.Command("setpriv", append([]string{"--reuid=65534", "--regid=65534", "--clear-groups", program}, strings.Fields(command)...)...)
+		a := finish(t, cmd)
+		expect.Equal(t, "exit of "+command, a.exit, 1)
+		if !strings.HasSuffix(a.stderr, want) || strings.Count(a.stderr, ";") != 1 {
+			t.Errorf("%s: stderr %q, want %q", command, a.stderr, want)
+		}
+	}
+	expect.Equal(t, "files", files(t, dir), nil)
+}
+
+// shared returns a directory that other users may read, and the program in a place where they can execute it.
+func (l *laptop) shared(t *testing.T) (dir, program string) {
+	t.Helper()
+	top, err := os.MkdirTemp("", "patchbay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(top) })
+	dir, program = filepath.Join(top, "net.d"), filepath.Join(top, "patchbay")
+	if err := errors.Join(os.Chmod(top, 0o755), os.Mkdir(dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	l.Run(t, "cp", nettest.Patchbay(t), program)
+	return dir, program
 }
 
 // TestNetworksAtOnce: calls at once choose different subnets, and one of several with the same name wins.

@@ -41,6 +41,35 @@ func TestPurge(t *testing.T) {
 	n.SetSysctl("net/ipv4/ip_forward", "0")
 }
 
+// TestPurgeLeaves: what commands made for the administrator stays, and is named with the command that deletes it.
+//
+// Claim: `uninstall --purge` keeps files of `network create` and bridges of `bridge create`, and names them
+func TestPurgeLeaves(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.Veth("eth0", n.Container("router").Netns, "lan")
+	n.Settle("eth0")
+	n.Baseline()
+	dir := t.TempDir()
+	run := func(args ...string) []string {
+		lines := n.Run(t, "env", append([]string{"NETCONFPATH=" + dir, n.program}, args...)...)
+		return strings.Split(strings.TrimSuffix(lines, "\n"), "\n")
+	}
+	run("network", "create", "lab")
+	run("bridge", "create", "br1", "--uplink", "eth0", "--yes")
+	path := dir + "/90-lab.conflist"
+	want := []string{
+		"left " + path + ", which network create wrote; delete it: rm " + path,
+		"left bridge br1, which bridge create made; delete it: patchbay bridge delete br1",
+	}
+	for _, more := range []string{"--dry-run", "--dry-run=false"} {
+		done := run("uninstall", "--bin-dir", n.inside(n.bin), "--purge", more)
+		expect.Equal(t, "left", done[max(len(done)-len(want), 0):], want)
+	}
+	run("network", "rm", "lab")
+	run("bridge", "delete", "br1")
+}
+
 // TestPurgeStale: stale attachments are removed.
 //
 // Claim: `uninstall --purge` removes what Patchbay keeps on the host, and is refused, naming them, while attachments exist
