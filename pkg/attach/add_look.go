@@ -110,16 +110,11 @@ func (a *adding) checkPorts() error {
 
 // checkListeners returns an error if the command line publishes a port on which a process of the host listens: publishing
 // port 22 would cut off the SSH sessions of its own user. A runtime only gets a warning, because the reference portmap accepts it.
-func (a *adding) checkListeners(ports []store.Port) (err error) {
+func (a *adding) checkListeners(ports []store.Port) error {
 	if a.req.OwnerName() != store.OwnerCLI {
 		return nil
 	}
-	a.eachListener(ports, func(p store.Port, by netip.AddrPort) {
-		if err == nil {
-			err = fmt.Errorf("port %d/%s %w (%s)", by.Port(), p.Protocol, errPortInUse, by)
-		}
-	})
-	return err
+	return noListener(a.host, ports)
 }
 
 // removeStale looks for an earlier attachment of this key by record and derived name. It returns an error if that is live, and

@@ -28,15 +28,20 @@ func (a *adding) publish(ctx context.Context) error {
 	if !ruleset.IsNeeded(a.record) {
 		return nil
 	}
-	if err := store.NoteStateDir(config.DefaultStateDir, a.cfg.StateDir); err != nil {
-		report.Warn("%v; pass it to patchbay reload with --state-dir", err)
-	}
+	noteStateDir(a.cfg.StateDir)
 	err := a.publishElements(ctx)
 	a.published = !errors.Is(err, store.ErrBusy)
 	if err != nil {
 		return err
 	}
 	return a.afterPublish(ctx)
+}
+
+// noteStateDir registers a state directory of which the ruleset has elements, so that reload finds its records.
+func noteStateDir(dir string) {
+	if err := store.NoteStateDir(config.DefaultStateDir, dir); err != nil {
+		report.Warn("%v; pass it to patchbay reload with --state-dir", err)
+	}
 }
 
 // publishElements publishes all elements of the record.

@@ -81,6 +81,9 @@ func (c *checking) port(b *link.Bridge, l *link.Link) {
 	if l.Port.Hairpin && c.record != nil && c.record.Publish != nil && !c.record.Publish.Plain {
 		return // set by hand on the advice of doctor, if br_netfilter was loaded after the ADD
 	}
+	if l.Port.Hairpin && c.record != nil && c.record.Hairpin && c.record.Owner != store.OwnerCNI {
+		return // `patchbay ports add` set it, and `ports rm` keeps it
+	}
 	if forPorts {
 		c.differ("hairpin mode of %s is false, published ports require it", l.Name)
 		return

@@ -19,10 +19,11 @@
 //
 // If a step fails, the steps before it are undone in reverse order. Addresses and record are released last, and stay if anything else
 // could not be removed. DEL removes the same in the same order and continues after errors. CHECK compares record and kernel and changes
-// nothing.
+// nothing. Publish and Unpublish change the published ports of an attachment that a command created.
 //
 // Files, in reading order:
 //
+//   - ports of an attachment that exists: portchange.go, portset.go
 //   - ADD: preview.go, add.go, add_delegated.go, add_look.go, add_chain.go, add_reserve.go, add_probe.go, add_plug.go, add_bandwidth.go, add_ipam.go,
 //     add_plan.go, add_gateway.go, add_publish.go, add_up.go, result.go, resulttext.go
 //   - GC and DEL: stale.go, gc.go, gc_candidates.go, del_together.go, del.go, del_unplug.go, del_chain.go, del_part.go, del_container.go, del_bandwidth.go,

@@ -2,6 +2,8 @@ package attach
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/containernetworking/cni/pkg/types"
 
@@ -60,6 +62,14 @@ var (
 	errBridgeShared = errors.New("serves another network")
 	errPortInUse    = errors.New("is in use by a process of the host")
 
+	errOfRuntime    = errors.New("was attached by a runtime, which would not know of a change of its ports")
+	errNotLive      = errors.New("is stale: its host interface does not exist")
+	errNoRecord     = errors.New("has no readable record")
+	errOwnPort      = errors.New("is already published by this attachment")
+	errNotPublished = errors.New("is not published by this attachment")
+	errNoFamily     = errors.New("cannot be published: the container has no address of that family")
+	errManyPorts    = errors.New("ports of one container are too many")
+
 	// errOnBridge is about an address that a live attachment on the same bridge has. That attachment is of another network, or
 	// no address file of this network reserves its address.
 	errOnBridge = errors.New("on the same bridge")
@@ -90,7 +100,7 @@ type cause struct {
 // causes maps sentinel errors to CNI codes and remedies. The first row that matches counts, so a specific sentinel stands before
 // the one that it may be wrapped together with.
 func causes() []cause {
-	return append(causesOfVLANs(), []cause{
+	return append(slices.Concat(causesOfVLANs(), causesOfPorts()), []cause{
 		{errNoAddress, types.ErrTryAgainLater, "delete unused containers, or add a range to ipam.ranges; set statusOnFull to \"warn\" to make STATUS succeed nevertheless"},
 		{errInterrupted, types.ErrTryAgainLater, "call ADD again"},
 		{errOutput, types.ErrIOFailure, "keep the plugin's stdout open until it exits"},
@@ -143,6 +153,19 @@ func causes() []cause {
 		{safefile.ErrTooLarge, types.ErrIOFailure, "set the key to the path of a smaller file"},
 		{errResolvConf, types.ErrIOFailure, "set ipam.resolvConf to a file that the plugin can read, or remove the key"},
 	}...)
+}
+
+// causesOfPorts are the rows of causes about ports of an attachment that exists.
+func causesOfPorts() []cause {
+	return []cause{
+		{errOfRuntime, types.ErrInvalidNetworkConfig, "change the port mappings of the container in the runtime"},
+		{errNotLive, types.ErrInvalidEnvironmentVariables, "remove it (patchbay down or detach, or patchbay gc), and attach the container again"},
+		{errNoRecord, types.ErrInvalidEnvironmentVariables, "remove the attachment (patchbay down or detach), and attach the container again; patchbay doctor has the reason"},
+		{errOwnPort, CodePortTaken, "remove that mapping first (patchbay ports rm)"},
+		{errNotPublished, types.ErrInvalidEnvironmentVariables, "name a port that it publishes"},
+		{errNoFamily, types.ErrInvalidNetworkConfig, "leave the address of the host out, or name one of the other family"},
+		{errManyPorts, types.ErrInvalidNetworkConfig, fmt.Sprintf("publish at most %d ports of one container", config.MostPorts)},
+	}
 }
 
 // causesOfVLANs are the rows of causes about vlan and vlanTrunk.

@@ -1,6 +1,7 @@
 package attach
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -37,19 +38,30 @@ func PortsOf(mappings []config.PortMapping, addresses []store.Address) (all []st
 	return all, unserved
 }
 
-// reachesItself reports whether the bridge port needs hairpin mode. With br_netfilter (bridge-nf-call-iptables) nftables translates the
-// destination of bridged packets: a packet of a container to a port that it publishes itself is not routed, and the bridge must send it
-// back through the port on which it arrived.
+// reachesItself reports whether the bridge port needs hairpin mode for published ports; see ReachesItself.
 func (a *adding) reachesItself() bool {
 	return len(a.cfg.Publish.Ports) > 0 && a.cfg.Publish.SNAT && !a.cfg.PromiscMode && link.BridgeCallsNetfilter()
 }
 
-// eachListener calls each for every socket of the host that listens on one of the ports (sock_diag). An error of the kernel is
-// ignored, because the result is used for warnings and for a check that protects only against mistakes.
-func (a *adding) eachListener(ports []store.Port, each func(p store.Port, by netip.AddrPort)) {
-	eachListener(a.host, ports, each)
+// ReachesItself reports whether the bridge port of a record needs hairpin mode for its published ports. With br_netfilter
+// (bridge-nf-call-iptables) nftables translates the destination of bridged packets: a packet of a container to a port that it publishes
+// itself is not routed, and the bridge must send it back through the port on which it arrived.
+func ReachesItself(r *store.Record) bool {
+	return r.Publish != nil && !r.Publish.Plain && link.BridgeCallsNetfilter()
 }
 
+// noListener returns an error that wraps errPortInUse if a process of the host listens on one of the ports.
+func noListener(host *link.Host, ports []store.Port) (err error) {
+	eachListener(host, ports, func(p store.Port, by netip.AddrPort) {
+		if err == nil {
+			err = fmt.Errorf("port %d/%s %w (%s)", by.Port(), p.Protocol, errPortInUse, by)
+		}
+	})
+	return err
+}
+
+// eachListener calls each for every socket of the host that listens on one of the ports (sock_diag). An error of the kernel is
+// ignored, because the result is used for warnings and for a check that protects only against mistakes.
 func eachListener(host *link.Host, ports []store.Port, each func(p store.Port, by netip.AddrPort)) {
 	for _, proto := range []string{"tcp", "udp"} {
 		of := slices.DeleteFunc(slices.Clone(ports), func(p store.Port) bool { return p.Protocol != proto })

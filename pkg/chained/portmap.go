@@ -136,7 +136,7 @@ func applyPorts(ctx context.Context, a *adding) error {
 
 // reachItself sets hairpin mode on the port of our own bridge where a container needs it to reach a port that it publishes itself.
 func (a *adding) reachItself() error {
-	if a.record.Role != store.RolePort || a.record.Hairpin || a.record.Publish.Plain || !link.BridgeCallsNetfilter() {
+	if a.record.Role != store.RolePort || a.record.Hairpin || !attach.ReachesItself(a.record) {
 		return nil
 	}
 	a.record.Hairpin = true

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 )
@@ -22,6 +23,7 @@ type Mapping struct {
 	Range         int    `json:"range,omitempty"` // number of consecutive ports; 0 means 1
 
 	word string // the value as given
+	both bool   // it has a port of the container
 }
 
 // Mappings is the flag --publish, which may be repeated. It implements flag.Value.
@@ -84,7 +86,7 @@ func ParseMapping(word string) (Mapping, error) {
 		return m, err
 	}
 	host, container, both := strings.Cut(rest, ":")
-	if !both {
+	if m.both = both; !both {
 		container = host
 	}
 	if strings.Contains(container, ":") {
@@ -179,6 +181,21 @@ func (n *Network) Publish(ports Mappings) error {
 	if len(ports) == 0 {
 		return nil
 	}
+	if err := n.give(ports); err != nil {
+		return err
+	}
+	cfg, err := config.Called{}.Parse(n.Config, "")
+	if err != nil {
+		return ports.named("--publish", err)
+	}
+	for _, p := range cfg.Publish.Unused { // a runtime gets a warning only
+		return fmt.Errorf("--publish %s %s; %s", ports[p.Index].word, p.Why, p.Fix)
+	}
+	return nil
+}
+
+// give adds ports to the network's configuration.
+func (n *Network) give(ports Mappings) error {
 	conf := map[string]json.RawMessage{}
 	if err := json.Unmarshal(n.Config, &conf); err != nil {
 		return err
@@ -196,21 +213,47 @@ func (n *Network) Publish(ports Mappings) error {
 	if conf["runtimeConfig"], err = json.Marshal(runtime); err != nil {
 		return err
 	}
-	if n.Config, err = json.Marshal(conf); err != nil {
-		return err
-	}
-	cfg, err := config.Called{}.Parse(n.Config, "")
-	if err != nil {
-		return ports.named(err)
-	}
-	for _, p := range cfg.Publish.Unused { // a runtime gets a warning only
-		return fmt.Errorf("--publish %s %s; %s", ports[p.Index].word, p.Why, p.Fix)
-	}
-	return nil
+	n.Config, err = json.Marshal(conf)
+	return err
 }
 
-// named turns an error of runtimeConfig.portMappings into one of --publish.
-func (m Mappings) named(err error) error {
+// Publication returns the request that publishes ports of an attachment. Options of published ports are read from the network's configuration
+// in dir; if the file was deleted, they are the defaults. Errors name the port.
+func Publication(a *inventory.Attachment, dir string, ports Mappings) (attach.Request, error) {
+	req := Removal(a, dir)
+	n := &Network{Name: a.Network, Config: req.Config}
+	if err := n.give(ports); err != nil {
+		return req, err
+	}
+	cfg, err := config.ParsePortmap(n.Config)
+	if err != nil {
+		return req, ports.named("port", err)
+	}
+	for _, p := range cfg.Publish.Unused {
+		return req, fmt.Errorf("port %s %s; %s", ports[p.Index].word, p.Why, p.Fix)
+	}
+	req.Config = n.Config
+	return req, nil
+}
+
+// ParsePublished parses an argument of `ports rm`: [hostIP:]hostPort[-end][/tcp|udp|sctp]. Errors name the part that is invalid.
+func ParsePublished(word string) (config.PortMapping, error) {
+	m, err := ParseMapping(word)
+	if err != nil {
+		return config.PortMapping{}, err
+	}
+	if m.both {
+		return config.PortMapping{}, fmt.Errorf("port %s: leave the port of the container out: the form is [hostIP:]hostPort[-end][/tcp|udp|sctp]", word)
+	}
+	p := config.PortMapping{Protocol: m.Protocol, HostPort: uint16(m.HostPort), Count: max(1, m.Range)}
+	if m.HostIP != "" {
+		p.HostIP = netip.MustParseAddr(m.HostIP) // which ParseMapping formatted
+	}
+	return p, nil
+}
+
+// named turns an error of runtimeConfig.portMappings into one of what the mappings are called, such as --publish.
+func (m Mappings) named(called string, err error) error {
 	const key = "runtimeConfig.portMappings"
 	var e *config.Error
 	if !errors.As(err, &e) || !strings.HasPrefix(e.Msg, key) {
@@ -220,8 +263,8 @@ func (m Mappings) named(err error) error {
 	what, why, _ := strings.Cut(rest, ": ")
 	for i, one := range m {
 		if strings.HasPrefix(what, fmt.Sprintf("[%d]", i)) {
-			return fmt.Errorf("--publish %s: %s; %s", one.word, why, e.Details)
+			return fmt.Errorf("%s %s: %s; %s", called, one.word, why, e.Details)
 		}
 	}
-	return fmt.Errorf("--publish: %s; %s", why, e.Details)
+	return fmt.Errorf("%s: %s; %s", called, why, e.Details)
 }

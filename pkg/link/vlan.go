@@ -251,13 +251,19 @@ func (t *vlanTable) hasPVID() bool {
 	return slices.ContainsFunc(t[:], func(f vlanFlags) bool { return f&vlanPVID != 0 })
 }
 
-// RestorePort gives a bridge port its isolation and its VLANs, and returns what it has changed, one clause each.
+// RestorePort gives a bridge port its isolation, hairpin mode if it has that, and its VLANs, and returns what it has changed, one clause each.
 func (h *Host) RestorePort(l *Link, b *Bridge, flags PortFlags) (done []string, err error) {
 	if l.Port != nil && l.Port.Isolated != flags.Isolated {
 		if err := h.change(linkHeader{index: l.Index}, portAttr(flags)); err != nil {
 			return nil, fmt.Errorf("set isolation of port %s: %w", l.Name, err)
 		}
 		done = append(done, fmt.Sprintf("isolation of port %s is %t", l.Name, flags.Isolated))
+	}
+	if l.Port != nil && flags.Hairpin && !l.Port.Hairpin {
+		if err := h.SetHairpin(l); err != nil {
+			return done, err
+		}
+		done = append(done, fmt.Sprintf("hairpin mode of port %s is on", l.Name))
 	}
 	if flags.VLANs == nil {
 		return done, nil

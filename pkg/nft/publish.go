@@ -77,13 +77,16 @@ func (r *Ruleset) growSendBuffer(ports int) {
 // the comment of the existing one (nft_add_set_elem): a new attachment with a re-used
 // address would believe that it owns the element, and a late DEL of the former owner
 // would remove it.
-func additions(e Entry) ([]nlsock.Message, error) {
-	shared, err := elementMessages(e.shared(), unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE)
+func additions(e Entry) ([]nlsock.Message, error) { return additionsOf(e.shared(), e.elements()) }
+
+// additionsOf is additions for the elements that an entry shares, and some of its own.
+func additionsOf(shared, own []element) ([]nlsock.Message, error) {
+	messages, err := elementMessages(shared, unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE)
 	if err != nil {
 		return nil, err
 	}
-	own, err := elementMessages(e.elements(), unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
-	return append(shared, own...), err
+	more, err := elementMessages(own, unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	return append(messages, more...), err
 }
 
 // deletions returns the messages that remove elements.
@@ -116,7 +119,7 @@ func elementMessages(elements []element, kind, flags uint16) (messages []nlsock.
 // Replace adds elements as Publish does, and removes stale owners in the same transaction: those for whose
 // comment isStale is true. All elements of a replaced owner are removed, not only the
 // conflicting ones: its ports may lead to an address that another container has by
-// now.
+// now. Elements that the entry has already are not in the transaction.
 // Removal and addition are in one transaction, so that there is no moment without the
 // address, in which a third attachment could take it. The kernel applies the messages
 // of a batch in order, and an element that is deleted in the batch does not conflict
@@ -158,11 +161,11 @@ func (r *Ruleset) replace(e Entry, isStale func(owner string) bool) error {
 	if err != nil {
 		return err
 	}
-	removals, err := deletions(append(ofOwner(there, e), left...))
+	removals, err := deletions(append(except(ofOwner(there, e), want), left...))
 	if err != nil {
 		return err
 	}
-	added, err := additions(e)
+	added, err := additionsOf(e.shared(), except(want, there))
 	if err != nil {
 		return err
 	}
@@ -202,6 +205,15 @@ func (r *Ruleset) ofOwners(marks map[string]bool) ([]element, error) {
 // ofOwner returns the elements whose owner is the entry's.
 func ofOwner(there []element, e Entry) []element {
 	return slices.DeleteFunc(slices.Clone(there), func(found element) bool { return ownerID(found.comment) != ownerID(e.Owner) })
+}
+
+// except returns the elements that are not in another list, with the same data and owner.
+func except(all, others []element) []element {
+	known := map[element]bool{}
+	for _, e := range others {
+		known[e] = true
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(e element) bool { return known[e] })
 }
 
 // sameElements reports whether two lists have the same elements in any order.

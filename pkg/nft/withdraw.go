@@ -46,6 +46,22 @@ func (r *Ruleset) withdraw(all []Entry) error {
 	return err
 }
 
+// WithdrawExcept removes those of an entry's elements that exist, have its owner, and that
+// the same attachment does not have as another entry: the elements of ports that it no
+// longer publishes.
+func (r *Ruleset) WithdrawExcept(e, kept Entry) error {
+	stays := map[string]bool{}
+	for _, one := range kept.elements() {
+		stays[one.set+" "+one.key] = true
+	}
+	leaving := slices.DeleteFunc(e.elements(), func(one element) bool { return stays[one.set+" "+one.key] })
+	_, err := r.remove(func() ([]element, error) {
+		found, err := r.find(leaving)
+		return owned(found, e.Owner), err
+	})
+	return err
+}
+
 // WithdrawOwner removes all elements of an owner, for callers that have no entry.
 // Owner is a comment or its first word. It returns the ports that were published for
 // the owner.

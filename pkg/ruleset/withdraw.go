@@ -19,6 +19,18 @@ func Withdraw(record *store.Record) error {
 	return report.Except(err, nft.ErrUnsupported)
 }
 
+// WithdrawPorts removes the elements of an attachment that a record of it has and a later one has not, and ends the flows to the UDP and SCTP
+// ports of gone, those that only the first record has. The caller holds the lock until the later record is saved: a process that rebuilds the
+// table in between would restore the elements.
+func WithdrawPorts(record, later *store.Record, gone []store.Port) error {
+	err := withRules(func(rules *nft.Ruleset) error { return rules.WithdrawExcept(entryOf(record), entryOf(later)) })
+	if err == nil {
+		only := &store.Record{Publish: &store.Publish{Ports: gone}}
+		flush(context.Background(), record.Key().String(), datagrams(only), conntrack.FlushOwn)
+	}
+	return report.Except(err, nft.ErrUnsupported)
+}
+
 // WithdrawElements removes the elements of several attachments, in one transaction of nftables: a transaction that removes something
 // waits for an RCU grace period, however many elements it removes. The caller holds the lock, and calls Withdraw for each
 // attachment afterwards, which ends the flows to its ports.

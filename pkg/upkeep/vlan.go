@@ -41,7 +41,7 @@ func regateVLAN(host *link.Host, bridge *link.Bridge, r *store.Record) (gate *li
 	return gate, []string{fmt.Sprintf("bridge %s has interface %s again", bridge.Name, name)}, err
 }
 
-// reflag restores isolation and VLANs of a bridge port.
+// reflag restores isolation, hairpin mode and VLANs of a bridge port.
 func reflag(host *link.Host, l *link.Link, bridge *link.Bridge, r *store.Record) ([]string, error) {
 	lost, err := host.RestorePort(l, bridge, attach.PortFlags(r))
 	var done []string

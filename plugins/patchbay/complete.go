@@ -119,7 +119,7 @@ func valuesOf(flags *flag.FlagSet, name, confDir string) []string {
 
 // argumentsOf returns what the next argument of a command can be.
 func argumentsOf(c command, before []string, confDir string) []string {
-	if len(c.second) > 0 && len(before) == 0 {
+	if len(c.second) > 0 && len(before) == 0 && c.name != "ports" {
 		return c.second
 	}
 	var words []string
@@ -141,7 +141,7 @@ func argumentsOf(c command, before []string, confDir string) []string {
 			words = interfaceNames("bridge")
 		}
 	case "ports":
-		words = publishedPorts()
+		words = portsArguments(before)
 	case "completion":
 		words = shells()
 	case "help":
@@ -183,6 +183,20 @@ func interfaceNames(kind string) (names []string) {
 		}
 	}
 	return names
+}
+
+// portsArguments returns what the next argument of `ports` can be: a port, or add or rm, which the name of an attachment follows, and then
+// ports.
+func portsArguments(before []string) []string {
+	switch {
+	case len(before) == 0:
+		return append(publishedPorts(), portsWords()...)
+	case len(before) == 1 && slices.Contains(portsWords(), before[0]):
+		return attachmentNames(func(a *inventory.Attachment) bool { return a.Owner == "cli" })
+	case before[0] == "rm":
+		return publishedPorts()
+	}
+	return nil
 }
 
 func publishedPorts() []string {

@@ -28,8 +28,19 @@ type portsFlags struct {
 func portsCommand() command {
 	f := &portsFlags{}
 	return command{
-		name: "ports", takes: "[PORT[/PROTOCOL]]", short: "list published ports",
-		long: `Prints one line for each published port or range of consecutive ports, sorted by number, from the
+		name: "ports", second: portsWords(), takes: "[PORT[/PROTOCOL]]", short: "list published ports, or change those of an attachment: ports add NAME 8080:80, ports rm NAME 8080",
+		long: `  patchbay ports [PORT[/PROTOCOL]]
+  patchbay ports add NAME [hostIP:]hostPort[-end][:containerPort[-end]][/tcp|udp|sctp]...
+  patchbay ports rm NAME [hostIP:]hostPort[-end][/tcp|udp|sctp]...
+
+add publishes ports of a running attachment, in the syntax of "up --publish"; rm ends that, also for a
+part of a range, and on every address of the host unless hostIP is given. NAME is as for inspect;
+--network and --interface choose one of several attachments. All ports of a call are changed, or
+none. The other ports of the attachment are not touched. TCP connections that are open through a
+removed port continue until they are closed; UDP and SCTP flows end. Attachments of a runtime are
+refused: change the port mappings of the container in the runtime.
+
+Without these words it prints one line for each published port or range of consecutive ports, sorted by number, from the
 records and the ruleset. HOST is the host address, * for any; TO is the container's address and
 port. With PORT it prints that port only, and exits with status 1 if it is not published. STATE is
 
@@ -47,6 +58,7 @@ On a terminal that is too narrow, a list is printed instead of the table, unless
 -o yaml prints the objects of -o json, -o name the ports, one on a line.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only ports of this network")
+			flags.StringVar(&f.ifName, "interface", "", "`name` of the container interface, for add and rm")
 			f.registerListing(flags)
 			flags.IntVar(&f.width, "width", 0, "width in columns (default that of the terminal, else unlimited)")
 			f.registerState(flags)
@@ -56,6 +68,9 @@ On a terminal that is too narrow, a list is printed instead of the table, unless
 }
 
 func (f *portsFlags) run(out io.Writer, args []string) error {
+	if len(args) > 0 && slices.Contains(portsWords(), args[0]) { // a port is a number
+		return f.change(out, args[0], args[1:])
+	}
 	format, err := f.chosen()
 	if err != nil {
 		return err

@@ -122,7 +122,8 @@ func bridgeNetfilter(t *testing.T, run func(t *testing.T, s *scene, calls bool))
 // box is a container on one or several networks.
 type box struct {
 	*nettest.Container
-	addrs []netip.Addr // IPv4, IPv6 of the first network, then of the next
+	addrs    []netip.Addr // IPv4, IPv6 of the first network, then of the next
+	hostLink string       // its host interface, if a command attached it
 }
 
 // box creates and attaches a container. It is detached at the end of the test.
