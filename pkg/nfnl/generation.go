@@ -50,22 +50,33 @@ func (c *Conn) awaitCommit() error {
 // the call, and all parts of a dump, are answered from one ruleset; or until read reports that what it
 // found is final nevertheless. It returns the error of the last call, and false if the ruleset changed
 // during each one.
+//
+// The first generation is read before it is certain that no transaction is being committed, and the
+// second one after that is certain again. So a commit that overlaps the call is one that began after
+// the first wait and ended before the second one did: the two differ, whether the kernel increments the
+// generation before the changes become visible or after that.
 func (c *Conn) ReadConsistently(read func() (final bool, err error)) (consistent bool, err error) {
 	for range attempts {
-		if err := c.awaitCommit(); err != nil {
-			return false, err
-		}
 		before, failed := c.Generation()
+		if failed == nil {
+			failed = c.awaitCommit()
+		}
 		if failed != nil {
 			return false, failed
 		}
 		var final bool
 		final, err = read()
+		if final && err == nil {
+			return true, nil
+		}
+		if failed = c.awaitCommit(); failed != nil {
+			return false, failed
+		}
 		after, failed := c.Generation()
 		if failed != nil {
 			return false, failed
 		}
-		if before == after || final && err == nil {
+		if before == after {
 			return true, err
 		}
 	}
