@@ -137,7 +137,7 @@ func (c command) checkOptions(flags *flag.FlagSet, words []string) (err error) {
 		switch {
 		case limited && !slices.Contains(takes, f.Name):
 			err = fmt.Errorf("%s %s does not take the option %s; see patchbay help %s", c.name, words[0], dashed(f.Name), c.name)
-		case f.Value.String() == "" && f.DefValue == "" && slices.Contains(notEmpty(), f.Name):
+		case f.Value.String() == "" && f.DefValue == "" && slices.Contains(notEmpty(), f.Name) && c.name != "lxc-hook": // which says what is missing
 			err = fmt.Errorf("%s: the value is empty; leave the option out for the default", dashed(f.Name))
 		}
 	})
