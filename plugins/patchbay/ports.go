@@ -40,9 +40,10 @@ none. The other ports of the attachment are not touched. TCP connections that ar
 removed port continue until they are closed; UDP and SCTP flows end. Attachments of a runtime are
 refused: change the port mappings of the container in the runtime.
 
-Without these words it prints one line for each published port or range of consecutive ports, sorted by number, from the
-records and the ruleset. HOST is the host address, * for any; TO is the container's address and
-port. With PORT it prints that port only, and exits with status 1 if it is not published. STATE is
+Without these words it prints one line for each published port or range of consecutive ports, sorted
+by number, from the records and the ruleset. HOST is the host address, * for any; TO is the
+container's address and port. With PORT it prints that port only, and exits with status 1 if it is
+not published. STATE is
 
   ok            the ruleset maps the port to the container
   lost          the ruleset lacks the mapping; of a range "3 of 10 lost" (patchbay reload)
