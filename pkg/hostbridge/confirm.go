@@ -32,6 +32,29 @@ func Confirm(name string) (bridge string, err error) {
 	return "", ErrNothing
 }
 
+// Undecided returns the ErrBusy of Create if a bridge is being created or deleted, or waits for a confirmation, and an error with the
+// remedy if the processes that did so were killed.
+func Undecided() error {
+	d, err := openDir(false)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	lock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	found, err := d.undecided()
+	for bridge := range found {
+		return unfinished(bridge)
+	}
+	return err
+}
+
 func (d *dir) confirm(bridge, stage string) error {
 	lock, err := d.lock()
 	if err == nil {

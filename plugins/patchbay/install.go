@@ -15,6 +15,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/hostbridge"
 	"github.com/patchbay-cni/patchbay/pkg/install"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/network"
@@ -102,7 +103,7 @@ func (f *installFlags) uninstall(out io.Writer) error {
 	if err := privileged("uninstall --purge", unix.CAP_NET_ADMIN); err != nil {
 		return err
 	}
-	if err := noneLive(); err != nil {
+	if err := cmp.Or(noneLive(), hostbridge.Undecided()); err != nil { // the purge would remove the state of the uplink
 		return err
 	}
 	return f.report(out, func(o install.Options) ([]install.Change, error) {

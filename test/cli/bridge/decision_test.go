@@ -78,6 +78,7 @@ func TestConfirm(t *testing.T) {
 	s.refused(t, "bridge confirm br1", "no bridge waits for a confirmation")
 	s.refused(t, "bridge create br1 --uplink eth0", unfinished)
 	s.refused(t, "bridge delete br0", unfinished, " keeps it, Ctrl-C in the command that creates it removes it, and it is removed without either in ")
+	s.refused(t, "uninstall --purge --bin-dir "+t.TempDir(), unfinished)
 	expect.Equal(t, "confirm", s.ok(t, "bridge", "confirm"), "br0: confirmed\n")
 	r.ends(t, 0, "")
 	expect.Contains(t, r.said, "br0: kept, eth0 is its port\n")
