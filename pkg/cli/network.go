@@ -75,8 +75,17 @@ type Misconfigured struct {
 	Err  error
 }
 
+// Misspelt is the error about a key that ADD ignores, and that is nearly one that it reads.
+type Misspelt struct{ Key, Near string } // with their sections: "ipam.range", "ipam.ranges"
+
+// Error names both.
+func (m *Misspelt) Error() string {
+	return fmt.Sprintf("key %s is not known; did you mean %s?", m.Key, m.Near)
+}
+
 // CheckNetworks returns the files of a configuration directory that cannot be read, those with a network of type
-// patchbay that ADD would refuse, and those whose network has the name of one in an earlier file.
+// patchbay that ADD would refuse or of which it ignores a key (Misspelt), and those whose network has the name of one
+// in an earlier file.
 func CheckNetworks(dir string) (bad []Misconfigured, err error) {
 	first := map[string]string{} // path by name
 	err = eachNetwork(dir, func(path string, n *Network, err error) {
@@ -94,6 +103,11 @@ func CheckNetworks(dir string) (bad []Misconfigured, err error) {
 		}
 		if _, err := (config.Called{}).Parse(n.Config, ""); err != nil {
 			bad = append(bad, Misconfigured{path, n.Name, err})
+		}
+		for _, u := range config.UnreadKeys(n.Config) {
+			if near := Nearest(u.Key, u.Known); near != "" {
+				bad = append(bad, Misconfigured{path, n.Name, &Misspelt{u.Section + u.Key, u.Section + near}})
+			}
 		}
 	})
 	return bad, err

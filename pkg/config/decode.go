@@ -14,6 +14,7 @@ import (
 type section struct {
 	path   string // "" or "ipam." or "runtimeConfig."
 	fields map[string]json.RawMessage
+	read   map[string]bool // the paths of keys that were asked for, of this section and those in it; nil to keep none
 }
 
 // decoder decodes values of sections and keeps the first error, so that each key
@@ -33,6 +34,9 @@ func (d *decoder) fail(e *Error) {
 // it prefers the exact spelling and accepts another case. If several spellings
 // exist it uses the first in alphabetical order, because the order of a map varies.
 func (s section) raw(key string) (json.RawMessage, bool) {
+	if s.read != nil {
+		s.read[s.path+key] = true
+	}
 	value, found := s.fields[key]
 	if !found {
 		first := ""
@@ -99,7 +103,7 @@ func (d *decoder) optional(s section, key string, high int) *int {
 // inner returns the object that is the value of a key; empty if the key is absent.
 func (d *decoder) inner(s section, key string) section {
 	fields := value[map[string]json.RawMessage](d, s, key, "an object")
-	return section{path: s.path + key + ".", fields: fields}
+	return section{path: s.path + key + ".", fields: fields, read: s.read}
 }
 
 // inners returns the objects of a list with at most most entries.

@@ -32,6 +32,11 @@ func (called Called) Parse(data []byte, args string) (*Config, error) {
 	if bad != nil {
 		return nil, bad
 	}
+	return called.parse(top, args)
+}
+
+// parse decodes and checks an object.
+func (called Called) parse(top section, args string) (*Config, error) {
 	d := &decoder{}
 	c := &Config{Ident: ident(d, top, called)}
 	d.network(top, c)
@@ -90,7 +95,7 @@ func ident(d *decoder, top section, called Called) Ident {
 	raw, found := top.raw("ipam")
 	if found {
 		ipam := objectLenient(raw) // Parse checks the whole object later
-		ipam.path = "ipam."
+		ipam.path, ipam.read = "ipam.", top.read
 		id.IPAMType = d.text(ipam, "type")
 		if !id.DelegatesIPAM() {
 			id.DataDir = d.text(ipam, "dataDir")

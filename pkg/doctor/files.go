@@ -115,7 +115,12 @@ func (x *examination) networkFiles() (found []Finding, err error) {
 			Fix:  []string{"# fix it, or move it out of " + x.confDir},
 		}
 		var mistake *config.Error
+		var misspelt *cli.Misspelt
 		switch {
+		case errors.As(b.Err, &misspelt):
+			f.Says = fmt.Sprintf("network %s has the key %s, which is not known: every ADD ignores it", b.Name, misspelt.Key)
+			f.Seen = b.Path
+			f.Fix = []string{"# did you mean " + misspelt.Near + "?"}
 		case errors.As(b.Err, &mistake):
 			f.Says = fmt.Sprintf("network %s is invalid: every ADD fails", b.Name)
 			f.Seen = fmt.Sprintf("%s: %s", b.Path, mistake.Msg)

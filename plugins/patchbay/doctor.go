@@ -31,9 +31,9 @@ that drop (docker, ufw, firewalld, chains with policy drop, iptables-legacy); br
 interfaces that do not exist or are down; missing nftables rules; published ports on which a process
 of the host listens; routes to containers and rp_filter; br_netfilter; MTUs; the number of bridge
 ports; records that cannot be read; stale attachments; duplicate addresses on a bridge, in records
-and in containers; invalid network configurations; name servers that a network namespace cannot reach;
-and names of a drop-in that lead to another program by now. A note says that the host has no default
-route, which may be intended.
+and in containers; invalid network configurations, and misspelt keys in them; name servers that a
+network namespace cannot reach; and names of a drop-in that lead to another program by now. A note
+says that the host has no default route, which may be intended.
 
 The exit status is 0 without problems, and 1 with problems or if a check failed. -o json prints one
 object: networks and attachments (the number of live ones), looked (the checks), unchecked (checks

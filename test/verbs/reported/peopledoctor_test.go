@@ -42,6 +42,9 @@ func doctors() []row {
 			"10-lab.conflist": `{"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "patchbay", "bridge": "lab0"}]}`,
 			"20-lab.conflist": `{"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "patchbay", "bridge": "lab1"}]}`,
 		}, "two files configure network lab", "10-lab.conflist", "20-lab.conflist")},
+		{"44.28", "a misspelt key of a network", kind, withNetworkFiles(map[string]string{
+			"10-lab.conflist": `{"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "patchbay", "bridge": "lab0", "isDefaultGatway": true, "vendor": {"mtuu": 1}}]}`,
+		}, "network lab has the key isDefaultGatway, which is not known: every ADD ignores it", "10-lab.conflist", "did you mean isDefaultGateway?")},
 		{"44.12", "an attachment of a command has lost its host interface", kind, lostInterface},
 		{"44.13", "a container of a runtime has lost its host interface", kind, lostByRuntime},
 		{"44.14", "a namespace of a runtime no longer exists", kind, staleOfRuntime("", "fix:  patchbay gc", "still holds 10.8.0.2")},
