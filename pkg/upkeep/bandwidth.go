@@ -3,6 +3,7 @@ package upkeep
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/bandwidth"
@@ -12,13 +13,14 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// relimit restores the bandwidth limits of live attachments that have lost them.
-func relimit(host *link.Host, live []*store.Record) (done []string, err error) {
+// relimit restores the bandwidth limits of live attachments that have lost them. It leaves out those that a verb works on: an ADD has not
+// made its limits yet, and would take those of relimit for another program's.
+func relimit(host *link.Host, stateDir string, live []*store.Record) (done []string, err error) {
 	for _, r := range live {
 		if r.Bandwidth == nil {
 			continue
 		}
-		restored, failed := relimitOne(host, r)
+		restored, failed := relimitAtRest(host, stateDir, r)
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", r.Key(), failed))
 		}
@@ -27,6 +29,24 @@ func relimit(host *link.Host, live []*store.Record) (done []string, err error) {
 		}
 	}
 	return done, err
+}
+
+// relimitAtRest restores the limits of an attachment under the lock of its record.
+func relimitAtRest(host *link.Host, stateDir string, r *store.Record) (restored bool, err error) {
+	for _, dir := range store.StateDirs(stateDir) {
+		state, err := store.TryOpen(store.Dirs{State: dir, Data: r.DataDir}, r.Key())
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, store.ErrBusy) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		defer state.Close()
+		if now := state.Record; now != nil && now.Created.Equal(r.Created) {
+			return relimitOne(host, now)
+		}
+	}
+	return false, nil
 }
 
 func relimitOne(host *link.Host, r *store.Record) (restored bool, err error) {

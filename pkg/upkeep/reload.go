@@ -39,7 +39,7 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 		}
 		done = append(done, did...)
 	}
-	did, failed := relimit(host, live)
+	did, failed := relimit(host, stateDir, live)
 	done, err = append(done, did...), errors.Join(err, failed)
 	did, failed = reforward(host, live)
 	done, err = append(done, did...), errors.Join(err, failed)
