@@ -158,6 +158,7 @@ func TestLostFile(t *testing.T) {
 			}
 			n.Del(t, n.list, web, port())
 			web.Delete()
+			n.awaitStale(t)
 			db := n.Container("db")
 			n.Add(t, n.list, db, port())
 			n.Patchbay(t, "gc")
@@ -165,4 +166,15 @@ func TestLostFile(t *testing.T) {
 			n.NoLeaks(t)
 		})
 	}
+}
+
+// awaitStale waits until the kernel has deleted a namespace and, with it, the host interface of an attachment.
+func (n *node) awaitStale(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if strings.Contains(n.Patchbay(t, "ls"), " stale") {
+			return
+		}
+	}
+	t.Fatal("the host interface is still there")
 }
