@@ -41,10 +41,10 @@ func relimitAtRest(host *link.Host, stateDir string, r *store.Record) (restored 
 		if err != nil {
 			return false, err
 		}
-		defer state.Close()
 		if now := state.Record; now != nil && now.Created.Equal(r.Created) {
-			return relimitOne(host, now)
+			restored, err = relimitOne(host, now)
 		}
+		return restored, errors.Join(err, state.Close())
 	}
 	return false, nil
 }
