@@ -38,10 +38,7 @@ func defaultNetwork() (*Network, error) {
 		return nil, err
 	}
 	defer host.Close()
-	subnet, err := bridgeSubnet(host)
-	if err == nil && !subnet.IsValid() {
-		subnet, err = host.FirstUnrouted(defaultSubnets(), DefaultBridge)
-	}
+	subnet, err := defaultSubnet(host)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +77,23 @@ func Networks(dir string) ([]Network, error) {
 		return nil, err
 	}
 	return append(all, *n), nil
+}
+
+// defaultSubnet returns the subnet of the default network; not valid if none is free. The bridge is looked at again after the routes: if
+// another `up` has created it meanwhile, one of them may be its own.
+func defaultSubnet(host *link.Host) (netip.Prefix, error) {
+	subnet, err := bridgeSubnet(host)
+	if err != nil || subnet.IsValid() {
+		return subnet, err
+	}
+	free, err := host.FirstUnrouted(defaultSubnets(), DefaultBridge)
+	if err != nil {
+		return free, err
+	}
+	if subnet, err = bridgeSubnet(host); err != nil || subnet.IsValid() {
+		return subnet, err
+	}
+	return free, nil
 }
 
 // bridgeSubnet returns the subnet of the default bridge; not valid if the bridge does not exist or has no address yet.

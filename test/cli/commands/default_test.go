@@ -1,11 +1,14 @@
 package commands
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/faults/stepper"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
@@ -120,6 +123,39 @@ func TestFirstUpsAtOnce(t *testing.T) {
 		}
 		l.ok(t, "down", names[i])
 	}
+}
+
+// TestBridgeWhileRoutesAreRead: another up creates the bridge after this one has looked for it, and before it reads the routes.
+//
+// Claim: The default network gets the first subnet that no route of any table uses, keeps it as long as its bridge exists, and concurrent
+// first `up` commands agree on it
+func TestBridgeWhileRoutesAreRead(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	up := stepper.Program{Path: nettest.Patchbay(t), Args: []string{"up", "web"}, Env: []string{"PATH=" + os.Getenv("PATH"), "NETCONFPATH=" + l.conf}}
+	made := 0
+	watch := func(s stepper.Step) stepper.Act {
+		if s.After || made > 0 || !strings.Contains(s.Text, "GETROUTE") {
+			return stepper.Go()
+		}
+		made++
+		const bridge = "ip link add patchbay0 up type bridge && ip address add 10.77.0.1/24 dev patchbay0 && ip route add 10.77.0.0/24 dev patchbay0 metric 7"
+		if out, err := exec.Command("sh", "-c", bridge).CombinedOutput(); err != nil { // on the thread of the host
+			t.Errorf("%v: %s", err, out)
+		}
+		return stepper.Go()
+	}
+	var ending stepper.Ending
+	l.Do(func() {
+		var err error
+		if ending, err = stepper.Run(up, watch); err != nil {
+			t.Error(err)
+		}
+	})
+	expect.Equal(t, "bridges made", made, 1)
+	expect.Contains(t, string(ending.Stdout), "web: eth0 10.77.0.2/24, bridge patchbay0")
+	l.ok(t, "down", "web")
+	l.Run(t, "ip", "link", "del", "patchbay0")
 }
 
 // TestConfiguredNetworks: without --network the network is patchbay, whatever files exist; a file may configure it.
