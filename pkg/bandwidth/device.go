@@ -69,7 +69,7 @@ func parseDevice(data []byte) (d device, ok bool) {
 		case unix.IFLA_IFALIAS:
 			d.alias = unix.ByteSliceToString(value)
 		case unix.IFLA_LINKINFO:
-			d.kind = unix.ByteSliceToString(attribute(value, unix.IFLA_INFO_KIND))
+			d.kind = unix.ByteSliceToString(nlsock.Attribute(value, unix.IFLA_INFO_KIND))
 		}
 	}
 	return d, true

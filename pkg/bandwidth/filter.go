@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
 // filter is a u32 filter: packets of a protocol whose header has a value at an offset are redirected to a device, or put into a class.
@@ -152,17 +154,17 @@ func (c conn) readFilters(index int, parent uint32) (out []filter, err error) {
 
 func parseFilter(o tcObject) (f filter, ok bool) {
 	priority := o.info >> 16
-	selector := attribute(o.options, u32Selector)
+	selector := nlsock.Attribute(o.options, u32Selector)
 	if o.kind != "u32" || priority < priority4 || priority > priorityAll || len(selector) < selectorSize {
 		return f, false // of another program, or a hash table
 	}
 	protocol := binary.NativeEndian.AppendUint16(nil, uint16(o.info))
-	f = filter{priority: uint16(priority), protocol: binary.BigEndian.Uint16(protocol), class: word(attribute(o.options, u32Class), 0)}
+	f = filter{priority: uint16(priority), protocol: binary.BigEndian.Uint16(protocol), class: word(nlsock.Attribute(o.options, u32Class), 0)}
 	for keys := selector[selectorSize:]; len(keys) >= selectorKeys; keys = keys[selectorKeys:] {
 		f.keys = append(f.keys, key{mask: [4]byte(keys), value: [4]byte(keys[4:]), offset: word(keys, 2)})
 	}
 	for _, action := range actions(o.options) {
-		parms := attribute(attribute(action, actionOptions), mirredParms)
+		parms := nlsock.Attribute(nlsock.Attribute(action, actionOptions), mirredParms)
 		f.redirect = int(word(parms, 6))
 	}
 	return f, true
@@ -170,7 +172,7 @@ func parseFilter(o tcObject) (f filter, ok bool) {
 
 // actions returns the actions of a filter.
 func actions(options []byte) (out [][]byte) {
-	if first := attribute(attribute(options, u32Action), 1); first != nil {
+	if first := nlsock.Attribute(nlsock.Attribute(options, u32Action), 1); first != nil {
 		out = append(out, first)
 	}
 	return out

@@ -21,13 +21,7 @@ func open() (conn, error) {
 type attributes []byte
 
 // add appends an attribute.
-func (a *attributes) add(kind uint16, value []byte) {
-	const header = unix.SizeofRtAttr
-	out := binary.NativeEndian.AppendUint16(*a, uint16(header+len(value)))
-	out = binary.NativeEndian.AppendUint16(out, kind)
-	out = append(out, value...)
-	*a = append(out, make([]byte, nlsock.Align(len(value))-len(value))...)
-}
+func (a *attributes) add(kind uint16, value []byte) { *a = nlsock.AppendAttribute(*a, kind, value) }
 
 func (a *attributes) text(kind uint16, value string) { a.add(kind, append([]byte(value), 0)) }
 
@@ -151,16 +145,6 @@ func parseObject(data []byte) (o tcObject, ok bool) {
 		}
 	}
 	return o, true
-}
-
-// attribute returns the value of the first attribute of a kind, nil if there is none.
-func attribute(data []byte, kind int) []byte {
-	for k, value := range nlsock.Attributes(data) {
-		if k == kind {
-			return value
-		}
-	}
-	return nil
 }
 
 // word returns the 32-bit field with a number in a struct, 0 if the struct is shorter.

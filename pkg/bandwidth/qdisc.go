@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
 // Handles (linux/pkt_sched.h).
@@ -54,8 +56,8 @@ func (c conn) readTBF(index int) (b bucket, ok bool, err error) {
 	if err != nil || !ok || o.kind != "tbf" {
 		return b, false, err
 	}
-	parms := attribute(o.options, tbfParms)
-	b = bucket{rate: rateOf(parms, attribute(o.options, tbfRate64)), queue: word(parms, 6)}
+	parms := nlsock.Attribute(o.options, tbfParms)
+	b = bucket{rate: rateOf(parms, nlsock.Attribute(o.options, tbfRate64)), queue: word(parms, 6)}
 	b.burst = bytesOf(word(parms, 7), b.rate)
 	return b, true, nil
 }
@@ -113,8 +115,8 @@ func (c conn) readHTB(index int) (b bucket, ok bool, err error) {
 	if o, ok, err = c.get(unix.RTM_GETTCLASS, tcHeader{index: index, handle: shapedClass}); err != nil || !ok {
 		return b, false, err
 	}
-	parms := attribute(o.options, htbParms)
-	b.rate = rateOf(parms, attribute(o.options, htbRate64))
+	parms := nlsock.Attribute(o.options, htbParms)
+	b.rate = rateOf(parms, nlsock.Attribute(o.options, htbRate64))
 	b.burst = bytesOf(word(parms, 6), b.rate)
 	leaf, ok, err := c.get(unix.RTM_GETQDISC, tcHeader{index: index, handle: leafHandle})
 	b.queue = word(leaf.options, 0)

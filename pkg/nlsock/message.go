@@ -98,12 +98,7 @@ func (m Message) errorText() string {
 	if at < 0 || at > len(m.Data) {
 		return ""
 	}
-	for kind, value := range Attributes(m.Data[at:]) {
-		if kind == attrMessage {
-			return unix.ByteSliceToString(value)
-		}
-	}
-	return ""
+	return unix.ByteSliceToString(Attribute(m.Data[at:], attrMessage))
 }
 
 // Attributes splits data into attributes (struct nlattr, the same as struct rtattr): type, without the
@@ -122,6 +117,25 @@ func Attributes(data []byte) iter.Seq2[int, []byte] {
 			data = data[min(Align(length), len(data)):]
 		}
 	}
+}
+
+// Attribute returns the value of the first attribute of a type, of those that Attributes returns; nil without one.
+func Attribute(data []byte, kind int) []byte {
+	for k, value := range Attributes(data) {
+		if k == kind {
+			return value
+		}
+	}
+	return nil
+}
+
+// AppendAttribute adds an attribute to data, padded to four bytes. The type may have the flags for nesting and byte
+// order.
+func AppendAttribute(data []byte, kind uint16, value []byte) []byte {
+	data = binary.NativeEndian.AppendUint16(data, uint16(unix.SizeofNlAttr+len(value)))
+	data = binary.NativeEndian.AppendUint16(data, kind)
+	data = append(data, value...)
+	return append(data, make([]byte, Align(len(value))-len(value))...)
 }
 
 // Align rounds a length up to a multiple of four bytes, at which messages and attributes begin.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
 // aliasPrefix and the name of the uplink are the alias (IFLA_IFALIAS) of a bridge that Move created. It is no
@@ -107,15 +109,15 @@ func linkBody(index int, set, unset uint32) []byte {
 // createBridge creates the bridge, down, with the MAC of the uplink. Its MTU is another one than it gets
 // with finishBridge: Linux takes an MTU for configured only when it changes; otherwise the bridge follows its ports.
 func (k *Kernel) createBridge(s *State) (*device, error) {
-	data := appendAttribute(nil, unix.IFLA_BR_FORWARD_DELAY, bytes32(0))
-	data = appendAttribute(data, unix.IFLA_BR_STP_STATE, bytes32(0))
-	info := appendAttribute(nil, unix.IFLA_INFO_KIND, text("bridge"))
-	info = appendAttribute(info, unix.IFLA_INFO_DATA|unix.NLA_F_NESTED, data)
-	body := appendAttribute(linkBody(0, 0, 0), unix.IFLA_IFNAME, text(s.Bridge))
-	body = appendAttribute(body, unix.IFLA_ADDRESS, s.MAC)
-	body = appendAttribute(body, unix.IFLA_GROUP, bytes32(beginning))
-	body = appendAttribute(body, unix.IFLA_MTU, bytes32(uint32(s.MTU-1)))
-	body = appendAttribute(body, unix.IFLA_LINKINFO|unix.NLA_F_NESTED, info)
+	data := nlsock.AppendAttribute(nil, unix.IFLA_BR_FORWARD_DELAY, bytes32(0))
+	data = nlsock.AppendAttribute(data, unix.IFLA_BR_STP_STATE, bytes32(0))
+	info := nlsock.AppendAttribute(nil, unix.IFLA_INFO_KIND, text("bridge"))
+	info = nlsock.AppendAttribute(info, unix.IFLA_INFO_DATA|unix.NLA_F_NESTED, data)
+	body := nlsock.AppendAttribute(linkBody(0, 0, 0), unix.IFLA_IFNAME, text(s.Bridge))
+	body = nlsock.AppendAttribute(body, unix.IFLA_ADDRESS, s.MAC)
+	body = nlsock.AppendAttribute(body, unix.IFLA_GROUP, bytes32(beginning))
+	body = nlsock.AppendAttribute(body, unix.IFLA_MTU, bytes32(uint32(s.MTU-1)))
+	body = nlsock.AppendAttribute(body, unix.IFLA_LINKINFO|unix.NLA_F_NESTED, info)
 	err := k.send(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, body)
 	if errors.Is(err, unix.EEXIST) {
 		return nil, fmt.Errorf("%s: %w", s.Bridge, ErrExists)
@@ -128,9 +130,9 @@ func (k *Kernel) createBridge(s *State) (*device, error) {
 
 // finishBridge sets alias and MTU, and sets the bridge up.
 func (k *Kernel) finishBridge(s *State, b *device) error {
-	body := appendAttribute(linkBody(b.index, unix.IFF_UP, 0), unix.IFLA_IFALIAS, text(aliasPrefix+s.Uplink))
-	body = appendAttribute(body, unix.IFLA_MTU, bytes32(uint32(s.MTU)))
-	body = appendAttribute(body, unix.IFLA_GROUP, bytes32(0))
+	body := nlsock.AppendAttribute(linkBody(b.index, unix.IFF_UP, 0), unix.IFLA_IFALIAS, text(aliasPrefix+s.Uplink))
+	body = nlsock.AppendAttribute(body, unix.IFLA_MTU, bytes32(uint32(s.MTU)))
+	body = nlsock.AppendAttribute(body, unix.IFLA_GROUP, bytes32(0))
 	if err := k.send(unix.RTM_NEWLINK, 0, body); err != nil {
 		return fmt.Errorf("set bridge %s up: %w", s.Bridge, err)
 	}
@@ -139,7 +141,7 @@ func (k *Kernel) finishBridge(s *State, b *device) error {
 
 // setMaster makes the uplink a port of a bridge, or with 0 of none.
 func (k *Kernel) setMaster(s *State, master int) error {
-	body := appendAttribute(linkBody(s.Index, 0, 0), unix.IFLA_MASTER, bytes32(uint32(master)))
+	body := nlsock.AppendAttribute(linkBody(s.Index, 0, 0), unix.IFLA_MASTER, bytes32(uint32(master)))
 	if err := k.send(unix.RTM_NEWLINK, 0, body); err != nil {
 		return fmt.Errorf("set the bridge of %s: %w", s.Uplink, err)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
 // Gateways returns the next hops of the routes of a state that answer, or have answered, on the uplink: only those can be
@@ -113,7 +115,7 @@ func (k *Kernel) use(index int, addr netip.Addr) error {
 	}
 	binary.NativeEndian.PutUint32(body[4:], uint32(index))
 	body[10] = unix.NTF_USE
-	body = appendAttribute(body, unix.NDA_DST, addr.AsSlice())
+	body = nlsock.AppendAttribute(body, unix.NDA_DST, addr.AsSlice())
 	if err := k.send(unix.RTM_NEWNEIGH, unix.NLM_F_CREATE, body); err != nil {
 		return fmt.Errorf("resolve gateway %s: %w", addr, err)
 	}

@@ -36,12 +36,7 @@ func attribute(body []byte, size, kind int) []byte {
 	if len(body) < size {
 		return nil
 	}
-	for k, value := range nlsock.Attributes(body[size:]) {
-		if k == kind {
-			return value
-		}
-	}
-	return nil
+	return nlsock.Attribute(body[size:], kind)
 }
 
 // number32 returns an attribute of 32 bits; 0 if it is missing or shorter.
@@ -66,20 +61,11 @@ func rewrite(body []byte, size int, change func(kind int, value []byte) []byte) 
 		raw := binary.NativeEndian.Uint16(rest[2:])
 		kind := int(raw &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER))
 		if value := change(kind, rest[unix.SizeofNlAttr:length]); value != nil {
-			out = appendAttribute(out, raw, value)
+			out = nlsock.AppendAttribute(out, raw, value)
 		}
 		rest = rest[min(nlsock.Align(length), len(rest)):]
 	}
 	return out
-}
-
-// appendAttribute adds an attribute, padded to four bytes.
-func appendAttribute(body []byte, kind uint16, value []byte) []byte {
-	length := unix.SizeofNlAttr + len(value)
-	body = binary.NativeEndian.AppendUint16(body, uint16(length))
-	body = binary.NativeEndian.AppendUint16(body, kind)
-	body = append(body, value...)
-	return append(body, make([]byte, nlsock.Align(length)-length)...)
 }
 
 // text returns a string attribute as the kernel wants it, with a zero byte.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
 const (
@@ -160,7 +162,7 @@ func (r route) on(from, to int, old time.Duration) route {
 		return value
 	})
 	if expires != 0 {
-		out = appendAttribute(out, rtaExpires, bytes32(expires))
+		out = nlsock.AppendAttribute(out, rtaExpires, bytes32(expires))
 	}
 	flags := binary.NativeEndian.Uint32(out[8:]) & unix.RTNH_F_ONLINK // the others are the kernel's
 	binary.NativeEndian.PutUint32(out[8:], flags)

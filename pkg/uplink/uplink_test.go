@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
 
 // aged returns an address with lifetimes in seconds.
@@ -18,10 +20,10 @@ func aged(addr string, preferred, valid uint32) address {
 	if p.Addr().Is6() {
 		body[0] = unix.AF_INET6
 	}
-	body = appendAttribute(body, unix.IFA_ADDRESS, p.Addr().AsSlice())
+	body = nlsock.AppendAttribute(body, unix.IFA_ADDRESS, p.Addr().AsSlice())
 	info := append(append(bytes32(preferred), bytes32(valid)...), make([]byte, 8)...)
-	body = appendAttribute(body, unix.IFA_CACHEINFO, info)
-	return appendAttribute(body, unix.IFA_FLAGS, bytes32(unix.IFA_F_NOPREFIXROUTE|unix.IFA_F_SECONDARY))
+	body = nlsock.AppendAttribute(body, unix.IFA_CACHEINFO, info)
+	return nlsock.AppendAttribute(body, unix.IFA_FLAGS, bytes32(unix.IFA_F_NOPREFIXROUTE|unix.IFA_F_SECONDARY))
 }
 
 // TestLifetimes: an address that is added some time after it was read has the rest of its lifetimes, and none when they are over.
@@ -60,8 +62,8 @@ func TestLifetimes(t *testing.T) {
 func TestRouteLifetimes(t *testing.T) {
 	body := make([]byte, routeHeader)
 	body[0], body[5] = unix.AF_INET6, unix.RTPROT_RA
-	body = appendAttribute(body, unix.RTA_OIF, bytes32(2))
-	body = appendAttribute(body, unix.RTA_CACHEINFO, append(make([]byte, 8), append(bytes32(100*clockTicks), make([]byte, 20)...)...))
+	body = nlsock.AppendAttribute(body, unix.RTA_OIF, bytes32(2))
+	body = nlsock.AppendAttribute(body, unix.RTA_CACHEINFO, append(make([]byte, 8), append(bytes32(100*clockTicks), make([]byte, 20)...)...))
 	r := route(body).on(2, 9, 40*time.Second)
 	if got := number32(r.attribute(rtaExpires)); got != 60 || r.attribute(unix.RTA_CACHEINFO) != nil || !r.uses(9) {
 		t.Errorf("expires in %d s: %v", got, []byte(r))
