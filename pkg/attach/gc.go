@@ -57,7 +57,8 @@ func GC(ctx context.Context, req Request) error {
 	)
 }
 
-// remove removes those of the candidates that may be removed: their veth pairs in one request, their elements in one transaction, the rest of each as DEL does.
+// remove removes those of the candidates that may be removed: their veth pairs in one request, their elements in one
+// transaction, the rest of each as DEL does.
 func (c *collection) remove(ctx context.Context, some []*candidate) (failed error) {
 	var removals []*removal
 	for _, s := range some {

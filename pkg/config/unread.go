@@ -14,7 +14,7 @@ type Unread struct {
 }
 
 // UnreadKeys returns the keys of a configuration that Parse does not read, of every object except those in lists, sorted; none if Parse
-// fails, whose error is of more importance. CNI SPEC.md section 1 lets configurations have keys of others, so that none is an error.
+// fails: its error says what is wrong. CNI SPEC.md section 1 lets configurations have keys of others, so that none is an error.
 func UnreadKeys(data []byte) []Unread {
 	top, bad := object(data)
 	if bad != nil {

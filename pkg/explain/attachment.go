@@ -12,10 +12,10 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
-// ErrOtherPlugin is about an attachment whose interface another plugin created.
+// ErrOtherPlugin reports an attachment whose interface another plugin created.
 var ErrOtherPlugin = errors.New("created by another plugin")
 
-// ErrStale is about an attachment whose host interface does not exist any more.
+// ErrStale reports an attachment whose host interface does not exist any more.
 var ErrStale = errors.New("host interface does not exist")
 
 // OfAttachment returns the plan of an attachment that exists: its state from the record and, for what only the kernel has, from the
