@@ -17,6 +17,10 @@ type Summary struct {
 	Ruleset     RulesetState `json:"ruleset"`
 	Problems    int          `json:"problems"`  // findings of doctor
 	Unchecked   int          `json:"unchecked"` // checks of doctor that failed
+
+	Attached  []inventory.Attachment  `json:"-"` // of every state
+	Published []inventory.Publication `json:"-"`
+	Report    *doctor.Report          `json:"-"`
 }
 
 // RulesetState says whether the nftables ruleset has what the records require.
@@ -45,7 +49,10 @@ func Examine(h doctor.Host) (*Summary, error) {
 	if report == nil {
 		return nil, err
 	}
-	s := &Summary{Attachments: len(attached), Problems: len(report.Findings), Unchecked: len(report.Unchecked)}
+	s := &Summary{
+		Attachments: len(attached), Problems: len(report.Findings), Unchecked: len(report.Unchecked),
+		Attached: attached, Published: ports, Report: report,
+	}
 	for _, a := range attached {
 		if a.State == inventory.StateUp {
 			s.Up++

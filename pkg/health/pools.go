@@ -27,9 +27,10 @@ type Pool struct {
 	Subnets []string `json:"subnets"` // CIDR
 	Used    int      `json:"used"`    // by attachments with a record
 	Free    int      `json:"free"`    // at most MostFree
+	Size    int      `json:"size"`    // without gateway and exclusions; at most MostFree
 }
 
-// MostFree is the greatest number of free addresses that is counted.
+// MostFree is the greatest number of addresses that is counted.
 const MostFree = 65536
 
 // networks returns the networks of type patchbay in a configuration directory, the default network if it has attachments, and
@@ -73,9 +74,19 @@ func (n *Network) readPools(text []byte, attached []inventory.Attachment) error 
 		one.Sets = []ipam.Set{set}
 		free, err := store.CountFree(where, c.Name, one, MostFree)
 		failed = errors.Join(failed, err)
-		n.Pools = append(n.Pools, Pool{Subnets: subnetsOf(set), Used: usedIn(set, n.Name, attached), Free: free})
+		n.Pools = append(n.Pools, Pool{Subnets: subnetsOf(set), Used: usedIn(set, n.Name, attached), Free: free, Size: sizeOf(&one)})
 	}
 	return failed
+}
+
+// sizeOf counts the addresses that a pool of one set gives.
+func sizeOf(pool *ipam.Pool) (count int) {
+	for range pool.Candidates(0, netip.Addr{}) {
+		if count++; count == MostFree {
+			break
+		}
+	}
+	return count
 }
 
 func subnetsOf(set ipam.Set) (all []string) {

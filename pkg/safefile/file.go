@@ -81,13 +81,17 @@ func (f *File) find(rules Rules) (fd int, owner uint32, err error) {
 
 // Read returns the content of the file. It counts the bytes that it reads, because a
 // file of /proc has size 0. More than Rules.MaxBytes are an ErrTooLarge.
-func (f *File) Read() ([]byte, error) {
-	text := make([]byte, 0, min(f.max, max(f.stat.Size, 512))+1)
+func (f *File) Read() ([]byte, error) { return f.ReadFrom(0) }
+
+// ReadFrom returns the content from an offset in bytes, as Read does; nothing if the file
+// is shorter.
+func (f *File) ReadFrom(offset int64) ([]byte, error) {
+	text := make([]byte, 0, min(f.max, max(f.stat.Size-offset, 512))+1)
 	for {
 		if len(text) == cap(text) {
 			text = append(text, 0)[:len(text)]
 		}
-		n, err := unix.Pread(f.fd, text[len(text):cap(text)], int64(len(text)))
+		n, err := unix.Pread(f.fd, text[len(text):cap(text)], offset+int64(len(text)))
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -117,3 +121,9 @@ func (f *File) Close() error {
 
 // Owner returns the user and the group of the file.
 func (f *File) Owner() (uid, gid uint32) { return f.stat.Uid, f.stat.Gid }
+
+// Inode returns the device and the inode of the file, which identify it while it exists.
+func (f *File) Inode() (dev, ino uint64) { return f.stat.Dev, f.stat.Ino }
+
+// Size returns the size of the file in bytes when it was opened.
+func (f *File) Size() int64 { return f.stat.Size }

@@ -22,8 +22,8 @@ problems "patchbay doctor" finds. It changes nothing. Of more than four networks
 with attachments first, and how many more there are.
 
 The exit status is 1 if doctor finds a problem or a check failed. -o json prints one object: version,
-networks (a list of objects with name, bridge, attachments and pools, each with subnets, used and
-free, which counts up to 65536), attachments, up (those that ls prints as up), ports, ruleset
+networks (a list of objects with name, bridge, attachments and pools, each with subnets, used, free
+and size, which count up to 65536), attachments, up (those that ls prints as up), ports, ruleset
 (complete, incomplete or unknown), problems and unchecked (checks that failed). Fields may be added,
 but not renamed or removed.`,
 		flags: f.register, run: f.status,

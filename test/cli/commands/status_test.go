@@ -40,7 +40,7 @@ func TestStatus(t *testing.T) {
 	}
 	got := l.summary(t, 0)
 	expect.Equal(t, "network", got.Networks[12], health.Network{
-		Name: "patchbay", Bridge: "patchbay0", Attachments: 2, Pools: []health.Pool{{Subnets: []string{"10.77.0.0/24"}, Used: 2, Free: 251}},
+		Name: "patchbay", Bridge: "patchbay0", Attachments: 2, Pools: []health.Pool{{Subnets: []string{"10.77.0.0/24"}, Used: 2, Free: 251, Size: 253}},
 	})
 	expect.Equal(t, "networks", len(got.Networks), 13)
 
