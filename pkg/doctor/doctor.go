@@ -69,6 +69,9 @@ func Examine(h Host) (*Report, error) {
 			report.Findings = append(report.Findings, f.printable())
 		}
 	}
+	for _, text := range x.remarks {
+		report.Notes = append(report.Notes, printable.Text(text, maxLine))
+	}
 	return report, failed
 }
 
@@ -125,6 +128,7 @@ type examination struct {
 	live      []*store.Record
 	bridges   []*bridge
 	inside    map[string]*link.Survey // of network namespaces, by path
+	remarks   []string                // notes of the checks
 }
 
 // bridge is a bridge of live attachments.

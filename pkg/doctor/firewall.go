@@ -10,13 +10,15 @@ import (
 )
 
 // firewall reports packet filters of others that drop traffic of a bridge's containers: one finding for each
-// program and bridge.
+// program and bridge, and one for each rule that drops packets of single addresses or ports.
 func (x *examination) firewall() (found []Finding, err error) {
 	for _, b := range x.bridges {
-		drops, err := ruleset.Drops(x.host, b.records...)
+		all, err := ruleset.Drops(x.host, x.services(b), b.records...)
 		if err != nil {
 			return found, err
 		}
+		drops, others := split(all, func(d firewall.Drop) bool { return d.What <= firewall.Neighbours && d.About == firewall.Subject{} })
+		found = append(found, x.otherDrops(b, others)...)
 		for _, by := range programs(drops) {
 			found = append(found, blocked(b, by, slices.DeleteFunc(slices.Clone(drops), func(d firewall.Drop) bool { return d.By != by })))
 		}
@@ -35,29 +37,10 @@ func programs(drops []firewall.Drop) (all []string) {
 }
 
 func blocked(b *bridge, by string, drops []firewall.Drop) Finding {
-	program, verb, families := by, "may drop", ""
-	if by == "" {
-		program = fmt.Sprintf("table %s %s of nftables", drops[0].Family, drops[0].Table)
-	}
-	is := func(of func(d firewall.Drop) bool) bool { return slices.ContainsFunc(drops, of) }
-	certain := is(func(d firewall.Drop) bool { return d.Certain })
-	if certain {
-		verb = "drops"
-	}
-	if !is(func(d firewall.Drop) bool { return d.IPv6 }) {
-		families = "IPv4 "
-	} else if !is(func(d firewall.Drop) bool { return d.IPv4 }) {
-		families = "IPv6 "
-	}
-	var seen []string
-	for _, d := range drops {
-		if text := fmt.Sprintf("chain %s of table %s %s: %s", d.Chain, d.Family, d.Table, d.Evidence); !slices.Contains(seen, text) {
-			seen = append(seen, text)
-		}
-	}
+	certain := isCertain(drops)
 	f := Finding{
-		Says: fmt.Sprintf("%s %s %spackets of bridge %s: %s", program, verb, families, b.name, strings.Join(effects(drops), ", ")),
-		Seen: strings.Join(seen, "; "), Maybe: !certain, Fix: firewall.Fixes(drops),
+		Says: fmt.Sprintf("%s %s %spackets of bridge %s: %s", programOf(drops), may("drops", certain), families(drops), b.name, strings.Join(effects(drops), ", ")),
+		Seen: evidence(drops), Maybe: !certain, Fix: firewall.Fixes(drops),
 	}
 	if by == "docker" && slices.ContainsFunc(f.Fix, func(line string) bool { return strings.Contains(line, "DOCKER-USER") }) {
 		f.Fix = append(f.Fix, `# or set "firewall": "auto" in the network's configuration: the next ADD adds the rules`)
@@ -82,4 +65,58 @@ func effects(drops []firewall.Drop) (all []string) {
 		}
 	}
 	return all
+}
+
+// split returns the drops for which is is true, and the others.
+func split(all []firewall.Drop, is func(firewall.Drop) bool) (these, others []firewall.Drop) {
+	for _, d := range all {
+		if is(d) {
+			these = append(these, d)
+		} else {
+			others = append(others, d)
+		}
+	}
+	return these, others
+}
+
+// programOf returns the program, or the table, of drops that have it in common.
+func programOf(drops []firewall.Drop) string {
+	if drops[0].By == "" {
+		return fmt.Sprintf("table %s %s of nftables", drops[0].Family, drops[0].Table)
+	}
+	return drops[0].By
+}
+
+func isCertain(drops []firewall.Drop) bool {
+	return slices.ContainsFunc(drops, func(d firewall.Drop) bool { return d.Certain })
+}
+
+// may returns a verb in the third person if it is certain, else with "may".
+func may(verb string, certain bool) string {
+	if certain {
+		return verb
+	}
+	return "may " + strings.TrimSuffix(verb, "s")
+}
+
+// families returns the version of IP, with a space, if all drops are of one.
+func families(drops []firewall.Drop) string {
+	switch {
+	case !slices.ContainsFunc(drops, func(d firewall.Drop) bool { return d.IPv6 }):
+		return "IPv4 "
+	case !slices.ContainsFunc(drops, func(d firewall.Drop) bool { return d.IPv4 }):
+		return "IPv6 "
+	}
+	return ""
+}
+
+// evidence returns the rules and policies of drops, each once.
+func evidence(drops []firewall.Drop) string {
+	var seen []string
+	for _, d := range drops {
+		if text := fmt.Sprintf("chain %s of table %s %s: %s", d.Chain, d.Family, d.Table, d.Evidence); !slices.Contains(seen, text) {
+			seen = append(seen, text)
+		}
+	}
+	return strings.Join(seen, "; ")
 }

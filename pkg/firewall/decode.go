@@ -189,6 +189,8 @@ const (
 	returns // return
 	jump
 	gotoChain // goto
+	translate // to another destination, which is not Patchbay's
+	untrack   // its connection, so that nothing is translated
 )
 
 // verdictOf decodes the data of an expression or an element.

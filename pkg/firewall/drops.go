@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -22,15 +23,48 @@ type Bridge struct {
 	Routed bool
 	// Published says that the network has published ports, or may have.
 	Published bool
+	// Addresses are the addresses of the containers, and Ports their published ports. If they are known, rules for one
+	// of them are found, and what a rule for some addresses does to these.
+	Addresses, Ports []Subject
+	// Gateways are the addresses that containers have as their gateway, and that are the host's.
+	Gateways []netip.Addr
+	// Services are services of the host that the containers use.
+	Services []Service
+	// Host4 and Host6 are addresses of the host at the uplink, if it is known.
+	Host4, Host6 netip.Addr
 	// NFCall4 and NFCall6 are bridge-nf-call-iptables and -ip6tables: whether what is bridged meets
 	// the chains of the forward hook. Without br_netfilter they are false.
 	NFCall4, NFCall6 bool
 }
 
+// Subject is an address of a container, or a published port of one.
+type Subject struct {
+	Attachment    int        // what the caller chooses
+	Addr          netip.Addr // of the container
+	HostIP        netip.Addr // the zero Addr is every address of the host
+	Protocol      uint8      // IPPROTO_TCP, 0 for an address
+	HostPort      uint16
+	ContainerPort uint16
+}
+
+// Service is a service of the host.
+type Service struct {
+	Addr     netip.Addr // at which containers reach it
+	Protocol uint8
+	Port     uint16
+}
+
 // Drop is a chain or rule that drops packets of a kind, or may drop them.
 type Drop struct {
-	What       Traffic
-	IPv4, IPv6 bool
+	What Traffic
+	// About is the address or port whose packets are dropped; the zero Subject means all of the bridge.
+	About Subject
+	// Service is the service of the host that containers cannot reach, if What is Asking.
+	Service Service
+	// Translated and Untracked say that the packets are not dropped, but reach another destination, or are not tracked,
+	// which Patchbay's own translation needs.
+	Translated, Untracked bool
+	IPv4, IPv6            bool
 	// By is "docker", "ufw", "firewalld", "iptables" (rules that another program or a person made
 	// with it), "iptables-legacy", or "" for rules of nftables of unknown origin.
 	By string
@@ -78,8 +112,9 @@ func (d Drop) String() string {
 }
 
 // Drops returns what the filters of other programs drop of a bridge's traffic in the
-// forward hook; none if all of it passes. It changes nothing, and the bridge need not
-// exist. Errors are those of netlink, or wrap ErrBusy.
+// forward and input hooks, and what they do at prerouting to connections to its published
+// ports; none if all of it passes. It changes nothing, and the bridge need not exist.
+// Errors are those of netlink, or wrap ErrBusy.
 func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 	f.begin()
 	drops, err = f.readConsistently(func() ([]Drop, error) {
@@ -88,7 +123,7 @@ func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 		if err != nil {
 			return nil, err
 		}
-		legacy, err := legacyChains(v)
+		legacy, err := legacyChains(v, len(b.Ports) > 0)
 		if err != nil {
 			return nil, err
 		}
@@ -100,64 +135,21 @@ func (f *Filters) Drops(b Bridge) (drops []Drop, err error) {
 	return drops, nil
 }
 
-// packets returns the packets that a bridge's traffic consists of: one of each kind
-// with its reply, and neighbour solicitations.
-func (b Bridge) packets() (all []packet) {
-	bridge := port{name: b.Name, index: linkIndex(b.Name), isBridge: true}
-	uplink := port{name: b.Uplink, index: linkIndex(b.Uplink)}
-	for _, family := range []struct{ isIPv6, speaks, nfCall bool }{{false, b.IPv4, b.NFCall4}, {true, b.IPv6, b.NFCall6}} {
-		if !family.speaks {
-			continue
-		}
-		add := func(is bool, p packet) {
-			if is {
-				p.isIPv6 = family.isIPv6
-				all = append(all, p)
-			}
-		}
-		add(b.Routed, packet{what: Leaving, iif: bridge, oif: uplink})
-		add(b.Routed, packet{what: Returning, iif: uplink, oif: bridge, isAnswer: true})
-		add(b.Published, packet{what: Published, iif: uplink, oif: bridge})
-		add(b.Published, packet{what: Published, iif: bridge, oif: uplink, isAnswer: true})
-		add(family.nfCall, packet{what: Neighbours, iif: bridge, oif: bridge})
-		add(family.nfCall, packet{what: Neighbours, iif: bridge, oif: bridge, isAnswer: true})
-		add(family.nfCall && family.isIPv6, packet{what: Neighbours, iif: bridge, oif: bridge, isSolicit: true})
-	}
-	return all
-}
-
-// linkIndex returns the index of an interface, 0 if it does not exist.
-func linkIndex(name string) uint32 {
-	request, err := unix.NewIfreq(name)
-	if err != nil || name == "" {
-		return 0
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return 0
-	}
-	defer unix.Close(fd)
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
-		return 0
-	}
-	return request.Uint32()
-}
-
-// evaluate passes each packet through each base chain of the forward hook.
+// evaluate passes each packet through each base chain of its hook.
 func evaluate(b Bridge, chains []chain, v *view) (drops []Drop, err error) {
 	var found []finding
 	for _, p := range b.packets() {
 		w := &traversal{view: v, packet: p, been: map[visit]outcome{}}
 		for _, c := range chains {
-			if !c.isForward || c.family != unix.NFPROTO_INET && c.family != p.family() {
+			if !p.meets(c) {
 				continue
 			}
-			o, err := w.baseChain(c)
+			hits, err := w.decide(b, c)
 			if err != nil {
 				return nil, err
 			}
-			if o.drop == well {
-				found = addFinding(found, finding{c.place(), p.isIPv6, dropOf(p, o, situation{b.Name, c, chains, v.leadsTo(c.place(), userChain)})})
+			for _, h := range hits {
+				found = addFinding(found, finding{c.place(), p.isIPv6, dropOf(h.packet, h.outcome, situation{b.Name, c, chains, v.leadsTo(c.place(), userChain)})})
 			}
 		}
 	}
@@ -178,7 +170,7 @@ type finding struct {
 // certain one is reported, otherwise the first, with the fixes of both.
 func addFinding(all []finding, f finding) []finding {
 	at := slices.IndexFunc(all, func(other finding) bool {
-		return other.base == f.base && other.isIPv6 == f.isIPv6 && other.drop.What == f.drop.What
+		return other.base == f.base && other.isIPv6 == f.isIPv6 && other.drop.What == f.drop.What && other.drop.About == f.drop.About && other.drop.Service == f.drop.Service
 	})
 	if at < 0 {
 		return append(all, f)
@@ -203,9 +195,10 @@ const (
 // dropOf returns the report for a packet that may be dropped.
 func dropOf(p packet, o outcome, s situation) Drop {
 	d := Drop{
-		What: p.what, IPv4: !p.isIPv6, IPv6: p.isIPv6, By: s.by(),
+		What: p.what, About: p.about, Service: p.service, IPv4: !p.isIPv6, IPv6: p.isIPv6, By: s.by(o.where.in.name),
+		Translated: o.where.kind == translate, Untracked: o.where.kind == untrack,
 		Family: familyName(o.where.in.family), Table: printable.Text(o.where.in.table, mostOfName), Chain: printable.Text(o.where.in.name, mostOfName),
-		Evidence: "policy drop", Certain: o.accept == no,
+		Evidence: "policy drop", Certain: o.accept == no && !(s.base.isNAT && s.base.priority == dstNAT),
 	}
 	if o.where.number > 0 {
 		d.Evidence = fmt.Sprintf("rule %d%s: %s", o.where.number, handle(o.where.rule.handle), printable.Text(o.where.rule.text(), mostOfRule))

@@ -32,7 +32,7 @@ func Evaluate(expressions, element []byte) string {
 // EvaluateLegacy decodes any bytes as a table of iptables-legacy and evaluates packets.
 func EvaluateLegacy(about, table []byte, isIPv6 bool) error {
 	v := &view{f: &Filters{}, rules: map[place][]rule{}, sets: map[place]set{}}
-	chains, err := legacy(isIPv6).chains(v, about, table)
+	chains, err := legacy(isIPv6).chains(v, legacyTable{"filter", 0}, about, table)
 	if err != nil {
 		return err
 	}

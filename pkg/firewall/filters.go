@@ -112,7 +112,8 @@ type chain struct {
 	isLegacy    bool // of iptables-legacy
 	family      byte
 	table, name string
-	isForward   bool // a filter chain at the forward hook
+	hook        hook // of a base chain of type filter or nat, else elsewhere
+	isNAT       bool // a chain of type nat
 	priority    int32
 	isDrop      bool // its policy
 }
@@ -126,8 +127,8 @@ type place struct {
 
 func (c chain) place() place { return place{c.isLegacy, c.family, c.table, c.name} }
 
-// chains lists the chains of all tables of IPv4, IPv6 and inet, base chains of the
-// forward hook in the order in which a packet passes them. Our own table is left out.
+// chains lists the chains of all tables of IPv4, IPv6 and inet, base chains of a hook
+// in the order in which a packet passes them. Our own table is left out.
 func (f *Filters) chains() ([]chain, error) {
 	answers, err := f.ask(unix.NFT_MSG_GETCHAIN, unix.NLM_F_DUMP, unix.AF_UNSPEC, nil)
 	if nfnl.IsUnsupported(err) {
@@ -144,7 +145,7 @@ func (f *Filters) chains() ([]chain, error) {
 			continue
 		}
 		if hook := a.nested(unix.NFTA_CHAIN_HOOK); hook.has(unix.NFTA_HOOK_HOOKNUM) {
-			c.isForward = hook.number(unix.NFTA_HOOK_HOOKNUM) == unix.NF_INET_FORWARD && a.text(unix.NFTA_CHAIN_TYPE) == "filter"
+			c.hook, c.isNAT = hookOf(hook.number(unix.NFTA_HOOK_HOOKNUM), a.text(unix.NFTA_CHAIN_TYPE))
 			c.priority = int32(hook.number(unix.NFTA_HOOK_PRIORITY))
 			c.isDrop = a.has(unix.NFTA_CHAIN_POLICY) && a.number(unix.NFTA_CHAIN_POLICY) == 0
 		}
@@ -152,4 +153,33 @@ func (f *Filters) chains() ([]chain, error) {
 	}
 	slices.SortStableFunc(all, func(a, b chain) int { return int(a.priority) - int(b.priority) })
 	return all, nil
+}
+
+// hook is a hook of netfilter, of those that this package evaluates.
+type hook int
+
+const (
+	elsewhere hook = iota
+	prerouting
+	input
+	forward
+)
+
+// String returns the name that nft(8) has for the hook.
+func (h hook) String() string {
+	return [...]string{"", "prerouting", "input", "forward"}[h]
+}
+
+// hookOf returns the hook of a base chain by its number, and whether the chain is of type nat. Chains of other types
+// are not evaluated, and those of type nat only at prerouting: they decide about no packet.
+func hookOf(number uint32, kind string) (h hook, isNAT bool) {
+	switch {
+	case number == unix.NF_INET_FORWARD && kind == "filter":
+		return forward, false
+	case number == unix.NF_INET_LOCAL_IN && kind == "filter":
+		return input, false
+	case number == unix.NF_INET_PRE_ROUTING && (kind == "filter" || kind == "nat"):
+		return prerouting, kind == "nat"
+	}
+	return elsewhere, false
 }

@@ -25,7 +25,10 @@ type situation struct {
 }
 
 // by returns the program that created the base chain.
-func (s situation) by() string {
+//
+// At prerouting and input the names of chains tell more than the table: docker and kube-proxy have chains in tables of
+// iptables which others use too.
+func (s situation) by(chain string) string {
 	switch {
 	case s.base.isLegacy:
 		return "iptables-legacy"
@@ -33,9 +36,17 @@ func (s situation) by() string {
 		return "firewalld"
 	case s.base.table == "docker-bridges": // docker 29 with nftables
 		return "docker"
+	case s.base.table == "kube-proxy":
+		return "kube-proxy"
 	case !s.isIptables():
 		return ""
-	case s.has(func(name string) bool { return name == userChain || name == dockerChain }):
+	case s.base.hook == prerouting && strings.HasPrefix(chain, "KUBE-"):
+		return "kube-proxy"
+	case s.base.hook == prerouting && strings.HasPrefix(chain, "CNI-"):
+		return "portmap of the reference plugins"
+	case s.base.hook == prerouting && !strings.HasPrefix(chain, dockerChain):
+		return "iptables"
+	case s.base.hook != input && s.has(func(name string) bool { return name == userChain || name == dockerChain }):
 		return "docker"
 	case s.has(func(name string) bool { return strings.HasPrefix(name, "ufw-") || strings.HasPrefix(name, "ufw6-") }):
 		return "ufw"
@@ -44,10 +55,12 @@ func (s situation) by() string {
 	}
 }
 
-// isIptables reports whether the base chain is the one of `iptables -P FORWARD`.
-// nft(8) must not write there.
+// isIptables reports whether the base chain is one of iptables. nft(8) must not write
+// there.
 func (s situation) isIptables() bool {
-	return s.base.table == "filter" && s.base.name == "FORWARD" && familyName(s.base.family) != "inet"
+	names := map[hook]string{forward: "FORWARD", input: "INPUT", prerouting: "PREROUTING"}
+	isTable := s.base.table == "filter" || s.base.hook == prerouting && slices.Contains([]string{"raw", "mangle", "nat"}, s.base.table)
+	return isTable && s.base.name == names[s.base.hook] && familyName(s.base.family) != "inet"
 }
 
 // has reports whether the table of the base chain has a chain with such a name.
@@ -64,6 +77,9 @@ func (s situation) fix(by string, p packet) string {
 	if refusal := printable.Refusal(s.bridge, s.base.table, s.base.name); refusal != "" {
 		return refusal
 	}
+	if s.base.hook != forward || p.about != (Subject{}) {
+		return s.narrowFix(by, p)
+	}
 	isFrom := p.iif.isBridge
 	switch by {
 	case "firewalld":
@@ -74,17 +90,27 @@ func (s situation) fix(by string, p packet) string {
 	if !s.isIptables() {
 		return s.nftFix(p, isFrom)
 	}
-	program, chain := "iptables", s.base.name
+	return iptablesFix(s.program(), s.chain(), s.bridge, isFrom)
+}
+
+// program returns the variant of iptables(8) that writes to the base chain.
+func (s situation) program() string {
+	program := "iptables"
 	if familyName(s.base.family) == "ip6" {
 		program = "ip6tables"
 	}
 	if s.base.isLegacy {
 		program += "-legacy"
 	}
-	if s.toUser {
-		chain = userChain
+	return program
+}
+
+// chain returns the chain that rules are added to: the base chain, or docker's for the rules of others.
+func (s situation) chain() string {
+	if s.toUser && s.base.hook == forward {
+		return userChain
 	}
-	return iptablesFix(program, chain, s.bridge, isFrom)
+	return s.base.name
 }
 
 // firewalldFix assigns the bridge to zone trusted. Replies and redirected packets

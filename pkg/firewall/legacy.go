@@ -43,22 +43,39 @@ func legacy(isIPv6 bool) legacyTables {
 	}
 }
 
-// legacyChains reads table filter of iptables-legacy and ip6tables-legacy, if in use,
-// into the view. Its rules are translated into expressions of nftables.
-func legacyChains(v *view) (all []chain, err error) {
+// legacyTable is a table of iptables, and the priority of its chain at prerouting.
+type legacyTable struct {
+	name     string
+	priority int32
+}
+
+// legacyChains reads tables of iptables-legacy and ip6tables-legacy, if in use, into the
+// view: filter, and with before also those with a chain at prerouting. Their rules are
+// translated into expressions of nftables.
+func legacyChains(v *view, before bool) (all []chain, err error) {
+	tables := []legacyTable{{"filter", 0}}
+	if before {
+		tables = append(tables, legacyTable{"raw", -300}, legacyTable{"mangle", -150}, legacyTable{"nat", -100})
+	}
 	for _, isIPv6 := range []bool{false, true} {
-		l := legacy(isIPv6)
-		info, entries, err := l.table("filter")
-		if err == nil && entries != nil {
-			var chains []chain
-			chains, err = l.chains(v, info, entries)
+		for _, t := range tables {
+			chains, err := legacy(isIPv6).readChains(v, t)
+			if err != nil {
+				return nil, fmt.Errorf("read table %s of iptables-legacy (%s): %w", t.name, familyName(legacy(isIPv6).family), err)
+			}
 			all = append(all, chains...)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read table filter of iptables-legacy (%s): %w", familyName(l.family), err)
 		}
 	}
 	return all, nil
+}
+
+// readChains reads one table, if it is in use.
+func (l legacyTables) readChains(v *view, t legacyTable) ([]chain, error) {
+	info, entries, err := l.table(t.name)
+	if err != nil || entries == nil {
+		return nil, err
+	}
+	return l.chains(v, t, info, entries)
 }
 
 // Constants of linux/netfilter_ipv4/ip_tables.h and linux/netfilter/x_tables.h.
@@ -158,16 +175,37 @@ func (i info) text(from, to int) string {
 
 func (e entry) targetName() string { return e.target.text(nameAt, revisionAt) }
 
+// legacyHooks returns the names of the base chains, by hook.
+func legacyHooks() map[int]string {
+	return map[int]string{
+		unix.NF_INET_PRE_ROUTING: "PREROUTING", unix.NF_INET_LOCAL_IN: "INPUT", unix.NF_INET_FORWARD: "FORWARD", unix.NF_INET_LOCAL_OUT: "OUTPUT", unix.NF_INET_POST_ROUTING: "POSTROUTING",
+	}
+}
+
+// legacyChain returns a chain of a table, without its policy. Of table mangle only what is before routing is evaluated.
+func legacyChain(family byte, t legacyTable, name string) chain {
+	c := chain{isLegacy: true, family: family, table: t.name, name: name, priority: t.priority, isNAT: t.name == "nat"}
+	switch {
+	case name == "PREROUTING":
+		c.hook = prerouting
+	case name == "FORWARD" && t.name == "filter":
+		c.hook = forward
+	case name == "INPUT" && t.name == "filter":
+		c.hook = input
+	}
+	return c
+}
+
 // chains decodes a table. A chain starts with its head, an entry with target ERROR
 // and the chain's name, or at the offset of a hook; a jump has the offset of the
 // chain's first rule.
-func (l legacyTables) chains(v *view, about, table info) (all []chain, err error) {
+func (l legacyTables) chains(v *view, t legacyTable, about, table info) (all []chain, err error) {
 	entries, err := l.split(table)
 	if err != nil {
 		return nil, err
 	}
 	names, policies := map[int]string{}, map[int]bool{}
-	for hook, name := range map[int]string{unix.NF_INET_LOCAL_IN: "INPUT", unix.NF_INET_FORWARD: "FORWARD", unix.NF_INET_LOCAL_OUT: "OUTPUT"} {
+	for hook, name := range legacyHooks() {
 		names[int(about.u32(tableNameSize+4+4*hook))] = name
 		policies[int(about.u32(tableNameSize+24+4*hook))] = true
 	}
@@ -178,7 +216,7 @@ func (l legacyTables) chains(v *view, about, table info) (all []chain, err error
 	}
 	for _, e := range entries {
 		if name, begins := names[e.at]; begins {
-			all = append(all, chain{isLegacy: true, family: l.family, table: "filter", name: name, isForward: name == "FORWARD"})
+			all = append(all, legacyChain(l.family, t, name))
 			v.rules[all[len(all)-1].place()] = nil
 		}
 		if len(all) == 0 || e.targetName() == "ERROR" {

@@ -44,7 +44,7 @@ func (l legacyTables) rule(e entry, names map[int]string) (r rule) {
 		add(xtMatch(m.text(nameAt, revisionAt), uint32(m.u8(revisionAt)), m[dataAt:]))
 	}
 	if name := e.targetName(); name != "" {
-		add(step{"target", encoded(attribute(unix.NFTA_TARGET_NAME, cstring(name)))})
+		add(step{"target", encoded(attribute(unix.NFTA_TARGET_NAME, cstring(name)), attribute(unix.NFTA_TARGET_INFO, e.target[dataAt:]))})
 	} else if v := l.verdict(e, names); v.kind != none {
 		add(decided(v))
 	}

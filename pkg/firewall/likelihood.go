@@ -50,6 +50,16 @@ func unknown(n int, isVaried bool) value {
 // isKnown reports whether all bits are known.
 func (v value) isKnown() bool { return len(bytes.Trim(v.unknown, "\x00")) == 0 }
 
+// bounds returns the lowest and the highest number, in network byte order, that the value may be.
+func (v value) bounds() (lowest, highest []byte) {
+	lowest, highest = bytes.Clone(v.data), bytes.Clone(v.data)
+	for i, open := range v.unknown {
+		lowest[i] &^= open
+		highest[i] |= open
+	}
+	return lowest, highest
+}
+
 // guess returns the likelihood that the unknown part has one particular value.
 func (v value) guess() likelihood {
 	if v.isVaried {

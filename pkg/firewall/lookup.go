@@ -54,8 +54,9 @@ type hit struct {
 
 // find returns the members that v may equal; none after one that it always equals.
 func (s set) find(v value) (hits []hit) {
-	if s.isInterval && v.isKnown() {
-		hits = s.findInterval(v.data)
+	lowest, highest := v.bounds()
+	if first := s.startOf(lowest); s.isInterval && first == s.startOf(highest) {
+		hits = s.findInterval(first)
 	} else {
 		hits = s.findEach(v)
 	}
@@ -70,19 +71,24 @@ func (s set) find(v value) (hits []hit) {
 	return hits
 }
 
-// findInterval returns the last member that is not greater than the key: the key is
-// in the interval that starts there.
-func (s set) findInterval(key []byte) []hit {
-	var last *member
-	for i, m := range s.members {
-		if !m.isDefault && bytes.Compare(m.key, key) <= 0 {
-			last = &s.members[i]
+// startOf returns the index of the last member that is not greater than a key: the key is in the interval that starts
+// there. It is -1 if the key is before the first. A default element has no key, and is the first of the sorted members.
+func (s set) startOf(key []byte) int {
+	after, _ := slices.BinarySearchFunc(s.members, key, func(m member, key []byte) int {
+		if bytes.Compare(m.key, key) <= 0 {
+			return -1
 		}
-	}
-	if last == nil || last.isEnd {
+		return 1
+	})
+	return after - 1
+}
+
+// findInterval returns the member whose interval a key is in.
+func (s set) findInterval(at int) []hit {
+	if at < 0 || s.members[at].isEnd || s.members[at].isDefault {
 		return nil
 	}
-	return []hit{{always, *last}}
+	return []hit{{always, s.members[at]}}
 }
 
 // findEach compares the key with each member.

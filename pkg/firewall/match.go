@@ -53,8 +53,20 @@ func (j *evaluation) step(e expression) ([]choice, error) {
 		return j.ends(verdict{kind: drop}), nil
 	case "queue":
 		return j.ends(verdict{kind: queue}), nil
+	case "redir", "tproxy":
+		return j.ends(verdict{kind: translate}), nil
+	case "nat":
+		if e.with.number(unix.NFTA_NAT_TYPE) != unix.NFT_NAT_DNAT {
+			return j.ends(verdict{kind: accept}), nil
+		}
+		return j.ends(verdict{kind: translate}), nil
+	case "notrack":
+		if j.packet.isEarly {
+			return j.ends(verdict{kind: untrack}), nil
+		}
+		return nil, nil
 	case "target":
-		return j.ends(j.xtTarget(e.with.text(unix.NFTA_TARGET_NAME))), nil
+		return j.ends(j.xtTarget(e.with.text(unix.NFTA_TARGET_NAME), e.with.values[unix.NFTA_TARGET_INFO])), nil
 	case "lookup":
 		return j.lookup(e)
 	default:
@@ -119,7 +131,7 @@ func (j *evaluation) match(e expression) likelihood {
 			return perhaps // a limit for each element
 		}
 		return always
-	case "counter", "log", "last", "notrack", "flow_offload", "dup":
+	case "counter", "log", "last", "flow_offload", "dup":
 		return always
 	default:
 		j.registers.invalidate()
@@ -159,24 +171,18 @@ func (j *evaluation) conntrack(with attributes) likelihood {
 	return sure(is)
 }
 
-// payload loads from a packet's headers. Known are the protocol, which iptables and
-// older versions of nft(8) read from the IP header, and the ICMPv6 type.
+// payload loads from a packet's headers.
 func (j *evaluation) payload(with attributes) likelihood {
 	if with.has(unix.NFTA_PAYLOAD_SREG) {
 		return always
 	}
-	protocolAt := uint32(9)
-	if j.packet.isIPv6 {
-		protocolAt = 6
-	}
-	n := with.number(unix.NFTA_PAYLOAD_LEN)
-	v := unknown(int(min(n, 64)), true)
-	base, offset := with.number(unix.NFTA_PAYLOAD_BASE), with.number(unix.NFTA_PAYLOAD_OFFSET)
-	switch {
-	case base == unix.NFT_PAYLOAD_NETWORK_HEADER && offset == protocolAt && n == 1:
-		v = known([]byte{j.packet.protocol()})
-	case base == unix.NFT_PAYLOAD_TRANSPORT_HEADER && offset == 0 && n == 1 && j.packet.isSolicit:
-		v = known([]byte{solicitation})
+	n, offset := int(min(with.number(unix.NFTA_PAYLOAD_LEN), 64)), int(min(with.number(unix.NFTA_PAYLOAD_OFFSET), 1<<16))
+	v := unknown(n, true)
+	switch with.number(unix.NFTA_PAYLOAD_BASE) {
+	case unix.NFT_PAYLOAD_NETWORK_HEADER:
+		v = j.network().slice(offset, n)
+	case unix.NFT_PAYLOAD_TRANSPORT_HEADER:
+		v = j.transport().slice(offset, n)
 	}
 	j.registers.load(with.number(unix.NFTA_PAYLOAD_DREG), v)
 	return always
@@ -212,8 +218,13 @@ func (j *evaluation) within(with attributes) likelihood {
 	to := with.nested(unix.NFTA_RANGE_TO_DATA).values[unix.NFTA_DATA_VALUE]
 	v := j.registers.get(with.number(unix.NFTA_RANGE_SREG), len(from))
 	a := v.guess()
-	if v.isKnown() && len(v.data) == len(from) {
-		a = sure(bytes.Compare(from, v.data) <= 0 && bytes.Compare(v.data, to) <= 0)
+	if lowest, highest := v.bounds(); len(v.data) == len(from) {
+		switch {
+		case bytes.Compare(from, lowest) <= 0 && bytes.Compare(highest, to) <= 0:
+			a = always
+		case bytes.Compare(highest, from) < 0 || bytes.Compare(to, lowest) < 0:
+			a = never
+		}
 	}
 	return a.inverted(with.number(unix.NFTA_RANGE_OP) == 1)
 }

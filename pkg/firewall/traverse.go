@@ -26,6 +26,7 @@ type where struct {
 	in     place
 	number int // of the rule, from 1; 0 is the policy
 	rule   rule
+	kind   kind // translate, untrack, or drop
 }
 
 // view is the part of the ruleset that has been read: each chain and set once for all
@@ -81,6 +82,22 @@ type traversal struct {
 	packet packet
 	been   map[visit]outcome
 	depth  int // of the chain that is walked
+
+	headers [2]header // of IP, and of the transport protocol; read with network and transport
+}
+
+func (w *traversal) network() header {
+	if w.headers[0].data == nil {
+		w.headers[0] = w.packet.networkHeader()
+	}
+	return w.headers[0]
+}
+
+func (w *traversal) transport() header {
+	if w.headers[1].data == nil {
+		w.headers[1] = w.packet.transportHeader()
+	}
+	return w.headers[1]
 }
 
 const (
@@ -182,7 +199,8 @@ func (w *traversal) verdict(v verdict, at where) (outcome, error) {
 	switch v.kind {
 	case accept:
 		return outcome{accept: well}, nil
-	case drop:
+	case drop, translate, untrack:
+		at.kind = v.kind
 		return outcome{drop: well, where: at}, nil
 	case queue:
 		return outcome{accept: well, drop: barely, where: at}, nil

@@ -37,10 +37,10 @@ func (j *evaluation) xtMatch(name string, revision uint32, with info) likelihood
 	case "state":
 		return sure(with.u32(0)&j.packet.state() != 0)
 	case "addrtype":
-		if j.packet.isSolicit {
+		if j.packet.isSolicit && j.packet.toType == 0 {
 			return rarely // solicitations are multicast, advertisements are not
 		}
-		return xtAddrtype(revision, with)
+		return xtAddrtype(revision, with, j.packet.destType())
 	case "physdev":
 		return j.packet.xtPhysdev(with)
 	case "mark", "connmark": // mark, mask, invert
@@ -49,17 +49,23 @@ func (j *evaluation) xtMatch(name string, revision uint32, with info) likelihood
 		}
 		return sure(with.u32(0) == 0).inverted(with.u8(8) != 0)
 	case "tcp":
-		return min(sure(!j.packet.isSolicit), xtTCP(with))
-	case "icmp6": // type, two codes, inversions; 255 is any type
-		is := with.u8(0) == solicitation || with.u8(0) == 255
-		return min(sure(j.packet.isSolicit), sure(is).inverted(with.u8(3) != 0))
-	case "udp", "sctp", "icmp":
-		return never
-	case "rt", "frag", "hbh", "dst", "ipv6header", "ttl", "hl", "length", "mac", "string": // of few packets
+		return min(j.packet.is(unix.IPPROTO_TCP), j.packet.xtTCP(with))
+	case "udp":
+		return min(j.packet.is(unix.IPPROTO_UDP), j.packet.xtPorts(with, with.u8(8)))
+	case "sctp":
+		return min(j.packet.is(unix.IPPROTO_SCTP), rarely)
+	case "icmp", "icmp6": // type, two codes, inversions; 255 is any type
+		is := with.u8(0) == j.packet.icmpType() || with.u8(0) == 255
+		return min(sure(j.packet.icmpType() != 0), sure(is).inverted(with.u8(3) != 0))
+	case "rt", "frag", "hbh", "dst", "ipv6header", "ttl", "length", "mac", "string": // of few packets
+		return rarely
+	case "hl": // comparison, of which 0 is equal, and hop limit
+		if j.packet.isSolicit && with.u8(0) == 0 {
+			return sure(with.u8(1) == solicitHops)
+		}
 		return rarely
 	case "multiport":
-		const invertAt = 47 // of revision 1
-		return rarely.inverted(revision == 1 && with.u8(invertAt) != 0)
+		return j.packet.xtMultiport(revision, with)
 	case "limit":
 		return mostly
 	default:
@@ -69,12 +75,51 @@ func (j *evaluation) xtMatch(name string, revision uint32, with info) likelihood
 
 // xtTCP evaluates match tcp: source ports, destination ports, option, flag mask,
 // flags, inversions. Without any of these it is always true.
-func xtTCP(with info) likelihood {
-	isAny := with.u16(0) == 0 && with.u16(2) == 0xffff && with.u16(4) == 0 && with.u16(6) == 0xffff
-	if isAny && with.u8(8) == 0 && with.u8(9) == 0 && with.u8(11) == 0 {
-		return always
+func (p packet) xtTCP(with info) likelihood {
+	if with.u8(8) != 0 || with.u8(9) != 0 || with.u8(11)&^3 != 0 {
+		return rarely
 	}
-	return rarely
+	return p.xtPorts(with, with.u8(11))
+}
+
+// xtPorts evaluates the first and last source and destination port of the matches tcp and udp, of which two bits say
+// that they are inverted.
+func (p packet) xtPorts(with info, inverted byte) likelihood {
+	source := p.fromPort.inPorts(with.u16(0), with.u16(2)).inverted(inverted&1 != 0)
+	return min(source, p.toPort.inPorts(with.u16(4), with.u16(6)).inverted(inverted&2 != 0))
+}
+
+// inPorts compares a port with a range.
+func (v value) inPorts(first, last uint16) likelihood {
+	switch {
+	case first == 0 && last == 0xffff:
+		return always
+	case len(v.data) != 2 || !v.isKnown():
+		return rarely
+	}
+	port := binary.BigEndian.Uint16(v.data)
+	return sure(first <= port && port <= last)
+}
+
+// xtMultiport evaluates match multiport: which ports (source, destination, either), their number, 15 ports, 15 flags
+// of which each says that the port and the next one are a range, and the inversion. Revision 0 has no ranges.
+func (p packet) xtMultiport(revision uint32, with info) likelihood {
+	const destination, most, portsAt, rangesAt, invertAt = 1, 15, 2, 32, 47
+	isInverted := revision == 1 && with.u8(invertAt) != 0
+	if with.u8(0) != destination || len(p.toPort.data) != 2 || !p.toPort.isKnown() {
+		return rarely.inverted(isInverted)
+	}
+	is := never
+	for i := 0; i < min(int(with.u8(1)), most); i++ {
+		first := with.u16(portsAt + 2*i)
+		last := first
+		if revision == 1 && with.u8(rangesAt+i) != 0 {
+			i++
+			last = with.u16(portsAt + 2*i)
+		}
+		is = max(is, p.toPort.inPorts(first, last))
+	}
+	return is.inverted(isInverted)
 }
 
 // Offsets and bits of linux/netfilter/xt_conntrack.h.
@@ -84,7 +129,10 @@ const (
 	ctByState     = 1 << 0
 	ctByProto     = 1 << 1
 	ctByStatus    = 1 << 6
+	ctByPort      = 1 << 9 // --ctorigdstport
 	ctByDirection = 1 << 12
+
+	ctPortAt, ctLastPortAt = 140, 156 // of revision 3
 
 	ctStateSNAT = 1 << 6
 	ctStateDNAT = 1 << 7
@@ -115,6 +163,10 @@ func (p packet) xtConntrack(revision uint32, with info) likelihood {
 	}
 	if by&ctByDirection != 0 { // inverted is the original direction's opposite
 		so = min(so, sure(p.isAnswer == (inverted&ctByDirection != 0)))
+	}
+	if by&ctByPort != 0 && revision == 3 {
+		so = min(so, p.original.inPorts(with.u16(ctPortAt), with.u16(ctLastPortAt)).inverted(inverted&ctByPort != 0))
+		by &^= ctByPort
 	}
 	if by&^(ctByState|ctByStatus|ctByDirection) != 0 {
 		so = min(so, rarely)
@@ -153,8 +205,8 @@ func anyOf(set, open, mask uint32) likelihood {
 	}
 }
 
-// xtAddrtype evaluates match addrtype: both addresses are RTN_UNICAST.
-func xtAddrtype(revision uint32, with info) likelihood {
+// xtAddrtype evaluates match addrtype: the source address is RTN_UNICAST.
+func xtAddrtype(revision uint32, with info, destType uint32) likelihood {
 	const unicast = 1 << unix.RTN_UNICAST
 	source, dest := with.u16(0), with.u16(2)
 	invertSource, invertDest := with.u32(4)&1 != 0, with.u32(4)&2 != 0
@@ -166,7 +218,7 @@ func xtAddrtype(revision uint32, with info) likelihood {
 		so = min(so, sure(source&unicast != 0).inverted(invertSource))
 	}
 	if dest != 0 {
-		so = min(so, sure(dest&unicast != 0).inverted(invertDest))
+		so = min(so, sure(dest&(1<<destType) != 0).inverted(invertDest))
 	}
 	return so
 }
@@ -182,14 +234,21 @@ func (p packet) xtPhysdev(with info) likelihood {
 }
 
 // xtTarget evaluates a target that is not a verdict of nftables.
-func (j *evaluation) xtTarget(name string) verdict {
+func (j *evaluation) xtTarget(name string, with info) verdict {
 	switch name {
+	case "DNAT", "REDIRECT", "TPROXY":
+		return verdict{kind: translate}
+	case "NOTRACK", "CT":
+		if j.packet.isEarly && (name == "NOTRACK" || with.u16(0)&1 != 0) {
+			return verdict{kind: untrack}
+		}
+		return verdict{}
 	case "REJECT":
 		return verdict{kind: drop}
 	case "MARK", "CONNMARK":
 		j.packet.marked = true
 		return verdict{}
-	case "LOG", "NFLOG", "AUDIT", "TRACE", "TCPMSS", "CHECKSUM", "CLASSIFY", "CT", "DSCP", "TOS", "TTL", "HL", "SET", "TEE", "SECMARK", "CONNSECMARK":
+	case "LOG", "NFLOG", "AUDIT", "TRACE", "TCPMSS", "CHECKSUM", "CLASSIFY", "DSCP", "TOS", "TTL", "HL", "SET", "TEE", "SECMARK", "CONNSECMARK":
 		return verdict{}
 	default:
 		return verdict{kind: queue} // NFQUEUE, and targets that are not implemented

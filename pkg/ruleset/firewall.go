@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-cni/patchbay/pkg/firewall"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/liveness"
@@ -106,19 +108,26 @@ func RemoveReference(key store.Key, held, seen []netip.Addr) error {
 	})
 }
 
-// Drops returns what the packet filters of other programs drop of the traffic of some attachments to one bridge. It changes
-// nothing. Only doctor asks: to read and interpret every ruleset takes too long for a verb.
-func Drops(host *link.Host, records ...*store.Record) (drops []firewall.Drop, err error) {
-	b := firewall.Bridge{NFCall4: link.BridgeCalls(true), NFCall6: link.BridgeCalls(false)}
+// Drops returns what the packet filters of other programs drop of the traffic of some attachments to one bridge, and of
+// what they send to services of the host. Subjects have the index of the record. It changes nothing. Only doctor asks: to
+// read and interpret every ruleset takes too long for a verb.
+func Drops(host *link.Host, services []firewall.Service, records ...*store.Record) (drops []firewall.Drop, err error) {
+	b := firewall.Bridge{NFCall4: link.BridgeCalls(true), NFCall6: link.BridgeCalls(false), Services: services}
 	if uplink := host.Uplink(); uplink != nil {
 		b.Uplink = uplink.Name
+		b.Host4, b.Host6 = uplinkAddresses(host, uplink.Name)
 	}
-	for _, r := range records {
+	for i, r := range records {
 		b.Name = r.RoutedBy()
 		b.Routed, b.Published = b.Routed || r.Gateway, b.Published || r.Publish != nil
 		for _, a := range r.Addresses {
 			b.IPv4, b.IPv6 = b.IPv4 || a.Address.Addr().Is4(), b.IPv6 || a.Address.Addr().Is6()
+			b.Addresses = append(b.Addresses, firewall.Subject{Attachment: i, Addr: a.Address.Addr()})
+			if gateway := a.NetworkGateway(); r.Gateway && gateway.IsValid() && !slices.Contains(b.Gateways, gateway) {
+				b.Gateways = append(b.Gateways, gateway)
+			}
 		}
+		b.Ports = append(b.Ports, subjects(i, r)...)
 	}
 	if !b.IPv4 && !b.IPv6 { // without IPAM the containers choose their addresses
 		b.IPv4, b.IPv6 = true, true
@@ -128,6 +137,39 @@ func Drops(host *link.Host, records ...*store.Record) (drops []firewall.Drop, er
 		return err
 	})
 	return drops, err
+}
+
+// uplinkAddresses returns an address of each family of an interface.
+func uplinkAddresses(host *link.Host, name string) (is4, is6 netip.Addr) {
+	own, err := host.OwnAddresses(name)
+	if err != nil {
+		return is4, is6 // published ports are then evaluated for an unknown address
+	}
+	for _, prefix := range own {
+		switch addr := prefix.Addr(); {
+		case addr.Is4() && !is4.IsValid():
+			is4 = addr
+		case addr.Is6() && !addr.IsLinkLocalUnicast() && !is6.IsValid():
+			is6 = addr
+		}
+	}
+	return is4, is6
+}
+
+// subjects returns the published ports of a record, each by itself.
+func subjects(index int, r *store.Record) (all []firewall.Subject) {
+	if r.Publish == nil {
+		return nil
+	}
+	protocols := map[string]uint8{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}
+	for _, p := range r.Publish.Ports {
+		for i := range uint16(p.Len()) {
+			all = append(all, firewall.Subject{
+				Attachment: index, Addr: p.Container, HostIP: p.HostIP, Protocol: protocols[p.Protocol], HostPort: p.HostPort + i, ContainerPort: p.ContainerPort + i,
+			})
+		}
+	}
+	return all
 }
 
 func withFilters(do func(*firewall.Filters) error) error {

@@ -185,8 +185,12 @@ func patience(closed bool) time.Duration {
 //
 // Claim: `patchbay doctor` finds nothing on a correct host, and each single fault on others; the command it prints fixes it: forwarding,
 // lost rules, ports of the host's sockets, routes, br_netfilter, MTUs, bridges and host interfaces
-func TestDoctorLooks(t *testing.T) {
-	for name, b := range faults() {
+func TestDoctorLooks(t *testing.T) { runFaults(t, faults()) }
+
+// runFaults tests each fault by itself: its symptoms, the report, and the fix.
+func runFaults(t *testing.T, all map[string]fault) {
+	t.Helper()
+	for name, b := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, nil)
