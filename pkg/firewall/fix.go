@@ -26,7 +26,7 @@ type situation struct {
 
 // by returns the program that created the base chain.
 //
-// At prerouting and input the names of chains tell more than the table: docker and kube-proxy have chains in tables of
+// At prerouting and input the names of chains are more specific than the table: docker and kube-proxy have chains in tables of
 // iptables which others use too.
 func (s situation) by(chain string) string {
 	switch {

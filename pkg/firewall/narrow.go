@@ -32,7 +32,7 @@ func (s situation) narrowFix(by string, p packet) string {
 	return s.nftNarrow(terms)
 }
 
-// intended returns what gives a published port to Patchbay. Only the administrator knows which program shall have it.
+// intended returns what gives a published port to Patchbay. Only the administrator knows which program must have it.
 func (s situation) intended(p packet, command string) string {
 	if p.what == Arriving && s.base.isNAT {
 		return "# publish one of the two at another host port; or, so that Patchbay's is used: " + command

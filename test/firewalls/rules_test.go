@@ -54,9 +54,9 @@ func ruleFaults() map[string]fault {
 			breaks: iptables("iptables -I FORWARD -s 10.88.0.2 -j DROP"), closed4: []string{published, leaving, across, shut},
 		},
 		"a rule for the pool": {
-			about: "firewall", says: "table inet other of nftables may drop IPv6 packets of web-4b5e57f6 of network net (fd00:88::2) and db-7bdc25d16 of network net (fd00:88::3): cannot reach other networks", seen: "chain f of table inet other: rule 1",
-			fix:    `nft 'insert rule inet other f oifname "cni0" ip6 daddr fd00:88::3 ct state established,related accept'`,
-			breaks: nft("table inet other { chain f { type filter hook forward priority 0; ip6 daddr fd00:88::/64 tcp dport != 80 drop; }; }"), closed6: []string{leaving, across, shut},
+			about: "firewall", says: "table inet other of nftables drops IPv6 packets of web-4b5e57f6 of network net (fd00:88::2) and db-7bdc25d16 of network net (fd00:88::3): cannot reach other networks, published ports are unreachable", seen: "chain f of table inet other: rule 1",
+			fix:    `nft 'insert rule inet other f iifname "cni0" ip6 saddr fd00:88::3 accept'`,
+			breaks: nft("table inet other { chain f { type filter hook forward priority 0; ip6 saddr fd00:88::/64 drop; }; }"), closed6: []string{published, leaving, across, shut},
 		},
 	}
 }
