@@ -50,6 +50,7 @@ func (a *adding) newRecord() *store.Record {
 	r.BridgeMAC = bridgeMAC(a.bridge)
 	r.Hairpin, r.Gateway = a.cfg.HairpinMode || a.reachesItself(), a.cfg.IsGateway
 	r.Policy, r.STPGuard = policyOf(a.cfg), a.cfg.STPGuard
+	r.FirewallAuto = a.cfg.Firewall == config.FirewallAuto
 	r.VLANs, r.PortIsolation, r.Segment = vlansOf(a.cfg), a.cfg.PortIsolation, segmentOf(a.cfg)
 	r.MAC = a.names.MAC.String()
 	if a.cfg.MAC != nil {

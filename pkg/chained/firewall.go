@@ -59,7 +59,7 @@ func planPolicy(a *adding) error {
 	policy := policyOf(a.cfg)
 	switch by := a.record.Policy; {
 	case policy == "" && a.isOurs(): // its record names the bridge, for which docker's chain may get two rules
-		return orDone(a.admit(context.Background()))
+		return orDone(a.admitOurs())
 	case by != "" && !a.record.HasPart(names.Firewall):
 		if policy != by {
 			a.req.Warn("firewall: ingressPolicy is %s, and the main plugin of this list has applied %s: give the key to one of them", a.cfg.IngressPolicy, by)
@@ -69,7 +69,7 @@ func planPolicy(a *adding) error {
 	if policy != "" && a.ends.host == nil && a.record.HostLink == "" {
 		return noHostEnd("ingressPolicy", a.req.IfName)
 	}
-	a.record.Policy = policy
+	a.record.Policy, a.record.FirewallAuto = policy, a.cfg.Firewall == config.FirewallAuto
 	a.note()
 	if policy == "" {
 		return nil
@@ -123,6 +123,17 @@ func (a *adding) admit(ctx context.Context) error {
 	return nil
 }
 
+// admitOurs is admit for an attachment of this program's main plugin, whose record has the key for reload.
+func (a *adding) admitOurs() error {
+	if a.cfg.Firewall == config.FirewallAuto && !a.record.FirewallAuto {
+		a.record.FirewallAuto = true
+		if err := a.state.Save(a.record); err != nil {
+			return err
+		}
+	}
+	return a.admit(context.Background())
+}
+
 // removePolicy removes the elements, and the rules of docker's chain for an interface that only this attachment has.
 func removePolicy(ctx context.Context, r *removing) error {
 	if err := r.withdraw(ctx, policyAlone(r.record)); err != nil {
@@ -135,7 +146,7 @@ func removePolicy(ctx context.Context, r *removing) error {
 }
 
 func clearPolicy(r *store.Record) {
-	r.Policy = ""
+	r.Policy, r.FirewallAuto = "", false
 	if r.HasPart(spoofPart) {
 		r.SpoofCheck = nil
 		r.Parts = slices.DeleteFunc(r.Parts, func(p string) bool { return p == spoofPart })

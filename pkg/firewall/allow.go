@@ -36,6 +36,12 @@ func (f *Filters) Allow(bridge string) (changed bool, err error) {
 	})
 }
 
+// IsUserChain reports whether a chain, by the family (unix.NFPROTO_*) and the name of
+// its table and its own name, is the one in which Allow adds rules.
+func IsUserChain(family byte, table, chain string) bool {
+	return chain == userChain && table == "filter" && (family == unix.NFPROTO_IPV4 || family == unix.NFPROTO_IPV6)
+}
+
 // Needs reports whether Allow would change something. It changes nothing.
 func (f *Filters) Needs(bridge string) (needs bool, err error) {
 	f.begin()

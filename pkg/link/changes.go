@@ -27,6 +27,17 @@ func OpenChanges() (*Changes, error) {
 	return &Changes{s}, nil
 }
 
+// OpenHostChanges subscribes to changes of interfaces, addresses and forwarding, of the network namespace of the process.
+// Close it when done.
+func OpenHostChanges() (*Changes, error) {
+	s, err := nlsock.OpenIn(unix.Socket, unix.NETLINK_ROUTE,
+		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF)
+	if err != nil {
+		return nil, err
+	}
+	return &Changes{s}, nil
+}
+
 // FD returns the file descriptor, for poll(2).
 func (c *Changes) FD() int { return c.socket.FD() }
 

@@ -142,6 +142,11 @@ func (r *Ruleset) builtIn(family tableFamily) (int, error) {
 // have created the table.
 func (r *Ruleset) HasTable() (bool, error) { return r.hasTable(familyInet) }
 
+// IsTable reports whether a table, by its family (unix.NFPROTO_*) and name, is one that this package builds.
+func IsTable(family byte, name string) bool {
+	return name == tableName && (tableFamily(family) == familyInet || tableFamily(family) == familyBridge)
+}
+
 // hasTable is HasTable for a family.
 func (r *Ruleset) hasTable(family tableFamily) (bool, error) {
 	return r.has(family, unix.NFT_MSG_GETTABLE, map[uint16]string{unix.NFTA_TABLE_NAME: tableName})

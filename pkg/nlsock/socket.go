@@ -86,6 +86,13 @@ func (s *Socket) SetSendBuffer(bytes int) {
 	}
 }
 
+// SetReceiveBuffer enlarges the receive buffer as SetSendBuffer does the other one.
+func (s *Socket) SetReceiveBuffer(bytes int) {
+	if unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes) != nil {
+		_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+	}
+}
+
 // Send sends messages in one datagram. It numbers them and returns the sequence number of the first;
 // the others follow it.
 func (s *Socket) Send(messages ...Message) (first uint32, err error) {

@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 
@@ -16,7 +17,31 @@ import (
 // Admit adds the two rules of `"firewall": "auto"` for a bridge to the chain of docker, where docker drops what is forwarded and
 // they are missing.
 func Admit(ctx context.Context, bridge, stateDir string) error {
-	return withFilters(func(filters *firewall.Filters) error {
+	_, err := admit(ctx, bridge, stateDir)
+	return err
+}
+
+// Readmit adds these rules again for the bridges of live attachments that have lost them. It returns what it did, one sentence each.
+func Readmit(ctx context.Context, stateDir string, live []*store.Record) (done []string, err error) {
+	seen := map[string]bool{}
+	for _, r := range live {
+		bridge := r.RoutedBy()
+		if !r.FirewallAuto || seen[bridge] {
+			continue
+		}
+		seen[bridge] = true
+		added, failed := admit(ctx, bridge, stateDir)
+		if added {
+			done = append(done, "docker's chain DOCKER-USER has the rules for bridge "+bridge+" again")
+		}
+		err = errors.Join(err, failed)
+	}
+	return done, err
+}
+
+// admit is Admit, and reports whether it added a rule.
+func admit(ctx context.Context, bridge, stateDir string) (added bool, err error) {
+	err = withFilters(func(filters *firewall.Filters) error {
 		if needs, err := needsRules(ctx, filters, bridge, stateDir); err != nil || !needs {
 			return err
 		}
@@ -25,9 +50,10 @@ func Admit(ctx context.Context, bridge, stateDir string) error {
 			return err
 		}
 		defer unlock()
-		_, err = filters.Allow(bridge)
+		added, err = filters.Allow(bridge)
 		return err
 	})
+	return added, err
 }
 
 // needsRules looks under the lock: a process that has listed the records before the one of this bridge existed has also removed

@@ -82,6 +82,7 @@ const fullText = `{
     "localhost": true
   },
   "policy": "isolated",
+  "firewallAuto": true,
   "egress": {
     "allow": [
       "192.0.2.0/24"

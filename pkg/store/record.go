@@ -149,6 +149,9 @@ type Record struct {
 	// Policy is the ingressPolicy; "" for open.
 	Policy string `json:"policy,omitempty"`
 
+	// FirewallAuto says that the chain DOCKER-USER has rules for the bridge, where docker runs ("firewall": "auto").
+	FirewallAuto bool `json:"firewallAuto,omitempty"`
+
 	// Egress is nil if the attachment may open connections to every destination.
 	Egress *Egress `json:"egress,omitzero"`
 

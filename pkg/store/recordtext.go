@@ -81,6 +81,7 @@ func (r *Record) writeRules(w *jsonwriter.Writer) {
 		w.Member("publish", func() { w.Object(func() { r.Publish.write(w) }) })
 	}
 	w.StringIfSet("policy", r.Policy)
+	w.BoolIfSet("firewallAuto", r.FirewallAuto)
 	if r.Egress != nil {
 		w.Member("egress", func() { w.Object(func() { r.Egress.write(w) }) })
 	}

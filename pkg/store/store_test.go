@@ -244,7 +244,7 @@ func fullRecord() *Record {
 			Rules:  []SourceRule{{Address: prefix("10.1.2.3/24"), Gateway: addr("10.1.2.1"), Table: 100}, {Address: prefix("2001:db8::3/128"), Table: 101}},
 			Shared: true,
 		},
-		Policy: "isolated", Egress: &Egress{Allow: []netip.Prefix{prefix("192.0.2.0/24")}, DNS: []netip.Addr{addr("192.0.2.53")}, DHCP: true}, SpoofCheck: &SpoofCheck{MAC: "02:00:00:00:00:01", Full: true}, STPGuard: true, Hairpin: true, Gateway: true,
+		Policy: "isolated", FirewallAuto: true, Egress: &Egress{Allow: []netip.Prefix{prefix("192.0.2.0/24")}, DNS: []netip.Addr{addr("192.0.2.53")}, DHCP: true}, SpoofCheck: &SpoofCheck{MAC: "02:00:00:00:00:01", Full: true}, STPGuard: true, Hairpin: true, Gateway: true,
 		PortIsolation: true, VLANs: &VLANs{Native: 100, Trunk: []VLANRange{{First: 5, Last: 5}, {First: 10, Last: 20}}, KeepDefault: true}, Segment: "br0.100",
 		Pod: &Pod{Namespace: "default", Name: "web", UID: "u"}, Parts: []string{"portmap", "firewall"},
 	}

@@ -18,20 +18,57 @@ import (
 )
 
 // Reload restores the host from the records of live attachments. It creates missing bridges, makes host interfaces without a master
-// bridge ports again, restores bandwidth limits, enables forwarding and rebuilds the tables of nftables. It changes no container, and no host interface that is
+// bridge ports again, restores bandwidth limits, enables forwarding, rebuilds the tables of nftables and the rules for docker. It changes no container, and no host interface that is
 // a port of another bridge. It returns one sentence for each change, continues after errors and joins them.
 func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	ctx = attach.Within(ctx)
-	host, err := attach.OpenHost(ctx)
+	host, live, err := liveOn(ctx, stateDir)
 	if err != nil {
 		return nil, err
 	}
 	defer host.Close()
-	all, err := liveness.Records(stateDir)
+	done, err = relink(host, stateDir, live)
+	did, failed := ruleset.Rebuild(ctx, host, stateDir, live)
+	done, err = append(done, did...), errors.Join(err, failed)
+	if failed == nil { // the rule that protects 127.0.0.0/8 exists now
+		did, failed = ruleset.RestoreLocalhost(host, live)
+		done, err = append(done, did...), errors.Join(err, failed)
+	}
+	did, failed = ruleset.Readmit(ctx, stateDir, live)
+	done, err = append(done, did...), errors.Join(err, failed)
+	for _, r := range live {
+		ruleset.EndStaleFlows(ctx, r) // those that began while no rule published the ports
+	}
+	return done, err
+}
+
+// ReloadLinks restores what Reload does of bridges, bridge ports, limits and forwarding. It does not rebuild the tables of nftables, and
+// changes nothing where nothing is missing.
+func ReloadLinks(ctx context.Context, stateDir string) (done []string, err error) {
+	host, live, err := liveOn(attach.Within(ctx), stateDir)
 	if err != nil {
 		return nil, err
 	}
-	live := liveness.Live(host, all)
+	defer host.Close()
+	return relink(host, stateDir, live)
+}
+
+// liveOn opens the host, which the caller closes, and returns the records of its live attachments.
+func liveOn(ctx context.Context, stateDir string) (*link.Host, []*store.Record, error) {
+	host, err := attach.OpenHost(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := liveness.Records(stateDir)
+	if err != nil {
+		host.Close()
+		return nil, nil, err
+	}
+	return host, liveness.Live(host, all), nil
+}
+
+// relink restores interfaces and the settings of the kernel for them.
+func relink(host *link.Host, stateDir string, live []*store.Record) (done []string, err error) {
 	for _, r := range live {
 		did, failed := replug(host, r)
 		if failed != nil {
@@ -42,17 +79,7 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	did, failed := relimit(host, stateDir, live)
 	done, err = append(done, did...), errors.Join(err, failed)
 	did, failed = reforward(host, live)
-	done, err = append(done, did...), errors.Join(err, failed)
-	did, failed = ruleset.Rebuild(ctx, host, stateDir, live)
-	done, err = append(done, did...), errors.Join(err, failed)
-	if failed == nil { // the rule that protects 127.0.0.0/8 exists now
-		did, failed = ruleset.RestoreLocalhost(host, live)
-		done, err = append(done, did...), errors.Join(err, failed)
-	}
-	for _, r := range live {
-		ruleset.EndStaleFlows(ctx, r) // those that began while no rule published the ports
-	}
-	return done, err
+	return append(done, did...), errors.Join(err, failed)
 }
 
 // reforward enables forwarding for each family in which a live attachment has its gateway on the host, and on its bridge.

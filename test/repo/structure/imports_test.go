@@ -33,6 +33,7 @@ func imports() map[string][]string {
 		"pkg/watch":        {"pkg/link", "pkg/store"},
 		"pkg/diagram":      {"pkg/link", "pkg/printable", "pkg/store", "pkg/topo"},
 		"pkg/metrics":      {"pkg/health", "pkg/inventory", "pkg/safefile"},
+		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/printable", "pkg/upkeep"},
 		"pkg/health":       {"pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/store"},
 		"pkg/identity":     {"pkg/printable", "pkg/store"},
 		"pkg/report":       {"pkg/printable"},
@@ -53,7 +54,7 @@ func imports() map[string][]string {
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/inventory", "pkg/link", "pkg/lxc", "pkg/printable", "pkg/safefile", "pkg/store"},
 		"pkg/explain":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/nft", "pkg/printable", "pkg/ruleset", "pkg/store", "pkg/topo"},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
-		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/health", "pkg/hostbridge", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
+		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/health", "pkg/hostbridge", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
 	}
 }
 

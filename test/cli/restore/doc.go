@@ -1,0 +1,2 @@
+// Package restore tests `patchbay reload --watch` on hosts whose rules, bridges and settings other programs remove.
+package restore
