@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/patchbay-cni/patchbay/pkg/report"
 	"github.com/patchbay-cni/patchbay/pkg/upkeep"
 )
 
@@ -94,13 +95,13 @@ func (l *loop) act(ctx context.Context) {
 	copy(l.recent[:], l.recent[1:])
 	l.recent[burst-1] = begun.Add(took)
 	if len(l.todo.causes) > 0 {
-		l.Report(fmt.Sprintf("%s; restored in %d ms", strings.Join(l.todo.causes, "; "), took.Milliseconds()))
+		l.Report(fmt.Sprintf("%s; %s in %d ms", strings.Join(l.todo.causes, "; "), map[bool]string{true: "restored", false: "not restored"}[err == nil], took.Milliseconds()))
 	}
 	for _, sentence := range done {
 		l.Report(sentence)
 	}
 	if l.failed = err != nil; l.failed {
-		l.Report(fmt.Sprintf("restore: %s; next attempt in %v", strings.ReplaceAll(err.Error(), "\n", "; "), retry))
+		l.Report(fmt.Sprintf("restore: %s; next attempt in %v", report.OneLine(err), retry))
 		return
 	}
 	l.todo = need{}

@@ -3,6 +3,7 @@ package restore
 import (
 	"bytes"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -54,6 +55,21 @@ func (s *site) docker(t *testing.T) {
 func (s *site) Shell(t *testing.T, lines string) string {
 	t.Helper()
 	return s.Run(t, "sh", "-c", lines)
+}
+
+// lockRuleset takes the lock of the ruleset, until the file is closed.
+func (s *site) lockRuleset(t *testing.T) (lock *os.File) {
+	t.Helper()
+	var err error
+	s.Do(func() {
+		if lock, err = os.OpenFile("/run/patchbay/.ruleset", os.O_RDWR, 0); err == nil {
+			err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lock
 }
 
 // cni calls a verb for another container, without a published port.
@@ -135,7 +151,13 @@ func (w *watcher) text() string {
 // await waits until it has printed a text.
 func (w *watcher) await(t *testing.T, part string) {
 	t.Helper()
-	for begun := time.Now(); !strings.Contains(w.text(), part); time.Sleep(10 * time.Millisecond) {
+	w.awaitTimes(t, part, 1)
+}
+
+// awaitTimes waits until it has printed a text so many times.
+func (w *watcher) awaitTimes(t *testing.T, part string, times int) {
+	t.Helper()
+	for begun := time.Now(); strings.Count(w.text(), part) < times; time.Sleep(10 * time.Millisecond) {
 		if time.Since(begun) > patience {
 			t.Fatalf("%q is not in:\n%s", part, w.text())
 		}

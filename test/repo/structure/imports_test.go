@@ -33,7 +33,7 @@ func imports() map[string][]string {
 		"pkg/watch":        {"pkg/link", "pkg/store"},
 		"pkg/diagram":      {"pkg/link", "pkg/printable", "pkg/store", "pkg/topo"},
 		"pkg/metrics":      {"pkg/health", "pkg/inventory", "pkg/safefile"},
-		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/printable", "pkg/upkeep"},
+		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/printable", "pkg/report", "pkg/upkeep"},
 		"pkg/health":       {"pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/store"},
 		"pkg/identity":     {"pkg/printable", "pkg/store"},
 		"pkg/report":       {"pkg/printable"},
