@@ -38,13 +38,13 @@ func (s *session) planUninstall() error {
 			return err
 		}
 	}
-	for _, entry := range slices.Backward(s.m.Programs) {
-		if err := s.planRemoval(entry); err != nil {
+	for _, entry := range s.m.Confs { // first: no configuration names a program that is gone
+		if err := s.planConfRemoval(entry); err != nil {
 			return err
 		}
 	}
-	for _, entry := range s.m.Confs {
-		if err := s.planConfRemoval(entry); err != nil {
+	for _, entry := range slices.Backward(s.m.Programs) {
+		if err := s.planRemoval(entry); err != nil {
 			return err
 		}
 	}

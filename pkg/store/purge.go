@@ -9,11 +9,15 @@ import (
 
 // Purge removes what a host without attachments and marks keeps: the state directory and
 // sticky memory. It returns the paths that it removed, and those of other state
-// directories, which it keeps: their paths come from configurations. With dryRun it
-// removes nothing.
-func Purge(state string, dryRun bool) (removed, kept []string, err error) {
+// directories, which it keeps: their paths come from configurations. With keepMemory it
+// keeps sticky memory too; with dryRun it removes nothing.
+func Purge(state string, keepMemory, dryRun bool) (removed, kept []string, err error) {
 	kept = StateDirs(state)[1:]
-	for _, path := range []string{filepath.Dir(StickyDir), state} {
+	paths := []string{filepath.Dir(StickyDir), state}
+	if keepMemory {
+		paths = paths[1:]
+	}
+	for _, path := range paths {
 		if _, failed := os.Lstat(path); errors.Is(failed, os.ErrNotExist) {
 			continue
 		}

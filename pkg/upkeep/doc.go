@@ -3,7 +3,7 @@
 //
 //	done, err := upkeep.Reload(ctx, stateDir) // one sentence for each thing that it restored
 //	done, err := upkeep.Clean(ctx, upkeep.CleanOptions{StateDir: stateDir, DryRun: true})
-//	done, err := upkeep.Purge(ctx, stateDir, false) // the caller has made sure that no attachment is live
+//	done, err := upkeep.Purge(ctx, upkeep.PurgeOptions{StateDir: stateDir}) // the caller has made sure that no attachment is live
 //
 // It never changes a container, never moves an interface that is a port of another bridge, and removes only attachments that
 // pkg/liveness reports as stale. It continues after errors and joins them.

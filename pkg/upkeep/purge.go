@@ -11,11 +11,19 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
+// PurgeOptions says what Purge does.
+type PurgeOptions struct {
+	StateDir   string
+	KeepMemory bool // keep sticky memory
+	DryRun     bool // return what would be done, and change nothing
+}
+
 // Purge removes what Patchbay keeps on a host without live attachments: stale attachments and marks, the tables of nftables,
 // interfaces of VLANs that it created, bridges that it created and that have no port, the state directory and sticky memory. The caller has made sure that no
-// attachment is live. It returns what it did, and what it kept, one sentence each; errors are joined. With dryRun it changes nothing.
-func Purge(ctx context.Context, stateDir string, dryRun bool) (done []string, err error) {
+// attachment is live. It returns what it did, and what it kept, one sentence each; errors are joined.
+func Purge(ctx context.Context, o PurgeOptions) (done []string, err error) {
 	ctx = attach.Within(ctx)
+	stateDir, dryRun := o.StateDir, o.DryRun
 	done, err = Clean(ctx, CleanOptions{StateDir: stateDir, DryRun: dryRun})
 	if err != nil {
 		return done, err
@@ -27,7 +35,7 @@ func Purge(ctx context.Context, stateDir string, dryRun bool) (done []string, er
 	if err := errors.Join(p.tables(ctx, stateDir), p.links(ctx)); err != nil {
 		return p.done, err
 	}
-	removed, kept, err := store.Purge(stateDir, dryRun)
+	removed, kept, err := store.Purge(stateDir, o.KeepMemory, dryRun)
 	for _, path := range removed {
 		p.deleted(path)
 	}

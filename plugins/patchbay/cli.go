@@ -33,7 +33,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		upCommand(), downCommand(), attachCommand(), detachCommand(), lsCommand(), inspectCommand(), explainCommand(),
-		portsCommand(), showCommand(), statusCommand(), doctorCommand(), metricsCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), lxcCommand(), lxcHookCommand(), completionCommand(), versionCommand(), helpCommand(),
+		portsCommand(), showCommand(), statusCommand(), doctorCommand(), metricsCommand(), gcCommand(), reloadCommand(), networkCommand(), bridgeCommand(), installCommand(), uninstallCommand(), pauseCommand(), lxcCommand(), lxcHookCommand(), completionCommand(), versionCommand(), helpCommand(),
 	}
 }
 

@@ -29,8 +29,8 @@ type installFlags struct {
 	common
 	output
 	install.Options
-	purge bool
-	also  []string // what Purge did
+	purge, unused, keepMemory bool
+	also                      []string // what Purge did
 }
 
 // register adds the flags that both commands have.
@@ -83,18 +83,30 @@ func uninstallCommand() command {
 that were kept aside back: with content, mode, owner and times. A file that has replaced an
 installed one since is left, and so is a configuration that was edited. Attachments are not
 changed. --purge also removes stale attachments, the nftables tables, bridges that patchbay created
-and that have no port, its state and sticky memory; it is refused while an attachment exists. -o json
-prints the same object as install, and purged, a list of lines. Exit status 1 is an error.`,
+and that have no port, its state and sticky memory; it is refused while an attachment exists, as is
+--unused, which removes no more than uninstall alone. A network configuration is deleted before the
+program that it names. -o json prints the same object as install, and with --purge purged, a list of
+lines. Exit status 1 is an error.`,
 		flags: func(flags *flag.FlagSet) {
 			f.register(flags)
 			flags.BoolVar(&f.purge, "purge", false, "also remove what patchbay keeps on the host; an error, which changes nothing, while an attachment exists")
+			flags.BoolVar(&f.keepMemory, "keep-memory", false, "with --purge: keep sticky memory, /var/lib/patchbay")
+			flags.BoolVar(&f.unused, "unused", false, "an error, which changes nothing, while an attachment exists")
 		},
 		run: f.uninstall,
 	}
 }
 
 func (f *installFlags) uninstall(out io.Writer) error {
+	if f.keepMemory && !f.purge {
+		return errors.New("--keep-memory needs --purge")
+	}
 	if !f.purge {
+		if f.unused {
+			if err := cmp.Or(noneLive(), hostbridge.Undecided()); err != nil {
+				return err
+			}
+		}
 		return f.report(out, func(o install.Options) ([]install.Change, error) {
 			done, err := install.Uninstall(o)
 			return done, writable("uninstall", err)
@@ -114,7 +126,7 @@ func (f *installFlags) uninstall(out io.Writer) error {
 		if err != nil {
 			return done, err
 		}
-		f.also, err = upkeep.Purge(context.Background(), config.DefaultStateDir, o.DryRun)
+		f.also, err = upkeep.Purge(context.Background(), upkeep.PurgeOptions{StateDir: config.DefaultStateDir, KeepMemory: f.keepMemory, DryRun: o.DryRun})
 		f.also = append(f.also, left()...)
 		return done, readableError(err)
 	})

@@ -44,7 +44,7 @@ func TestFresh(t *testing.T) {
 	check(t, err)
 	expect.Equal(t, "configuration", string(got), string(want))
 	expect.Equal(t, "uninstall", n.ok(t, "uninstall"), []string{
-		"deleted /opt/cni/bin/patchbay", "deleted /etc/cni/net.d/10-bridge.conflist", "deleted /opt/cni/bin/.patchbay",
+		"deleted /etc/cni/net.d/10-bridge.conflist", "deleted /opt/cni/bin/patchbay", "deleted /opt/cni/bin/.patchbay",
 		"deleted /etc/cni/net.d", "deleted /etc/cni", "deleted /etc", "deleted /opt/cni/bin", "deleted /opt/cni", "deleted /opt",
 	})
 	expect.Equal(t, "files after uninstall", state(t, n.root), before)

@@ -84,3 +84,39 @@ func TestPurgeStale(t *testing.T) {
 	lines := strings.Join(n.ok(t, "uninstall", "--purge"), "\n")
 	expect.Contains(t, lines, "removed net/"+web.ID()+"/eth0 with 10.1.2.2, whose namespace /run/netns/web", "deleted /run/patchbay")
 }
+
+// TestUnused: while an attachment exists uninstall with --unused is refused, names it and changes nothing. After its DEL it removes what
+// uninstall alone does: records of the host stay.
+//
+// Claim: `uninstall --unused` is refused, naming them, while attachments exist, and then removes what `uninstall` does
+func TestUnused(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.ok(t, "install")
+	web := n.Container("web")
+	cni.Add(t, n.Node, web, network())
+	n.refused(t, []string{"attachments exist: net/" + web.ID() + "/eth0; delete their containers, or detach them"}, "uninstall", "--unused")
+	n.installed(t, "patchbay")
+	cni.Del(t, n.Node, web, network())
+	expect.Equal(t, "uninstall", n.ok(t, "uninstall", "--unused")[0], "deleted /opt/cni/bin/patchbay")
+	n.Run(t, "test", "-d", "/run/patchbay")
+	n.Run(t, "test", "-d", "/var/lib/patchbay")
+}
+
+// TestKeepMemory: only sticky memory stays after --purge --keep-memory.
+//
+// Claim: `uninstall --purge --keep-memory` removes all that `--purge` does but sticky memory
+func TestKeepMemory(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	web := n.Container("web")
+	cni.Add(t, n.Node, web, network())
+	cni.Del(t, n.Node, web, network())
+	done := strings.Join(n.ok(t, "uninstall", "--purge", "--keep-memory"), "\n") + "\n"
+	expect.Contains(t, done, "deleted table inet patchbay of nftables\n", "deleted /run/patchbay\n")
+	if strings.Contains(done, "/var/lib/patchbay") {
+		t.Errorf("sticky memory was not kept:\n%s", done)
+	}
+	expect.Contains(t, n.Run(t, "ls", "/var/lib/patchbay/sticky/net"), "ip-10.1.2.2")
+	n.refused(t, []string{"--keep-memory needs --purge"}, "uninstall", "--keep-memory")
+}

@@ -159,7 +159,7 @@ func TestConfiguration(t *testing.T) {
 	n.refused(t, []string{"or that was edited since"}, "install", "--conf", n.given(t))
 	edited := describe(t, installed)
 	expect.Equal(t, "uninstall", n.ok(t, "uninstall"), []string{
-		"deleted /opt/cni/bin/patchbay", "left /etc/cni/net.d/10-bridge.conflist which was edited since it was installed",
+		"left /etc/cni/net.d/10-bridge.conflist which was edited since it was installed", "deleted /opt/cni/bin/patchbay",
 		"deleted /opt/cni/bin/.patchbay", "deleted /opt/cni/bin", "deleted /opt/cni", "deleted /opt",
 	})
 	expect.Equal(t, "edited file", describe(t, installed), edited)
