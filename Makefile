@@ -1,11 +1,14 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build demo test test-runtimes test-kernels claims test-arm64 lint bench soak fuzz mutants clean
+.PHONY: help build dist demo test test-runtimes test-kernels claims test-arm64 lint bench soak fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
 
 build: ## build the static binary bin/patchbay (VERSION=x.y.z stamps that version)
 	@scripts/build.sh
+
+dist: ## build a release in dist/: binaries, tar.gz, .deb, .rpm, image, SBOM, SHA256SUMS; the same bytes each time (VERSION=x.y.z)
+	@scripts/dist.sh
 
 demo: ## attach two namespaces to a br0 with an uplink, in a host that is a namespace (HERE=1: this machine)
 	@scripts/demo.sh
@@ -40,5 +43,5 @@ fuzz: ## run every fuzz test (FUZZTIME=20s each)
 mutants: ## break each promise of the code in a copy, and check that its test fails (MUTANTS=glob: only those patches)
 	@scripts/mutants.sh
 
-clean: ## remove bin and .cache
+clean: ## remove bin, dist and .cache
 	@scripts/clean.sh

@@ -3,4 +3,4 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-rm -rf "$ROOT/bin" "$ROOT/.cache"
+rm -rf "$ROOT/bin" "$ROOT/dist" "$ROOT/.cache"

@@ -6,7 +6,7 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
-#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
+#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_dist_tools, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -280,6 +280,21 @@ unpack_program() {
 	as_builder chmod 0755 "$PATCHBAY_CACHE_BIN/$1"
 }
 
+# unpack_rpm unpacks rpm, which tests install the packages of a release with, in a directory.
+unpack_rpm() {
+	local dir=$ROOT/.cache/pkg/rpm packages
+	[[ -x $PATCHBAY_CACHE_BIN/rpm ]] && return
+	mapfile -t packages < <(printf '%s\n' rpm rpm-common; libraries_of rpm)
+	unpack rpm "${packages[@]}" || return 0
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	as_builder tee "$PATCHBAY_CACHE_BIN/rpm" >/dev/null <<-SH
+		#!/bin/sh
+		export RPM_CONFIGDIR=$dir/usr/lib/rpm
+		LD_LIBRARY_PATH=$(find "$dir" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd :) exec $dir/usr/bin/rpm "\$@"
+	SH
+	as_builder chmod 0755 "$PATCHBAY_CACHE_BIN/rpm"
+}
+
 # libraries_of PACKAGE prints the libraries that it needs and that are not there.
 libraries_of() {
 	local package
@@ -298,8 +313,12 @@ version() {
 	echo "$v"
 }
 
-# commit prints the abbreviated commit that is checked out, "unknown" without git.
-commit() { as_builder git -C "$ROOT" rev-parse --short=7 HEAD 2>/dev/null || echo unknown; }
+# commit prints the abbreviated commit that is checked out, "unknown" without git. Not by --short: its length depends on the clone.
+commit() {
+	local hash
+	hash=$(as_builder git -C "$ROOT" rev-parse HEAD 2>/dev/null) || hash=unknown
+	echo "${hash:0:7}"
+}
 
 # go_static ARG... is go with what makes a program static and the same wherever it was built.
 go_static() { as_builder env CGO_ENABLED=0 go "$@"; }
@@ -351,6 +370,19 @@ build_test() {
 	find_go
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
 	go_static -C "$ROOT/test" build -trimpath -o "$PATCHBAY_CACHE_BIN/${1##*/}" "./$1"
+}
+
+# build_dist_tools builds what scripts/dist.sh runs: the tools of scripts/dist/go.mod, and the program that writes the image; once, until they or Go
+# change. The SBOM has the hash of its tool: the same wherever it was built.
+build_dist_tools() {
+	find_go
+	local stamp=$ROOT/.cache/stamp/dist dir=$ROOT/scripts/dist want
+	want=$(go version; cat "$dir/go.mod" "$dir"/image/*.go | sha256sum)
+	[[ -x $PATCHBAY_CACHE_BIN/image && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	say "build nfpm, cyclonedx-gomod and image, once"
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
+	go_static -C "$dir" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" tool ./image
+	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 
 # build_tool NAME builds the tool line of scripts/tools/go.mod that ends in NAME; once, until go.mod or Go changes.
