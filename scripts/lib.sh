@@ -6,7 +6,7 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
-#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_dist_tools, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
+#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -383,6 +383,15 @@ build_dist_tools() {
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
 	go_static -C "$dir" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" tool ./image
 	as_builder tee "$stamp" <<<"$want" >/dev/null
+}
+
+# build_release builds a release in .cache/release for the tests that read it, which need no version of their own.
+build_release() {
+	find_go
+	PATCHBAY_GOMODCACHE=$(as_builder go env GOMODCACHE)
+	export PATCHBAY_GOMODCACHE
+	say "build a release in .cache/release"
+	VERSION=0.2.0 DIST=$ROOT/.cache/release "$ROOT/scripts/dist.sh"
 }
 
 # build_tool NAME builds the tool line of scripts/tools/go.mod that ends in NAME; once, until go.mod or Go changes.

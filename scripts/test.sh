@@ -39,6 +39,8 @@ prepare_runtimes() {
 	unpack_firewalls
 	unpack_sandboxes
 	unpack_pictures
+	unpack_rpm
+	build_release
 	build_containerd2
 	build_callers
 	build_nerdctl

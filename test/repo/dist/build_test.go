@@ -1,0 +1,130 @@
+package dist
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/test/kit/expect"
+	"github.com/patchbay-cni/patchbay/test/kit/release"
+)
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files returns the names in a directory, and the hash and mode of each.
+func files(t testing.TB, dir string) (names []string, sums map[string]string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	check(t, err)
+	sums = map[string]string{}
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		check(t, err)
+		info, err := e.Info()
+		check(t, err)
+		sum := sha256.Sum256(text)
+		names = append(names, e.Name())
+		sums[e.Name()] = hex.EncodeToString(sum[:]) + " " + info.Mode().String()
+	}
+	return names, sums
+}
+
+// TestFiles: the names are these, and SHA256SUMS has all others with their hashes.
+//
+// Claim: `make dist` builds for amd64 and arm64 a static binary, a tar.gz, a .deb, a .rpm and a CycloneDX SBOM, an image for both, and SHA256SUMS of all
+func TestFiles(t *testing.T) {
+	names, sums := files(t, release.Dir(t))
+	expect.Equal(t, "files", names, []string{
+		"SHA256SUMS", "install.yaml", "patchbay-0.2.0-1.aarch64.rpm", "patchbay-0.2.0-1.x86_64.rpm", "patchbay-0.2.0-image.tar",
+		"patchbay-0.2.0-linux-amd64", "patchbay-0.2.0-linux-amd64.cdx.json", "patchbay-0.2.0-linux-amd64.tar.gz",
+		"patchbay-0.2.0-linux-arm64", "patchbay-0.2.0-linux-arm64.cdx.json", "patchbay-0.2.0-linux-arm64.tar.gz",
+		"patchbay_0.2.0_amd64.deb", "patchbay_0.2.0_arm64.deb", "uninstall.yaml",
+	})
+	var want strings.Builder
+	for _, name := range names[1:] {
+		sum, _, _ := strings.Cut(sums[name], " ")
+		fmt.Fprintf(&want, "%s  %s\n", sum, name)
+	}
+	got, err := os.ReadFile(release.Path(t, "SHA256SUMS"))
+	check(t, err)
+	expect.Equal(t, "SHA256SUMS", string(got), want.String())
+}
+
+// Claim: `make dist` builds for amd64 and arm64 a static binary, a tar.gz, a .deb, a .rpm and a CycloneDX SBOM, an image for both, and SHA256SUMS of all
+func TestBinaries(t *testing.T) {
+	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
+		path := release.Path(t, "patchbay-0.2.0-linux-"+arch)
+		file, err := elf.Open(path)
+		check(t, err)
+		defer file.Close()
+		expect.Equal(t, "machine", file.Machine, machine)
+		for _, p := range file.Progs {
+			if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
+				t.Errorf("%s is not static", path)
+			}
+		}
+		text, err := os.ReadFile(path)
+		check(t, err)
+		repository, err := filepath.Abs("../../..")
+		check(t, err)
+		if bytes.Contains(text, []byte(repository)) {
+			t.Errorf("%s has the path of the directory that it was built in", path)
+		}
+	}
+}
+
+// TestSBOM: the components are the modules that the binary says it was linked with, and Go.
+//
+// Claim: The SBOM of a release lists exactly the modules that the binary is linked with, with versions and hashes
+func TestSBOM(t *testing.T) {
+	for _, arch := range []string{"amd64", "arm64"} {
+		var sbom struct {
+			BOMFormat  string
+			Components []struct{ Name, Version string }
+		}
+		text, err := os.ReadFile(release.Path(t, "patchbay-0.2.0-linux-"+arch+".cdx.json"))
+		check(t, err)
+		check(t, json.Unmarshal(text, &sbom))
+		expect.Equal(t, "format", sbom.BOMFormat, "CycloneDX")
+		var got, want []string
+		for _, c := range sbom.Components {
+			if c.Name != "std" {
+				got = append(got, c.Name+" "+c.Version)
+			}
+		}
+		said, err := exec.Command(goCommand(), "version", "-m", release.Path(t, "patchbay-0.2.0-linux-"+arch)).Output()
+		check(t, err)
+		for line := range strings.Lines(string(said)) {
+			if field := strings.Fields(line); len(field) > 2 && field[0] == "dep" {
+				want = append(want, field[1]+" "+field[2])
+			}
+		}
+		slices.Sort(got)
+		if len(want) < 5 || len(sbom.Components) != len(want)+1 {
+			t.Errorf("%d components for %d modules and Go", len(sbom.Components), len(want))
+		}
+		expect.Equal(t, "modules", got, want)
+	}
+}
+
+// goCommand finds Go also where sudo has dropped it from PATH.
+func goCommand() string {
+	if path, err := exec.LookPath("go"); err == nil {
+		return path
+	}
+	return "/usr/local/go/bin/go"
+}

@@ -1,0 +1,167 @@
+package dist
+
+import (
+	"cmp"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/image"
+)
+
+// root is a directory with busybox in which packages are installed. Its scripts run in the network namespace of a host of their own, which has
+// the attachments; /run and /proc are that host's.
+type root struct {
+	*nettest.Node
+	t   *testing.T
+	dir string
+}
+
+func newRoot(t *testing.T) *root {
+	t.Helper()
+	r := &root{Node: nettest.Host(t), t: t, dir: t.TempDir()}
+	for _, dir := range []string{"bin", "proc", "run", "tmp", "etc", "dev", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/rpm", "var/tmp"} {
+		check(t, os.MkdirAll(filepath.Join(r.dir, dir), 0o755))
+	}
+	for _, name := range []string{"status", "available"} {
+		r.write("var/lib/dpkg/"+name, "")
+	}
+	text, err := os.ReadFile(image.Busybox(t))
+	check(t, err)
+	check(t, nettest.WriteProgram(filepath.Join(r.dir, "bin/busybox"), text))
+	for _, name := range []string{"sh", "rm"} {
+		check(t, os.Symlink("busybox", filepath.Join(r.dir, "bin", name)))
+	}
+	// dpkg removes directories that get empty, and rpm leaves them: files of other packages are in those of every distribution.
+	for _, path := range []string{"dev/null", "usr/bin/other", "usr/share/doc/other/copyright", "usr/share/man/man1/other.1.gz"} {
+		r.write(path, "")
+	}
+	r.write("opt/cni/bin/bridge", "the reference plugin")
+	r.Run(t, "sh", "-ec", `mount --bind /proc "$0/proc" && mount --bind /run "$0/run" && mount --bind /dev/null "$0/dev/null"`, r.dir)
+	r.Baseline()
+	r.Oracle(nettest.CleanHost)
+	return r
+}
+
+func (r *root) write(path, text string) {
+	r.t.Helper()
+	check(r.t, os.MkdirAll(filepath.Dir(filepath.Join(r.dir, path)), 0o755))
+	check(r.t, os.WriteFile(filepath.Join(r.dir, path), []byte(text), 0o755))
+}
+
+// files describes each file in the directory but those of the package manager.
+func (r *root) files() map[string]string {
+	r.t.Helper()
+	all := map[string]string{}
+	check(r.t, filepath.WalkDir(r.dir, func(path string, d fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(path, r.dir)
+		if err != nil || name == "/var/lib/dpkg" || name == "/var/lib/rpm" {
+			return cmp.Or(err, fs.SkipDir)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		all[name] = info.Mode().String()
+		if info.Mode().IsRegular() {
+			text, err := os.ReadFile(path)
+			all[name] += " " + shorten(text)
+			return err
+		}
+		return nil
+	}))
+	return all
+}
+
+// shorten returns a small text as it is, and the length and the end of a longer one.
+func shorten(text []byte) string {
+	const most = 30
+	if len(text) <= most {
+		return string(text)
+	}
+	return strings.ToValidUTF8(string(text[len(text)-most:]), "?")
+}
+
+// manager is a program that installs packages.
+type manager struct {
+	name                            string
+	install, upgrade, remove, purge []string // its arguments; the first two are followed by a file. purge is nil where removal is all
+}
+
+func dpkg() manager {
+	return manager{"dpkg", []string{"--install"}, []string{"--install"}, []string{"--remove", "patchbay"}, []string{"--purge", "patchbay"}}
+}
+
+func rpm() manager {
+	return manager{"rpm", []string{"--install", "--nodeps"}, []string{"--upgrade", "--nodeps", "--replacepkgs"}, []string{"--erase", "--nodeps", "patchbay"}, nil}
+}
+
+// try runs a package manager and returns its exit status and what it printed.
+func (r *root) try(m manager, env string, args ...string) (int, string) {
+	r.t.Helper()
+	name, before := "dpkg", []string{"--root=" + r.dir, "--log=/dev/null", "--force-unsafe-io", "--path-include=/usr/share/*"}
+	if m.name == "rpm" {
+		name, before = nettest.Program(r.t, "rpm"), []string{"--root", r.dir, "--dbpath", "/var/lib/rpm", "--force-debian"}
+	}
+	cmd := r.Command(name, append(before, args...)...)
+	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LC_ALL=C", env)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		r.t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+// ok runs a package manager, which must succeed.
+func (r *root) ok(m manager, args ...string) string {
+	r.t.Helper()
+	code, out := r.try(m, "A=", args...)
+	if code != 0 {
+		r.t.Fatalf("%s %q: exit status %d\n%s", m.name, args, code, out)
+	}
+	return out
+}
+
+// inside runs the installed program by the link in /usr/bin.
+func (r *root) inside(args ...string) string {
+	r.t.Helper()
+	return r.Run(r.t, "chroot", append([]string{r.dir, "/usr/bin/patchbay"}, args...)...)
+}
+
+// patchbay runs the program under test on the host, which is what the root sees too.
+func (r *root) patchbay(args ...string) {
+	r.t.Helper()
+	r.Run(r.t, nettest.Patchbay(r.t), args...)
+}
+
+// older returns a .deb of an older version with another build of the program.
+func (r *root) older(deb string) string {
+	r.t.Helper()
+	dir, path := r.t.TempDir(), filepath.Join(r.t.TempDir(), "older.deb")
+	output(r.t, "dpkg-deb", "--raw-extract", deb, dir)
+	control, err := os.ReadFile(filepath.Join(dir, "DEBIAN/control"))
+	check(r.t, err)
+	check(r.t, os.WriteFile(filepath.Join(dir, "DEBIAN/control"), []byte(strings.Replace(string(control), "Version: 0.2.0", "Version: 0.1.9", 1)), 0o644))
+	program, err := os.OpenFile(filepath.Join(dir, "opt/cni/bin/patchbay"), os.O_APPEND|os.O_WRONLY, 0)
+	check(r.t, err)
+	_, err = program.WriteString("older")
+	check(r.t, err)
+	check(r.t, program.Close())
+	output(r.t, "dpkg-deb", "-Znone", "--build", dir, path)
+	return path
+}
+
+// packagesOf returns the first and the second package that a manager installs.
+func (r *root) packagesOf(m manager) (first, second string) {
+	r.t.Helper()
+	if m.name == "rpm" {
+		path := rpmOf(r.t, runtime.GOARCH)
+		return path, path
+	}
+	path := debOf(r.t, runtime.GOARCH)
+	return r.older(path), path
+}
