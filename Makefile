@@ -1,5 +1,5 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build dist demo test test-runtimes test-kernels claims test-arm64 lint bench soak fuzz mutants clean
+.PHONY: help build dist demo test test-runtimes test-kernels claims conformance test-arm64 lint bench soak fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
@@ -24,6 +24,9 @@ test-kernels: ## run the tests of the network on other kernels, in virtual machi
 
 claims: ## check that the last `make test` and `make test-runtimes` kept every promise of test/claims.md
 	@scripts/test.sh claims
+
+conformance: ## check any CNI plugin with the conformance kit (PLUGIN=/opt/cni/bin/bridge PROFILE=reference-bridge, or a file; docs/conformance.md)
+	@scripts/conformance.sh
 
 test-arm64: ## build for arm64, and run the tests of the pure packages by qemu-user
 	@scripts/test-arm64.sh

@@ -1,0 +1,126 @@
+package reference
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/conformance"
+)
+
+const page = "../../../docs/conformance.md"
+
+// column is a plugin of the page.
+type column struct {
+	title    string
+	profile  *conformance.Profile
+	outcomes []conformance.Outcome
+}
+
+// runProfile runs every check that selected matches.
+func runProfile(t *testing.T, title, profile, plugin, selected string) column {
+	t.Helper()
+	nettest.Root(t)
+	p, err := conformance.LoadProfile(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := conformance.Run(conformance.Options{Profile: p, Plugin: plugin, Select: regexp.MustCompile(selected)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return column{title, p, outcomes}
+}
+
+// TestPage compares the results of Patchbay and of the reference plugin bridge with docs/conformance.md, and writes it with PATCHBAY_UPDATE=1.
+//
+// Claim: docs/conformance.md has the results of the conformance kit for Patchbay and for the reference plugin bridge v1.9.1, as a run just found them
+func TestPage(t *testing.T) {
+	columns := []column{
+		runProfile(t, "Patchbay", "patchbay", nettest.Patchbay(t), ""),
+		runProfile(t, "bridge 1.9.1", "reference-bridge", nettest.Program(t, "bridge"), ""),
+	}
+	known(t, columns[1])
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(text), begin)
+	_, after, found := strings.Cut(rest, end)
+	if !found {
+		t.Fatalf("%s has no %s and %s", page, begin, end)
+	}
+	want := before + begin + "\n" + results(columns) + end + after
+	if os.Getenv("PATCHBAY_UPDATE") != "" {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(strings.Split(string(text), "\n"), strings.Split(want, "\n")); diff != "" {
+		t.Errorf("docs/conformance.md differs from this run (PATCHBAY_UPDATE=1 writes it):\n%s", diff)
+	}
+}
+
+// known makes sure that each failed check that a profile knows has failed.
+func known(t *testing.T, c column) {
+	t.Helper()
+	for _, o := range c.outcomes {
+		if _, is := c.profile.Known[o.Check.ID]; is && o.Verdict != conformance.Fail {
+			t.Errorf("%s: the profile knows that %s fails, and it is: %s", c.title, o.Check.ID, o.Verdict)
+		}
+	}
+}
+
+// TestProfiles runs the profiles of two plugins of other kinds, without the checks that depend on when a signal arrives: of the checks
+// of level MUST exactly these fail.
+func TestProfiles(t *testing.T) {
+	for _, row := range []struct {
+		plugin string
+		fail   []string
+	}{
+		{"ptp", []string{"add-second-interface", "result-prevresult", "version-echo"}},
+		{"macvlan", []string{"result-prevresult", "version-echo"}},
+	} {
+		t.Run(row.plugin, func(t *testing.T) {
+			nettest.Need(t, nettest.LinkKind("macvlan"))
+			c := runProfile(t, row.plugin, "reference-"+row.plugin, nettest.Program(t, row.plugin), "^[^kt]")
+			var failed []string
+			for _, o := range c.outcomes {
+				if o.Verdict == conformance.Fail && o.Check.Level == conformance.Must {
+					failed = append(failed, o.Check.ID)
+				}
+			}
+			slices.Sort(failed)
+			if diff := cmp.Diff(row.fail, failed); diff != "" {
+				t.Errorf("checks of level MUST that fail (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestRow: a profile that is a file is read as well, and a wrong one is refused with what is wrong.
+func TestRow(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		`{"name": "x", "network": {"type": "x"}}`:                            "",
+		`{"name": "x", "network": {}}`:                                       "network.type is not set",
+		`{"name": "x", "network": {"type": "x"}, "variants": {"other": {}}}`: `unknown variant "other"`,
+		`{"name": "x", "netwrk": {}}`:                                        `unknown field "netwrk"`,
+	} {
+		path := filepath.Join(dir, "profile.json")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := conformance.LoadProfile(path)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
