@@ -194,7 +194,7 @@ func permittedFile(path string, c change) bool {
 		return true
 	case base == "lock", strings.HasPrefix(base, "last_reserved_ip."):
 		return true
-	case base == ".life", base == ".ruleset", slices.Contains([]string{".elsewhere", ".bridges"}, filepath.Base(filepath.Dir(path))): // created once
+	case base == ".life", base == ".ruleset", base == ".names", slices.Contains([]string{".elsewhere", ".bridges"}, filepath.Base(filepath.Dir(path))): // created once
 		return c.came()
 	case filepath.Base(filepath.Dir(path)) == ".isolating": // of a bridge
 		return true

@@ -39,8 +39,8 @@ func Watch(dirs ...string) Option {
 }
 
 // Host creates a host: a network and a mount namespace with loopback up, every
-// forwarding sysctl off, a tmpfs of its own on /run and /var/lib, and the rest
-// of the machine's files as they are. It calls Root. When the test ends, the
+// forwarding sysctl off, a tmpfs of its own on /run and /var/lib, a copy of its own
+// of /etc, and the rest of the machine's files as they are. It calls Root. When the test ends, the
 // leak check compares the host with its baseline (see Node.Baseline), and the host is
 // removed with all its containers. Hosts are isolated from each other.
 func Host(t testing.TB, opts ...Option) *Node {

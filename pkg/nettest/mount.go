@@ -108,36 +108,10 @@ func mountOwn() error {
 	if err := keep.restore(); err != nil {
 		return err
 	}
-	if err := coverConfiguration(); err != nil {
+	if err := ownEtc(); err != nil {
 		return err
 	}
 	return mountPins()
-}
-
-// coverConfiguration hides what of the machine's configuration the program
-// under test reads: networks, the name servers of named namespaces, and those
-// of the host, which it replaces by one that is on no interface. Files that the
-// machine does not have are not created.
-func coverConfiguration() error {
-	for _, dir := range []string{"/etc/cni/net.d", "/etc/netns"} {
-		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			continue
-		}
-		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-			return fmt.Errorf("mount tmpfs on %s: %w", dir, err)
-		}
-	}
-	const resolver, own = "/etc/resolv.conf", "/run/nettest-resolv.conf"
-	if info, err := os.Stat(resolver); err != nil || !info.Mode().IsRegular() {
-		return nil //nolint:nilerr // the target of a link into /run does not exist here
-	}
-	if err := os.WriteFile(own, []byte("nameserver 192.0.2.53\n"), 0o644); err != nil {
-		return err
-	}
-	if err := unix.Mount(own, resolver, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("cover %s: bind: %w", resolver, err)
-	}
-	return os.Remove(own) // the mount keeps the file open
 }
 
 // mountPins makes /run/netns a shared mount, as the first `ip netns add` does. If

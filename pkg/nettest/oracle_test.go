@@ -55,6 +55,8 @@ func fileLeftovers() []leftover {
 		{"sticky", Attachment, file("/var/lib/patchbay/sticky/net/x"), ""},
 		{"lock, clean host", CleanHost, file("/run/patchbay/ipam/net/lock"), "+ file /run/patchbay/ipam/net/lock"},
 		{"note of an isolated bridge", Attachment, file("/run/patchbay/.isolating/cni0"), ""},
+		{"hosts of a namespace", Attachment, file("/etc/netns/web/hosts"), "+ file /etc/netns/web/hosts"},
+		{"line of /etc/hosts", Attachment, command("sh", "-c", "echo 10.0.0.1 web >>/etc/hosts"), "~ file /etc/hosts"},
 		{"bridge", Attachment, newBridge, ""},
 		{"bridge, clean host", CleanHost, newBridge, "+ link br7: bridge"},
 		{"gateway on an adopted bridge", Attachment, ip("addr", "add", "192.0.2.1/24", "dev", "old"), ""},

@@ -14,9 +14,9 @@ import (
 )
 
 // stateDirs returns the directories whose files are part of a snapshot: those of
-// Patchbay, libcni, the reference plugins and runtimes.
+// Patchbay, libcni, the reference plugins and runtimes, and of host names.
 func stateDirs() []string {
-	return []string{"/run/patchbay", "/var/lib/patchbay", "/var/lib/cni", "/run/cni"}
+	return []string{"/run/patchbay", "/var/lib/patchbay", "/var/lib/cni", "/run/cni", "/etc/netns", "/etc/hosts"}
 }
 
 // addForwarding adds the sysctls that attaching may touch, for the host and
