@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -13,11 +15,11 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
-// The files of name servers: the host's, and the directory of those of named network namespaces.
-const (
-	hostResolver  = "/etc/resolv.conf"
-	netnsResolver = "/etc/netns"
-)
+// NetnsFiles is the directory with the files that replace those of /etc in named network namespaces (ip-netns(8)).
+const NetnsFiles = "/etc/netns"
+
+// hostResolver is the file of the host's name servers.
+const hostResolver = "/etc/resolv.conf"
 
 // upstreamResolvers returns the files in which local resolvers on 127.0.0.0/8 keep the servers that they ask.
 func upstreamResolvers() []string {
@@ -68,7 +70,7 @@ func isLocal(server string) bool {
 }
 
 // ResolverPath returns the path of the file that replaces /etc/resolv.conf in a named namespace (ip-netns(8)).
-func ResolverPath(name string) string { return filepath.Join(netnsResolver, name, "resolv.conf") }
+func ResolverPath(name string) string { return filepath.Join(NetnsFiles, name, "resolv.conf") }
 
 // ResolverOf reads the file that a program in a named namespace sees under `ip netns exec`. Errors wrap
 // os.ErrNotExist if there is none.
@@ -114,14 +116,47 @@ func PlanResolver(name string, network []string) (path, text string, err error) 
 		return "", "", fmt.Errorf("names cannot be resolved in %s: %s has only servers of the host itself (%s); write reachable servers to %s",
 			name, hostResolver, strings.Join(host.Servers, ", "), path)
 	}
-	text = resolverHead(name)
+	return path, resolverText(name, servers, other), nil
+}
+
+// resolverText returns the content of a file of WriteResolver. Its second line has a hash of the others, so that FreshResolver keeps a
+// file that was edited by hand.
+func resolverText(name string, servers, other []string) string {
+	var lines strings.Builder
 	for _, server := range servers {
-		text += "nameserver " + server + "\n"
+		lines.WriteString("nameserver " + server + "\n")
 	}
 	for _, line := range other {
-		text += line + "\n"
+		lines.WriteString(line + "\n")
 	}
-	return path, text, nil
+	sum := sha256.Sum256([]byte(lines.String()))
+	return resolverHead(name) + "# " + hex.EncodeToString(sum[:6]) + "\n" + lines.String()
+}
+
+// FreshResolver returns the content of the file that WriteResolver wrote for a namespace, and what it would write now, after the servers
+// of the host have changed. Both are the same if there is no such file, it was edited by hand, or no server is known now.
+func FreshResolver(name string) (old, fresh string) {
+	if !config.ValidName(name) || !isOurResolver(name) {
+		return "", ""
+	}
+	content, err := safefile.Read(ResolverPath(name), safefile.Rules{})
+	if err != nil {
+		return "", ""
+	}
+	old = string(content)
+	was, err := ReadResolver(ResolverPath(name))
+	if err != nil || resolverText(name, was.Servers, was.Other) != old {
+		return old, old
+	}
+	host, err := ReadResolver(hostResolver)
+	if err != nil {
+		return old, old
+	}
+	servers, other := host.reachable(was.Servers)
+	if len(servers) == 0 {
+		return old, old
+	}
+	return old, resolverText(name, servers, other)
 }
 
 // OwnResolver returns the path of the file that WriteResolver wrote for a namespace; "" without one.
@@ -173,7 +208,7 @@ func RemoveResolver(name string) error {
 	if !config.ValidName(name) || !isOurResolver(name) {
 		return nil
 	}
-	dir := filepath.Join(netnsResolver, name)
+	dir := filepath.Join(NetnsFiles, name)
 	if err := os.Remove(filepath.Join(dir, "resolv.conf")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("delete resolv.conf of namespace %s: %w", name, err)
 	}

@@ -112,6 +112,7 @@ func checks() []check {
 		{"stale attachments", (*examination).stale},
 		{"networks", (*examination).networkFiles},
 		{"dns", (*examination).dns},
+		{"host names", (*examination).hostNames},
 		{"programs", (*examination).programs},
 	}
 }

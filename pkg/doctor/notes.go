@@ -27,7 +27,7 @@ func (x *examination) notes() []string {
 			family(is4), strings.Join(networks, ", "), printable.Command("ip", option, "route", "add", "default", "via", "ROUTER", "dev", "INTERFACE"))
 		notes = append(notes, printable.Text(text, maxLine))
 	}
-	return notes
+	return append(notes, x.nameNotes()...)
 }
 
 // leaving returns the names of networks whose containers reach other networks through the host: it masquerades them, or

@@ -1,8 +1,8 @@
 // Package safefile opens files that another user may control: a configuration in a
 // user's directory, or a path from a network configuration.
 //
-// It does not interpret contents, and it writes no files except by Create, Replace and
-// OpenAppend.
+// It does not interpret contents, and it writes no files except by Create, New, Replace,
+// Rewrite and OpenAppend.
 //
 //	text, err := safefile.Read("/etc/resolv.conf", safefile.Rules{FollowLinks: true, AnyOwner: true})
 //

@@ -15,15 +15,36 @@ type HostLock struct {
 	file *os.File
 }
 
-// rulesetLock is the name of the lock file in the state directory.
-const rulesetLock = ".ruleset"
+// The names of the lock files in the state directory.
+const (
+	rulesetLock = ".ruleset"
+	namesLock   = ".names"
+)
 
 // LockHost locks what belongs to no single network, that is the ruleset: shared to
 // change elements of one attachment, exclusively to build the table again. The
 // lock file in stateDir is created if needed and is never deleted, because a
 // process may be waiting for it. Errors are those of Open.
 func LockHost(ctx context.Context, stateDir string, shared bool) (*HostLock, error) {
-	path := filepath.Join(stateDir, rulesetLock)
+	how := unix.LOCK_EX
+	if shared {
+		how = unix.LOCK_SH
+	}
+	l, err := lockFile(ctx, stateDir, rulesetLock, how)
+	if err != nil {
+		return nil, fmt.Errorf("lock the ruleset: %w", err)
+	}
+	return l, nil
+}
+
+// LockNames locks the hosts files of a host exclusively, as LockHost locks the ruleset.
+func LockNames(ctx context.Context, stateDir string) (*HostLock, error) {
+	return lockFile(ctx, stateDir, namesLock, unix.LOCK_EX)
+}
+
+// lockFile locks a file in the state directory, and creates it if needed.
+func lockFile(ctx context.Context, stateDir, name string, how int) (*HostLock, error) {
+	path := filepath.Join(stateDir, name)
 	// The directory nearly always exists; creating it first would cost a call per ADD.
 	f, err := openState(path, os.O_RDWR|os.O_CREATE)
 	if errors.Is(err, os.ErrNotExist) {
@@ -32,14 +53,10 @@ func LockHost(ctx context.Context, stateDir string, shared bool) (*HostLock, err
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open ruleset lock: %w", err)
-	}
-	how := unix.LOCK_EX
-	if shared {
-		how = unix.LOCK_SH
+		return nil, fmt.Errorf("open lock file: %w", err)
 	}
 	if err := lockMode(ctx, f, how); err != nil {
-		return nil, fmt.Errorf("lock the ruleset: %w", err)
+		return nil, err
 	}
 	return &HostLock{f}, nil
 }

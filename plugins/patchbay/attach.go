@@ -35,12 +35,14 @@ prints one line. The container ID of the record is derived from TARGET: the name
 pid-NUMBER, lxc-NAME, or path-LAST-HASH; a name that is too long or not valid as a container ID
 is cut, and a hash is appended. --publish publishes ports (patchbay help up). Attaching the same
 interface twice is an error and changes nothing. A runtime's GC does not remove attachments
-that commands created.`,
+that commands created. A named network namespace gets names in /etc/netns/NAME/hosts, and with
+--host-names in /etc/hosts, as with up.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, networkMeaning)
 			f.registerIP(flags)
 			f.registerPublish(flags)
 			f.registerIfName(flags)
+			f.registerHostNames(flags)
 			f.registerDryRun(flags)
 		},
 		runArgs: f.attach,
@@ -59,6 +61,9 @@ func (c *common) attach(out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.refuseNames(keysOf(t)); err != nil {
+		return err
+	}
 	w, n, err := c.choose()
 	if err != nil {
 		return err
@@ -70,6 +75,7 @@ func (c *common) attach(out io.Writer, args []string) error {
 	if err == nil {
 		sayLine(out, "%s: %s", word, done.line+c.publishes())
 		c.warnUnreachable(word, done)
+		c.syncNames(keysOf(t))
 	}
 	return err
 }
@@ -166,7 +172,9 @@ func (c *common) detach(out io.Writer, args []string) error {
 		return err
 	}
 	err = each(args, func(word string) error { return c.detachOne(out, all, word) })
-	return errors.Join(err, cli.ForgetDeletedNetns())
+	err = errors.Join(err, cli.ForgetDeletedNetns())
+	c.syncNames(nil)
+	return err
 }
 
 func (c *common) detachOne(out io.Writer, all []inventory.Attachment, word string) error {

@@ -111,6 +111,7 @@ func (c *common) downAll(names []string) ([]removed, error) {
 	for i := range all {
 		all[i].finish()
 	}
+	c.syncNames(nil)
 	return all, nil
 }
 

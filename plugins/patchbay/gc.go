@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -67,6 +69,7 @@ func (f *gcFlags) collect(out io.Writer) error {
 	err = readableError(err)
 	if !f.dry {
 		err = errors.Join(err, cli.ForgetDeletedNetns())
+		done = append(done, slices.DeleteFunc(f.syncNames(nil), func(s string) bool { return !strings.HasPrefix(s, "deleted ") })...)
 	}
 	if asJSON {
 		return errors.Join(err, printJSON(out, map[string]any{"dryRun": f.dry, "done": append([]string{}, done...)}))

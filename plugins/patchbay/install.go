@@ -126,8 +126,11 @@ func (f *installFlags) uninstall(out io.Writer) error {
 		if err != nil {
 			return done, err
 		}
-		f.also, err = upkeep.Purge(context.Background(), upkeep.PurgeOptions{StateDir: config.DefaultStateDir, KeepMemory: f.keepMemory, DryRun: o.DryRun})
-		f.also = append(f.also, left()...)
+		if !o.DryRun {
+			f.also = syncHostNames(nil).Done // before the lock file is removed
+		}
+		purged, err := upkeep.Purge(context.Background(), upkeep.PurgeOptions{StateDir: config.DefaultStateDir, KeepMemory: f.keepMemory, DryRun: o.DryRun})
+		f.also = append(append(f.also, purged...), left()...)
 		return done, readableError(err)
 	})
 }

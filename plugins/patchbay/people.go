@@ -27,7 +27,7 @@ import (
 type common struct {
 	network, ip, ifName, confDir, stateDir string
 	publish                                cli.Mappings
-	dryRun                                 bool
+	dryRun, hostNames                      bool
 }
 
 func (c *common) registerDryRun(flags *flag.FlagSet) {

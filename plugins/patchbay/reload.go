@@ -55,7 +55,7 @@ end it with status 0. Under systemd it says when it is ready (sd_notify(3)).`,
 				return watchHost(out, dir)
 			}
 			done, err := upkeep.Reload(context.Background(), dir)
-			for _, sentence := range done {
+			for _, sentence := range append(done, reloadNames()...) {
 				sayLine(out, "%s", sentence)
 			}
 			return attach.CommandError(err)

@@ -41,7 +41,9 @@ in --ip.
 
 If /etc/resolv.conf has a name server of the host itself, such as 127.0.0.53, up writes the servers
 that it forwards to into /etc/netns/NAME/resolv.conf, which "ip netns exec" uses; an existing file
-stays.
+stays. The namespaces that share a network have each other's names in /etc/netns/NAME/hosts, and with
+--host-names the host has them in a marked block of /etc/hosts. A name that these files have
+already, or that is no host name, is left out and reported.
 
 --publish publishes ports: -p 8080:80, -p 192.0.2.1:53:53/udp, -p 8000-8009:80-89,
 -p [2001:db8::1]:443:443; a single number is both host and container port. They are reachable from
@@ -51,6 +53,7 @@ and from other containers, until the attachment is removed.`,
 			f.registerNetwork(flags, networkMeaning)
 			f.registerIP(flags)
 			f.registerPublish(flags)
+			f.registerHostNames(flags)
 			f.registerDryRun(flags)
 		},
 		runArgs: f.up,
@@ -83,7 +86,7 @@ func (c *common) up(out io.Writer, args []string) error {
 	}
 	ctx := interruptible()
 	made := makeAhead(ctx, u.names)
-	return each(u.names, func(name string) error {
+	err := each(u.names, func(name string) error {
 		if err := <-made; err != nil {
 			return err
 		}
@@ -93,6 +96,8 @@ func (c *common) up(out io.Writer, args []string) error {
 		}
 		return err
 	})
+	u.syncNames(netnsKeys(u.names))
+	return err
 }
 
 // makeAhead creates the namespaces in order, each while the one before is attached: the kernel needs about a third of the time of an
@@ -135,6 +140,7 @@ func (u *upping) run(name string) error {
 		return err
 	}
 	sayLine(os.Stderr, "%s: %s", name, line)
+	u.syncNames(netnsKeys(u.names))
 	status, err := u.program.Run(cli.Named(name).Path, signals)
 	if err = errors.Join(err, u.quietDown(name)); err != nil && status == 0 {
 		status = 1
@@ -181,6 +187,9 @@ func (u *upping) check(command []string) error {
 		if cli.Named(name).Path != "" {
 			return exists(name)
 		}
+	}
+	if err := u.refuseNames(netnsKeys(u.names)); err != nil {
+		return err
 	}
 	var err error
 	u.selection, u.network, err = u.choose()

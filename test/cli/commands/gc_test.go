@@ -45,7 +45,8 @@ func TestGC(t *testing.T) {
 	expect.Equal(t, "ls after a dry run", l.ok(t, "ls"), before)
 	expect.Contains(t, dry, "would remove net/stale/eth0 with 10.1.0.5, whose namespace /run/netns/stale is gone\n", "would remove net/"+pod.ID()+"/eth0", "would remove other/far/eth0", "left: /run/patchbay/net/torn@eth0.json: unreadable record")
 	one := l.ok(t, "gc", "--network", "other")
-	expect.Equal(t, "gc of one network", one, "removed other/far/eth0 with 10.2.0.2, whose namespace /run/netns/far is gone\n")
+	expect.Equal(t, "gc of one network", one, "removed other/far/eth0 with 10.2.0.2, whose namespace /run/netns/far is gone\n"+
+		"deleted /etc/netns/cut/hosts\ndeleted /etc/netns/far/hosts\ndeleted /etc/netns/stale/hosts\ndeleted /etc/netns/torn/hosts\n")
 	done := l.ok(t, "gc")
 	expect.Equal(t, "lines", strings.Count(done, "removed net/"), 2)
 	expect.Equal(t, "states", l.states(t), map[string]string{"live": "up", "cut": "stale", "torn": "unreadable"})

@@ -43,7 +43,7 @@ func imports() map[string][]string {
 		"pkg/chained":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/identity", "pkg/link", "pkg/liveness", "pkg/names", "pkg/report", "pkg/ruleset", "pkg/store"},
 		"pkg/loopback":     {"pkg/attach", "pkg/config", "pkg/link"},
 		"pkg/upkeep":       {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/report", "pkg/ruleset", "pkg/store"},
-		"pkg/doctor":       {"pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/link", "pkg/liveness", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
+		"pkg/doctor":       {"pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/hostnames", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/link", "pkg/liveness", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
 		"pkg/delegate":     {"pkg/printable"},
 		"pkg/nettest":      {},
 		"pkg/lxc":          {"pkg/config", "pkg/printable", "pkg/safefile", "pkg/store"},
@@ -52,9 +52,11 @@ func imports() map[string][]string {
 		"pkg/hostbridge":   {"pkg/printable", "pkg/safefile", "pkg/uplink"},
 		"pkg/netconfig":    {"pkg/printable", "pkg/safefile"},
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/inventory", "pkg/link", "pkg/lxc", "pkg/printable", "pkg/safefile", "pkg/store"},
+		"pkg/hostsfile":    {"pkg/safefile"},
+		"pkg/hostnames":    {"pkg/cli", "pkg/hostsfile", "pkg/inventory", "pkg/printable", "pkg/store"},
 		"pkg/explain":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/nft", "pkg/printable", "pkg/ruleset", "pkg/store", "pkg/topo"},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
-		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/health", "pkg/hostbridge", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
+		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
 	}
 }
 

@@ -58,7 +58,7 @@ func TestOnThisMachine(t *testing.T) {
 	p := &person{h, t, "/etc/cni/net.d"}
 	p.fails([]string{`no network "foreign"`}, "ls", "--network", "foreign")
 	p.ok("up", "web")
-	expect.Equal(t, "files of the namespace web", p.sh("ls /etc/netns/web 2>/dev/null || true"), "")
+	expect.Equal(t, "files of the namespace web", p.sh("ls /etc/netns/web"), "hosts\n")
 	p.ok("doctor")
 	p.ok("down", "web")
 	c := h.Container("six")
