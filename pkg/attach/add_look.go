@@ -36,6 +36,9 @@ func (a *adding) look(ctx context.Context) (err error) {
 	if err := a.checkIfName(); err != nil {
 		return err
 	}
+	if err := a.checkTap(); err != nil {
+		return err
+	}
 	a.warnUnpublished()
 	if err := a.checkPorts(); err != nil {
 		return err

@@ -56,6 +56,7 @@ func (a *adding) newRecord() *store.Record {
 	if a.cfg.MAC != nil {
 		r.MAC = a.cfg.MAC.String()
 	}
+	r.Tap = tapOf(a.cfg.Tap)
 	r.Bandwidth = Bandwidth(a.cfg.Bandwidth, a.names)
 	if t := TuningOf(a.cfg.Tuning, a.req.IfName); !t.IsZero() {
 		r.Tuning = &store.Tuning{Set: RecordedTuning(t)}

@@ -26,6 +26,9 @@ func (a *adding) upInterface() error {
 	if a.chained != nil {
 		return a.upChained()
 	}
+	if a.record.Tap != nil {
+		return a.upTap()
+	}
 	if a.cfg.DisableContainerInterface {
 		return nil
 	}

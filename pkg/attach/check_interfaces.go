@@ -24,7 +24,10 @@ func (c *checking) interfaces(b *link.Bridge) error {
 	if inside == nil {
 		return nil
 	}
-	return errors.Join(c.containerAddresses(inside), c.containerRoutes(inside), c.sourceRouting(), c.tuned())
+	if c.record != nil && c.record.Tap != nil { // the guest has addresses and routes
+		return errors.Join(c.tap(inside), c.tuned())
+	}
+	return errors.Join(c.tap(inside), c.containerAddresses(inside), c.containerRoutes(inside), c.sourceRouting(), c.tuned())
 }
 
 // hostInterface checks that the host interface exists, has the alias of the attachment, is up, and is a bridge port with its flags.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/patchbay-cni/patchbay/pkg/identity"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/liveness"
 	"github.com/patchbay-cni/patchbay/pkg/report"
@@ -59,6 +60,32 @@ func (r *removal) stopSourceRouting(record *store.Record) error {
 	})
 }
 
+// removeTap deletes the tap of the attachment in the container's network namespace, whatever its name is by now. Without a record the
+// attachment may have one.
+func (r *removal) removeTap(record *store.Record) error {
+	switch {
+	case record == nil:
+		return r.removeUnrecordedTap()
+	case record.Tap == nil || liveness.New(r.host).OtherBoot(record):
+		return nil
+	}
+	return r.inContainer(record, func(sandbox *link.Sandbox) error { return sandbox.RemoveTaps(identity.MarkOf(record.Alias)) })
+}
+
+// removeUnrecordedTap deletes the tap in the namespace that the DEL names.
+func (r *removal) removeUnrecordedTap() error {
+	path := r.netns()
+	if path == "" {
+		return nil
+	}
+	sandbox, err := link.OpenSandbox(path, false)
+	if err != nil {
+		return nil //nolint:nilerr // it is gone, or not a container's
+	}
+	defer sandbox.Close()
+	return sandbox.RemoveTaps(r.names.Mark)
+}
+
 // untune restores the settings of an interface that another plugin made.
 func (r *removal) untune(record *store.Record) error {
 	if record.Tuning == nil || record.Tuning.Was == nil {
@@ -67,4 +94,15 @@ func (r *removal) untune(record *store.Record) error {
 	return r.inContainer(record, func(sandbox *link.Sandbox) error {
 		return sandbox.Restore(record.IfName, TuningOfRecord(*record.Tuning.Was))
 	})
+}
+
+// netns returns the path of the network namespace: the recorded one, or CNI_NETNS; "" if unknown.
+func (r *removal) netns() string {
+	if r.state.Record != nil {
+		return r.state.Record.Netns
+	}
+	if r.asked != nil && r.asked.Key(r.key.Network) == r.key {
+		return r.asked.Netns
+	}
+	return ""
 }

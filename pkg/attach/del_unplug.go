@@ -82,9 +82,9 @@ func (r *removal) withdraw() (err error) {
 // unplug removes the host interface, or its mastership if another plugin made it, and the host routes.
 func (r *removal) unplug() error {
 	record := r.state.Record
-	var rules error
+	rules := r.removeTap(record)
 	if record != nil {
-		rules = r.stopSourceRouting(record)
+		rules = errors.Join(rules, r.stopSourceRouting(record))
 	}
 	found, err := r.unplugVeth(r.names.HostInterface)
 	if err == nil && !found {
@@ -212,15 +212,4 @@ func (r *removal) peerOfContainerInterface() (*link.Link, error) {
 		return nil, nil
 	}
 	return l, nil
-}
-
-// netns returns the path of the network namespace: the recorded one, or CNI_NETNS; "" if unknown.
-func (r *removal) netns() string {
-	if r.state.Record != nil {
-		return r.state.Record.Netns
-	}
-	if r.asked != nil && r.asked.Key(r.key.Network) == r.key {
-		return r.asked.Netns
-	}
-	return ""
 }

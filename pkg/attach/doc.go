@@ -25,10 +25,10 @@
 //
 //   - ports of an attachment that exists: portchange.go, portset.go
 //   - ADD: preview.go, add.go, add_delegated.go, add_look.go, add_chain.go, add_reserve.go, add_probe.go, add_plug.go, add_bandwidth.go, add_ipam.go,
-//     add_plan.go, add_gateway.go, add_publish.go, add_up.go, result.go, resulttext.go
+//     add_plan.go, add_gateway.go, add_publish.go, add_up.go, add_tap.go, result.go, resulttext.go
 //   - GC and DEL: stale.go, gc.go, gc_candidates.go, del_together.go, del.go, del_unplug.go, del_chain.go, del_part.go, del_container.go, del_bandwidth.go,
 //     del_reference.go, del_release.go, del_gateways.go
-//   - CHECK: check.go, check_interfaces.go, check_vlan.go, check_bandwidth.go, check_routes.go, check_container.go,
+//   - CHECK: check.go, check_interfaces.go, check_vlan.go, check_bandwidth.go, check_routes.go, check_container.go, check_tap.go,
 //     check_ruleset.go, check_drift.go
 //   - STATUS, and what ADD examines first: status.go, preflight.go, preflight_state.go, preflight_routes.go, preflight_vlan.go,
 //     preflight_bandwidth.go, isolation.go,

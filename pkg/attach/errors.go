@@ -48,6 +48,7 @@ var (
 var (
 	errNoAddress    = errors.New("no IP address available")
 	errNoRouter     = errors.New("IP forwarding is disabled and cannot be enabled")
+	errTapTaken     = errors.New("name of another interface")
 	errMACUnknown   = errors.New("no earlier plugin reports the MAC address of the container interface")
 	errInUse        = errors.New("in use and cannot become a bridge port")
 	errStrayGateway = errors.New("gateway not on bridge")
@@ -84,6 +85,9 @@ var (
 // fixRequested is the remedy if a requested address cannot be assigned.
 const fixRequested = "request a free address within ipam.ranges, or leave the request out"
 
+// fixTapTaken is the remedy if the name of the tap is in use.
+const fixTapTaken = "set tap.name to an unused name, or remove the interface from the namespace"
+
 // fixPrivileges names the capabilities that ADD uses; each is needed in the user namespace that owns the network namespace.
 const fixPrivileges = "run as root, or with CAP_NET_ADMIN, CAP_SYS_ADMIN and CAP_NET_RAW"
 
@@ -117,6 +121,8 @@ func causes() []cause {
 		{bandwidth.ErrBurst, types.ErrInvalidNetworkConfig, "give a burst of at least one packet, or leave the key out for the default"},
 		{bandwidth.ErrUnsupported, types.ErrInternal, "load the modules as root of the host (modprobe -a sch_tbf sch_htb sch_ingress cls_u32 act_mirred ifb), or remove the bandwidth limits from the configuration"},
 		{bandwidth.ErrNotOwned, CodeForeignLink, "remove that qdisc or interface (tc qdisc show, ip -details link), or limit the traffic in one plugin of the list only"},
+		{errTapTaken, types.ErrInvalidNetworkConfig, fixTapTaken},
+		{link.ErrNoTun, types.ErrInternal, "load the module as root of the host (modprobe tun), or remove the key tap; a container needs the device /dev/net/tun too"},
 		{link.ErrNoNetns, types.ErrInvalidEnvironmentVariables, "set CNI_NETNS to the path of a network namespace, such as /run/netns/NAME or /proc/PID/ns/net"},
 		{link.ErrNotNetns, types.ErrInvalidEnvironmentVariables, "set CNI_NETNS to the path of a network namespace; a plain file in /run/netns is left over from one that no longer exists"},
 		{link.ErrNetns, types.ErrInternal, fixPrivileges + ", and CAP_SYS_PTRACE for the namespace of another user's process" + fixUserNamespace},

@@ -81,6 +81,7 @@ func commandPhrases() []string {
 		"set CNI_NETNS to the path of a network namespace", "pass the name or the path of a network namespace",
 		"CNI_ARGS: IP", "--ip",
 		"CNI_ARGS holds pairs KEY=VALUE, separated by semicolons", "separate addresses with commas",
+		fixTapTaken, "pass another name with --tap-name, or delete that interface in the namespace",
 		fixRequested, "pass --ip a free address of the network's ranges, or omit it",
 		"request at most one address from each set of ipam.ranges", "pass --ip at most one address from each range of the network",
 		"remove that mapping or choose another hostPort", "detach the other attachment or publish another port of the host (-p)",
@@ -93,6 +94,7 @@ func commandPhrases() []string {
 		"then call again", "then try again", "call ADD again", "try again", "call DEL again", "try again",
 		"pass the result of ADD as prevResult", "let a runtime call the plugin: commands do not keep the result",
 		"the section ipam", "the section ipam of the network's file",
+		"remove the key tap", "leave --tap out", "tap.name", "--tap-name",
 		"container ID", "name",
 	}
 }

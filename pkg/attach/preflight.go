@@ -98,7 +98,7 @@ func (p *preflight) privileges() error {
 	}{
 		{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", true},
 		{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN", true},
-		{unix.CAP_NET_RAW, "CAP_NET_RAW", p.serves(false) && !p.cfg.DisableContainerInterface},
+		{unix.CAP_NET_RAW, "CAP_NET_RAW", p.cfg.Tap != nil || p.serves(false) && !p.cfg.DisableContainerInterface},
 	}
 	for _, n := range needs {
 		if n.when && has[0].Effective&(1<<n.bit) == 0 {

@@ -65,6 +65,9 @@ func (a *adding) lookOnly() (err error) {
 	if err := a.checkFree(); err != nil {
 		return err
 	}
+	if err := a.checkTap(); err != nil {
+		return err
+	}
 	a.warnUnpublished()
 	if err := a.checkPorts(); err != nil {
 		return err

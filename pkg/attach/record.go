@@ -95,3 +95,11 @@ func portVLANs(r *store.Record) *link.VLANs {
 	}
 	return v
 }
+
+// tapOf returns the tap of a configuration for a record; nil without one.
+func tapOf(t *config.Tap) *store.Tap {
+	if t == nil {
+		return nil
+	}
+	return &store.Tap{Name: t.Name, Owner: t.Owner, Group: t.Group, MultiQueue: t.MultiQueue}
+}

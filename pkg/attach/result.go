@@ -51,6 +51,9 @@ func (a *adding) result() *types100.Result {
 	if a.gate.Index != a.bridge.Index { // the fourth one, as in the reference bridge
 		r.Interfaces = append(r.Interfaces, bridgeInterface(a.gate))
 	}
+	if a.record.Tap != nil {
+		r.Interfaces = append(r.Interfaces, &types100.Interface{Name: a.record.Tap.Name, Mac: a.names.HostMAC.String(), Mtu: mtu, Sandbox: a.req.Netns})
+	}
 	fillAddresses(r, a.cfg, given{a.record.Addresses, a.routes, 2})
 	addPrevious(r, a.cfg.PrevResult)
 	return r

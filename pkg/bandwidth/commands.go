@@ -92,3 +92,14 @@ func (f filter) command(ifname, device string, at ...string) []string {
 }
 
 func hexWord(word [4]byte) string { return fmt.Sprintf("0x%08x", binary.BigEndian.Uint32(word[:])) }
+
+// JoinCommands returns what Join sends to the kernel as commands of tc(8), for `patchbay explain`.
+func JoinCommands(a, b string) (commands [][]string) {
+	const anyDevice = 1
+	for _, way := range [][2]string{{a, b}, {b, a}} {
+		commands = append(commands,
+			[]string{"tc", "qdisc", "add", "dev", way[0], "clsact"},
+			redirection(anyDevice).command(way[0], way[1], "ingress"))
+	}
+	return commands
+}

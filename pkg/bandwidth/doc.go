@@ -1,5 +1,5 @@
 // Package bandwidth limits the rate of a container's traffic by traffic control (tc(8)): token buckets on its host interface and on an
-// ifb device. It must not know the CNI verbs, read or write state files, or change anything in the container.
+// ifb device. It also joins a tap with a container interface, by redirection of frames. It must not know the CNI verbs, read or write state files, or change addresses or routes of the container.
 //
 //	spec := bandwidth.Spec{Ingress: bandwidth.Rate{Rate: 10e6}, Device: "ifb0", Alias: alias, Mark: mark}
 //	err := bandwidth.Limit(host, spec)          // of a host interface
@@ -14,5 +14,5 @@
 //
 // All functions work in the network namespace of the calling thread, each with a socket of its own.
 //
-// Files, in reading order: commands.go, limit.go, spec.go, qdisc.go, filter.go, device.go, message.go, reference.go.
+// Files, in reading order: commands.go, limit.go, redirect.go, spec.go, qdisc.go, filter.go, device.go, message.go, reference.go.
 package bandwidth

@@ -86,6 +86,7 @@ type Config struct {
 	SBR                       *SBR             // source-based routing; nil without
 	STPGuard                  bool             // BPDU guard and root block on bridge ports
 	VLANs                     VLANs            // of the bridge port
+	Tap                       *Tap             // the addresses are those of a guest behind it; nil without
 	PortIsolation             bool             // isolated bridge port: frames pass only to and from ports without the flag
 	Bandwidth                 *Bandwidth       // nil without limits
 	Args                      Args

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/printable"
@@ -104,6 +106,17 @@ func (d *decoder) optional(s section, key string, high int) *int {
 func (d *decoder) inner(s section, key string) section {
 	fields := value[map[string]json.RawMessage](d, s, key, "an object")
 	return section{path: s.path + key + ".", fields: fields, read: s.read}
+}
+
+// onlyMembers rejects members of the object of a key that are not known.
+func (d *decoder) onlyMembers(s section, key string, known ...string) {
+	for _, member := range slices.Sorted(maps.Keys(s.fields)) {
+		if !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, member) }) {
+			last := len(known) - 1
+			give := `give "` + strings.Join(known[:last], `", "`) + `" and "` + known[last] + `"`
+			d.fail(invalid(key, give, "%q is not known", member))
+		}
+	}
 }
 
 // inners returns the objects of a list with at most most entries.

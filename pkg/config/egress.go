@@ -2,10 +2,8 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // Egress restricts the connections that containers of a network open to destinations
@@ -19,11 +17,7 @@ type Egress struct {
 // members are errors, because a misspelt one would open what should be closed.
 func (d *decoder) egress(top section, c *Config) {
 	s := d.inner(top, "egress")
-	for _, key := range slices.Sorted(maps.Keys(s.fields)) {
-		if !strings.EqualFold(key, "allow") && !strings.EqualFold(key, "default") {
-			d.fail(invalid("egress", `give "allow" and "default"`, "%q is not known", key))
-		}
-	}
+	d.onlyMembers(s, "egress", "allow", "default")
 	allow := d.egressAllow(s)
 	verdict := d.text(s, "default")
 	if !slices.Contains([]string{"", "drop", "accept"}, verdict) {

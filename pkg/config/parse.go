@@ -206,6 +206,7 @@ func (d *decoder) bridge(top section, c *Config) {
 	c.STPGuard = d.flagOr(top, "stpGuard", true)
 	c.VLANs = d.vlans(top)
 	c.PortIsolation = d.flag(top, "portIsolation")
+	c.Tap = d.tap(top)
 	d.checkVLANGateway(c)
 }
 
@@ -251,6 +252,7 @@ func (d *decoder) checkCombinations(c *Config) {
 	}
 	d.checkPorts(c)
 	d.checkSBR(c)
+	d.checkTap(c)
 	if c.IPAM == nil {
 		d.checkResultWithoutAddress(c)
 		return // the addresses of a delegated IPAM plugin are not known yet

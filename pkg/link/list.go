@@ -157,12 +157,12 @@ const maxDumps = 5
 
 // list dumps links and returns those for which wanted is true. The filters are attributes of the
 // request; a kernel that does not know one ignores it, so wanted must check the same condition.
-func (h *Host) list(wanted func(*Link) bool, filters ...*nl.RtAttr) ([]*Link, error) {
+func (c *conn) list(wanted func(*Link) bool, filters ...*nl.RtAttr) ([]*Link, error) {
 	var found []*Link
 	var err error
 	for range maxDumps {
 		found = nil
-		err = h.socket.execute(dumpRequest(filters), func(body []byte) {
+		err = c.socket.execute(dumpRequest(filters), func(body []byte) {
 			if l := parseLink(body); l != nil && wanted(l) {
 				found = append(found, l)
 			}

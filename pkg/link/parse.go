@@ -29,6 +29,8 @@ type Link struct {
 	Port     *Port // nil if it is no port of a bridge
 	VLAN     int   // ID of an interface of type vlan, whose Peer is the interface below it
 
+	Tap TapState // of a tap
+
 	VLANFiltering bool // of a bridge: it keeps VLANs apart
 
 	Forwards4, Forwards6 bool // net.ipv4.conf.<name>.forwarding and the one of IPv6 are on
@@ -171,6 +173,7 @@ func (l *Link) readInfo(info []byte) {
 		l.Port = parsePort(port)
 	}
 	l.readVLAN(data)
+	l.readTap(data)
 }
 
 // readVLAN reads what IFLA_INFO_DATA of a bridge or of an interface of a VLAN says about VLANs. A kernel without VLAN filtering

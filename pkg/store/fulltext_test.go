@@ -131,6 +131,12 @@ const fullText = `{
   },
   "gateway": true,
   "segment": "br0.100",
+  "tap": {
+    "name": "tap0",
+    "owner": 0,
+    "group": 0,
+    "multiQueue": true
+  },
   "tuning": {
     "set": {
       "sysctls": [

@@ -179,6 +179,9 @@ type Record struct {
 	// name of the interface that has the gateway addresses.
 	Segment string `json:"segment,omitempty"`
 
+	// Tap is nil if the container interface has the addresses itself.
+	Tap *Tap `json:"tap,omitempty"`
+
 	// Tuning and SourceRouting are nil if the configuration has no such keys.
 	Tuning        *Tuning        `json:"tuning,omitempty"`
 	SourceRouting *SourceRouting `json:"sourceRouting,omitempty"`

@@ -104,6 +104,9 @@ func (r *Record) writeRules(w *jsonwriter.Writer) {
 	}
 	w.BoolIfSet("gateway", r.Gateway)
 	w.StringIfSet("segment", r.Segment)
+	if r.Tap != nil {
+		w.Member("tap", func() { w.Object(func() { r.Tap.write(w) }) })
+	}
 	r.writeContainer(w)
 	if r.Pod != nil {
 		w.Member("pod", func() { w.Object(func() { r.Pod.write(w) }) })

@@ -42,7 +42,7 @@ func fill(t *testing.T, v reflect.Value, text string) {
 		v.SetBool(true)
 	case reflect.Int:
 		v.SetInt(-7)
-	case reflect.Uint16, reflect.Uint64:
+	case reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		v.SetUint(1 << 15)
 	default:
 		t.Fatalf("a record has a field of kind %s now: add it to fill and recordtext.go", v.Kind())

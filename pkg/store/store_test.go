@@ -246,6 +246,7 @@ func fullRecord() *Record {
 		},
 		Policy: "isolated", FirewallAuto: true, Egress: &Egress{Allow: []netip.Prefix{prefix("192.0.2.0/24")}, DNS: []netip.Addr{addr("192.0.2.53")}, DHCP: true}, SpoofCheck: &SpoofCheck{MAC: "02:00:00:00:00:01", Full: true}, STPGuard: true, Hairpin: true, Gateway: true,
 		PortIsolation: true, VLANs: &VLANs{Native: 100, Trunk: []VLANRange{{First: 5, Last: 5}, {First: 10, Last: 20}}, KeepDefault: true}, Segment: "br0.100",
+		Tap: &Tap{Name: "tap0", Owner: new(uint32), Group: new(uint32), MultiQueue: true},
 		Pod: &Pod{Namespace: "default", Name: "web", UID: "u"}, Parts: []string{"portmap", "firewall"},
 	}
 }

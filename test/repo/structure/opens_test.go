@@ -51,6 +51,7 @@ func opens() map[string]string {
 		"pkg/link/pin.go os.OpenFile":          "O_EXCL: a file that was not there, in the directory of named namespaces",
 		"pkg/link/sandbox.go unix.Open":        proc,
 		"pkg/link/survey.go unix.Open":         bound,
+		"pkg/link/tap.go unix.Open":            "/dev/net/tun is a device of root's; O_NONBLOCK, should it be something else, and nothing is read",
 		"pkg/link/sysctl.go unix.Open":         proc,
 		"pkg/link/tuning_sysctl.go unix.Open":  proc + ": the path is one below /proc/sys/net, without .., and 256 KiB of it are read",
 		"pkg/store/bridgenote.go os.ReadDir":   state,
