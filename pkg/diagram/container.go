@@ -47,6 +47,9 @@ func (b *builder) container(n *topo.Namespace, attached []*topo.Attachment) *Box
 		if a.Link != nil {
 			drawn[a.Link.Index] = true
 		}
+		if a.Tap != nil {
+			drawn[a.Tap.Index] = true
+		}
 		if a.HasLine() || a.Link != nil {
 			c.Inside = append(c.Inside, b.end(a))
 		}
@@ -100,6 +103,7 @@ func (b *builder) end(a *topo.Attachment) *Box {
 	default:
 		end.say("(not seen)")
 	}
+	end.tap(a)
 	end.routes(a.Routes, false)
 	end.restrictions(a)
 	end.attachmentFacts(a)
@@ -109,6 +113,32 @@ func (b *builder) end(a *topo.Attachment) *Box {
 		b.connect(port, end, lineOf(a), a.Problems)
 	}
 	return end
+}
+
+// tap says the tap of a virtual machine, and the addresses of the guest.
+func (b *Box) tap(a *topo.Attachment) {
+	if !a.HasTap() {
+		return
+	}
+	t := a.Record.Tap
+	switch {
+	case a.Tap == nil:
+		b.warn("tap " + t.Name + " (gone)")
+	case !a.Tap.Carrier:
+		b.say("tap %s, not open", t.Name)
+	default:
+		b.say("tap %s, open", t.Name)
+	}
+	for _, address := range a.Record.Addresses {
+		b.say("guest %s", address.Address)
+	}
+	b.fact("tap", t.Name)
+	if t.Owner != nil {
+		b.fact("tap of user", fmt.Sprint(*t.Owner))
+	}
+	if t.Group != nil {
+		b.fact("tap of group", fmt.Sprint(*t.Group))
+	}
 }
 
 func lineOf(a *topo.Attachment) LineKind {

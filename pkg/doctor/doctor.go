@@ -101,6 +101,7 @@ func checks() []check {
 		{"firewall", (*examination).firewall},
 		{"host interfaces", (*examination).hostInterfaces},
 		{"VLANs", (*examination).segments},
+		{"taps", (*examination).taps},
 		{"rules", (*examination).rules},
 		{"ports", (*examination).ports},
 		{"routes", (*examination).routes},

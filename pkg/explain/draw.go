@@ -44,7 +44,7 @@ func (p *Plan) begin(before *topo.View) *topo.View {
 	if p.Exists { // the interface is in it
 		for i := range v.Namespaces {
 			v.Namespaces[i].Links = slices.DeleteFunc(slices.Clone(v.Namespaces[i].Links), func(l link.SurveyLink) bool {
-				return v.Namespaces[i].Path == p.netnsPath() && l.Name == p.Record.IfName
+				return v.Namespaces[i].Path == p.netnsPath() && (l.Name == p.Record.IfName || p.Record.Tap != nil && l.Name == p.Record.Tap.Name)
 			})
 		}
 	}
@@ -132,9 +132,13 @@ func (p *Plan) drawUp(v *topo.View) {
 	a := &v.Attachments[len(v.Attachments)-1]
 	host, inside := *a.HostLink, *a.Link
 	host.Carrier, inside.Carrier, inside.Up, inside.Addresses = true, true, true, surveyed(p.setup.Addresses)
+	if t := p.Record.Tap; t != nil {
+		inside.Addresses = nil
+		a.Tap = &link.SurveyLink{Name: t.Name, Kind: "tun", Alias: p.Record.Alias, MTU: p.mtu, Up: true}
+	}
 	a.HostLink, a.Link, a.Record = &host, &inside, p.Record
 	for _, r := range p.routes {
-		if r.Dst.Bits() == 0 && r.Table == 0 {
+		if r.Dst.Bits() == 0 && p.Record.Tap == nil && r.Table == 0 {
 			a.Routes = append(a.Routes, link.SurveyRoute{IPv6: !r.Dst.Addr().Is4(), Gateway: r.GW, Link: p.Record.IfName, Metric: r.Priority})
 		}
 	}

@@ -86,7 +86,11 @@ type bridge struct {
 // checkNames returns an error that wraps ErrUnprintable if a name of the attachment is no plain word: a program could take it for its own
 // syntax, however it is quoted for the shell.
 func (p *Plan) checkNames() error {
-	for _, name := range []string{p.Record.IfName, p.Record.Bridge, p.Record.HostLink, p.Netns.Word} {
+	names := []string{p.Record.IfName, p.Record.Bridge, p.Record.HostLink, p.Netns.Word}
+	if p.Record.Tap != nil {
+		names = append(names, p.Record.Tap.Name)
+	}
+	for _, name := range names {
 		if !printable.IsPlain(name) {
 			return fmt.Errorf("%w: %q is no plain name", ErrUnprintable, printable.Text(name, 0))
 		}

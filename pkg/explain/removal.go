@@ -24,7 +24,11 @@ func OfRemoval(r *store.Record) ([]Step, error) {
 	if r.Role != store.RolePort {
 		return nil, fmt.Errorf("%s: interface %w, which explain does not know", r.Key(), ErrOtherPlugin)
 	}
-	for _, name := range []string{r.IfName, r.Bridge, r.HostLink} {
+	names := []string{r.IfName, r.Bridge, r.HostLink}
+	if r.Tap != nil {
+		names = append(names, r.Tap.Name, NetnsAt(r.Netns).Word)
+	}
+	for _, name := range names {
 		if !printable.IsPlain(name) {
 			return nil, fmt.Errorf("%w: %q is no plain name", ErrUnprintable, printable.Text(name, 0))
 		}
@@ -52,6 +56,9 @@ func OfRemoval(r *store.Record) ([]Step, error) {
 
 // removeLinks deletes the host interface and what else the host has for the attachment.
 func removeLinks(host *link.Host, r *store.Record) (all []Command, err error) {
+	if r.Tap != nil {
+		all = append(all, Command{Why: "the tap; a virtual machine that has it open loses its network", Argv: []string{"ip", "-n", NetnsAt(r.Netns).Word, "link", "del", "dev", r.Tap.Name}})
+	}
 	l, err := liveness.New(host).HostInterface(r)
 	switch {
 	case err == nil:

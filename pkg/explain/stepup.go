@@ -8,7 +8,10 @@ import (
 
 // up configures the container interface.
 func (p *Plan) up() (all []Command) {
-	if !p.down && p.delegated == "" {
+	switch {
+	case p.Record.Tap != nil:
+		all = append(all, p.makeTap()...)
+	case !p.down && p.delegated == "":
 		all = append(all, p.configure()...)
 	}
 	return append(all, p.tune()...)

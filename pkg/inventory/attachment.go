@@ -28,7 +28,8 @@ type Attachment struct {
 	Netns       string   `json:"netns"`    // path, as the caller gave it
 	Owner       string   `json:"owner"`    // cni, cli or lxc; "" if neither record nor alias has it
 	State       string   `json:"state"`
-	Ports       []Port   `json:"ports"` // published; never null
+	Ports       []Port   `json:"ports"`   // published; never null
+	TapName     string   `json:"tapName"` // of a virtual machine, whose guest has the addresses; "" without
 
 	StateDir string        `json:"-"` // of the record; "" without one
 	Record   *store.Record `json:"-"` // nil if it does not exist or cannot be read
@@ -71,6 +72,9 @@ func (j *joiner) withRecord(e Entry) Attachment {
 		a.Addresses = append(a.Addresses, address.Address.String())
 	}
 	a.Ports = portsOf(r)
+	if r.Tap != nil {
+		a.TapName = r.Tap.Name
+	}
 	l := j.hostInterface(r)
 	a.State = j.state(r, l)
 	if l != nil {

@@ -3,6 +3,7 @@ package topo
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/identity"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
@@ -103,6 +104,11 @@ func (m *snapshot) addNetns(a *Attachment, far *surveyed) {
 	}
 	if a.Link == nil && a.HostLink == nil || a.Record != nil && a.Record.Role == store.RoleChained {
 		a.Link = linkNamed(far.survey, a.IfName)
+	}
+	if a.HasTap() {
+		if l := linkNamed(far.survey, a.Record.Tap.Name); l != nil && strings.HasPrefix(l.Kind, "tun") {
+			a.Tap = l
+		}
 	}
 	for _, route := range far.survey.Routes {
 		if a.Link != nil && route.Link == a.Link.Name {

@@ -100,6 +100,9 @@ func (g *group) endLines(a *Attachment, width int) []boxLine {
 		lines = []boxLine{{content: line(text(ifname, name), text("  (not seen)", plain))}}
 	}
 	lines[0].end = a
+	if a.HasTap() {
+		lines = append(lines, a.tapLines(width)...)
+	}
 	for _, r := range a.Routes {
 		lines = append(lines, wrapped(text(routeText(r), plain), width)...)
 	}
@@ -107,6 +110,26 @@ func (g *group) endLines(a *Attachment, width int) []boxLine {
 		lines = append(lines, wrapped(text(hidden, plain), width)...)
 	}
 	return append(lines, a.portLines(width)...)
+}
+
+// tapLines returns the tap of an attachment, and the addresses of the guest behind it.
+func (a *Attachment) tapLines(width int) (lines []boxLine) {
+	label, state := text(a.Record.Tap.Name, name), row(nil)
+	switch {
+	case a.Tap == nil:
+		state = text("  (gone)", wrong)
+	case !a.Tap.Up:
+		state = text("  (down)", wrong)
+	case !a.Tap.Carrier:
+		state = text("  tap, not open", plain)
+	default:
+		state = text("  tap, open", plain)
+	}
+	lines = wrapped(line(label, state), width)
+	for _, address := range a.guestAddresses() {
+		lines = append(lines, wrapped(text("guest  "+address, plain), width)...)
+	}
+	return lines
 }
 
 // masqueraded describes the masquerade of a record, with the address family if only one is masqueraded; "" without.

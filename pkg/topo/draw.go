@@ -150,7 +150,8 @@ func (p *plan) groupOf(a *Attachment, drawn map[string]bool) group {
 	drawn[n.Path] = true
 	for _, l := range n.Links {
 		hasLine := slices.ContainsFunc(p.view.Attachments, func(b Attachment) bool {
-			return b.Netns == n.Path && b.hasLine() && b.Link != nil && b.Link.Index == l.Index
+			isEnd := b.hasLine() && b.Link != nil && b.Link.Index == l.Index
+			return b.Netns == n.Path && (isEnd || b.Tap != nil && b.Tap.Index == l.Index)
 		})
 		if !hasLine {
 			g.rest = append(g.rest, l)

@@ -124,7 +124,27 @@ func linkDrift(a *Attachment) []string {
 	return found
 }
 
+// tapDrift compares the tap. The guest has the addresses, and the container interface none.
+func tapDrift(a *Attachment) (found []string) {
+	t := a.Record.Tap
+	switch {
+	case a.Tap == nil:
+		found = append(found, fmt.Sprintf("no tap %s in %s", t.Name, a.Record.Netns))
+	case a.Tap.Alias != a.Record.Alias:
+		found = append(found, fmt.Sprintf("tap %s has the alias %q instead of patchbay's", t.Name, a.Tap.Alias))
+	case !a.Tap.Up:
+		found = append(found, fmt.Sprintf("tap %s is down", t.Name))
+	}
+	for _, h := range globals(a.Link.Addresses) {
+		found = append(found, fmt.Sprintf("%s has %s, but the guest behind tap %s has the addresses", a.Link.Name, h.Prefix, t.Name))
+	}
+	return found
+}
+
 func addressDrift(a *Attachment) []string {
+	if a.HasTap() {
+		return tapDrift(a)
+	}
 	var found []string
 	want := map[netip.Prefix]bool{}
 	for _, w := range a.Record.Addresses {

@@ -52,12 +52,24 @@ type Attachment struct {
 	HostLink *link.SurveyLink   `json:"hostLink"`         // null if it does not exist
 	Netns    string             `json:"netns,omitempty"`  // Path of its Namespace; empty if none can be found
 	Link     *link.SurveyLink   `json:"link"`             // the container interface; null if it does not exist or cannot be read
+	Tap      *link.SurveyLink   `json:"tap,omitempty"`    // for a virtual machine, joined with Link
 	Routes   []link.SurveyRoute `json:"defaultRoutes"`    // through Link
 
 	Record    *store.Record `json:"record"`              // null if it does not exist or cannot be read
 	LostPorts []store.Port  `json:"lostPorts,omitempty"` // published ports of the record that the ruleset lacks
 	Problems  []string      `json:"problems,omitempty"`  // where kernel and record differ
 }
+
+// guestAddresses returns the addresses of the guest behind the tap, for an attachment that has one.
+func (a *Attachment) guestAddresses() (all []string) {
+	for _, address := range a.Record.Addresses {
+		all = append(all, address.Address.String())
+	}
+	return all
+}
+
+// HasTap reports whether the attachment is for a virtual machine, whose guest has the addresses.
+func (a *Attachment) HasTap() bool { return a.Record != nil && a.Record.Tap != nil }
 
 // hasLine reports whether the attachment is drawn as a line, whole or broken.
 func (a *Attachment) hasLine() bool {

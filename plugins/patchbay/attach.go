@@ -25,7 +25,7 @@ const targets = `TARGET is the name of a network namespace (ip netns), a PID, th
 or the path of a network namespace. netns:NAME, pid:NUMBER and lxc:NAME are unambiguous.`
 
 func attachCommand() command {
-	f := &common{}
+	f := &attachFlags{}
 	return command{
 		name: "attach", takes: "TARGET", short: "attach an existing network namespace to a network",
 		long: targets + `
@@ -36,7 +36,21 @@ pid-NUMBER, lxc-NAME, or path-LAST-HASH; a name that is too long or not valid as
 is cut, and a hash is appended. --publish publishes ports (patchbay help up). Attaching the same
 interface twice is an error and changes nothing. A runtime's GC does not remove attachments
 that commands created. A named network namespace gets names in /etc/netns/NAME/hosts, and with
---host-names in /etc/hosts, as with up.`,
+--host-names in /etc/hosts, as with up.
+
+--tap creates a tap in the namespace, for Firecracker, Cloud Hypervisor or qemu. The interface then has
+no address: addresses and MAC are those of the guest, and a second line says what to configure there. Of
+the users, root and --owner can open the tap; :GROUP lets every member of a group, USER:GROUP that user
+if it is one. A tap is opened once, with --multi-queue once for each queue. detach deletes it.
+
+-o json prints one object: the fields of ls -o json, and
+
+  mac, mtu       of the container interface, and of the guest
+  gateways       of the addresses, in their order; "" for none
+  nameservers    of the network
+  tap            object: name, owner, group (numbers; null for any), multiQueue; null without --tap
+
+Fields may be added, but not renamed or removed.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, networkMeaning)
 			f.registerIP(flags)
@@ -44,13 +58,25 @@ that commands created. A named network namespace gets names in /etc/netns/NAME/h
 			f.registerIfName(flags)
 			f.registerHostNames(flags)
 			f.registerDryRun(flags)
+			f.tap.register(flags)
+			f.registerOutput(flags)
 		},
 		runArgs: f.attach,
 	}
 }
 
-func (c *common) attach(out io.Writer, args []string) error {
+// attachFlags are the flags of `patchbay attach`.
+type attachFlags struct {
+	common
+	output
+}
+
+func (c *attachFlags) attach(out io.Writer, args []string) error {
 	word, err := one("attach", "target", args)
+	if err != nil {
+		return err
+	}
+	asJSON, err := c.wantsJSON()
 	if err != nil {
 		return err
 	}
@@ -71,13 +97,19 @@ func (c *common) attach(out io.Writer, args []string) error {
 	if c.dryRun {
 		return c.explainAttach(out, word, w.Request(n, t, c.ifName), n)
 	}
-	done, err := plugIn(interruptible(), w.Request(n, t, c.ifName), n)
-	if err == nil {
-		sayLine(out, "%s: %s", word, done.line+c.publishes())
-		c.warnUnreachable(word, done)
-		c.syncNames(keysOf(t))
+	req := w.Request(n, t, c.ifName)
+	done, err := plugIn(interruptible(), req, n)
+	if err != nil {
+		return err
 	}
-	return err
+	c.warnUnreachable(word, done)
+	c.syncNames(keysOf(t))
+	if asJSON {
+		return printAttached(out, req.Key(n.Name), done)
+	}
+	sayLine(out, "%s: %s", word, done.line+c.publishes())
+	done.guest.print(out)
+	return nil
 }
 
 // attached is the result of an attach.
@@ -85,6 +117,7 @@ type attached struct {
 	line      string   // to print
 	servers   []string // name servers of the network
 	addresses []string // CIDR
+	guest     guest
 }
 
 // plugIn attaches a network namespace.
@@ -98,25 +131,35 @@ func plugIn(ctx context.Context, req attach.Request, n *cli.Network) (done attac
 		return done, readableErrorOn(n, err)
 	}
 	var result struct {
-		IPs []struct{ Address, Gateway string }
+		Interfaces []struct {
+			Name, Mac, Sandbox string
+			MTU                int
+		}
+		IPs []address
 		DNS struct{ Nameservers []string }
 	}
-	var conf struct{ Bridge string }
 	if err := json.Unmarshal(printed.Bytes(), &result); err != nil {
 		return done, fmt.Errorf("decode result: %w", err)
 	}
-	if err := json.Unmarshal(n.Config, &conf); err != nil || conf.Bridge == "" {
-		conf.Bridge = config.DefaultBridge
+	cfg, err := config.Parse(n.Config, req.Args)
+	if err != nil {
+		return done, err
 	}
-	var has []string
+	done = attached{servers: result.DNS.Nameservers, guest: guest{tap: cfg.Tap, nameservers: result.DNS.Nameservers, addresses: result.IPs}}
+	for _, i := range result.Interfaces {
+		if i.Name == req.IfName && i.Sandbox != "" {
+			done.guest.mac, done.guest.mtu = i.Mac, i.MTU
+		}
+	}
 	for _, ip := range result.IPs {
-		has = append(has, ip.Address)
+		done.addresses = append(done.addresses, ip.Address)
 	}
+	has := done.addresses
 	if len(has) == 0 {
 		has = []string{"no address"}
 	}
-	line := fmt.Sprintf("%s %s, bridge %s, network %s", req.IfName, strings.Join(has, " "), conf.Bridge, n.Name)
-	return attached{line, result.DNS.Nameservers, has}, nil
+	done.line = fmt.Sprintf("%s %s, bridge %s, network %s", req.IfName, strings.Join(has, " "), cfg.Bridge, n.Name) + done.guest.tapText()
+	return done, nil
 }
 
 // warnUnreachable warns of published ports that only the host itself reaches, because it does not forward. ADD enables forwarding where the

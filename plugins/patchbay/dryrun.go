@@ -35,7 +35,7 @@ func (u *upping) explain(out io.Writer) error {
 }
 
 // explainAttach prints what attach would do.
-func (c *common) explainAttach(out io.Writer, word string, req attach.Request, n *cli.Network) error {
+func (c *attachFlags) explainAttach(out io.Writer, word string, req attach.Request, n *cli.Network) error {
 	plan, err := c.planOf(req, n, explain.NetnsAt(req.Netns))
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -39,6 +40,9 @@ func printRecord(out io.Writer, r *store.Record) {
 	}
 	for _, a := range r.Addresses {
 		sayLine(out, "  address %s", a.Address)
+	}
+	if t := r.Tap; t != nil {
+		sayLine(out, "  tap %s of %s, guest MAC %s", cell(t.Name), attach.Opens(t.Owner, t.Group), r.MAC)
 	}
 	if r.SourceRouting != nil {
 		for _, rule := range r.SourceRouting.Rules {

@@ -38,13 +38,14 @@ and the host interfaces; it enters no network namespace. STATE is one of
   unreadable    the record cannot be read (patchbay detach, or the runtime's DEL)
   address only  another plugin's interface, with an address of our IPAM
 
-OWNER is the caller that created it: cni a runtime, cli a command, lxc an LXC hook. -o json prints
-an array of objects with the fields name, network, containerID, ifname, addresses (a list, in CIDR
-notation), bridge, hostLink, netns, owner, state and ports (a list of objects, each with hostIP,
-hostPort, count, protocol, address and containerPort, as in ports -o json); an unknown value is ""
-or []. Fields may be added, but not renamed or removed. The table has a column PORTS if a port is
-published. On a terminal that is too narrow, a list is printed instead of the table, unless -o table
-asks for it. -o yaml prints the objects of -o json, -o name the name of each, one on a line.`,
+OWNER is the caller that created it: cni a runtime, cli a command, lxc an LXC hook. IF is the container
+interface, "eth0=tap0" with a tap (attach --tap). -o json prints an array of objects with the fields
+name, network, containerID, ifname, addresses (a list of CIDRs), bridge, hostLink, netns, owner,
+state, ports (a list of objects, each with hostIP, hostPort, count, protocol, address and containerPort,
+as in ports -o json) and tapName; an unknown value is "" or []. Fields may be added, but not renamed or
+removed. The table has a column PORTS if a port is published. On a terminal that is too narrow, a list
+is printed instead of the table, unless -o table asks for it. -o yaml prints the objects of -o json,
+-o name the name of each, one on a line.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, "only attachments of this network")
 			f.registerListing(flags)
@@ -105,7 +106,7 @@ func table(all []inventory.Attachment) string {
 	short := shortNames(all, func(a inventory.Attachment) string { return a.Name })
 	for _, a := range all {
 		columns := []string{
-			cell(short(a.Name)), cell(a.Network), cell(a.IfName), cell(strings.Join(a.Addresses, " ")), cell(a.Bridge), cell(a.Owner), a.State,
+			cell(short(a.Name)), cell(a.Network), cell(ifText(&a)), cell(strings.Join(a.Addresses, " ")), cell(a.Bridge), cell(a.Owner), a.State,
 		}
 		if published {
 			columns = append(columns, cell(strings.Join(someSpans(a.Ports), " ")))
@@ -121,7 +122,7 @@ func list(all []inventory.Attachment) string {
 	var text strings.Builder
 	short := shortNames(all, func(a inventory.Attachment) string { return a.Name })
 	for _, a := range all {
-		fmt.Fprintf(&text, "%s\n  %s, by %s\n  %s on %s\n", cell(short(a.Name)), a.State, cell(a.Owner), cell(a.IfName), cell(a.Network))
+		fmt.Fprintf(&text, "%s\n  %s, by %s\n  %s on %s\n", cell(short(a.Name)), a.State, cell(a.Owner), cell(ifText(&a)), cell(a.Network))
 		for _, address := range a.Addresses {
 			fmt.Fprintf(&text, "  %s\n", address)
 		}
@@ -130,6 +131,14 @@ func list(all []inventory.Attachment) string {
 		}
 	}
 	return text.String()
+}
+
+// ifText returns the container interface, with the tap that is joined with it: "eth0=tap0".
+func ifText(a *inventory.Attachment) string {
+	if a.TapName == "" {
+		return a.IfName
+	}
+	return a.IfName + "=" + a.TapName
 }
 
 // someSpans returns the first ports of an attachment, each once for all of its addresses, and how many more there are.

@@ -27,6 +27,7 @@ import (
 type common struct {
 	network, ip, ifName, confDir, stateDir string
 	publish                                cli.Mappings
+	tap                                    tapFlags // of attach and up
 	dryRun, hostNames                      bool
 }
 
@@ -71,6 +72,9 @@ func (c *common) choose() (cli.Selection, *cli.Network, error) {
 		return w, nil, err
 	}
 	n, err := w.Choose()
+	if err == nil {
+		err = c.tap.addTo(n)
+	}
 	if err == nil && n.Skipped != nil {
 		complain("skipped: %s", oneLine(n.Skipped))
 	}

@@ -48,13 +48,17 @@ already, or that is no host name, is left out and reported.
 --publish publishes ports: -p 8080:80, -p 192.0.2.1:53:53/udp, -p 8000-8009:80-89,
 -p [2001:db8::1]:443:443; a single number is both host and container port. They are reachable from
 outside at any address of the host, or at the given one, from the host itself, also at 127.0.0.1,
-and from other containers, until the attachment is removed.`,
+and from other containers, until the attachment is removed.
+
+--tap creates a tap for the guest of a virtual machine (patchbay help attach): patchbay up vm --tap --
+firecracker ... runs one in the namespace.`,
 		flags: func(flags *flag.FlagSet) {
 			f.registerNetwork(flags, networkMeaning)
 			f.registerIP(flags)
 			f.registerPublish(flags)
 			f.registerHostNames(flags)
 			f.registerDryRun(flags)
+			f.tap.register(flags)
 		},
 		runArgs: f.up,
 	}
@@ -90,9 +94,10 @@ func (c *common) up(out io.Writer, args []string) error {
 		if err := <-made; err != nil {
 			return err
 		}
-		line, err := u.attach(ctx, name)
+		done, err := u.attach(ctx, name)
 		if err == nil {
-			sayLine(out, "%s: %s", name, line)
+			sayLine(out, "%s: %s", name, done.line)
+			done.guest.print(out)
 		}
 		return err
 	})
@@ -135,11 +140,12 @@ func (u *upping) run(name string) error {
 	if err := makeNetns(name); err != nil {
 		return err
 	}
-	line, err := u.attach(interruptible(), name)
+	done, err := u.attach(interruptible(), name)
 	if err != nil {
 		return err
 	}
-	sayLine(os.Stderr, "%s: %s", name, line)
+	sayLine(os.Stderr, "%s: %s", name, done.line)
+	done.guest.print(os.Stderr)
 	u.syncNames(netnsKeys(u.names))
 	status, err := u.program.Run(cli.Named(name).Path, signals)
 	if err = errors.Join(err, u.quietDown(name)); err != nil && status == 0 {
@@ -214,21 +220,22 @@ func exists(name string) error {
 }
 
 // attach attaches a namespace that was just created. If that fails, it deletes the namespace.
-func (u *upping) attach(ctx context.Context, name string) (string, error) {
+func (u *upping) attach(ctx context.Context, name string) (done attached, err error) {
 	if ctx.Err() != nil {
-		return "", errors.Join(notCreated(ctx, name), cli.DeleteNetns(name))
+		return done, errors.Join(notCreated(ctx, name), cli.DeleteNetns(name))
 	}
 	req := u.selection.Request(u.network, cli.Named(name), u.ifName)
 	req.NetnsMade = true
-	done, err := plugIn(ctx, req, u.network)
+	done, err = plugIn(ctx, req, u.network)
 	if err != nil {
-		return "", errors.Join(err, cli.DeleteNetns(name))
+		return done, errors.Join(err, cli.DeleteNetns(name))
 	}
 	u.warnUnreachable(name, done)
 	if err := cli.WriteResolver(name, done.servers); err != nil {
 		complain("%s", oneLine(err))
 	}
-	return done.line + u.publishes(), nil
+	done.line += u.publishes()
+	return done, nil
 }
 
 // withoutCNI returns an environment without the variables for IPAM plugins.
