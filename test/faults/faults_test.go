@@ -223,7 +223,7 @@ func pictureOf(scene *networks.Scene) string {
 // nothing, and CHECK changes nothing
 func TestFaults(t *testing.T) {
 	nettest.Root(t)
-	for _, f := range networks.Some(t, "single addresses", "sticky", "shared directory", "chained", "chained, bandwidth", "chained, tuning and sbr", "bandwidth", "addresses only", "masquerade", "ports", "policies", "another IPAM") {
+	for _, f := range networks.Some(t, "single addresses", "sticky", "shared directory", "chained", "chained, bandwidth", "chained, tuning and sbr", "bandwidth", "tap", "addresses only", "masquerade", "ports", "policies", "another IPAM") {
 		for _, verb := range []string{"ADD", "DEL", "CHECK"} {
 			subject{f, verb}.try(t)
 		}

@@ -72,7 +72,7 @@ func TestListFields(t *testing.T) {
 		fields = append(fields, field)
 		expect.Contains(t, help, field)
 	}
-	expect.Equal(t, "fields of ls", sorted(fields), []string{"addresses", "bridge", "containerID", "hostLink", "ifname", "name", "netns", "network", "owner", "ports", "state"})
+	expect.Equal(t, "fields of ls", sorted(fields), []string{"addresses", "bridge", "containerID", "hostLink", "ifname", "name", "netns", "network", "owner", "ports", "state", "tapName"})
 	fields, objects = nil, nil
 	if err := json.Unmarshal([]byte(l.ok(t, "inspect", "web")), &objects); err != nil || len(objects) != 1 {
 		t.Fatal(err, objects)

@@ -63,6 +63,7 @@ func mains() []Family {
 		{Name: "first policies", Begins: "nftables", conf: cni.Network(gateway, policies(), cni.Pool("10.1.0.0/24", "fd00:1::/64"))},
 		{Name: "tuning and sbr", IfName: "eth1", Begins: "RTM_NEWRULE", conf: second().With(tuned()), container: first},
 		{Name: "chained, tuning and sbr", conf: cni.Network(cni.Pool("10.1.0.0/24", "fd00:1::/64"), tuned()), container: earlierPlugin},
+		{Name: "tap", Begins: "TUNSETIFF", conf: cni.Network(gateway, cni.Conf{"tap": cni.Conf{"owner": 12345}}, cni.Pool("10.1.0.0/24", "fd00:1::/64"))},
 		{Name: "addresses only", conf: cni.Network(cni.Conf{"type": "macvlan", "master": "eth0"}, cni.Pool("10.1.0.0/24", "fd00:1::/64"))},
 	}
 }

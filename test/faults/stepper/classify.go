@@ -159,6 +159,13 @@ func (t *tracer) receive(nr uint64, args [6]uint64) *Call {
 	return &Call{Kind: Reply, Text: "receive", socket: fd, buf: at, peek: flags&unix.MSG_PEEK != 0}
 }
 
+// tunCall describes an ioctl that creates or changes a tap, "" for another one.
+func tunCall(request uint) string {
+	return map[uint]string{
+		unix.TUNSETIFF: "ioctl TUNSETIFF", unix.TUNSETOWNER: "ioctl TUNSETOWNER", unix.TUNSETGROUP: "ioctl TUNSETGROUP", unix.TUNSETPERSIST: "ioctl TUNSETPERSIST",
+	}[request]
+}
+
 // otherCall describes calls that no verb should make. They count as changes, so that they are noticed.
 func otherCall(nr uint64, args [6]uint64) *Call {
 	text := ""
@@ -174,6 +181,7 @@ func otherCall(nr uint64, args [6]uint64) *Call {
 	case unix.SYS_CLONE3:
 		text = "start a process"
 	case unix.SYS_IOCTL:
+		text = tunCall(uint(args[1]))
 		// SIOCADDRT to SIOCSIFxxx: 0x8914, 0x8916 and so on; odd numbers only read.
 		if args[1] >= 0x8900 && args[1] < 0x8a00 && args[1]&1 == 0 && args[1] != unix.SIOCGIFINDEX {
 			text = fmt.Sprintf("ioctl %#x on a socket", args[1])

@@ -43,29 +43,13 @@ func TestScriptsOfKeys(t *testing.T) {
 		"vlan":     {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "vlan": 100, "ipMasq": true},
 		"trunk":    {"ipam": ranges("10.96.0.0/24"), "vlanTrunk": []map[string]int{{"id": 10}, {"minID": 20, "maxID": 30}}, "preserveDefaultVlan": true},
 		"native":   {"ipam": ranges("10.96.0.0/24"), "vlan": 5, "vlanTrunk": []map[string]int{{"id": 7}}},
+		"tap":      {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "ipMasq": true, "tap": map[string]any{"owner": 12345, "group": 7}},
+		"queues":   {"ipam": ranges("10.96.0.0/24"), "mtu": 1200, "tap": map[string]any{"name": "guest0", "group": 7, "multiQueue": true}},
 		"disabled": {"disableContainerInterface": true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			plugin := map[string]any{"type": "patchbay", "bridge": "cni0", "isDefaultGateway": true}
-			maps.Copy(plugin, keys)
-			if _, set := keys["disableContainerInterface"]; set {
-				delete(plugin, "isDefaultGateway")
-			}
-			text, err := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": "net", "plugins": []any{plugin}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			c := conflist{path: filepath.Join(t.TempDir(), "net.conflist")}
-			if keys["firewall"] == "auto" { // docker's chain, as docker makes it
-				c.prepare = "iptables -N DOCKER-USER && ip6tables -N DOCKER-USER && iptables -A DOCKER-USER -j RETURN"
-			}
-			if err := os.WriteFile(c.path, text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(text, &c); err != nil {
-				t.Fatal(err)
-			}
+			c, text := listWith(t, keys)
 			if strings.Contains(string(text), `"vlan`) && !nettest.Has(nettest.VLANFiltering) {
 				c.machine(t).refused(t, []string{"no VLAN filtering in this kernel"}, "explain", "net", "-o", "sh")
 				return
@@ -73,4 +57,29 @@ func TestScriptsOfKeys(t *testing.T) {
 			c.compare(t)
 		})
 	}
+}
+
+// listWith writes a network with further keys.
+func listWith(t *testing.T, keys map[string]any) (c conflist, text []byte) {
+	t.Helper()
+	plugin := map[string]any{"type": "patchbay", "bridge": "cni0", "isDefaultGateway": true}
+	maps.Copy(plugin, keys)
+	if _, set := keys["disableContainerInterface"]; set {
+		delete(plugin, "isDefaultGateway")
+	}
+	text, err := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": "net", "plugins": []any{plugin}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = conflist{path: filepath.Join(t.TempDir(), "net.conflist")}
+	if keys["firewall"] == "auto" { // docker's chain, as docker makes it
+		c.prepare = "iptables -N DOCKER-USER && ip6tables -N DOCKER-USER && iptables -A DOCKER-USER -j RETURN"
+	}
+	if err := os.WriteFile(c.path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c, text
 }
