@@ -99,6 +99,9 @@ func (a *adding) checkFree() (err error) {
 func (a *adding) planAddresses() error {
 	r, d := request(a.cfg, nil, a.req), dirs(a.cfg.Ident)
 	a.may.mates.key = a.req.Key(a.cfg.Name)
+	for _, addr := range a.req.Planned {
+		a.may.reserve(addr, errPlanned)
+	}
 	next, err := store.Next(d, a.may.mates.key, r, nil)
 	if outOfAddresses(err) {
 		stale, failed := a.reclaimable(d)

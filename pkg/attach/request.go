@@ -1,7 +1,9 @@
 package attach
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
@@ -23,12 +25,17 @@ type Request struct {
 	Owner            string // owner of the attachment in its record; "" means store.OwnerCNI
 	NetnsMade        bool   // the caller created the namespace for this attachment, and its removal deletes it
 	Path             string // CNI_PATH
-	Program          string // base name under which this program was started
+
+	Planned []netip.Addr // of Look: addresses that calls before this one would have got
+	Program string       // base name under which this program was started
 
 	Took   func(step string, d time.Duration) // called after each step; may be nil
 	Warned func(sentence string)              // called with each warning, which also goes to stderr; may be nil
 	Noted  func(sentence string)              // called with what the log of the verb has beside warnings; may be nil
 }
+
+// errPlanned is about an address that an earlier call would have got, see Planned.
+var errPlanned = errors.New("is that of an earlier container of this call")
 
 // Warn writes a warning to stderr and passes it to Warned.
 func (r *Request) Warn(format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -83,34 +84,60 @@ func (m *Misspelt) Error() string {
 	return fmt.Sprintf("key %s is not known; did you mean %s?", m.Key, m.Near)
 }
 
+// Shared is a segment, a bridge or a VLAN of one, that several networks of a directory have.
+type Shared struct {
+	Segment string // "br0", or "br0.100"
+	Names   []string
+}
+
 // CheckNetworks returns the files of a configuration directory that cannot be read, those with a network of type
 // patchbay that ADD would refuse or of which it ignores a key (Misspelt), and those whose network has the name of one
-// in an earlier file.
-func CheckNetworks(dir string) (bad []Misconfigured, err error) {
-	first := map[string]string{} // path by name
-	err = eachNetwork(dir, func(path string, n *Network, err error) {
-		switch {
-		case err != nil:
-			bad = append(bad, Misconfigured{Path: path, Err: err})
-			return
-		case n == nil:
-			return
+// in an earlier file; and the segments that several networks have, sorted.
+func CheckNetworks(dir string) (bad []Misconfigured, shared []Shared, err error) {
+	c := &networkCheck{first: map[string]string{}, on: map[string][]string{}}
+	err = eachNetwork(dir, c.see)
+	for _, segment := range slices.Sorted(maps.Keys(c.on)) {
+		if names := c.on[segment]; len(names) > 1 {
+			shared = append(shared, Shared{segment, names})
 		}
-		if before := first[n.Name]; before != "" {
-			bad = append(bad, Misconfigured{path, n.Name, fmt.Errorf("%s configures a network of the same name", before)})
-		} else {
-			first[n.Name] = path
+	}
+	return c.bad, shared, err
+}
+
+// networkCheck is one CheckNetworks.
+type networkCheck struct {
+	bad   []Misconfigured
+	first map[string]string   // path by name
+	on    map[string][]string // names by segment
+}
+
+// see checks one file.
+func (c *networkCheck) see(path string, n *Network, err error) {
+	if err != nil {
+		c.bad = append(c.bad, Misconfigured{Path: path, Err: err})
+		return
+	}
+	if n == nil {
+		return
+	}
+	if before := c.first[n.Name]; before != "" {
+		c.bad = append(c.bad, Misconfigured{path, n.Name, fmt.Errorf("%s configures a network of the same name", before)})
+	} else {
+		c.first[n.Name] = path
+	}
+	cfg, unread, err := config.ParseAll(n.Config)
+	if err != nil {
+		c.bad = append(c.bad, Misconfigured{path, n.Name, err})
+		return
+	}
+	if names := c.on[cfg.Segment()]; !slices.Contains(names, n.Name) {
+		c.on[cfg.Segment()] = append(names, n.Name)
+	}
+	for _, u := range unread {
+		if near := Nearest(u.Key, u.Known); near != "" {
+			c.bad = append(c.bad, Misconfigured{path, n.Name, &Misspelt{u.Section + u.Key, u.Section + near}})
 		}
-		if _, err := (config.Called{}).Parse(n.Config, ""); err != nil {
-			bad = append(bad, Misconfigured{path, n.Name, err})
-		}
-		for _, u := range config.UnreadKeys(n.Config) {
-			if near := Nearest(u.Key, u.Known); near != "" {
-				bad = append(bad, Misconfigured{path, n.Name, &Misspelt{u.Section + u.Key, u.Section + near}})
-			}
-		}
-	})
-	return bad, err
+	}
 }
 
 // readNetwork reads one file. It returns nil if the file has no plugin of type patchbay.

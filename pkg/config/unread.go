@@ -13,17 +13,17 @@ type Unread struct {
 	Known   []string // the keys that Parse reads in that section, sorted
 }
 
-// UnreadKeys returns the keys of a configuration that Parse does not read, of every object except those in lists, sorted; none if Parse
-// fails: its error says what is wrong. CNI SPEC.md section 1 lets configurations have keys of others, so that none is an error.
-func UnreadKeys(data []byte) []Unread {
+// ParseAll returns what Parse returns, and the keys of the configuration that it does not read, of every object except those in lists,
+// sorted; none if it fails. CNI SPEC.md section 1 lets configurations have keys of others, so that none is an error.
+func ParseAll(data []byte) (*Config, []Unread, error) {
 	top, bad := object(data)
 	if bad != nil {
-		return nil
+		return nil, nil, bad
 	}
 	top.read = map[string]bool{}
 	c, err := (Called{}).parse(top, "")
 	if err != nil {
-		return nil
+		return nil, nil, err
 	}
 	if c.DelegatesIPAM() { // its keys are those of another plugin
 		delete(top.fields, "ipam")
@@ -31,7 +31,7 @@ func UnreadKeys(data []byte) []Unread {
 	for _, key := range []string{"cniVersions", "disableCheck", "disableGC", "capabilities"} { // of libcni
 		top.read[key] = true
 	}
-	return top.unread()
+	return c, top.unread(), nil
 }
 
 // unread returns the keys of a section, and of the objects in it, that were not read.

@@ -11,7 +11,7 @@ import (
 // Keys in objects are found, also in objects of objects, and so are objects of others, but not what is in them.
 //
 // Claim: doctor reports a key of a network that ADD ignores and that is nearly one that it reads
-func TestUnreadKeys(t *testing.T) {
+func TestParseAll(t *testing.T) {
 	const pool = `"type": "patchbay", "ranges": [[{"subnet": "10.1.0.0/24"}]]`
 	for keys, want := range map[string][]string{
 		`"cniVersions": ["1.0.0"], "capabilities": {"portMappings": true}, "ISGATEWAY": true, "ipam": {` + pool + `}`: nil,
@@ -22,7 +22,8 @@ func TestUnreadKeys(t *testing.T) {
 		`"mtu": "big", "mtuu": 1`:                                              nil, // Parse fails
 	} {
 		var got []string
-		for _, u := range UnreadKeys([]byte(conf(keys))) {
+		_, unread, _ := ParseAll([]byte(conf(keys)))
+		for _, u := range unread {
 			got = append(got, u.Section+u.Key)
 			if len(u.Known) == 0 {
 				t.Errorf("%s: nothing is known in %q", keys, u.Section)

@@ -107,7 +107,10 @@ func (x *examination) networkFiles() (found []Finding, err error) {
 	if x.confDir == "" {
 		return nil, nil
 	}
-	bad, err := cli.CheckNetworks(x.confDir)
+	bad, shared, err := cli.CheckNetworks(x.confDir)
+	for _, s := range shared {
+		x.remarks = append(x.remarks, fmt.Sprintf("networks %s have the same segment %s: their containers reach each other, and neither may be isolated; give each network a bridge or a VLAN of its own, unless this is intended", strings.Join(s.Names, " and "), s.Segment))
+	}
 	for _, b := range bad {
 		f := Finding{
 			Says: fmt.Sprintf("%s cannot be read: its network cannot be used, and a runtime may refuse the whole directory", b.Path),

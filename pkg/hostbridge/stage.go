@@ -14,6 +14,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
+	"github.com/patchbay-cni/patchbay/pkg/store"
 	"github.com/patchbay-cni/patchbay/pkg/uplink"
 )
 
@@ -34,14 +35,9 @@ type record struct {
 	Timeout time.Duration `json:"timeout"` // for the decision, from the rename to wait on
 }
 
-func bootID() string {
-	id, _ := safefile.Read("/proc/sys/kernel/random/boot_id", safefile.Rules{AnyOwner: true})
-	return strings.TrimSpace(string(id))
-}
-
 // save writes the state of an uplink in a stage, with the time for the decision.
 func (d *dir) save(s *uplink.State, stage string, timeout time.Duration) error {
-	text, err := json.Marshal(record{bootID(), s, timeout})
+	text, err := json.Marshal(record{store.BootID(), s, timeout})
 	if err != nil {
 		return err
 	}
@@ -58,7 +54,7 @@ func (d *dir) load(bridge string) (*uplink.State, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the state of %s: %w", bridge, err)
 		}
-		if r.Boot != bootID() || r.State == nil {
+		if r.Boot != store.BootID() || r.State == nil {
 			return nil, d.forget(bridge, stages()...)
 		}
 		return r.State, nil

@@ -42,6 +42,15 @@ func Remove(path, name string) (deleted []string, err error) {
 	return deleted, err
 }
 
+// Removable returns the error of Remove for a name that it does not remove, whatever attachments there are; nil else.
+func Removable(path, name string) error {
+	all, err := List(path)
+	if err == nil {
+		_, _, err = named(all, name)
+	}
+	return err
+}
+
 // named returns the network that Create wrote, and whether another one has its bridge.
 func named(all []Network, name string) (n Network, shared bool, err error) {
 	for _, o := range all {

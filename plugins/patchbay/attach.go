@@ -195,6 +195,7 @@ command continues after an error, and then exits with status 1.`,
 			f.registerNetwork(flags, "only of this network")
 			f.registerIfName(flags)
 			f.registerState(flags)
+			f.registerDryRun(flags)
 		},
 		runArgs: f.detach,
 	}
@@ -215,15 +216,36 @@ func (c *common) detach(out io.Writer, args []string) error {
 		return err
 	}
 	err = each(args, func(word string) error { return c.detachOne(out, all, word) })
+	if c.dryRun {
+		return err
+	}
 	err = errors.Join(err, cli.ForgetDeletedNetns())
 	c.syncNames(nil)
 	return err
 }
 
 func (c *common) detachOne(out io.Writer, all []inventory.Attachment, word string) error {
+	ours, err := c.toDetach(all, word)
+	if err != nil {
+		return err
+	}
+	if c.dryRun {
+		return explainDetach(out, word, ours)
+	}
+	if err := errors.Join(remove(c.confDir, ours)...); err != nil {
+		return err
+	}
+	for _, a := range ours {
+		detached(out, word, &a)
+	}
+	return nil
+}
+
+// toDetach returns the attachments that a target names.
+func (c *common) toDetach(all []inventory.Attachment, word string) ([]inventory.Attachment, error) {
 	t, missing := cli.Targets{Proc: "/proc", Known: cli.Names(all)}.Find(word)
 	if t == nil {
-		return missing
+		return nil, missing
 	}
 	ours, others := cli.Of(all, t, c.ifName)
 	if missing != nil && len(ours) == 0 { // an LXC container that has ended, by its name alone
@@ -234,20 +256,13 @@ func (c *common) detachOne(out io.Writer, all []inventory.Attachment, word strin
 	}
 	switch {
 	case len(ours) > 0:
+		return ours, nil
 	case len(others) > 0:
-		return notOurs(word, &others[0])
+		return nil, notOurs(word, &others[0])
 	case missing != nil:
-		return missing
-	default:
-		return fmt.Errorf("%s has no %s that patchbay attach created", word, c.ifName)
+		return nil, missing
 	}
-	if err := errors.Join(remove(c.confDir, ours)...); err != nil {
-		return err
-	}
-	for _, a := range ours {
-		detached(out, word, &a)
-	}
-	return nil
+	return nil, fmt.Errorf("%s has no %s that patchbay attach created", word, c.ifName)
 }
 
 // detached prints that an attachment was removed.

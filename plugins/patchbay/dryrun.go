@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
@@ -14,15 +15,28 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// explain prints what up would do for its only name.
+// explain prints what up would do for each name, in order: a later one has what the first one makes, and the next addresses.
 func (u *upping) explain(out io.Writer) error {
-	name := u.names[0]
-	req := u.selection.Request(u.network, cli.Named(name), u.ifName)
-	req.NetnsMade = true
-	plan, err := u.planOf(req, u.network, explain.Netns{Word: name, Make: true, Loopback: true})
-	if err != nil {
-		return err
-	}
+	var first *explain.Plan
+	var taken []netip.Addr
+	return each(u.names, func(name string) error {
+		req := u.selection.Request(u.network, cli.Named(name), u.ifName)
+		req.NetnsMade, req.Planned = true, taken
+		plan, err := u.planOf(req, u.network, explain.Netns{Word: name, Make: true, Loopback: true})
+		if err != nil {
+			return err
+		}
+		if first == nil {
+			first = plan
+		} else {
+			plan.Follow(first)
+		}
+		taken = append(taken, plan.Record.Addrs()...)
+		return u.explainOne(out, name, plan)
+	})
+}
+
+func (u *upping) explainOne(out io.Writer, name string, plan *explain.Plan) error {
 	steps := plan.Steps()
 	path, text, err := cli.PlanResolver(name, plan.Servers)
 	if err != nil {
@@ -68,18 +82,35 @@ func stepsOfDown(d removed) (steps []explain.Step, err error) {
 	if d.failed != nil {
 		return nil, d.failed
 	}
-	for _, a := range d.ours {
+	if steps, err = stepsOfRemoval("down", d.name, d.ours); err != nil {
+		return nil, err
+	}
+	if d.made {
+		steps = append(steps, explain.OfNetnsRemoval(d.name, cli.OwnResolver(d.name)))
+	}
+	return steps, nil
+}
+
+// explainDetach prints what detach would do for a target.
+func explainDetach(out io.Writer, word string, ours []inventory.Attachment) error {
+	steps, err := stepsOfRemoval("detach", word, ours)
+	if err != nil {
+		return err
+	}
+	return printDryRun(out, "detach "+word, steps, nil)
+}
+
+// stepsOfRemoval returns the steps that remove attachments.
+func stepsOfRemoval(command, name string, ours []inventory.Attachment) (steps []explain.Step, err error) {
+	for _, a := range ours {
 		if a.Record == nil {
-			return nil, fmt.Errorf("%s of %s has no readable record: down removes what it finds by its names, which --dry-run does not print", a.IfName, d.name)
+			return nil, fmt.Errorf("%s of %s has no readable record: %s removes what it finds by its names, which --dry-run does not print", a.IfName, name, command)
 		}
 		of, err := explain.OfRemoval(a.Record)
 		if err != nil {
 			return nil, err
 		}
 		steps = append(steps, of...)
-	}
-	if d.made {
-		steps = append(steps, explain.OfNetnsRemoval(d.name, cli.OwnResolver(d.name)))
 	}
 	return steps, nil
 }

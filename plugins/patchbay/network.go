@@ -125,7 +125,14 @@ func (f *networkFlags) remove(out io.Writer, names []string) error {
 		return err
 	}
 	return each(names, func(name string) error {
-		if err := f.unused(name); err != nil {
+		err := network.Removable(f.confDir, name) // first: nobody removes attachments in vain
+		if errors.Is(err, network.ErrUnknown) {
+			return f.unknown(name)
+		}
+		if err == nil {
+			err = f.unused(name)
+		}
+		if err != nil {
 			return err
 		}
 		deleted, err := network.Remove(f.confDir, name)

@@ -38,7 +38,8 @@ part of a range, and on every address of the host unless hostIP is given. NAME i
 --network and --interface choose one of several attachments. All ports of a call are changed, or
 none. The other ports of the attachment are not touched. TCP connections that are open through a
 removed port continue until they are closed; UDP and SCTP flows end. Attachments of a runtime are
-refused: change the port mappings of the container in the runtime.
+refused: change the port mappings of the container in the runtime. With -o json, yaml, table or name
+they print the ports that the attachment then has, as the list below.
 
 Without these words it prints one line for each published port or range of consecutive ports, sorted
 by number, from the records and the ruleset. HOST is the host address, * for any; TO is the
@@ -91,14 +92,19 @@ func (f *portsFlags) run(out io.Writer, args []string) error {
 		_, err := fmt.Fprintln(out, printable.Text(none.Error(), 0))
 		return err
 	}
-	err = f.print(out, listing{
-		objects: all, names: namesOf(all, func(p inventory.Publication) string { return p.Span() }),
-		table: portTable(all), list: func() string { return portList(all) }, width: f.width,
-	})
+	err = f.printPorts(out, all)
 	if err == nil && len(all) == 0 && len(args) == 1 {
 		return none
 	}
 	return err
+}
+
+// printPorts prints ports in the format that was asked for.
+func (f *portsFlags) printPorts(out io.Writer, all []inventory.Publication) error {
+	return f.print(out, listing{
+		objects: all, names: namesOf(all, func(p inventory.Publication) string { return p.Span() }),
+		table: portTable(all), list: func() string { return portList(all) }, width: f.width,
+	})
 }
 
 // ports returns the selected ports.

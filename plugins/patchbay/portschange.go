@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,9 @@ func portsWords() []string { return []string{"add", "rm"} }
 
 // change publishes ports of an attachment, or ends that. A signal does not interrupt it.
 func (f *portsFlags) change(out io.Writer, what string, args []string) error {
+	if _, err := f.chosen(); err != nil {
+		return err
+	}
 	if len(args) < 2 {
 		return fmt.Errorf("ports %s needs a name and at least one port; see patchbay help ports", what)
 	}
@@ -50,8 +54,7 @@ func (f *portsFlags) publishMore(ctx context.Context, out io.Writer, name string
 	if err := attach.Publish(ctx, req); err != nil {
 		return readableError(err)
 	}
-	sayLine(out, "%s: %s", name, strings.TrimPrefix(f.publishes(), ", "))
-	return nil
+	return f.changed(out, a, name+": "+strings.TrimPrefix(f.publishes(), ", "))
 }
 
 func (f *portsFlags) publishLess(ctx context.Context, out io.Writer, name string, words []string) error {
@@ -71,8 +74,22 @@ func (f *portsFlags) publishLess(ctx context.Context, out io.Writer, name string
 	if err := attach.Unpublish(ctx, cli.Removal(a, f.confDir), ports); err != nil {
 		return readableError(err)
 	}
-	sayLine(out, "%s: no longer publishes %s", name, strings.Join(list, ", "))
-	return nil
+	return f.changed(out, a, name+": no longer publishes "+strings.Join(list, ", "))
+}
+
+// changed prints a sentence, or in another format than text the ports of the attachment as they are now.
+func (f *portsFlags) changed(out io.Writer, a *inventory.Attachment, sentence string) error {
+	if format, err := f.chosen(); format == "text" {
+		sayLine(out, "%s", sentence)
+		return err
+	}
+	all, err := inventory.New(f.stateDir).Ports(a.Network)
+	if err != nil {
+		return readable(err)
+	}
+	return f.printPorts(out, slices.DeleteFunc(all, func(p inventory.Publication) bool {
+		return p.ContainerID != a.ContainerID || p.IfName != a.IfName
+	}))
 }
 
 // attachment returns the attachment of a name.

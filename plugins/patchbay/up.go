@@ -169,8 +169,6 @@ func (u *upping) check(command []string) error {
 		return err
 	}
 	switch {
-	case u.dryRun && len(u.names) > 1:
-		return errors.New("--dry-run prints what one namespace needs: pass one name")
 	case u.dryRun && len(command) > 0:
 		return errors.New("--dry-run creates no namespace in which a program could run: leave out -- and what follows")
 	}

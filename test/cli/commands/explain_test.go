@@ -161,7 +161,6 @@ func TestDryRunRefuses(t *testing.T) {
 		args  []string
 		parts []string
 	}{
-		{[]string{"up", "a", "b"}, []string{"--dry-run prints what one namespace needs: pass one name"}},
 		{[]string{"up", "mine"}, []string{"network namespace mine already exists"}},
 		{[]string{"up", "a", "--network", "nosuch"}, []string{`no network or bridge "nosuch"`}},
 		{[]string{"attach", "nosuch"}, []string{"nosuch not found"}},

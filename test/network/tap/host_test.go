@@ -92,7 +92,6 @@ func (a attached) guest(uid int) guest {
 type machine struct {
 	lines *bufio.Scanner
 	stdin io.Closer
-	done  chan error
 }
 
 // start starts a guest in a namespace, and returns its first line: "open", or the error.

@@ -49,7 +49,7 @@ func imports() map[string][]string {
 		"pkg/lxc":          {"pkg/config", "pkg/printable", "pkg/safefile", "pkg/store"},
 		"pkg/install":      {"pkg/config", "pkg/names", "pkg/safefile"},
 		"pkg/uplink":       {"pkg/nlsock", "pkg/printable", "pkg/safefile"},
-		"pkg/hostbridge":   {"pkg/printable", "pkg/safefile", "pkg/uplink"},
+		"pkg/hostbridge":   {"pkg/printable", "pkg/safefile", "pkg/store", "pkg/uplink"},
 		"pkg/netconfig":    {"pkg/printable", "pkg/safefile"},
 		"pkg/cli":          {"pkg/attach", "pkg/config", "pkg/inventory", "pkg/link", "pkg/lxc", "pkg/printable", "pkg/safefile", "pkg/store"},
 		"pkg/hostsfile":    {"pkg/safefile"},
