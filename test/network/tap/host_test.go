@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
@@ -92,6 +93,7 @@ func (a attached) guest(uid int) guest {
 type machine struct {
 	lines *bufio.Scanner
 	stdin io.Closer
+	end   func() // kills it
 }
 
 // start starts a guest in a namespace, and returns its first line: "open", or the error.
@@ -115,9 +117,9 @@ func (g guest) start(t testing.TB, in *nettest.Netns) (*machine, string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{lines: bufio.NewScanner(stdout), stdin: stdin}
+	m := &machine{lines: bufio.NewScanner(stdout), stdin: stdin, end: func() { _ = cmd.Process.Kill() }}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		m.end()
 		_ = cmd.Wait()
 	})
 	return m, m.line(t)
@@ -136,6 +138,7 @@ func (g guest) boot(t testing.TB, in *nettest.Netns) *machine {
 // line waits for the next line of the guest.
 func (m *machine) line(t testing.TB) string {
 	t.Helper()
+	defer time.AfterFunc(30*time.Second, m.end).Stop() // a guest that is not reached has no event
 	if !m.lines.Scan() {
 		t.Fatalf("the guest has ended: %v", m.lines.Err())
 	}
