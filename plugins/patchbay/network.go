@@ -125,7 +125,7 @@ func (f *networkFlags) remove(out io.Writer, names []string) error {
 		return err
 	}
 	return each(names, func(name string) error {
-		err := network.Removable(f.confDir, name) // first: nobody removes attachments in vain
+		err := network.Removable(f.confDir, name) // first: the attachments need not be removed for that
 		if errors.Is(err, network.ErrUnknown) {
 			return f.unknown(name)
 		}

@@ -73,7 +73,7 @@ func TestDetachDryRun(t *testing.T) {
 	l.ok(t, "down", "web", "db")
 }
 
-// TestNetworkRmOrder: nobody removes attachments of a network in vain.
+// TestNetworkRmOrder: the attachments of a network that stays need not be removed.
 //
 // Claim: `network rm` says that it does not remove a network before it says that the network has attachments
 func TestNetworkRmOrder(t *testing.T) {
