@@ -35,7 +35,16 @@ type Report struct {
 	Looked      []string  `json:"looked"`      // checks that ran without an error, in order: values of Finding.About
 	Unchecked   []string  `json:"unchecked"`   // checks that failed, and why
 	Notes       []string  `json:"notes"`       // what may be intended
+	Risks       []Risk    `json:"risks"`       // what other programs will undo
 	Findings    []Finding `json:"findings"`
+}
+
+// Risk is what another program of the host will undo: no problem now.
+type Risk struct {
+	Program string   `json:"program"`
+	Says    string   `json:"says"` // what, and when: one sentence
+	Seen    string   `json:"seen"` // file, line and text
+	Fix     []string `json:"fix"`  // lines for a shell; a line that begins with # is not a command
 }
 
 // Examine examines the host that the process is in. It continues after a check that fails; the error then joins
@@ -54,7 +63,7 @@ func Examine(h Host) (*Report, error) {
 		return nil, err
 	}
 	x.gather()
-	report := &Report{Networks: x.networks(), Attachments: len(x.live), Looked: []string{}, Unchecked: []string{}, Notes: append([]string{}, x.notes()...), Findings: []Finding{}} // lists also in JSON
+	report := &Report{Networks: x.networks(), Attachments: len(x.live), Looked: []string{}, Unchecked: []string{}, Notes: append([]string{}, x.notes()...), Risks: []Risk{}, Findings: []Finding{}} // lists also in JSON
 	var failed error
 	for _, check := range checks() {
 		found, err := check.run(x)
@@ -69,6 +78,7 @@ func Examine(h Host) (*Report, error) {
 			report.Findings = append(report.Findings, f.printable())
 		}
 	}
+	report.Risks = append(report.Risks, x.risks()...)
 	for _, text := range x.remarks {
 		report.Notes = append(report.Notes, printable.Text(text, maxLine))
 	}
@@ -138,6 +148,7 @@ type bridge struct {
 	name    string
 	link    *link.SurveyLink // nil if it does not exist
 	records []*store.Record
+	dropped []string // programs whose rules drop packets of all its containers
 }
 
 // gather groups attachments by bridge, sorted by name.

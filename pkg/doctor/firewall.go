@@ -19,7 +19,8 @@ func (x *examination) firewall() (found []Finding, err error) {
 		}
 		drops, others := split(all, func(d firewall.Drop) bool { return d.What <= firewall.Neighbours && d.About == firewall.Subject{} })
 		found = append(found, x.otherDrops(b, others)...)
-		for _, by := range programs(drops) {
+		b.dropped = programs(drops)
+		for _, by := range b.dropped {
 			found = append(found, blocked(b, by, slices.DeleteFunc(slices.Clone(drops), func(d firewall.Drop) bool { return d.By != by })))
 		}
 	}

@@ -33,12 +33,15 @@ of the host listens; routes to containers and rp_filter; br_netfilter; MTUs; the
 ports; records that cannot be read; stale attachments; duplicate addresses on a bridge, in records
 and in containers; invalid network configurations, and misspelt keys in them; name servers that a
 network namespace cannot reach; and names of a drop-in that lead to another program by now. A note
-says that the host has no default route, which may be intended.
+is what may be intended: no default route, or echo requests that are dropped. A risk is what another
+program will undo, such as systemd-networkd, NetworkManager, nftables.service, firewalld, ufw, docker
+or a file of sysctl, with the file and line that say so.
 
-The exit status is 0 without problems, and 1 with problems or if a check failed. -o json prints one
-object: networks and attachments (the number of live ones), looked (the checks), unchecked (checks
-that failed, and why), notes (sentences), and findings, each with about, says, seen, maybe (it
-depends on rules that were not understood) and fix (a list).`,
+The exit status is 0 without problems, also with notes and risks, and 1 with problems or if a check
+failed. -o json prints one object: networks and attachments (the number of live ones), looked (the
+checks), unchecked (checks that failed, and why), notes (sentences), risks, each with program, says,
+seen and fix, and findings, each with about, says, seen, maybe (it depends on rules that were not
+understood) and fix (a list).`,
 		flags: f.register, run: f.run,
 	}
 }
@@ -94,15 +97,12 @@ func (f *doctorFlags) run(out io.Writer) error {
 // printReport prints a report as text; whole reports whether all checks ran.
 func printReport(out io.Writer, r *doctor.Report, whole bool) {
 	for i, f := range r.Findings {
-		fmt.Fprintf(out, "%d. %s\n   seen: %s\n", i+1, f.Says, f.Seen)
-		for j, fix := range f.Fix {
-			word := "      "
-			if j == 0 {
-				word = "fix:  "
-			}
-			fmt.Fprintf(out, "   %s%s\n", word, fix)
-		}
-		fmt.Fprintln(out)
+		fmt.Fprintf(out, "%d. %s\n", i+1, f.Says)
+		printEvidence(out, f.Seen, f.Fix)
+	}
+	for _, risk := range r.Risks {
+		fmt.Fprintf(out, "risk: %s\n", risk.Says)
+		printEvidence(out, risk.Seen, risk.Fix)
 	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
@@ -111,10 +111,26 @@ func printReport(out io.Writer, r *doctor.Report, whole bool) {
 	if n := len(r.Findings); n > 0 {
 		result = many(n, "problem") + " found"
 	}
+	if n := len(r.Risks); n > 0 {
+		result += ", " + many(n, "risk")
+	}
 	if !whole {
 		result += ", but not everything could be checked"
 	}
 	fmt.Fprintf(out, "%s; examined %s of %s; checked: %s\n", result, many(r.Attachments, "attachment"), many(r.Networks, "network"), strings.Join(r.Looked, ", "))
+}
+
+// printEvidence prints the evidence and the fix, with an empty line behind them.
+func printEvidence(out io.Writer, seen string, fix []string) {
+	fmt.Fprintf(out, "   seen: %s\n", seen)
+	for i, line := range fix {
+		word := "      "
+		if i == 0 {
+			word = "fix:  "
+		}
+		fmt.Fprintf(out, "   %s%s\n", word, line)
+	}
+	fmt.Fprintln(out)
 }
 
 // many returns a count with its noun: "1 network", "2 networks".

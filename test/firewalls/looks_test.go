@@ -317,7 +317,7 @@ func TestDoctorFields(t *testing.T) {
 	for field := range report {
 		expect.Contains(t, help, field)
 	}
-	expect.Equal(t, "fields", len(report), 6)
+	expect.Equal(t, "fields", len(report), 7)
 	expect.Equal(t, "findings", string(report["findings"]), "[]")
 	exit, _, errs := s.patchbay(t, "doctor", "-o", "yaml")
 	expect.Equal(t, "exit of an unknown format", exit, 1)
