@@ -26,6 +26,7 @@ type Host struct {
 	StateDir string // state directory; the other ones noted there are examined too
 	ConfDir  string // directory of network configurations; "" for none
 	BinDir   string // directory of CNI plugins, absolute; "" for none
+	Probe    bool   // send ARP and neighbour discovery to find duplicate addresses
 }
 
 // Report is the result of Examine.
@@ -65,7 +66,11 @@ func Examine(h Host) (*Report, error) {
 	x.gather()
 	report := &Report{Networks: x.networks(), Attachments: len(x.live), Looked: []string{}, Unchecked: []string{}, Notes: append([]string{}, x.notes()...), Risks: []Risk{}, Findings: []Finding{}} // lists also in JSON
 	var failed error
-	for _, check := range checks() {
+	all := checks()
+	if h.Probe {
+		all = append(all, check{"probe", (*examination).probe})
+	}
+	for _, check := range all {
 		found, err := check.run(x)
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("check %s: %w", check.about, err))
@@ -125,6 +130,7 @@ func checks() []check {
 		{"dns", (*examination).dns},
 		{"host names", (*examination).hostNames},
 		{"programs", (*examination).programs},
+		{"neighbours", (*examination).neighbours},
 	}
 }
 

@@ -3,8 +3,6 @@ package doctor
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -139,34 +137,3 @@ func (x *examination) networkFiles() (found []Finding, err error) {
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
-
-// dns reports named namespaces of commands whose resolv.conf has only servers on loopback addresses of the host.
-func (x *examination) dns() (found []Finding, err error) {
-	for _, r := range x.live {
-		name := filepath.Base(r.Netns)
-		if r.Owner != store.OwnerCLI || filepath.Dir(r.Netns) != cli.NetnsDir {
-			continue
-		}
-		resolver, failed := cli.ResolverOf(name)
-		if errors.Is(failed, os.ErrNotExist) {
-			continue // without one, no name server is expected
-		}
-		if failed != nil {
-			err = errors.Join(err, failed)
-			continue
-		}
-		if len(resolver.Usable()) > 0 {
-			continue
-		}
-		seen := resolver.Path + " has no name server"
-		if len(resolver.Servers) > 0 {
-			seen = fmt.Sprintf("%s has only servers of the host itself: %s", resolver.Path, strings.Join(resolver.Servers, ", "))
-		}
-		found = append(found, Finding{
-			Says: fmt.Sprintf("names cannot be resolved in namespace %s: its name servers are loopback addresses of the host", name),
-			Seen: seen,
-			Fix:  []string{"# write reachable servers to " + cli.ResolverPath(name) + ", which ip netns exec uses"},
-		})
-	}
-	return alike(found), err
-}

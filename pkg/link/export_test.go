@@ -1,5 +1,11 @@
 package link
 
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
+)
+
 // SurveyDump is surveyDump with a dump that returns only an error.
 func SurveyDump(dump func() error) error {
 	_, err := surveyDump("nothing", func() ([]struct{}, error) { return nil, dump() })
@@ -18,6 +24,16 @@ func (h *Host) UnplugTogetherBut(interfaces []HostInterface, pick func() uint32,
 		return err
 	}
 	return g.delete()
+}
+
+// ExemptNeighbours is the number of IPv4 entries of the calling thread's namespace that do not count.
+func ExemptNeighbours(h *Host) (int, error) {
+	s, err := nlsock.OpenIn(h.netns.socket, unix.NETLINK_ROUTE)
+	if err != nil {
+		return 0, err
+	}
+	defer s.Close()
+	return exemptNeighbours(s, unix.AF_INET)
 }
 
 // PortsOf returns the number of ports that CheckFreePort compares.

@@ -61,7 +61,9 @@ type probe struct {
 	left    []netip.Addr // without a reply
 	found   []Answer
 	sockets []int // one for each family that is asked for
-	buffer  [256]byte
+
+	expected map[netip.Addr]net.HardwareAddr // of ProbeOthers: all answers count but these; nil: the first answer counts
+	buffer   [256]byte
 }
 
 func (p *probe) close() {
@@ -191,6 +193,10 @@ func (p *probe) receive(frame []byte) {
 	addr, mac := claimed(frame)
 	i := slices.Index(p.left, addr)
 	if i < 0 || bytes.Equal(mac, p.bridge.MAC) {
+		return
+	}
+	if p.expected != nil {
+		p.isOther(addr, mac)
 		return
 	}
 	p.left = slices.Delete(p.left, i, i+1)

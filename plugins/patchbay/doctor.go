@@ -18,6 +18,7 @@ type doctorFlags struct {
 	common
 	output
 	binDir string
+	probe  bool
 }
 
 func doctorCommand() command {
@@ -37,12 +38,19 @@ is what may be intended: no default route, or echo requests that are dropped. A 
 program will undo, such as systemd-networkd, NetworkManager, nftables.service, firewalld, ufw, docker
 or a file of sysctl, with the file and line that say so.
 
+Nothing is sent, unless --probe asks for it: probes as of duplicate address detection (RFC 5227, RFC
+4862), for the addresses of attachments on bridges with an uplink, and for the gateway addresses of
+the host on all bridges. It takes 200 ms for 32 addresses, and 10 s at most.
+
 The exit status is 0 without problems, also with notes and risks, and 1 with problems or if a check
 failed. -o json prints one object: networks and attachments (the number of live ones), looked (the
 checks), unchecked (checks that failed, and why), notes (sentences), risks, each with program, says,
 seen and fix, and findings, each with about, says, seen, maybe (it depends on rules that were not
 understood) and fix (a list).`,
-		flags: f.register, run: f.run,
+		flags: func(flags *flag.FlagSet) {
+			f.register(flags)
+			flags.BoolVar(&f.probe, "probe", false, "send ARP and neighbour discovery on the bridges, for 10 s at most, to find duplicate addresses")
+		}, run: f.run,
 	}
 }
 
@@ -66,7 +74,7 @@ func (f *doctorFlags) host(command string) (h doctor.Host, asJSON bool, err erro
 		return h, false, err
 	}
 	binDir, err := filepath.Abs(f.binDir)
-	return doctor.Host{StateDir: stateDir, ConfDir: f.confDir, BinDir: binDir}, asJSON, err
+	return doctor.Host{StateDir: stateDir, ConfDir: f.confDir, BinDir: binDir, Probe: f.probe}, asJSON, err
 }
 
 func (f *doctorFlags) run(out io.Writer) error {

@@ -65,6 +65,25 @@ func resolvers() []row {
 			p.sh("! test -e " + file)
 			p.ok("down", "web")
 		}},
+		{"45.11", "the host's servers change after up", kind, changedServers},
+		{"45.12", "one of two servers is the host itself", kind, func(t *testing.T) {
+			p := newPerson(t)
+			p.sh("mkdir -p /etc/netns/web; printf 'nameserver 127.0.0.1\\nnameserver 192.0.2.58\\n' >" + file)
+			p.ok("up", "web")
+			expect.Contains(t, p.ok("doctor"), "note: namespace web cannot reach 1 of its 2 name servers", file, "no problems found")
+			p.ok("down", "web")
+			p.sh("rm -r /etc/netns/web")
+		}},
+		{"45.13", "a file without a server means a loopback address", kind, func(t *testing.T) {
+			p := newPerson(t)
+			p.sh("mkdir -p /etc/netns/web; echo search example.org >" + file)
+			p.ok("up", "web")
+			expect.Contains(t, p.fails(nil, "doctor").out, "names cannot be resolved in namespace web: it has no name server, which means a loopback address", "seen: "+file+" has no name server")
+			p.sh("echo nameserver 192.0.2.58 >" + file)
+			expect.Contains(t, p.ok("doctor"), "no problems found")
+			p.ok("down", "web")
+			p.sh("rm -r /etc/netns/web")
+		}},
 	}
 }
 
@@ -73,6 +92,25 @@ func (p *person) given(script string) {
 	p.t.Helper()
 	p.sh(script)
 	p.Baseline()
+}
+
+// changedServers requires that doctor reports a file of up with servers of another time, and that its command repairs it.
+func changedServers(t *testing.T) {
+	p := newPerson(t)
+	p.sh("mkdir -p /run/systemd/resolve; echo nameserver 192.0.2.54 >/run/systemd/resolve/resolv.conf; echo nameserver 127.0.0.53 >/etc/resolv.conf")
+	p.ok("up", "web")
+	expect.Contains(t, p.ok("doctor"), "no problems found")
+	p.sh("printf 'nameserver 192.0.2.99\\nsearch example.org\n' >/run/systemd/resolve/resolv.conf")
+	out := p.fails(nil, "doctor").out
+	expect.Contains(t, out, "names may not be resolved in namespace web: the host uses other name servers than when patchbay up wrote its resolv.conf",
+		"seen: /etc/netns/web/resolv.conf has 192.0.2.54, the host uses 192.0.2.99")
+	_, fix, _ := strings.Cut(out, "fix:  ")
+	fix, _, _ = strings.Cut(fix, "\n")
+	p.sh(fix)
+	expect.Contains(t, p.sh("ip netns exec web cat /etc/resolv.conf"), "nameserver 192.0.2.99\nsearch example.org\n")
+	expect.Contains(t, p.ok("doctor"), "no problems found")
+	p.ok("down", "web")
+	p.sh("! test -e /etc/netns/web")
 }
 
 // writtenServers requires that up writes these servers, a program in the namespace reads them, and down deletes the
