@@ -26,7 +26,7 @@ const (
 )
 
 // NeighbourTables returns the tables of IPv4 and IPv6. Numbers and limits are those of the whole machine, in every network
-// namespace. Entries of other namespaces that do not count cannot be told apart, and are included.
+// namespace. Entries of other namespaces that do not count are not known, and are included.
 func (h *Host) NeighbourTables() (all []NeighbourTable, err error) {
 	s, err := nlsock.OpenIn(h.netns.socket, unix.NETLINK_ROUTE)
 	if err != nil {

@@ -113,6 +113,21 @@ func matches(patterns, name string) bool {
 	return is != isNot
 }
 
+// isActive reports whether a program runs, or is started at boot.
+func (l *look) isActive(p program) bool {
+	if p.comm == "" && p.unit == "" {
+		return true
+	}
+	if p.comm != "" && l.Running(p.comm) {
+		return true
+	}
+	if p.unit == "" {
+		return false
+	}
+	wanted, _ := filepath.Glob(filepath.Join(l.Root, "etc/systemd/system/*.wants", p.unit))
+	return len(wanted) > 0
+}
+
 // running returns a function that reports whether a program runs in the network namespace of this process, by its comm.
 // It reads /proc once, at the first call. Programs of other namespaces do not change this one.
 func running() func(string) bool {

@@ -89,7 +89,7 @@ func ufw(l *look) (all []Risk) {
 			continue
 		}
 		all = append(all, Risk{
-			Says: fmt.Sprintf("ufw has no rule for bridge %s: after ufw reload or a reboot it drops what containers send", b.Name),
+			Says: fmt.Sprintf("bridge %s has no rule of ufw, which drops what containers send after it is reloaded, or after a reboot", b.Name),
 			Seen: policy.seen(),
 			Fix:  []string{printable.Command("ufw", "route", "allow", "in", "on", printable.Name(b.Name))},
 		})

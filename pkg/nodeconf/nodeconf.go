@@ -1,7 +1,5 @@
 package nodeconf
 
-import "path/filepath"
-
 // Bridge is a bridge of attachments.
 type Bridge struct {
 	Name   string
@@ -77,21 +75,6 @@ func Risks(h Host) (all []Risk) {
 		}
 	}
 	return all
-}
-
-// isActive reports whether a program runs, or is started at boot.
-func (l *look) isActive(p program) bool {
-	if p.comm == "" && p.unit == "" {
-		return true
-	}
-	if p.comm != "" && l.Running(p.comm) {
-		return true
-	}
-	if p.unit == "" {
-		return false
-	}
-	wanted, _ := filepath.Glob(filepath.Join(l.Root, "etc/systemd/system/*.wants", p.unit))
-	return len(wanted) > 0
 }
 
 // routed reports whether the host routes for some bridge, for a family.

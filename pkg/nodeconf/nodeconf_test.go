@@ -1,6 +1,7 @@
 package nodeconf_test
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,6 +88,12 @@ func riskyOnes() map[string]risky {
 			seen: "no file of /etc/NetworkManager/conf.d has unmanaged-devices=interface-name:cni0",
 			fix:  `printf '%s\n' '[device-patchbay-cni0]' 'match-device=interface-name:cni0' 'managed=0' >/etc/NetworkManager/conf.d/90-patchbay-cni0.conf`,
 		},
+	}
+}
+
+// riskyFirewalls are those of firewalls and sysctls.
+func riskyFirewalls() map[string]risky {
+	return map[string]risky{
 		"nftables.service flushes": {
 			etc: etc{files: map[string]string{"/etc/nftables.conf": "#!/usr/sbin/nft -f\n\nflush ruleset\n\ntable inet filter {\n}\n"}, units: []string{"nftables.service"}}, program: "nftables.service",
 			says: "nftables.service deletes all tables when it is started, reloaded or stopped: published ports and masquerade of running containers then do not work until patchbay reload",
@@ -99,7 +106,7 @@ func riskyOnes() map[string]risky {
 		},
 		"ufw without a rule": {
 			etc:     etc{files: map[string]string{"/etc/ufw/ufw.conf": "ENABLED=yes\n", "/etc/default/ufw": "IPV6=yes\nDEFAULT_FORWARD_POLICY=\"DROP\"\n"}},
-			program: "ufw", says: "ufw has no rule for bridge cni0: after ufw reload or a reboot it drops what containers send",
+			program: "ufw", says: "bridge cni0 has no rule of ufw, which drops what containers send after it is reloaded, or after a reboot",
 			seen: `/etc/default/ufw:2: DEFAULT_FORWARD_POLICY="DROP"`, fix: "ufw route allow in on cni0",
 		},
 		"docker before forwarding": {
@@ -130,7 +137,9 @@ func riskyOnes() map[string]risky {
 // Claim: `patchbay doctor` names what other programs will undo, with file and line: systemd-networkd, NetworkManager, nftables.service,
 // firewalld, ufw, docker, files of sysctl; the printed fix ends it, and configurations that undo nothing are not reported
 func TestRisks(t *testing.T) {
-	for name, tc := range riskyOnes() {
+	all := riskyOnes()
+	maps.Copy(all, riskyFirewalls())
+	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			root, b := tc.write(t), bridge()
 			if tc.bridge != nil {

@@ -67,6 +67,9 @@ func opens() map[string]string {
 		"pkg/store/record.go unix.Open":        proc,
 		"pkg/topo/gather.go os.ReadDir":        netns,
 		"pkg/watch/watch.go os.ReadDir":        state,
+		"pkg/nodeconf/files.go os.ReadDir":     proc,
+		"pkg/nodeconf/files.go os.ReadFile":    proc,
+		"pkg/nodeconf/files.go filepath.Glob":  "/etc/systemd/system is root's, and names of its directories are read, no files",
 	}
 }
 

@@ -28,5 +28,5 @@ import (
 func TestCommandCases(t *testing.T) { runRows(t, people()) }
 
 func people() []row {
-	return slices.Concat(machines(), pictures(), downs(), defaultNetworks(), commandLines(), flagWords(), lookUps(), requestedAddresses(), docs(), doctors(), resolvers())
+	return slices.Concat(machines(), pictures(), downs(), defaultNetworks(), commandLines(), flagWords(), lookUps(), requestedAddresses(), docs(), doctors(), resolvers(), laterResolvers())
 }
