@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
-	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -65,15 +64,15 @@ func unreachable(name string, resolver *cli.Resolver) (Finding, bool) {
 	return f, true
 }
 
-// outdated reports a file of `patchbay up` with servers that the host does not use any more.
+// outdated reports a file of `patchbay up` that differs from what it would write now.
 func outdated(name string, resolver *cli.Resolver) (Finding, bool) {
-	servers, now, lines, is := cli.OutdatedResolver(name)
-	if !is {
+	old, fresh := cli.FreshResolver(name)
+	if old == fresh {
 		return Finding{}, false
 	}
 	return Finding{
 		Says: fmt.Sprintf("names may not be resolved in namespace %s: the host uses other name servers than when patchbay up wrote its resolv.conf", name),
-		Seen: fmt.Sprintf("%s has %s, the host uses %s", resolver.Path, strings.Join(servers, ", "), strings.Join(now, ", ")),
-		Fix:  []string{printable.Command(append([]string{"printf", `%s\n`}, lines...)...) + " >" + resolver.Path},
+		Seen: fmt.Sprintf("%s has %s", resolver.Path, strings.Join(resolver.Servers, ", ")),
+		Fix:  []string{"patchbay reload"},
 	}, true
 }

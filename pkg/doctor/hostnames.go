@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/patchbay-cni/patchbay/pkg/hostnames"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
@@ -15,6 +16,9 @@ func (x *examination) hostNames() (found []Finding, err error) {
 	}
 	stale, warnings := hostnames.Check(all)
 	for _, path := range stale {
+		if filepath.Base(path) == "resolv.conf" {
+			continue // dns reports it
+		}
 		found = append(found, Finding{
 			Says: fmt.Sprintf("hosts file %s is not up to date: names may be missing, or lead to other addresses", path),
 			Seen: "it differs from what the attachments say",
