@@ -71,7 +71,7 @@ stage() {
 	licenses | gzip -9n | as_builder tee "$dir/doc/licenses.gz" >/dev/null
 	as_builder cp -R "$ROOT/conf" "$dir/conf"
 	as_builder chmod -R u=rwX,go=rX "$dir"
-	units=$(cd "$ROOT" && grep -ls '^\[Install\]' conf/systemd/*.service conf/systemd/*.timer | xargs -r -n1 basename | paste -sd ' ') || true
+	units=$(cd "$ROOT/conf/systemd" && grep -l '^\[Install\]' -- * | paste -sd ' ')
 	for script in postinst prerm postrm; do
 		sed "s/^units=''.*/units='$units'/" "$ROOT/scripts/dist/package/$script" | as_builder tee "$dir/scripts/$script" >/dev/null
 	done

@@ -105,7 +105,7 @@ func TestContents(t *testing.T) {
 			switch {
 			case isPage:
 				pages = append(pages, strings.TrimSuffix(command, ".1.gz"))
-			case isExample:
+			case isExample && strings.HasSuffix(name, ".conflist"):
 				examples = append(examples, name)
 			default:
 				fmt.Fprintf(&fixed, "%s %s\n", path, withoutHash(content[path]))

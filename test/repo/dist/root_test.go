@@ -37,7 +37,7 @@ func newRoot(t *testing.T) *root {
 		check(t, os.Symlink("busybox", filepath.Join(r.dir, "bin", name)))
 	}
 	// dpkg removes directories that get empty, and rpm leaves them: files of other packages are in those of every distribution.
-	for _, path := range []string{"dev/null", "usr/bin/other", "usr/share/doc/other/copyright", "usr/share/man/man1/other.1.gz"} {
+	for _, path := range []string{"dev/null", "usr/bin/other", "usr/share/doc/other/copyright", "usr/share/man/man1/other.1.gz", "usr/lib/systemd/system/other", "usr/lib/systemd/network/other"} {
 		r.write(path, "")
 	}
 	r.write("opt/cni/bin/bridge", "the reference plugin")

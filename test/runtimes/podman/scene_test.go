@@ -77,13 +77,18 @@ func (s *scene) write(name string, text []byte) {
 	}
 }
 
-// try runs a program inside and returns what it wrote to both outputs.
-func (s *scene) try(args ...string) (string, error) {
+// command returns a program inside, with Podman's environment.
+func (s *scene) command(args ...string) *nettest.Cmd {
 	c := s.inside.Command(args...)
 	libs, _ := filepath.Glob(filepath.Join(s.packages, "lib/*-linux-gnu*")) // beside the /usr/lib of the enclosure
 	c.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin:/sbin", "LD_LIBRARY_PATH="+strings.Join(libs, ":"),
 		"CONTAINERS_CONF="+filepath.Join(s.dir, "containers.conf"), "CONTAINERS_STORAGE_CONF="+filepath.Join(s.dir, "storage.conf"))
-	out, err := c.CombinedOutput()
+	return c
+}
+
+// try runs a program inside and returns what it wrote to both outputs.
+func (s *scene) try(args ...string) (string, error) {
+	out, err := s.command(args...).CombinedOutput()
 	return strings.TrimSpace(string(out)), err
 }
 
