@@ -1,5 +1,5 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build dist demo test test-runtimes test-kernels claims conformance test-arm64 lint bench soak fuzz mutants clean
+.PHONY: help build dist draft demo test test-runtimes test-kernels claims conformance test-arm64 lint bench soak fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
@@ -9,6 +9,9 @@ build: ## build the static binary bin/patchbay (VERSION=x.y.z stamps that versio
 
 dist: ## build a release in dist/: binaries, tar.gz, .deb, .rpm, image, SBOM, SHA256SUMS; the same bytes each time (VERSION=x.y.z)
 	@scripts/dist.sh
+
+draft: ## draft a release of GitHub from dist/ (the workflow release.yml does)
+	@scripts/draft.sh
 
 demo: ## attach two namespaces to a br0 with an uplink, in a host that is a namespace (HERE=1: this machine)
 	@scripts/demo.sh

@@ -101,7 +101,7 @@ packages() {
 # sbom ARCH writes what the binary says of the modules that it is linked with, as CycloneDX.
 sbom() {
 	as_builder "$PATCHBAY_CACHE_BIN/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" \
-		-output "$out/patchbay-$version-linux-$1.cdx.json" "$work/$1/patchbay" 2>/dev/null
+		-output "$out/patchbay-linux-$1.cdx.json" "$work/$1/patchbay" 2>/dev/null
 }
 
 # image writes the image for all architectures, and the manifests that run it.

@@ -50,9 +50,8 @@ func TestFiles(t *testing.T) {
 	names, sums := files(t, release.Dir(t))
 	expect.Equal(t, "files", names, []string{
 		"SHA256SUMS", "install.yaml", "patchbay-0.2.0-1.aarch64.rpm", "patchbay-0.2.0-1.x86_64.rpm", "patchbay-0.2.0-image.tar",
-		"patchbay-0.2.0-linux-amd64", "patchbay-0.2.0-linux-amd64.cdx.json", "patchbay-0.2.0-linux-amd64.tar.gz",
-		"patchbay-0.2.0-linux-arm64", "patchbay-0.2.0-linux-arm64.cdx.json", "patchbay-0.2.0-linux-arm64.tar.gz",
-		"patchbay_0.2.0_amd64.deb", "patchbay_0.2.0_arm64.deb", "uninstall.yaml",
+		"patchbay-0.2.0-linux-amd64", "patchbay-0.2.0-linux-amd64.tar.gz", "patchbay-0.2.0-linux-arm64", "patchbay-0.2.0-linux-arm64.tar.gz",
+		"patchbay-linux-amd64.cdx.json", "patchbay-linux-arm64.cdx.json", "patchbay_0.2.0_amd64.deb", "patchbay_0.2.0_arm64.deb", "uninstall.yaml",
 	})
 	var want strings.Builder
 	for _, name := range names[1:] {
@@ -96,7 +95,7 @@ func TestSBOM(t *testing.T) {
 			BOMFormat  string
 			Components []struct{ Name, Version string }
 		}
-		text, err := os.ReadFile(release.Path(t, "patchbay-0.2.0-linux-"+arch+".cdx.json"))
+		text, err := os.ReadFile(release.Path(t, "patchbay-linux-"+arch+".cdx.json"))
 		check(t, err)
 		check(t, json.Unmarshal(text, &sbom))
 		expect.Equal(t, "format", sbom.BOMFormat, "CycloneDX")
