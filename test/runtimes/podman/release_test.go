@@ -76,7 +76,9 @@ func TestReleaseImage(t *testing.T) {
 	expect.Equal(t, "configurations", s.names("/run/node/net.d"), "10-n1.conflist")
 	s.podman("rm", "--force", "--time", "0", "web")
 	out = s.podman(s.initContainer("uninstall", "--unused")...)
-	expect.Equal(t, "output of uninstall", strings.Split(out, "\n")[:2], []string{"deleted /etc/cni/net.d/10-n1.conflist", "deleted /opt/cni/bin/patchbay"})
+	expect.Equal(t, "output of uninstall", strings.Split(out, "\n"), []string{
+		"deleted /etc/cni/net.d/10-n1.conflist", "deleted /opt/cni/bin/patchbay", "deleted /opt/cni/bin/.patchbay",
+	})
 	expect.Equal(t, "plugins", s.names("/run/node/bin"), "")
 	expect.Equal(t, "configurations", s.names("/run/node/net.d"), "")
 	s.NoLeaks(t)
