@@ -108,13 +108,18 @@ func release(r *store.Record) (all []Command) {
 	return append(all, Command{Why: "the record is deleted as last; no command for that"})
 }
 
-// OfNetnsRemoval returns the step that deletes a named network namespace; resolver is the path of its resolv.conf if `patchbay up` wrote it.
-func OfNetnsRemoval(name, resolver string) Step {
+// OfNetnsRemoval returns the step that deletes a named network namespace; files are those that `patchbay up` wrote for it.
+func OfNetnsRemoval(name string, files []string) Step {
 	s := Step{Name: stepNetns, Commands: []Command{{Why: "patchbay up created the namespace", Argv: []string{"ip", "netns", "del", name}}}}
-	if resolver != "" {
-		s.Commands = append(s.Commands, Command{Why: "and wrote its name servers", Argv: []string{"rm", "-r", filepath.Dir(resolver)}})
+	if len(files) > 0 {
+		s.Commands = append(s.Commands, Command{Why: "and wrote these files for it", Argv: append([]string{"rm"}, files...)})
 	}
 	return s
+}
+
+// OfNames returns the step that writes hosts files.
+func OfNames(where string) Step {
+	return Step{Name: "names", Commands: []Command{{Why: "its name is written to " + where + "; no command for that"}}}
 }
 
 // OfResolver returns the step that writes the name servers of a namespace.

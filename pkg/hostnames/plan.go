@@ -112,6 +112,19 @@ func (p *plan) namespace(m *member) {
 	p.change(hostsfile.Change{Path: path, Old: content, New: text.With(base + namesComment + c.lines.String()), Create: absent})
 }
 
+// OwnFiles returns the files that were written for a named network namespace: hosts if it has no lines of others, and resolv.conf.
+func OwnFiles(name string) []string {
+	var files []string
+	content, err := hostsfile.Read(hostsOf(name))
+	if text := hostsfile.Parse(content); err == nil && isCreated(text) && text.Without() == "" {
+		files = append(files, hostsOf(name))
+	}
+	if resolver := cli.OwnResolver(name); resolver != "" {
+		files = append(files, resolver)
+	}
+	return files
+}
+
 // isCreated reports whether Sync created the file that has a block.
 func isCreated(text hostsfile.Text) bool {
 	return text.State == hostsfile.Intact && strings.HasPrefix(text.Body, baseComment)

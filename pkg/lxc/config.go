@@ -26,6 +26,7 @@ var ErrOtherNetwork = errors.New("lxc.net.0 is configured")
 type Hooks struct {
 	Command string // command line of the hooks
 	Force   bool   // comment out lines of lxc.net.0 instead of refusing
+	Hosts   string // path of a file to mount over /etc/hosts of the container; "" for none
 }
 
 // Enable returns a configuration with the hooks: in the place of those that are there, else at the end.
@@ -37,6 +38,9 @@ func (h Hooks) Enable(text string) (string, error) {
 	}
 	if h.Force {
 		before, after = commentOutNet(before), commentOutNet(after)
+	}
+	if h.Hosts != "" && mountsHosts(before+after) {
+		return "", errors.New("another lxc.mount.entry mounts over etc/hosts: remove it, or leave out --names")
 	}
 	ours := strings.Count(text, "\n") - strings.Count(before+after, "\n")
 	typed, err := hasTypeEmpty(before + strings.Repeat("\n", max(0, ours)) + after) // line numbers as in the file
@@ -53,6 +57,9 @@ func (h Hooks) Enable(text string) (string, error) {
 	}
 	for _, hook := range []string{"start-host", "stop", "destroy"} {
 		block = append(block, "lxc.hook."+hook+" = "+h.Command)
+	}
+	if h.Hosts != "" {
+		block = append(block, "lxc.mount.entry = "+h.Hosts+" etc/hosts none bind,ro,create=file,optional 0 0")
 	}
 	return before + strings.Join(append(block, endLine), "\n") + "\n" + after, nil
 }
@@ -113,6 +120,18 @@ func hasTypeEmpty(text string) (typed bool, err error) {
 		}
 	}
 	return typed, nil
+}
+
+// mountsHosts reports whether a configuration mounts something over the container's /etc/hosts.
+func mountsHosts(text string) bool {
+	for line := range strings.Lines(text) {
+		key, value := cutKey(line)
+		words := strings.Fields(value)
+		if key == "lxc.mount.entry" && len(words) > 1 && strings.Trim(words[1], "/") == "etc/hosts" {
+			return true
+		}
+	}
+	return false
 }
 
 // cutKey returns the key and the value of a line; the key is "" for a comment and an empty line.

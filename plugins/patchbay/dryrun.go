@@ -11,6 +11,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/explain"
+	"github.com/patchbay-cni/patchbay/pkg/hostnames"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
@@ -45,7 +46,17 @@ func (u *upping) explainOne(out io.Writer, name string, plan *explain.Plan) erro
 	if text != "" {
 		steps = append(steps, explain.OfResolver(path, text))
 	}
+	steps = append(steps, explain.OfNames(u.whereNames()))
 	return printDryRun(out, "up "+name, steps, plan.Unprinted)
+}
+
+// whereNames returns which hosts files get the name of a namespace.
+func (c *common) whereNames() string {
+	where := "the files hosts below /etc/netns of all namespaces that share the network"
+	if c.hostNames {
+		where += ", and to /etc/hosts"
+	}
+	return where
 }
 
 // explainAttach prints what attach would do.
@@ -86,7 +97,7 @@ func stepsOfDown(d removed) (steps []explain.Step, err error) {
 		return nil, err
 	}
 	if d.made {
-		steps = append(steps, explain.OfNetnsRemoval(d.name, cli.OwnResolver(d.name)))
+		steps = append(steps, explain.OfNetnsRemoval(d.name, hostnames.OwnFiles(d.name)))
 	}
 	return steps, nil
 }

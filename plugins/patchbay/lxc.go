@@ -11,13 +11,14 @@ import (
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/hostnames"
 	"github.com/patchbay-cni/patchbay/pkg/lxc"
 )
 
 // lxcFlags are the flags of `patchbay lxc`.
 type lxcFlags struct {
 	network, ip, lxcPath, confDir string
-	force                         bool
+	force, names, hostNames       bool
 	publish                       cli.Mappings
 }
 
@@ -25,14 +26,16 @@ func lxcCommand() command {
 	f := &lxcFlags{}
 	return command{
 		name: "lxc", second: lxcWords(), short: "add or remove an LXC container's network: lxc enable NAME, lxc disable NAME",
-		long: `  patchbay lxc enable NAME [--network N] [--ip A] [--publish P] [--lxcpath P] [--force]
+		long: `  patchbay lxc enable NAME [--network N] [--ip A] [--publish P] [--names] [--host-names]
+                             [--lxcpath P] [--force]
   patchbay lxc disable NAME [--lxcpath P]
 
 enable adds lines to the container's configuration that make LXC call patchbay when the container
 starts, stops and is destroyed; disable removes them. All other lines stay unchanged, and both
 can be repeated. The change takes effect at the next start of the container. If lines of lxc.net.0
 configure another network, enable refuses; with --force it comments them out, and disable restores
-them.`,
+them. With --names LXC mounts a file of the host over the container's /etc/hosts, which has the
+names of what shares a network with it; nothing is written into the container.`,
 		options: map[string][]string{"disable": {"lxcpath"}},
 		flags:   f.register, runArgs: f.run,
 	}
@@ -48,6 +51,8 @@ func (f *lxcFlags) register(flags *flag.FlagSet) {
 	flags.Var(&f.publish, "p", "short for --publish")
 	flags.StringVar(&f.lxcPath, "lxcpath", "", "`directory` of containers (default that of LXC)")
 	flags.StringVar(&f.confDir, "conf-dir", cli.DefaultConfDir, "`directory` of network configurations")
+	flags.BoolVar(&f.names, "names", false, "mount a hosts file with names over the container's /etc/hosts")
+	flags.BoolVar(&f.hostNames, "host-names", false, hostNamesMeaning)
 	flags.BoolVar(&f.force, "force", false, "comment out lines of lxc.net.0")
 }
 
@@ -67,6 +72,9 @@ func (f *lxcFlags) run(out io.Writer, words []string) error {
 	}
 	if words[0] == "disable" {
 		changed, err := c.Edit(lxc.Disable)
+		if err == nil {
+			err = hostnames.RemoveContainer(c.ID())
+		}
 		return f.report(out, c, done{changed, "disabled from the next start", "not enabled"}, err)
 	}
 	n, err := cli.Find(f.confDir, f.network)
@@ -83,8 +91,32 @@ func (f *lxcFlags) run(out io.Writer, words []string) error {
 	if err != nil {
 		return err
 	}
-	changed, err := c.Edit(lines.Enable)
+	changed, err := f.edit(c, lines)
 	return f.report(out, c, done{changed, "network " + n.Name + " from the next start", "network " + n.Name + ", unchanged"}, err)
+}
+
+// edit adds the lines to the configuration, and creates or deletes the hosts file of the container. The file exists before the line that
+// mounts it, and is deleted after that.
+func (f *lxcFlags) edit(c lxc.Container, lines lxc.Hooks) (changed bool, err error) {
+	if f.hostNames {
+		lines.Command += " --host-names"
+		if err := hostnames.Refusal(hostnames.Container(c.ID())); err != nil {
+			return false, err
+		}
+	}
+	if !f.names {
+		changed, err = c.Edit(lines.Enable)
+		return changed, errors.Join(err, hostnames.RemoveContainer(c.ID()))
+	}
+	lines.Hosts = hostnames.ContainerFile(c.ID())
+	if err := hostnames.AddContainer(c.ID()); err != nil {
+		return false, err
+	}
+	if changed, err = c.Edit(lines.Enable); err != nil {
+		return false, errors.Join(err, hostnames.RemoveContainer(c.ID()))
+	}
+	syncHostNames(nil)
+	return changed, nil
 }
 
 // done is the result of an edit of a container's configuration.

@@ -13,6 +13,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/hostnames"
 	"github.com/patchbay-cni/patchbay/pkg/lxc"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
@@ -21,6 +22,7 @@ import (
 type lxcHook struct {
 	network, ip, confDir string
 	publish              cli.Mappings
+	hostNames            bool
 	call                 *lxc.Call
 	out                  io.Writer
 }
@@ -40,6 +42,7 @@ destroyed. Errors are printed on stdout, which LXC writes to its log (lxc-start 
 			flags.StringVar(&h.network, "network", "", "name of the network (default the only configured one, else "+cli.DefaultName+")")
 			flags.StringVar(&h.ip, "ip", "", "IP `address` to request (comma-separated)")
 			flags.Var(&h.publish, "publish", publishMeaning)
+			flags.BoolVar(&h.hostNames, "host-names", false, hostNamesMeaning)
 			flags.StringVar(&h.confDir, "conf-dir", cli.DefaultConfDir, "`directory` of network configurations")
 		},
 		runArgs: func(out io.Writer, args []string) error {
@@ -57,13 +60,32 @@ func (h *lxcHook) run(args []string) (err error) {
 	if h.call, err = lxc.ParseCall(args, os.Getenv); err != nil {
 		return err
 	}
+	defer h.syncNames()
 	switch h.call.Hook {
 	case "start-host":
 		return h.add()
 	case "stop":
 		return h.del()
 	}
-	return h.forget()
+	return errors.Join(h.forget(), hostnames.RemoveContainer(h.call.ID()))
+}
+
+// syncNames makes the hosts files true. An error is printed only: the container has its network.
+func (h *lxcHook) syncNames() {
+	own := hostnames.Container(h.call.ID())
+	o := hostnames.Options{StateDir: config.DefaultStateDir}
+	if h.hostNames && h.call.Hook == "start-host" {
+		o.Ask = []hostnames.Key{own}
+	}
+	report, err := hostnames.Sync(context.Background(), o)
+	if err != nil {
+		sayLine(h.out, "patchbay: hosts files may lack names: %s", oneLine(err))
+	}
+	for _, w := range report.Warnings {
+		if w.Key == (hostnames.Key{}) || w.Key == own {
+			sayLine(h.out, "patchbay: %s", w)
+		}
+	}
 }
 
 // request returns the request of a runtime, with an owner that a runtime's GC does not remove.

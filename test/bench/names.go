@@ -103,6 +103,9 @@ type shell struct {
 	out *bufio.Scanner
 }
 
+// ownEtc gives a shell a copy of its own of /etc: `patchbay up` writes hosts files there.
+const ownEtc = "mkdir /var/lib/etc /var/lib/etc.work && mount -t overlay -o lowerdir=/etc,upperdir=/var/lib/etc,workdir=/var/lib/etc.work none /etc"
+
 func startShell() (*shell, error) {
 	cmd := exec.Command("sh")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
@@ -119,7 +122,7 @@ func startShell() (*shell, error) {
 		return nil, err
 	}
 	s := &shell{cmd, in, bufio.NewScanner(out)}
-	_, err = s.timed("mount --make-rprivate / && for d in /run/netns /run/patchbay /var/lib; do mkdir -p $d && mount -t tmpfs -o mode=755 none $d; done && ip link set lo up")
+	_, err = s.timed("mount --make-rprivate / && for d in /run/netns /run/patchbay /var/lib; do mkdir -p $d && mount -t tmpfs -o mode=755 none $d; done && " + ownEtc + " && ip link set lo up")
 	return s, err
 }
 
