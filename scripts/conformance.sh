@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Check any CNI plugin with the conformance kit (docs/conformance.md): PLUGIN=path PROFILE=name-or-file [CNI_BIN=dirs] [RUN=regexp]
-# [REPORT=file] [FAIL_ON=MUST|SHOULD|practice].
+# [REPORT=file] [CNI_VERSION=x.y.z] [FAIL_ON=MUST|SHOULD|practice].
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -13,4 +13,4 @@ if [[ -z ${PLUGIN:-} ]]; then
 fi
 build_test conformance/cniconform
 as_root "$PATCHBAY_CACHE_BIN/cniconform" -plugin "$PLUGIN" -profile "${PROFILE:-}" ${CNI_BIN:+-path "$CNI_BIN"} ${RUN:+-run "$RUN"} \
-	${REPORT:+-report "$REPORT"} -fail-on "${FAIL_ON:-MUST}"
+	${REPORT:+-report "$REPORT"} ${CNI_VERSION:+-cni-version "$CNI_VERSION"} -fail-on "${FAIL_ON:-MUST}"

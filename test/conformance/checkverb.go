@@ -26,11 +26,11 @@ func checkChecks() []Check {
 			Text: "succeeds with CHECK at once after ADD of IPv4 and IPv6",
 		},
 		{
-			ID: "check-second", Level: Must, Source: "SPEC 2, CHECK", run: func(t *trial) { checkPasses(t, anotherAttached) },
+			ID: "check-second", Level: Should, Source: "SPEC 2, CHECK", run: func(t *trial) { checkPasses(t, anotherAttached) },
 			Text: "succeeds with CHECK after others were attached",
 		},
 		{
-			ID: "check-second-deleted", Level: Must, Source: "SPEC 2, CHECK", run: func(t *trial) { checkPasses(t, anotherDeleted) },
+			ID: "check-second-deleted", Level: Should, Source: "SPEC 2, CHECK", run: func(t *trial) { checkPasses(t, anotherDeleted) },
 			Text: "succeeds with CHECK after others were attached and detached",
 		},
 		{

@@ -27,7 +27,6 @@ func delWithoutNetns(t *trial, variant, how string) {
 		call.Unset = []string{"CNI_NETNS"}
 	}
 	t.succeeds(t.do(call), "DEL")
-	t.clean("DEL")
 }
 
 func delNetnsFile(t *trial) {
@@ -122,16 +121,16 @@ func delAfterFailed(t *trial) {
 	t.baseline()
 	t.refuses(t.do(t.call("ADD", c, t.conf())), "ADD")
 	t.del(c, t.conf())
-	t.cleanBut("DEL", "container c: ") // DEL may delete the interface of this name
 }
 
-// cleanBut is clean that ignores lines with a text.
-func (t *trial) cleanBut(after, ignored string) {
-	for _, line := range t.host.Leaks() {
-		if strings.Contains(line, ignored) {
-			prefix, _, _ := strings.Cut(line[2:], ":")
-			t.host.Allow(prefix + ": ")
-		}
-	}
-	t.clean(after)
+// cleanBut is clean without the container c: DEL may delete the interface of its name.
+func (t *trial) cleanBut(after string) {
+	t.compare(after, func(line string) bool { return t.shared(line) || strings.Contains(line, "container c: ") })
+}
+
+// intactBut is intact without the container c.
+func (t *trial) intactBut(after string) {
+	t.compare(after, func(line string) bool {
+		return t.shared(line) || strings.HasPrefix(line, "+ ") || strings.Contains(line, "container c: ")
+	})
 }

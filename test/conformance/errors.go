@@ -8,7 +8,7 @@ import (
 
 func errorChecks() []Check {
 	refused := func(id, what, config string) Check {
-		return Check{ID: id, Level: Must, Source: "SPEC 2, Errors", Text: "refuses " + what + ", and changes nothing", run: func(t *trial) { refusedConfig(t, config) }}
+		return Check{ID: id, Level: Must, Source: "SPEC 2, Errors", Text: "refuses " + what + ", and removes nothing", run: func(t *trial) { refusedConfig(t, config) }}
 	}
 	return []Check{
 		{
@@ -37,7 +37,7 @@ func errorChecks() []Check {
 		},
 		{
 			ID: "name-absent", Level: Must, Source: "SPEC 1, name", run: func(t *trial) { refusedConf(t, conf{"name": nil}) },
-			Text: "refuses a configuration without name, and changes nothing",
+			Text: "refuses a configuration without name, and removes nothing",
 		},
 		{
 			ID: "name-absent-code", Level: Should, Source: "SPEC 5, Error", run: nameAbsentCode,
@@ -45,7 +45,7 @@ func errorChecks() []Check {
 		},
 		{
 			ID: "name-slash", Level: Must, Source: "SPEC 1, name", run: func(t *trial) { refusedConf(t, conf{"name": "../x"}) },
-			Text: "refuses a network whose name has a slash, and changes nothing",
+			Text: "refuses a network whose name has a slash, and removes nothing",
 		},
 		{
 			ID: "ipam-absent-plugin", Level: Must, Source: "SPEC 2, Errors", Needs: []string{"unknownIPAM"}, run: unknownIPAM,
@@ -102,7 +102,7 @@ func refusedConfig(t *trial, config string) {
 	c := t.host.Container("c")
 	t.baseline()
 	t.refuses(t.do(t.call("ADD", c, config)), "ADD")
-	t.clean("ADD")
+	t.intact("ADD")
 }
 
 func refusedConf(t *trial, patch conf) { refusedConfig(t, string(text(t.conf(patch)))) }

@@ -36,16 +36,36 @@ func failureChecks() []Check {
 func interruptionChecks() []Check {
 	return []Check{
 		{
-			ID: "netns-absent", Level: Must, Source: "SPEC 2, Errors", run: func(t *trial) { badNetns(t, "/run/netns/absent", nil) },
-			Text: "refuses ADD if CNI_NETNS does not exist, and leaves nothing",
+			ID: "refused-parameters-leave", Level: Practice, Source: "a failed ADD that is never followed by DEL", run: refusedParameters,
+			Text: "leaves nothing after ADDs that are refused for their parameters",
 		},
 		{
-			ID: "netns-file", Level: Must, Source: "SPEC 2, Errors", run: func(t *trial) { badNetns(t, "/run/netns/file", makeFile) },
-			Text: "refuses ADD if CNI_NETNS is a regular file, and leaves nothing",
+			ID: "refused-input-leaves", Level: Practice, Source: "a failed ADD that is never followed by DEL", run: refusedInput,
+			Text: "leaves nothing after ADDs that are refused for their configuration",
 		},
 		{
-			ID: "netns-directory", Level: Must, Source: "SPEC 2, Errors", run: func(t *trial) { badNetns(t, "/run/netns", nil) },
-			Text: "refuses ADD if CNI_NETNS is a directory, and leaves nothing",
+			ID: "netns-absent", Level: Must, Source: "SPEC 2, Errors", run: func(t *trial) { badNetns(t, "/run/netns/absent", nil); t.intact("ADD") },
+			Text: "refuses ADD if CNI_NETNS does not exist",
+		},
+		{
+			ID: "netns-absent-leaves", Level: Practice, Source: "a failed ADD that is never followed by DEL", run: func(t *trial) { badNetns(t, "/run/netns/absent", nil); t.clean("ADD") },
+			Text: "leaves nothing after an ADD that is refused because CNI_NETNS does not exist",
+		},
+		{
+			ID: "netns-file", Level: Must, Source: "SPEC 2, Errors", run: func(t *trial) { badNetns(t, "/run/netns/file", makeFile); t.intact("ADD") },
+			Text: "refuses ADD if CNI_NETNS is a regular file",
+		},
+		{
+			ID: "netns-file-leaves", Level: Practice, Source: "a failed ADD that is never followed by DEL", run: func(t *trial) { badNetns(t, "/run/netns/file", makeFile); t.clean("ADD") },
+			Text: "leaves nothing after an ADD that is refused because CNI_NETNS is a regular file",
+		},
+		{
+			ID: "netns-directory", Level: Must, Source: "SPEC 2, Errors", run: func(t *trial) { badNetns(t, "/run/netns", nil); t.intact("ADD") },
+			Text: "refuses ADD if CNI_NETNS is a directory",
+		},
+		{
+			ID: "netns-directory-leaves", Level: Practice, Source: "a failed ADD that is never followed by DEL", run: func(t *trial) { badNetns(t, "/run/netns", nil); t.clean("ADD") },
+			Text: "leaves nothing after an ADD that is refused because CNI_NETNS is a directory",
 		},
 		{
 			ID: "netns-fifo", Level: Practice, Source: "a path that a user controls", run: func(t *trial) {
@@ -53,8 +73,14 @@ func interruptionChecks() []Check {
 			},
 			Text: "refuses ADD if CNI_NETNS is a FIFO, and does not wait for its writer",
 		},
+	}
+}
+
+// killChecks are those of interrupted calls and closed files.
+func killChecks() []Check {
+	return []Check{
 		{
-			ID: "netns-of-host", Level: Practice, Source: "code 8 of libcni's skel", run: func(t *trial) { badNetns(t, "/proc/self/ns/net", nil) },
+			ID: "netns-of-host", Level: Practice, Source: "code 8 of libcni's skel", run: func(t *trial) { badNetns(t, "/proc/self/ns/net", nil); t.clean("ADD") },
 			Text: "refuses ADD if CNI_NETNS is the host's own namespace, and leaves nothing",
 		},
 		{
@@ -74,7 +100,7 @@ func interruptionChecks() []Check {
 			Text: "fails with ADD if the result cannot be written to stdout",
 		},
 		{
-			ID: "result-unwritten-del", Level: Must, Source: "SPEC 3: delete after a failed add", run: resultUnwrittenDel,
+			ID: "result-unwritten-del", Level: Should, Source: "SPEC 3: delete after a failed add", run: resultUnwrittenDel,
 			Text: "leaves nothing after DEL of an ADD whose result could not be written",
 		},
 		{
@@ -116,6 +142,31 @@ func failedReleases(t *trial) {
 	t.attach("c", config)
 }
 
+func refusedParameters(t *trial) {
+	c := t.host.Container("c")
+	t.baseline()
+	for _, change := range []func(*nettest.Call){
+		func(c *nettest.Call) { c.ContainerID = "../../../run/netns/x" },
+		func(c *nettest.Call) { c.IfName = "sixteen-bytes-xx" },
+		func(c *nettest.Call) { c.IfName = "../x" },
+		func(c *nettest.Call) { c.Unset = []string{"CNI_NETNS"} },
+	} {
+		call := t.call("ADD", c, t.conf())
+		change(&call)
+		t.refuses(t.do(call), "ADD")
+	}
+	t.clean("ADDs")
+}
+
+func refusedInput(t *trial) {
+	c := t.host.Container("c")
+	t.baseline()
+	for _, config := range []any{"", "not JSON", t.conf(conf{"name": nil}), t.conf(conf{"name": "../x"}), t.conf(conf{"cniVersion": "9.9.9"})} {
+		t.refuses(t.do(t.call("ADD", c, config)), "ADD")
+	}
+	t.clean("ADDs")
+}
+
 func makeFile(path string) error { return os.WriteFile(path, nil, 0o444) }
 
 // badNetns calls ADD with a CNI_NETNS that is no namespace of a container; create makes it.
@@ -133,7 +184,6 @@ func badNetns(t *trial, path string, create func(string) error) {
 	call := t.call("ADD", c, t.conf())
 	call.Netns = path
 	t.refuses(t.do(call), "ADD")
-	t.clean("ADD")
 }
 
 // interruptAdd starts an ADD and sends a signal as soon as the kernel reports a new interface on the host. It returns when ADD has ended.

@@ -92,7 +92,11 @@ func verbFaults() []fault {
 		{"del", "DEL leaves the interface", beforeAll(del + ` && exit 0`)},
 		{"del-silent", "DEL prints on stdout: {}", then + del + ` && out="{}"` + rest},
 		{"del-twice", "the second DEL fails: exit status without an error object", beforeAll(del + ` && ! ` + ns + ` ip link show eth0 >/dev/null 2>&1 && exit 1`)},
-		{"del-netns-empty", "DEL: left behind or lost: +file", beforeAll(del + ` && [ -z "$CNI_NETNS" ] && exit 0`)},
+		{"del-netns-empty", "DEL fails: exit status without an error object", beforeAll(del + ` && [ -z "$CNI_NETNS" ] && exit 1`)},
+		{"del-netns-empty-leaves", "DEL: left behind or lost: +file", beforeAll(del + ` && [ -z "$CNI_NETNS" ] && exit 0`)},
+		{"netns-file-leaves", "ADD: left behind or lost: +link", then + add + ` && [ $s != 0 ] && ip link add leak$$ type bridge` + rest},
+		{"refused-input-leaves", "ADDs: left behind or lost: +link", then + add + ` && [ $s != 0 ] && ip link add leak$$ type bridge` + rest},
+		{"del-after-failed-add-leaves", "DEL: left behind or lost: +link", then + add + ` && [ $s != 0 ] && ip link add leak$$ type bridge` + rest},
 		{"del-netns-gone", "DEL fails: exit status without an error object", beforeAll(del + ` && [ ! -e "$CNI_NETNS" ] && exit 1`)},
 		{"del-releases-address", "ADD fails: no IP addresses available in range set: 10.88.0.1-10.88.0.6", beforeAll(del + ` && exit 0`)},
 		{"del-other-interface", "DEL of eth1: left behind or lost: -container -file -link", beforeAll(del + ` && export CNI_IFNAME=eth0`)},
@@ -130,7 +134,7 @@ E`)},
 		{"cni-args-hostile", "ADD fails: exit status without an error object", beforeAll(`case $CNI_ARGS in *id*) exit 1 ;; esac`)},
 		{"prevresult-hostile", "DEL: left behind or lost: -link", beforeAll(del + ` && ip link delete mine 2>/dev/null`)},
 		{"state-unknown-files", "DEL: left behind or lost: -file", beforeAll(del + ` && find /run/patchbay -name "zz-*" -delete`)},
-		{"capability-mac", "the result has the MAC address MAC", beforeAll(`exec <<E
+		{"capability-mac", "the result has another MAC address", beforeAll(`exec <<E
 $(sed 's/"runtimeConfig"/"x"/')
 E`)},
 		{"capability-port-mappings", "the host's port does not lead to the container", beforeAll(`exec <<E

@@ -45,7 +45,7 @@ func hostileChecks() []Check {
 		},
 		{
 			ID: "input-null-bytes", Level: Practice, Source: source, run: func(t *trial) { refusedConfig(t, strings.Repeat("\x00", 4096)) },
-			Text: "refuses an input of zero bytes, and changes nothing",
+			Text: "refuses an input of zero bytes, and removes nothing",
 		},
 		{
 			ID: "prevresult-hostile", Level: Practice, Source: "runtimes cache results in files", Since: "0.4.0", run: prevHostile,

@@ -46,7 +46,7 @@ func parameterChecks() []Check {
 	} {
 		checks = append(checks, Check{
 			ID: "containerid-" + id.name, Level: Should, Source: "SPEC 5, Error, code 4", run: func(t *trial) { invalidID(t, id.value) },
-			Text: fmt.Sprintf("refuses the container ID %q with code 4, and changes nothing", id.value),
+			Text: fmt.Sprintf("refuses the container ID %q with code 4, and removes nothing", id.value),
 		})
 	}
 	for _, i := range []struct{ name, value string }{
@@ -54,7 +54,7 @@ func parameterChecks() []Check {
 	} {
 		checks = append(checks, Check{
 			ID: "ifname-" + i.name, Level: Must, Source: "SPEC 2, CNI_IFNAME", run: func(t *trial) { invalidIfName(t, i.value) },
-			Text: fmt.Sprintf("refuses the interface name %q, which Linux does not accept, and changes nothing", i.value),
+			Text: fmt.Sprintf("refuses the interface name %q, which Linux does not accept, and removes nothing", i.value),
 		})
 	}
 	return append(checks,
@@ -88,7 +88,7 @@ func withoutVariable(t *trial, verb, name string) {
 	t.refuses(t.do(call), verb+" without "+name)
 	call.Unset, call.Env = nil, []string{name + "="}
 	t.refuses(t.do(call), verb+" with an empty "+name)
-	t.clean(verb)
+	t.intact(verb)
 }
 
 // somePrev is a result that a runtime could have.
@@ -126,7 +126,7 @@ func invalidID(t *trial, id string) {
 	call.ContainerID = id
 	a := t.do(call)
 	t.refuses(a, "ADD")
-	t.clean("ADD")
+	t.intact("ADD")
 	t.coded(a, "ADD", 4)
 }
 
@@ -140,7 +140,7 @@ func invalidIfName(t *trial, name string) {
 	call := t.call("ADD", c, t.conf())
 	call.IfName = name
 	t.refuses(t.do(call), "ADD")
-	t.clean("ADD")
+	t.intact("ADD")
 }
 
 func otherIfName(t *trial, name string) {

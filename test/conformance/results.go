@@ -76,7 +76,7 @@ func resultChecks() []Check {
 			Text: "returns the dns of the configuration",
 		},
 		Check{
-			ID: "result-prevresult", Level: Must, Source: "SPEC 2, ADD", Since: "0.3.0", run: resultPrev,
+			ID: "result-prevresult", Level: Must, Source: "SPEC 2, ADD", Since: "1.0.0", run: resultPrev,
 			Text: "returns what a prevResult of ADD has, with its own interfaces added, or refuses it",
 		},
 	)

@@ -23,6 +23,7 @@ type Options struct {
 	Path     []string       // further directories of CNI_PATH; the first is the plugin's own
 	Select   *regexp.Regexp // IDs of the checks to run; all if nil
 	Parallel int            // checks that run at once; three for each CPU if 0
+	Version  string         // cniVersion of the configurations; the newest that the plugin supports if ""
 }
 
 // Run runs checks and returns their outcomes in the order of Checks. An error means that no check could run.
@@ -39,6 +40,9 @@ func Run(o Options) ([]Outcome, error) {
 	}
 	o.Plugin = plugin
 	supported := supportedVersions(o)
+	if o.Version != "" && !slices.Contains(supported, o.Version) {
+		return nil, fmt.Errorf("%s does not support version %s", plugin, o.Version)
+	}
 	checks := slices.DeleteFunc(Checks(), func(c Check) bool { return o.Select != nil && !o.Select.MatchString(c.ID) })
 	outcomes := make([]Outcome, len(checks))
 	slots := make(chan struct{}, cmp.Or(o.Parallel, 3*runtime.NumCPU()))
@@ -73,11 +77,11 @@ func supportedVersions(o Options) []string {
 func runOne(o Options, c Check, supported []string) Outcome {
 	begin := time.Now()
 	s := &session{name: c.ID}
-	t := &trial{session: s, options: o, version: newest(supported), supported: supported, network: "net"}
+	t := &trial{session: s, options: o, version: cmp.Or(o.Version, newest(supported)), supported: supported, network: "net"}
 	if missing := slices.DeleteFunc(slices.Clone(c.Needs), o.Profile.has); len(missing) > 0 {
 		s.skip = lacking(missing)
 	} else if older(t.version, c.Since) {
-		s.skip = "the plugin does not support version " + c.Since
+		s.skip = "the configuration's version is before " + c.Since
 	} else {
 		s.run(func() { t.begin(); c.run(t) })
 	}

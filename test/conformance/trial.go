@@ -150,10 +150,18 @@ func (t *trial) baseline() {
 
 // clean fails unless the host and its containers are as at the baseline. What attachments share may have changed, but not come or
 // gone: properties of bridges (their MAC address and MTU follow from their ports), and the content of files (locks, cursors).
-func (t *trial) clean(after string) {
+func (t *trial) clean(after string) { t.compare(after, t.shared) }
+
+// intact is clean that permits what has been added: a call that failed may leave what DEL removes.
+func (t *trial) intact(after string) {
+	t.compare(after, func(line string) bool { return strings.HasPrefix(line, "+ ") || t.shared(line) })
+}
+
+// compare fails if there is a difference that is not permitted for two seconds.
+func (t *trial) compare(after string, permitted func(string) bool) {
 	until := time.Now().Add(2 * time.Second)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		left := slices.DeleteFunc(t.host.Leaks(), t.shared)
+		left := slices.DeleteFunc(t.host.Leaks(), permitted)
 		if len(left) == 0 {
 			return
 		}

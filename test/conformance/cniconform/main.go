@@ -21,9 +21,9 @@ import (
 
 // settings are the flags.
 type settings struct {
-	plugin, path, profile, selected, report, failOn string
-	parallel                                        int
-	list, verbose                                   bool
+	plugin, path, profile, selected, report, failOn, version string
+	parallel                                                 int
+	list, verbose                                            bool
 }
 
 func main() {
@@ -50,6 +50,7 @@ func flags(args []string) (settings, error) {
 	f.StringVar(&s.selected, "run", "", "run only checks whose ID matches this `regexp`")
 	f.StringVar(&s.report, "report", "", "write a report to this `file`: JUnit if it ends in .xml, otherwise JSON")
 	f.StringVar(&s.failOn, "fail-on", string(conformance.Must), "exit with status 1 for failed checks of this `level` and above: MUST, SHOULD or practice")
+	f.StringVar(&s.version, "cni-version", "", "cniVersion of the configurations (default the newest that the plugin supports)")
 	f.IntVar(&s.parallel, "parallel", 0, "checks that run at once (default three for each CPU)")
 	f.BoolVar(&s.list, "list", false, "print the checks and exit")
 	f.BoolVar(&s.verbose, "v", false, "print the checks that pass, too")
@@ -99,7 +100,7 @@ func options(s settings) (conformance.Options, error) {
 	if err != nil {
 		return conformance.Options{}, err
 	}
-	o := conformance.Options{Profile: p, Plugin: s.plugin, Parallel: s.parallel}
+	o := conformance.Options{Profile: p, Plugin: s.plugin, Parallel: s.parallel, Version: s.version}
 	if s.path != "" {
 		o.Path = strings.Split(s.path, ":")
 	}

@@ -23,19 +23,26 @@ type column struct {
 	outcomes []conformance.Outcome
 }
 
-// runProfile runs every check that selected matches.
-func runProfile(t *testing.T, title, profile, plugin, selected string) column {
+// load reads a profile.
+func load(t *testing.T, name string) *conformance.Profile {
+	t.Helper()
+	p, err := conformance.LoadProfile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// runProfile runs checks with a profile.
+func runProfile(t *testing.T, profile string, o conformance.Options) []conformance.Outcome {
 	t.Helper()
 	nettest.Root(t)
-	p, err := conformance.LoadProfile(profile)
+	o.Profile = load(t, profile)
+	outcomes, err := conformance.Run(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcomes, err := conformance.Run(conformance.Options{Profile: p, Plugin: plugin, Select: regexp.MustCompile(selected)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return column{title, p, outcomes}
+	return outcomes
 }
 
 // TestPage compares the results of Patchbay and of the reference plugin bridge with docs/conformance.md, and writes it with PATCHBAY_UPDATE=1.
@@ -43,8 +50,8 @@ func runProfile(t *testing.T, title, profile, plugin, selected string) column {
 // Claim: docs/conformance.md has the results of the conformance kit for Patchbay and for the reference plugin bridge v1.9.1, as a run just found them
 func TestPage(t *testing.T) {
 	columns := []column{
-		runProfile(t, "Patchbay", "patchbay", nettest.Patchbay(t), ""),
-		runProfile(t, "bridge 1.9.1", "reference-bridge", nettest.Program(t, "bridge"), ""),
+		{"Patchbay", load(t, "patchbay"), runProfile(t, "patchbay", conformance.Options{Plugin: nettest.Patchbay(t)})},
+		{"bridge 1.9.1", load(t, "reference-bridge"), runProfile(t, "reference-bridge", conformance.Options{Plugin: nettest.Program(t, "bridge")})},
 	}
 	known(t, columns[1])
 	text, err := os.ReadFile(page)
@@ -78,21 +85,22 @@ func known(t *testing.T, c column) {
 	}
 }
 
-// TestProfiles runs the profiles of two plugins of other kinds, without the checks that depend on when a signal arrives: of the checks
-// of level MUST exactly these fail.
+// TestProfiles runs the profiles of plugins of other kinds, without the checks that depend on when a signal arrives: of the checks of
+// level MUST exactly these fail.
 func TestProfiles(t *testing.T) {
 	for _, row := range []struct {
-		plugin string
-		fail   []string
+		plugin, profile string
+		fail            []string
 	}{
-		{"ptp", []string{"add-second-interface", "result-prevresult", "version-echo"}},
-		{"macvlan", []string{"result-prevresult", "version-echo"}},
+		{"ptp", "reference-ptp", []string{"result-prevresult", "version-echo"}},
+		{"macvlan", "reference-macvlan", []string{"result-prevresult", "version-echo"}},
+		{"flannel", "flannel", []string{"check-prevresult-absent", "result-prevresult", "version-echo"}},
 	} {
 		t.Run(row.plugin, func(t *testing.T) {
 			nettest.Need(t, nettest.LinkKind("macvlan"))
-			c := runProfile(t, row.plugin, "reference-"+row.plugin, nettest.Program(t, row.plugin), "^[^kt]")
+			c := runProfile(t, row.profile, conformance.Options{Plugin: nettest.Program(t, row.plugin), Select: regexp.MustCompile("^[^kt]")})
 			var failed []string
-			for _, o := range c.outcomes {
+			for _, o := range c {
 				if o.Verdict == conformance.Fail && o.Check.Level == conformance.Must {
 					failed = append(failed, o.Check.ID)
 				}
@@ -105,8 +113,53 @@ func TestProfiles(t *testing.T) {
 	}
 }
 
-// TestRow: a profile that is a file is read as well, and a wrong one is refused with what is wrong.
-func TestRow(t *testing.T) {
+// TestDropIn: Patchbay under the names bridge and host-local passes with the profile of the reference plugins.
+//
+// Claim: Patchbay under the names bridge and host-local passes the conformance kit with the profile of the reference plugins
+func TestDropIn(t *testing.T) {
+	dir := t.TempDir()
+	text, err := os.ReadFile(nettest.Patchbay(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"bridge", "host-local"} {
+		if err := nettest.WriteProgram(filepath.Join(dir, name), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	passes(t, runProfile(t, "reference-bridge", conformance.Options{Plugin: filepath.Join(dir, "bridge")}))
+}
+
+// TestVersions: checks that apply to an older version of the specification pass with configurations of that version.
+//
+// Claim: Patchbay passes the conformance kit with configurations of each older version of the specification
+func TestVersions(t *testing.T) {
+	for _, v := range conformance.Versions()[:len(conformance.Versions())-1] {
+		t.Run(v, func(t *testing.T) {
+			passes(t, runProfile(t, "patchbay", conformance.Options{Plugin: nettest.Patchbay(t), Version: v}))
+		})
+	}
+}
+
+// passes fails unless the checks that apply have passed, which are most.
+func passes(t *testing.T, outcomes []conformance.Outcome) {
+	t.Helper()
+	passed := 0
+	for _, o := range outcomes {
+		switch o.Verdict {
+		case conformance.Fail:
+			t.Errorf("%s: %s", o.Check.ID, strings.Join(o.Log, "\n"))
+		case conformance.Pass:
+			passed++
+		}
+	}
+	if passed < len(outcomes)/2 {
+		t.Errorf("only %d of %d checks apply", passed, len(outcomes))
+	}
+}
+
+// TestFile: a profile that is a file is read as well, and a wrong one is refused with what is wrong.
+func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	for text, want := range map[string]string{
 		`{"name": "x", "network": {"type": "x"}}`:                            "",
