@@ -50,7 +50,6 @@ func OfAttachment(r *store.Record) (*Plan, error) {
 	if r.Tuning != nil {
 		p.tuning = attach.TuningOfRecord(r.Tuning.Set)
 	}
-	p.leaveOut(r.SourceRouting != nil)
 	if !p.Netns.Make {
 		p.omit("the network namespace, which has no name: %s leads to it on this host alone", r.Netns)
 	}
@@ -121,6 +120,7 @@ func (p *Plan) readContainer() error {
 	if err != nil {
 		return err
 	}
+	p.readSourceRouting(has)
 	for _, r := range p.Record.Planned {
 		route := link.Route{Dst: r.Dst, GW: r.GW, Priority: r.Priority, Table: r.Table}
 		i := slices.IndexFunc(has, func(k link.Route) bool {

@@ -13,5 +13,5 @@
 // Constraints: commands cannot do everything that one message of netlink does. Between two commands there is a moment with half of the
 // state, and ip(8) before version 6.3 cannot mark an address with the protocol by which Patchbay knows its own gateway addresses.
 //
-// Files, in reading order: attachment.go, network.go, steps.go, stepbridge.go, stepveth.go, steppublish.go, stepup.go, steptap.go, removal.go, draw.go, follow.go, plan.go, command.go.
+// Files, in reading order: attachment.go, network.go, steps.go, stepbridge.go, stepveth.go, steppublish.go, stepup.go, stepsbr.go, steptap.go, removal.go, draw.go, follow.go, plan.go, command.go.
 package explain

@@ -137,7 +137,7 @@ func (p *Plan) drawUp(v *topo.View) {
 		a.Tap = &link.SurveyLink{Name: t.Name, Kind: "tun", Alias: p.Record.Alias, MTU: p.mtu, Up: true}
 	}
 	a.HostLink, a.Link, a.Record = &host, &inside, p.Record
-	for _, r := range p.routes {
+	for _, r := range p.inMain() {
 		if r.Dst.Bits() == 0 && p.Record.Tap == nil && r.Table == 0 {
 			a.Routes = append(a.Routes, link.SurveyRoute{IPv6: !r.Dst.Addr().Is4(), Gateway: r.GW, Link: p.Record.IfName, Metric: r.Priority})
 		}

@@ -40,7 +40,9 @@ func OfNetwork(from *attach.Preview, n Netns) (*Plan, error) {
 		p.omit("addresses, routes and rules of the container, which follow from the answer of the IPAM plugin %s: attach a container, and pass its name", p.delegated)
 		return p, nil
 	}
-	p.leaveOut(from.Config.SBR != nil)
+	if err := p.planSourceRouting(from); err != nil {
+		return nil, err
+	}
 	if from.Config.Firewall == config.FirewallAuto {
 		if p.admit, err = ruleset.AdmitCommands(p.gate.name, false); err != nil {
 			return nil, err
@@ -54,13 +56,6 @@ func OfNetwork(from *attach.Preview, n Netns) (*Plan, error) {
 // omit notes a part of the state that the commands do not make.
 func (p *Plan) omit(format string, args ...any) {
 	p.Unprinted = append(p.Unprinted, fmt.Sprintf(format, args...))
-}
-
-// leaveOut notes what no command is printed for: source-based routing.
-func (p *Plan) leaveOut(bySource bool) {
-	if bySource {
-		p.omit("the rules and routing tables of source-based routing (key sbr), which ip rule and ip route show table all list")
-	}
 }
 
 func (p *Plan) publishesLocalhost() bool {

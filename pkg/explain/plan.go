@@ -56,6 +56,7 @@ type Plan struct {
 	hostMAC   string           // of the host interface
 	mtu       int              // of the veth pair, in bytes
 	routes    []link.Route     // of the container
+	bySource  *sourceRouting   // nil without
 	setup     link.Setup       // of the container interface
 	down      bool             // the container interface is not configured (disableContainerInterface)
 	tuning    link.Tuning      // of the container

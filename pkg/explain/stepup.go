@@ -14,7 +14,7 @@ func (p *Plan) up() (all []Command) {
 	case !p.down && p.delegated == "":
 		all = append(all, p.configure()...)
 	}
-	return append(all, p.tune()...)
+	return append(append(all, p.routeBySource()...), p.tune()...)
 }
 
 func (p *Plan) configure() (all []Command) {
@@ -35,7 +35,7 @@ func (p *Plan) configure() (all []Command) {
 			Why: "it announces its addresses again when its link comes back", Argv: p.setInside([]link.Sysctl{sysctl("1", "ipv4", "conf", ifname, "arp_notify")}),
 		})
 	}
-	for _, r := range p.routes {
+	for _, r := range p.inMain() {
 		all = append(all, Command{Why: "a route of the container", Argv: p.inside(r.Words(ifname, p.setup.Addresses)...)})
 	}
 	if len(p.setup.Addresses) > 0 {

@@ -85,12 +85,8 @@ func (s *Sandbox) RouteBySource(want SourceRouting, note func([]Source) error) e
 
 // chooseTables returns the sources with their tables.
 func (s *Sandbox) chooseTables(want SourceRouting, routes []rawRoute) ([]Source, error) {
-	sources := slices.Clone(want.Sources)
 	if want.Table != 0 {
-		for i := range sources {
-			sources[i].Table = want.Table
-		}
-		return sources, nil
+		return want.withTables(nil), nil
 	}
 	used := map[int]bool{unix.RT_TABLE_DEFAULT: true, unix.RT_TABLE_MAIN: true, unix.RT_TABLE_LOCAL: true}
 	for _, r := range routes {
@@ -103,14 +99,36 @@ func (s *Sandbox) chooseTables(want SourceRouting, routes []rawRoute) ([]Source,
 	for _, r := range rules {
 		used[r.table] = true
 	}
+	return want.withTables(used), nil
+}
+
+// InNewNetns returns the sources with the tables that RouteBySource would choose in a network namespace without rules and routes.
+func (want SourceRouting) InNewNetns() []Source { return want.withTables(map[int]bool{}) }
+
+// NextTables returns the sources with the tables that RouteBySource would choose now. It takes no lock, and changes nothing.
+func (s *Sandbox) NextTables(want SourceRouting) ([]Source, error) {
+	routes, err := s.allRoutes()
+	if err != nil {
+		return nil, err
+	}
+	return s.chooseTables(want, routes)
+}
+
+// withTables chooses the first tables that are not in use.
+func (want SourceRouting) withTables(used map[int]bool) []Source {
+	sources := slices.Clone(want.Sources)
 	next := firstTable
 	for i := range sources {
+		if want.Table != 0 {
+			sources[i].Table = want.Table
+			continue
+		}
 		for used[next] {
 			next++
 		}
 		sources[i].Table, used[next] = next, true
 	}
-	return sources, nil
+	return sources
 }
 
 // fillTables adds the routes to the tables, before a rule leads there: the default route by the gateway

@@ -111,8 +111,6 @@ func TestExplainRefuses(t *testing.T) {
 	write(t, other, `{"cniVersion":"1.0.0","name":"other","plugins":[{"type":"macvlan","master":"eth0"}]}`)
 	broken := filepath.Join(t.TempDir(), "broken.conflist")
 	write(t, broken, `{"name": `)
-	sbr := filepath.Join(t.TempDir(), "sbr.conflist")
-	write(t, sbr, `{"cniVersion":"1.0.0","name":"sbr","plugins":[{"type":"patchbay","bridge":"br8","isDefaultGateway":true,"sbr":{},"ipam":{"type":"patchbay","ranges":[[{"subnet":"10.8.0.0/24"}]]}}]}`)
 	l.ok(t, "up", "web")
 	l.ok(t, "up", "lab", "--network", "lab")
 	l.ok(t, "attach", "web", "--network", "lab", "--interface", "net1")
@@ -144,8 +142,6 @@ func TestExplainRefuses(t *testing.T) {
 		}
 	}
 	l.refused(t, []string{`--output: unknown format "yaml": use text, json or sh`}, "explain", "-o", "yaml")
-	expect.Contains(t, l.ok(t, "explain", "--conf", sbr), "# not printed: the rules and routing tables of source-based routing (key sbr)")
-	l.refused(t, []string{"cannot be printed as a script: the rules and routing tables of source-based routing"}, "explain", "--conf", sbr, "-o", "sh")
 	l.ok(t, "detach", "web", "--network", "lab", "--interface", "net1")
 	l.ok(t, "down", "web", "lab")
 }

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -107,4 +108,22 @@ func TestSharedBridge(t *testing.T) {
 	l.network(t, "two", "lan0", map[string]string{"subnet": "10.94.0.0/24"})
 	l.network(t, "three", "lan1", map[string]string{"subnet": "10.93.0.0/24"})
 	expect.Contains(t, l.ok(t, "doctor"), "note: networks one and two have the same segment lan0", "no problems found")
+}
+
+// TestExplainSourceRouting: the tables are those that the next ADD chooses; test/network/explain runs the scripts.
+//
+// Claim: `patchbay explain` prints the rules and routing tables of `sbr`, with the first tables that the namespace does not use
+func TestExplainSourceRouting(t *testing.T) {
+	t.Parallel()
+	l := newLaptop(t)
+	sbr := filepath.Join(t.TempDir(), "sbr.conflist")
+	write(t, sbr, `{"cniVersion":"1.0.0","name":"sbr","plugins":[{"type":"patchbay","bridge":"br8","isDefaultGateway":true,"sbr":{},"ipam":{"type":"patchbay","ranges":[[{"subnet":"10.8.0.0/24"}]]}}]}`)
+	l.ok(t, "up", "web")
+	explained := func() string {
+		return l.ok(t, "explain", "--conf", sbr, "--netns", "web", "--interface", "net1", "-o", "sh")
+	}
+	expect.Contains(t, explained(), "ip -n web rule add from 10.8.0.2 lookup 100\n", "ip -n web route add default via 10.8.0.1 dev net1 table 100\n", "ip -n web route del 10.8.0.0/24 dev net1 table main\n")
+	l.Run(t, "ip", "-n", "web", "rule", "add", "from", "192.0.2.9", "lookup", "100")
+	expect.Contains(t, explained(), "ip -n web rule add from 10.8.0.2 lookup 101\n")
+	l.ok(t, "down", "web")
 }

@@ -45,6 +45,9 @@ func TestScriptsOfKeys(t *testing.T) {
 		"native":   {"ipam": ranges("10.96.0.0/24"), "vlan": 5, "vlanTrunk": []map[string]int{{"id": 7}}},
 		"tap":      {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "ipMasq": true, "tap": map[string]any{"owner": 12345, "group": 7}},
 		"queues":   {"ipam": ranges("10.96.0.0/24"), "mtu": 1200, "tap": map[string]any{"name": "guest0", "group": 7, "multiQueue": true}},
+		"sbr":      {"ipam": ranges("10.96.0.0/24", "fd00:96::/64"), "sbr": true},
+		"hints":    {"ipam": ranges("10.96.0.0/24"), "isDefaultGateway": false, "sbr": map[string]any{"addSourceHints": true, "gateways": []string{"10.96.0.254"}}},
+		"shared":   {"ipam": ranges("10.96.0.0/24"), "sbr": map[string]any{"table": 500}},
 		"disabled": {"disableContainerInterface": true},
 	} {
 		t.Run(name, func(t *testing.T) {
