@@ -84,6 +84,14 @@ type bridge struct {
 	found   *link.Bridge
 }
 
+// sourceRouting is the policy rules and routing tables of an attachment (key sbr).
+type sourceRouting struct {
+	sources []link.Source // with their tables
+	shared  bool          // others fill the table: only the rules are added
+	hints   bool          // the routes to the subnets stay in the main table too
+	known   []link.Route  // of an attachment that exists: what its tables have; nil to follow from the configuration
+}
+
 // checkNames returns an error that wraps ErrUnprintable if a name of the attachment is no plain word: a program could take it for its own
 // syntax, however it is quoted for the shell.
 func (p *Plan) checkNames() error {
@@ -137,3 +145,14 @@ func onOff(on bool) string {
 	}
 	return "off"
 }
+
+// inMain returns the routes of the container that are added to the main table, or to a table of their own.
+func (p *Plan) inMain() []link.Route {
+	if p.bySource == nil || p.bySource.shared {
+		return p.routes
+	}
+	return slices.DeleteFunc(slices.Clone(p.routes), func(r link.Route) bool { return r.Table == 0 })
+}
+
+// alias returns an alias as the kernel has it, at most 255 bytes.
+func alias(text string) string { return text[:min(len(text), 255)] }

@@ -9,14 +9,6 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/link"
 )
 
-// sourceRouting is the policy rules and routing tables of an attachment (key sbr).
-type sourceRouting struct {
-	sources []link.Source // with their tables
-	shared  bool          // others fill the table: only the rules are added
-	hints   bool          // the routes to the subnets stay in the main table too
-	known   []link.Route  // of an attachment that exists: what its tables have; nil to follow from the configuration
-}
-
 // planSourceRouting chooses the tables as the next ADD would.
 func (p *Plan) planSourceRouting(from *attach.Preview) error {
 	sbr := from.Config.SBR
@@ -65,14 +57,6 @@ func (p *Plan) readSourceRouting(has []link.Route) {
 // isSubnet reports whether a prefix is the subnet of an address of the container.
 func (p *Plan) isSubnet(dst netip.Prefix) bool {
 	return slices.ContainsFunc(p.addresses(), func(a netip.Prefix) bool { return a.Masked() == dst })
-}
-
-// inMain returns the routes of the container that are added to the main table, or to a table of their own.
-func (p *Plan) inMain() []link.Route {
-	if p.bySource == nil || p.bySource.shared {
-		return p.routes
-	}
-	return slices.DeleteFunc(slices.Clone(p.routes), func(r link.Route) bool { return r.Table == 0 })
 }
 
 // routeBySource adds the tables, then the rules that lead there, and deletes from the main table what the tables have.

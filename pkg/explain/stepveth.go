@@ -35,9 +35,6 @@ func (p *Plan) makeVeth() []Command {
 	return append(all, p.keepBridge()...)
 }
 
-// alias returns an alias as the kernel has it, at most 255 bytes.
-func alias(text string) string { return text[:min(len(text), 255)] }
-
 // keepBridge restores what a bridge of another owner takes from its first port.
 func (p *Plan) keepBridge() (all []Command) {
 	b := p.bridge
