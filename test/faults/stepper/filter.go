@@ -20,7 +20,7 @@ func tracedCalls() []uint32 {
 		unix.SYS_WRITE, unix.SYS_PWRITE64, unix.SYS_WRITEV, unix.SYS_PWRITEV, unix.SYS_SENDTO, unix.SYS_SENDMSG, unix.SYS_SENDMMSG,
 		unix.SYS_READ, unix.SYS_PREAD64, unix.SYS_GETDENTS64, unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_FLOCK,
 		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_MOVE_MOUNT, unix.SYS_PIVOT_ROOT, unix.SYS_EXECVE, unix.SYS_EXECVEAT,
-		unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_IOCTL,
+		unix.SYS_CLONE, unix.SYS_CLONE3, unix.SYS_IOCTL, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
 	}
 }
 

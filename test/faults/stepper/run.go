@@ -19,6 +19,7 @@ type Program struct {
 	Limit time.Duration // after which it is killed; 0 means three minutes
 
 	ChildRequests bool // also report netlink messages of child processes
+	Details       bool // report fsync, and Call.Detail, of the main program
 }
 
 // Ending describes how the program ended.
@@ -58,7 +59,7 @@ func Run(p Program, watch func(Step) Act) (Ending, error) {
 	if err != nil {
 		return Ending{}, fmt.Errorf("start %s: %w", p.Path, err)
 	}
-	t := &tracer{pid: pid, requests: p.ChildRequests, watch: watch, pidfd: -1, threads: map[int]*inCall{}, children: map[int]*child{}, restarts: map[int]*inCall{}, faults: map[int]*replyFault{}}
+	t := &tracer{pid: pid, requests: p.ChildRequests, details: p.Details, watch: watch, pidfd: -1, threads: map[int]*inCall{}, children: map[int]*child{}, restarts: map[int]*inCall{}, faults: map[int]*replyFault{}}
 	defer t.close()
 	if err := t.attach(); err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)

@@ -6,7 +6,7 @@ import "syscall"
 type Kind string
 
 // The kinds. Other calls are not reported: memory, signals, futexes and threads of the program; entering a namespace or opening a socket,
-// which ends with the process; fsync, which changes nothing that another process sees.
+// which ends with the process.
 const (
 	File    Kind = "file"    // creates, writes, renames or removes a file
 	Read    Kind = "read"    // opens or reads a file or directory, or takes a lock
@@ -17,6 +17,7 @@ const (
 	Result  Kind = "result"  // writes to standard output
 	Child   Kind = "child"   // changes a file, made by a child process; only signals are possible there
 	Other   Kind = "other"   // starts a process, mounts, changes an interface by ioctl
+	Sync    Kind = "sync"    // fsync; only with Program.Details
 )
 
 // Call is one system call.
@@ -27,6 +28,7 @@ type Call struct {
 	Path     string // of the file, if any
 	N        int    // number among the changing calls, from 1; 0 if it is none
 	Seq      int    // number among all reported calls, from 1
+	Detail   Detail // of kinds File and Sync with Program.Details
 
 	socket   int    // descriptor of a request or reply
 	protocol int    // of the socket of a request

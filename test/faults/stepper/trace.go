@@ -14,6 +14,7 @@ type tracer struct {
 	pid, pidfd int
 	watch      func(Step) Act
 	requests   bool                // netlink messages of child processes are reported
+	details    bool                // Call.Detail is filled, and fsync reported
 	views      []*tracer           // of threads of child processes, if they are
 	threads    map[int]*inCall     // by thread; nil while it is in no reported call
 	children   map[int]*child      // by thread, those of child processes
@@ -186,7 +187,11 @@ func (t *tracer) before(tid int, i info) error {
 		delete(t.restarts, tid)
 		return nil
 	}
-	call := t.classify(normalize(i.nr, i.args))
+	nr, args := normalize(i.nr, i.args)
+	call := t.classify(nr, args)
+	if t.details {
+		call = t.detailed(call, nr, args)
+	}
 	if call == nil {
 		t.threads[tid] = nil
 		return nil
