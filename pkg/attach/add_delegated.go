@@ -62,15 +62,25 @@ func replaceOlder(ctx context.Context, req Request, state *store.Attachment) ([]
 		return nil, nil
 	case r == nil:
 		report.Warn("record %s: %v; replacing it", state.Path(), broken)
-		held, err := state.HeldAddresses()
-		if err == nil && len(held) > 0 {
-			err = fmt.Errorf("%w: container %s has %s reserved for %s, and a record that cannot be read", errAttached, req.ContainerID, held, req.IfName)
-		}
-		return nil, err
+		return nil, releaseUnreadable(ctx, req, state)
 	case liveness.IsFromOtherBoot(r, store.BootID()), store.Released(r):
 		return r.Addrs(), state.Release(ctx)
 	}
 	return nil, fmt.Errorf("%w: container %s has %s reserved for %s", errAttached, req.ContainerID, store.Prefixes(r.Addresses), req.IfName)
+}
+
+// releaseUnreadable releases the addresses of the previous boot, one of which the damaged record may have had. If the key still has
+// addresses it returns an error.
+func releaseUnreadable(ctx context.Context, req Request, state *store.Attachment) error {
+	_, err := store.ReclaimStale(ctx, state.Dirs(), state.Key.Network, 0)
+	if err != nil {
+		return err
+	}
+	held, err := state.HeldAddresses()
+	if err == nil && len(held) > 0 {
+		err = fmt.Errorf("%w: container %s has %s reserved for %s, and a record that cannot be read", errAttached, req.ContainerID, held, req.IfName)
+	}
+	return err
 }
 
 // reserveDelegated reserves addresses. If none is available, it releases those of stale attachments and tries again.

@@ -22,7 +22,8 @@ import (
 
 // GC removes the attachments of a network that the runtime does not list as valid: CNI SPEC.md section 4, GC. It removes only those
 // that a runtime made. It skips an attachment whose record another process has locked, or that was made after the call began,
-// because the runtime composed its list before. It continues after errors and returns all of them.
+// because the runtime composed its list before. It also releases addresses of the previous boot. It continues after errors and returns
+// all of them.
 func GC(ctx context.Context, req Request) error {
 	ctx = Within(ctx)
 	started, clock := time.Now(), store.FileClock()
@@ -51,6 +52,10 @@ func GC(ctx context.Context, req Request) error {
 		}),
 		req.Step("sweep host", func() error {
 			_, err := ruleset.SweepHost(ctx, host, cfg.StateDir)
+			return err
+		}),
+		req.Step("sweep addresses", func() error {
+			_, err := store.ReclaimStale(ctx, c.dirs, cfg.Name, host.Cookie())
 			return err
 		}),
 		req.Step("ask", func() error { return req.collectForeign(ctx, cfg.Ident) }),

@@ -29,7 +29,7 @@
 //     process that waited for the lock checks that its file still has that name.
 //   - An empty record file is a lock without a record.
 //   - Only sticky memory is synchronized to disk. A power failure that loses a
-//     record in /run also loses the interface that it describes.
+//     record or an address file also ends the interface that it describes.
 //   - The state directory may be writable by root and the effective user only
 //     (ErrUnsafe), and files in it are opened without following symbolic links
 //     (ErrIrregular).

@@ -33,6 +33,10 @@ import (
 //	release:  delete the address file          killed here: a mark without its file
 //	          delete the mark
 //
+// A power failure loses the last of these steps on ext4, xfs and btrfs, never an
+// earlier one alone, so that none of them is synchronized. What is left is marked
+// with the boot ID of a previous boot.
+//
 // A leftover mark belongs to a file that no longer exists. The next program that
 // reserves the address, host-local for example, creates a file with another inode
 // or birth time, to which the mark does not belong.

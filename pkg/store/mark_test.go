@@ -301,3 +301,19 @@ func TestReclaimableLooksAtTheLock(t *testing.T) {
 		t.Errorf("the lock afterwards: %v", err)
 	}
 }
+
+// TestReclaimLast: the directory of marks is deleted with the last one, which is no error.
+func TestReclaimLast(t *testing.T) {
+	root := t.TempDir()
+	dirs := Dirs{State: filepath.Join(root, "state"), Data: filepath.Join(root, "data")}
+	n := &network{dir: filepath.Join(dirs.Data, "net"), marks: &origin{boot: "the previous boot"}}
+	if err := os.MkdirAll(n.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.reserve(netip.MustParseAddr("10.1.0.2"), Key{"net", "lost", "eth0"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ReclaimStale(t.Context(), dirs, "net", 1); err != nil || len(got) != 1 {
+		t.Errorf("reclaimed: %v, %v", got, err)
+	}
+}

@@ -149,7 +149,8 @@ func namesKey(text string, key Key) bool {
 
 // holder returns the content of an address file; "" if the address is free. An
 // empty file is left by a crash between creating and writing it
-// (containernetworking/plugins issue 498), and its address is free.
+// (containernetworking/plugins issue 498), or by a power failure, and its address is
+// free.
 // Errors wrap ErrIrregular, or are the file system's.
 func (n *network) holder(addr netip.Addr) (string, error) {
 	if slices.Contains(n.reclaimed, addr) {
@@ -159,10 +160,20 @@ func (n *network) holder(addr netip.Addr) (string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("read address: %w", err)
 	}
-	if holder := strings.TrimSpace(string(text)); holder != "" || n.second == nil {
+	if holder := trimHolder(text); holder != "" || n.second == nil {
 		return holder, nil
 	}
 	return n.second.holder(addr)
+}
+
+// trimHolder returns the content of an address file without white space, and "" for
+// zeros alone: after a power failure a file system may have the size of a file
+// without its data (ext4 with data=writeback). No container ID has a zero byte.
+func trimHolder(text []byte) string {
+	if strings.Trim(string(text), "\x00") == "" {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
 }
 
 // reserve writes an address file and, if needed, its mark. It fails with

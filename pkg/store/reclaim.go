@@ -75,7 +75,7 @@ func (n *network) removeStaleMarks() error {
 // allMarks returns the addresses that have a mark.
 func (n *network) allMarks() ([]netip.Addr, error) {
 	entries, err := os.ReadDir(filepath.Join(n.dir, marksDir))
-	if err != nil {
+	if err != nil && !isAbsent(err) { // the last mark was deleted with its directory
 		return nil, fmt.Errorf("read marks of addresses: %w", err)
 	}
 	var addrs []netip.Addr
@@ -120,24 +120,38 @@ func openMarked(dirs Dirs, networkName string, hostCookie uint64) (*network, err
 // stale returns the marked addresses of a previous boot that no record names.
 func (n *network) stale(stateDir string) ([]netip.Addr, error) {
 	addrs, err := n.allMarks()
-	var lost []netip.Addr
+	return slices.DeleteFunc(addrs, func(addr netip.Addr) bool { return !n.isStale(stateDir, addr) }), err
+}
+
+// isStale reports whether an address has a mark of a previous boot, and no record
+// names it.
+func (n *network) isStale(stateDir string, addr netip.Addr) bool {
+	m, ours := n.marked(addr)
+	return ours && m.isPrevious(*n.marks) && !n.recorded(stateDir, addr)
+}
+
+// releaseStale releases those of the addresses that are stale. A network whose
+// files have no marks has none.
+func (n *network) releaseStale(stateDir string, addrs []netip.Addr) (err error) {
 	for _, addr := range addrs {
-		if m, ours := n.marked(addr); ours && m.isPrevious(*n.marks) && !n.recorded(stateDir, addr) {
-			lost = append(lost, addr)
+		if n.marks != nil && n.isStale(stateDir, addr) {
+			err = errors.Join(err, n.removeFile(addr))
 		}
 	}
-	return lost, err
+	return err
 }
 
 // recorded reports whether the attachment that holds an address has a record with
 // this address; then the record decides. If that cannot be found out the answer
 // is true. A record without the address belongs to a later container of the same
-// ID, or to an ADD that has reserved nothing yet.
+// ID, or to an ADD that has reserved nothing yet. An empty file and a damaged record
+// are left by a power failure: an attachment of this boot would have written both,
+// under the lock of the addresses.
 func (n *network) recorded(stateDir string, addr netip.Addr) bool {
 	text, err := n.holder(addr)
 	id, ifname, found := strings.Cut(text, "\r\n")
 	if err != nil || !found {
-		return true
+		return err != nil || text != "" // the older form of host-local
 	}
 	a := Attachment{Key: Key{filepath.Base(n.dir), id, ifname}, dirs: Dirs{State: stateDir}}
 	data, err := readState(a.path())
@@ -146,7 +160,7 @@ func (n *network) recorded(stateDir string, addr netip.Addr) bool {
 	}
 	r, err := decodeRecordOf(a.Key, data)
 	if r == nil {
-		return err != nil
+		return errors.Is(err, ErrNewer)
 	}
 	return slices.ContainsFunc(r.Addresses, func(has Address) bool { return has.Address.Addr() == addr })
 }

@@ -78,6 +78,10 @@ func (a *Attachment) Reserve(ctx context.Context, r *Record, req Request) error 
 		return err
 	}
 	c := &chooser{network: n, req: req, memory: openMemory(a.Key, req.Sticky)}
+	// After a reboot the owner's addresses still have the files of the previous boot.
+	if err := n.releaseStale(a.dirs.State, c.memory.addresses()); err != nil {
+		return err
+	}
 	chosen, err := c.choose()
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -258,4 +259,32 @@ func TestReserveFails(t *testing.T) {
 		_, err := c.nextFree(0)
 		saysOf(t, err, "read address directory: open /nowhere: no such file or directory")
 	})
+}
+
+// TestStickyAfterReboot: an address file of the previous boot does not keep the owner from its address; one of this boot does, and so does one
+// that was not asked for.
+func TestReleaseStale(t *testing.T) {
+	dirs := newDirs(t)
+	dirs.Data = filepath.Join(t.TempDir(), "data")
+	n := &network{dir: filepath.Join(dirs.Data, "net"), marks: &origin{boot: "the previous boot"}}
+	if err := os.MkdirAll(n.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"10.1.2.2", "10.1.2.3"} {
+		if err := n.reserve(addr(text), keyFor("before")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.marks = &origin{boot: BootID()}
+	if err := n.reserve(addr("10.1.2.4"), keyFor("current")); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.releaseStale(dirs.State, addrsOf("10.1.2.2", "10.1.2.4")); err != nil {
+		t.Error(err)
+	}
+	for text, want := range map[string]bool{"10.1.2.2": true, "10.1.2.3": false, "10.1.2.4": false} {
+		if holder, err := n.holder(addr(text)); err != nil || (holder == "") != want {
+			t.Errorf("%s: holder %q, %v; want it free: %t", text, holder, err, want)
+		}
+	}
 }

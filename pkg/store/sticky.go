@@ -19,8 +19,8 @@ const StickyDir = "/var/lib/patchbay/sticky"
 
 // memory is the sticky memory of one owner in one network. It is one file for the
 // owner, which lists its addresses, and one file for each address, which names its
-// owner. An address is remembered only if both agree, so a crash between the two
-// writes is harmless. All methods of the nil memory do nothing.
+// owner. An address is remembered only if both agree, so a crash or a power failure
+// between the two is harmless. All methods of the nil memory do nothing.
 type memory struct {
 	dir, owner string
 }
@@ -89,24 +89,29 @@ func (m *memory) addresses() []netip.Addr {
 	if m == nil {
 		return nil
 	}
-	var addrs []netip.Addr
+	return slices.DeleteFunc(m.listed(), func(addr netip.Addr) bool { return m.ownerOf(addr) != m.owner })
+}
+
+// listed returns the addresses in the owner's file, whether their files agree or not.
+func (m *memory) listed() (addrs []netip.Addr) {
 	text, _ := readState(m.ownerPath())
 	for _, field := range strings.Fields(string(text)) {
-		addr, err := netip.ParseAddr(field)
-		if err == nil && m.ownerOf(addr) == m.owner {
+		if addr, err := netip.ParseAddr(field); err == nil {
 			addrs = append(addrs, addr)
 		}
 	}
 	return addrs
 }
 
-// heldForOther reports whether an address is remembered for another owner.
+// heldForOther reports whether an address is remembered for another owner. The
+// address's file alone does not say so: it may be all that is left of a write
+// that was interrupted.
 func (m *memory) heldForOther(addr netip.Addr) bool {
 	if m == nil {
 		return false
 	}
-	owner := m.ownerOf(addr)
-	return owner != "" && owner != m.owner
+	other := &memory{dir: m.dir, owner: m.ownerOf(addr)}
+	return other.owner != "" && other.owner != m.owner && slices.Contains(other.listed(), addr)
 }
 
 // ownerOf returns the owner for whom an address is remembered; "" if there is none.
@@ -115,26 +120,27 @@ func (m *memory) ownerOf(addr netip.Addr) string {
 	return string(owner)
 }
 
-// save replaces the remembered addresses of the owner. It writes the files of the
-// addresses first. If it is interrupted then, the owner's file does not list the
-// new addresses, and the old memory is still valid.
+// save replaces the remembered addresses of the owner, and returns when they are on
+// the disk. It renames the files of the addresses first: if it is interrupted then,
+// the owner's file does not list the new addresses, and the old memory is still
+// valid. The files of old addresses are deleted when the new memory is on the disk;
+// one that comes back after a power failure is no address of the owner any more.
 func (m *memory) save(addrs []netip.Addr) error {
 	if m == nil {
 		return nil
 	}
-	if err := makeDirs(filepath.Dir(StickyDir), m.dir, 0o700); err != nil {
+	if err := makeDirsDurably(filepath.Dir(StickyDir), m.dir); err != nil {
 		return fmt.Errorf("create directory of remembered addresses (ipam.sticky): %w", err)
 	}
 	before := m.addresses()
+	var files []newFile
 	var lines strings.Builder
 	for _, addr := range addrs {
-		if err := writeDurably(m.addrPath(addr), m.owner); err != nil {
-			return err
-		}
+		files = append(files, newFile{m.addrPath(addr), m.owner})
 		fmt.Fprintln(&lines, addr)
 	}
-	if err := writeDurably(m.ownerPath(), lines.String()); err != nil {
-		return err
+	if err := replaceDurably(m.dir, append(files, newFile{m.ownerPath(), lines.String()})); err != nil {
+		return fmt.Errorf("write sticky memory: %w", err)
 	}
 	return m.deleteExcept(before, addrs)
 }
@@ -148,30 +154,4 @@ func (m *memory) deleteExcept(before, but []netip.Addr) error {
 		}
 	}
 	return err
-}
-
-// writeDurably replaces a file by a complete new one, also if the power fails: the
-// content is synchronized before rename(2). It does not write a file that has this
-// content already.
-func writeDurably(path, text string) error {
-	if now, err := readState(path); err == nil && string(now) == text {
-		return nil
-	}
-	temp := path + tempSuffix
-	f, err := openState(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
-		return fmt.Errorf("write sticky memory: %w", err)
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		return fmt.Errorf("write sticky memory: %w", errors.Join(err, os.Remove(temp)))
-	}
-	return nil
 }

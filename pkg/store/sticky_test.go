@@ -101,13 +101,16 @@ func TestNoMemory(t *testing.T) {
 	}
 }
 
-// A crash between the writes of the two files leaves the old memory.
+// A crash between the writes of the two files leaves the old memory, and holds the new address for no owner.
 func TestMemoryHalfWritten(t *testing.T) {
 	dir := t.TempDir()
-	m := memoryOf(dir, "web@eth0")
+	m, other := memoryOf(dir, "web@eth0"), memoryOf(dir, "db@eth0")
 	remember(t, m, "10.1.2.2")
 	put(t, filepath.Join(dir, "ip-10.1.2.3"), m.owner)
 	remembers(t, m, "10.1.2.2")
+	if !other.heldForOther(addr("10.1.2.2")) || other.heldForOther(addr("10.1.2.3")) {
+		t.Error("want 10.1.2.2 held for web, and 10.1.2.3 for no owner")
+	}
 	put(t, filepath.Join(dir, "owner-web@eth0"), "10.1.2.2\nnonsense\n10.1.2.9\n")
 	remembers(t, m, "10.1.2.2")
 }
@@ -129,8 +132,9 @@ func TestMemoryOfLongNames(t *testing.T) {
 }
 
 // A file is replaced completely, and one with the same content is not written.
-func TestWriteDurably(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "f")
+func TestReplaceDurably(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
 	inode := func() fs.FileInfo {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -140,7 +144,7 @@ func TestWriteDurably(t *testing.T) {
 	}
 	var before fs.FileInfo
 	for i, text := range []string{"one", "one", "two"} {
-		if err := writeDurably(path, text); err != nil {
+		if err := replaceDurably(dir, []newFile{{path, text}}); err != nil {
 			t.Fatal(err)
 		}
 		if got := files(t, path)["."]; got != text {

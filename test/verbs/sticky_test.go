@@ -82,6 +82,23 @@ func TestStickySurvivesReboot(t *testing.T) {
 	expect.Equal(t, "again", addresses(again.add(t)), want)
 }
 
+// TestStickyOnDiskSurvivesReboot: the address files of the previous boot do not keep the owners from their addresses.
+//
+// Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf
+func TestStickyOnDiskSurvivesReboot(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	n := sticky("10.1.0.0/24", "fd00:1::/64")
+	n["ipam"].(cni.Conf)["dataDir"] = "/var/lib/cni/networks"
+	first := pod(h, h.Container("c"), "web-0", n)
+	want := addresses(first.add(t))
+	h.Reboot()
+	first.state = ""
+	again := pod(h, h.Container("e"), "web-0", n)
+	expect.Equal(t, "again", addresses(again.add(t)), want)
+	again.check(t)
+}
+
 // TestStickyAddressIsAvoidedByOthers: it is assigned to others only if no other address is left.
 //
 // Claim: IPAM supports exclusions, sticky addresses, small pools, round robin, requested addresses and resolvConf

@@ -56,6 +56,7 @@ func opens() map[string]string {
 		"pkg/link/tuning_sysctl.go unix.Open":  proc + ": the path is one below /proc/sys/net, without .., and 256 KiB of it are read",
 		"pkg/store/bridgenote.go os.ReadDir":   state,
 		"pkg/store/dirlock.go os.OpenFile":     state,
+		"pkg/store/durable.go os.OpenFile":     state + ", or the one above it; O_DIRECTORY",
 		"pkg/store/busy.go os.ReadFile":        proc,
 		"pkg/store/statedirs.go os.ReadDir":    state,
 		"pkg/store/netnsnote.go os.ReadDir":    state,
