@@ -11,7 +11,7 @@ raced='/pkg/(config|ipam|store)$'
 # Tests of the repository itself, which need no root.
 rootless='/test/repo/(structure|claims|mutants)$'
 # The packages of make test-runtimes: programs of other projects, and the longest tests.
-slow='/test/(runtimes(/.*)?|firewalls(/.*)?|faults|faults/(crash|load|versions)|verbs/(reported|names|confs)|ipam/(takeover|delegated)|network/(portowner|firstpacket|bandwidth|sbr|attacks|ruleset|explain)|cli/(install|bridge|pictures)|conformance/reference|repo/(parity|security|dist))$'
+slow='/test/(runtimes(/.*)?|firewalls(/.*)?|faults|faults/(crash|power|load|versions)|verbs/(reported|names|confs)|ipam/(takeover|delegated)|network/(portowner|firstpacket|bandwidth|sbr|attacks|ruleset|explain)|cli/(install|bridge|pictures)|conformance/reference|repo/(parity|security|dist))$'
 
 # packages MODULE GREP-ARG... lists the packages of a module that grep lets through.
 packages() { go -C "$ROOT/$1" list ./... | grep -E "${@:2}"; }
@@ -31,10 +31,12 @@ one_at_a_time() {
 	events test -p=1 "${as_root[@]}" "$@"
 }
 
-# sample runs a part of the two longest packages: ADD and DEL of one network of the crash tests, ADD of one network of the fault tests.
+# sample runs a part of the longest packages: ADD and DEL of one network of the crash tests, ADD of one network of the fault tests, and the first ADD
+# of two networks with power failures.
 sample() {
 	[[ -z ${RUN:-} ]] || return
 	events test "${as_root[@]}" -run '^TestCrash$/^all$/^ports$/^(ADD|DEL)$|^TestCallsFile$' ./faults/crash
+	events test "${as_root[@]}" -run '^TestPowerLoss$/^all$/^(data directory|sticky)$/^first ADD$' ./faults/power
 	events test "${as_root[@]}" -run '^TestFaults$/^masquerade$/^ADD$|^TestRefusedWhole' ./faults
 }
 

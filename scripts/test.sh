@@ -75,7 +75,7 @@ say_third() {
 }
 
 # Of these packages make test runs a part.
-sampled() { [[ $part != quick ]] || echo -sampled=test/faults,test/faults/crash; }
+sampled() { [[ $part != quick ]] || echo -sampled=test/faults,test/faults/crash,test/faults/power; }
 
 # What the tests ran as root must not leave root's files in a tree that another user owns.
 check_owner() {

@@ -114,7 +114,11 @@ func (s *state) nameSets() [][]bool {
 		}
 	}
 	var sets [][]bool
-	for _, lost := range subsets(len(free), s.cut == len(s.changes)) {
+	losses := [][]int{nil}
+	if s.cut == len(s.changes) || s.changes[s.cut].Kind == Sync { // most can be lost at the end and before an fsync
+		losses = subsets(len(free), small)
+	}
+	for _, lost := range losses {
 		set := make([]bool, len(s.changes))
 		for i := range s.cut {
 			set[i] = true
@@ -143,29 +147,22 @@ func (s *state) prefixes() [][]bool {
 	return sets
 }
 
-// small is the largest number of changes of which every subset is taken.
-const small = 6
+// small is the largest number of changes of names of which every subset is taken.
+const small = 4
 
-// subsets returns sets of what is lost of n changes: all for small n; else nothing, each one, everything, and everything but one; with pairs also
-// each two, and everything but two.
-func subsets(n int, pairs bool) [][]int {
+// subsets returns sets of what is lost of n changes: all if n is at most the limit; else nothing, each one, everything, and everything but one.
+func subsets(n, limit int) [][]int {
 	var out [][]int
-	if n <= small {
+	if n <= limit {
 		for mask := range 1 << n {
 			out = append(out, bits(mask, n))
 		}
 		return out
 	}
 	all := bits(1<<n-1, n)
-	without := func(keep ...int) []int {
-		return slices.DeleteFunc(slices.Clone(all), func(i int) bool { return slices.Contains(keep, i) })
-	}
 	out = append(out, nil, all)
 	for i := range n {
-		out = append(out, []int{i}, without(i))
-		for k := i + 1; pairs && k < n; k++ {
-			out = append(out, []int{i, k}, without(i, k))
-		}
+		out = append(out, []int{i}, slices.DeleteFunc(slices.Clone(all), func(k int) bool { return k == i }))
 	}
 	return out
 }

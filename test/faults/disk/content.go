@@ -13,6 +13,7 @@ import (
 type version struct {
 	data []byte
 	lost string
+	none bool // nothing that was not synchronized is there
 }
 
 // contents adds the trees with these changes of names and every content that files may have.
@@ -30,7 +31,11 @@ func (s *state) contents(names []bool) {
 			dirty = append(dirty, f)
 		}
 	}
-	for _, choice := range choices(dirty, versions) {
+	unordered := 0
+	if !s.model.Ordered {
+		unordered = len(s.lostNames(names))
+	}
+	for _, choice := range choices(dirty, versions, unordered) {
 		s.all.add(s.disk(tree, names, versions, choice))
 	}
 }
@@ -93,7 +98,7 @@ func (s *state) versions(f *file, names []bool, dir string) []version {
 	}
 	var out []version
 	for n := len(free); n >= 0; n-- {
-		v := version{data: f.content(append(slices.Clone(kept), free[:n]...))}
+		v := version{data: f.content(append(slices.Clone(kept), free[:n]...)), none: n == 0}
 		if n < len(free) {
 			v.lost = "data"
 		}
@@ -102,7 +107,7 @@ func (s *state) versions(f *file, names []bool, dir string) []version {
 	if s.model.SizeFirst && len(free) > 0 {
 		out = append(out, s.unwritten(f, kept, free, dir)...)
 	}
-	return slices.CompactFunc(out, func(a, b version) bool { return bytes.Equal(a.data, b.data) })
+	return slices.CompactFunc(out, func(a, b version) bool { return !b.none && bytes.Equal(a.data, b.data) })
 }
 
 // flushed returns the operation up to which the content of a file is on the disk.
@@ -127,56 +132,45 @@ func (s *state) unwritten(f *file, kept, free []event, dir string) []version {
 		}
 		return f.content(append(slices.Clone(kept), blank...))
 	}
-	out := []version{{fill(nil), "data, the size is there: zeros"}}
+	out := []version{{data: fill(nil), lost: "data, the size is there: zeros"}}
 	for _, name := range slices.Sorted(maps.Keys(s.before)) {
 		other := s.before[name]
 		if path.Dir(name) == dir && other != f && len(other.Data) > 0 {
-			return append(out, version{fill(other.Data), "data, the size is there: old data of " + path.Base(name)})
+			return append(out, version{data: fill(other.Data), lost: "data, the size is there: old data of " + path.Base(name)})
 		}
 	}
 	return out
 }
 
-// most is the largest number of combinations of contents that are all taken.
-const most = 256
+// few is the largest number of files of which every combination of complete and lost is taken.
+const few = 3
 
-// choices returns combinations of versions of the dirty files, as an index for each: all, or if they are too many those in which at most two
-// files differ from complete, or from lost.
-func choices(dirty []*file, versions map[*file][]version) []map[*file]int {
-	product := 1
-	for _, f := range dirty {
-		product *= len(versions[f])
-		if product > most {
-			return fewChoices(dirty, versions)
-		}
+// choices returns combinations of versions of the dirty files, as an index for each. Complete and lost are combined as subsets says; files that
+// are in part on the disk, or have other data, are so alone.
+func choices(dirty []*file, versions map[*file][]version, names int) []map[*file]int {
+	sets := subsets(len(dirty), few)
+	if names > 0 { // names are lost, in any order: complete, or lost with them
+		sets = [][]int{nil, bits(1<<len(dirty)-1, len(dirty))}
 	}
-	out := []map[*file]int{{}}
-	for _, f := range dirty {
-		var next []map[*file]int
-		for _, c := range out {
-			for i := range versions[f] {
-				with := maps.Clone(c)
-				with[f] = i
-				next = append(next, with)
-			}
-		}
-		out = next
-	}
-	return out
-}
-
-func fewChoices(dirty []*file, versions map[*file][]version) []map[*file]int {
 	var out []map[*file]int
-	for _, lost := range subsets(len(dirty), true) {
-		for kind := 1; kind < 4; kind++ {
-			choice := map[*file]int{}
-			for _, i := range lost {
-				choice[dirty[i]] = min(kind, len(versions[dirty[i]])-1)
-			}
-			out = append(out, choice)
+	for _, lost := range sets {
+		choice := map[*file]int{}
+		for _, i := range lost {
+			choice[dirty[i]] = lostVersion(versions[dirty[i]])
+		}
+		out = append(out, choice)
+	}
+	for _, f := range dirty {
+		for i := range versions[f] {
+			out = append(out, map[*file]int{f: i})
 		}
 	}
 	return out
+}
+
+// lostVersion returns the version that has none of the data.
+func lostVersion(versions []version) int {
+	return slices.IndexFunc(versions, func(v version) bool { return v.none })
 }
 
 // disk returns the tree with one version of each file.
@@ -187,7 +181,7 @@ func (s *state) disk(names map[string]*file, on []bool, versions map[*file][]ver
 		f := names[name]
 		if nodes[f] == nil {
 			node := f.Node
-			if !f.Dir {
+			if !f.Dir && f.Target == "" {
 				v := versions[f][choice[f]]
 				node.Data = v.data
 				if v.lost != "" {

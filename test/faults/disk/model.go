@@ -39,7 +39,7 @@ func Btrfs() Model { return Model{Name: "btrfs", Ordered: true, SyncNames: true}
 
 // NoOrder is what POSIX promises: fsync of a file writes its data, fsync of a directory its entries, and nothing else has an order. ext2 is
 // of this kind, and btrfs where its log has a defect.
-func NoOrder() Model { return Model{Name: "no order", SizeFirst: true} }
+func NoOrder() Model { return Model{Name: "no order"} }
 
 // Models returns all models.
 func Models() []Model { return []Model{Ext4(), Ext4Writeback(), XFS(), Btrfs(), NoOrder()} }
