@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/cni"
 	"github.com/patchbay-cni/patchbay/test/kit/image"
 )
 
@@ -130,6 +131,15 @@ func (r *root) ok(m manager, args ...string) string {
 func (r *root) inside(args ...string) string {
 	r.t.Helper()
 	return r.Run(r.t, "chroot", append([]string{r.dir, "/usr/bin/patchbay"}, args...)...)
+}
+
+// attach makes an attachment with everything that Patchbay keeps but sticky memory, and returns its name and what deletes it.
+func (r *root) attach() (name string, detach func()) {
+	r.t.Helper()
+	web := r.Container("web")
+	network := cni.Network(cni.DefaultGateway(), cni.Masquerade(), cni.IPAM(cni.Conf{"ranges": cni.Ranges("10.1.2.0/24")}))
+	cni.Add(r.t, r.Node, web, network)
+	return "net/" + web.ID() + "/eth0", func() { cni.Del(r.t, r.Node, web, network) }
 }
 
 // patchbay runs the program under test on the host, which is what the root sees too.

@@ -21,7 +21,7 @@ func TestWalk(t *testing.T) {
 			r.ok(m, append(m.install, first)...)
 			expect.Contains(t, r.inside("version"), "patchbay 0.2.0 ")
 			expect.Contains(t, r.inside("install", "--drop-in"), "kept /opt/cni/bin/bridge")
-			r.patchbay("up", "web")
+			named, detach := r.attach()
 			r.write("var/lib/patchbay/sticky/net/ip-10.1.2.3", "memory")
 
 			r.ok(m, append(m.upgrade, second)...)
@@ -34,10 +34,10 @@ func TestWalk(t *testing.T) {
 			if code == 0 {
 				t.Errorf("removal is not refused:\n%s", out)
 			}
-			expect.Contains(t, out, "attachments exist: patchbay/web/eth0;", "patchbay detach", "PATCHBAY_FORCE_REMOVE=1")
+			expect.Contains(t, out, "attachments exist: "+named+";", "patchbay detach", "PATCHBAY_FORCE_REMOVE=1")
 			expect.Equal(t, "files after refused removal", r.files(), installed)
 
-			r.patchbay("down", "web")
+			detach()
 			r.removed(m, before)
 			r.SetSysctl("net/ipv4/ip_forward", "0")
 		})
@@ -66,15 +66,15 @@ func TestForced(t *testing.T) {
 			before := r.files()
 			_, second := r.packagesOf(m)
 			r.ok(m, append(m.install, second)...)
-			r.patchbay("up", "web")
+			named, detach := r.attach()
 			code, out := r.try(m, "PATCHBAY_FORCE_REMOVE=1", m.remove...)
 			expect.Equal(t, "exit status: "+out, code, 0)
-			expect.Contains(t, out, "attachments exist: patchbay/web/eth0;")
+			expect.Contains(t, out, "attachments exist: "+named+";")
 			if m.purge != nil {
 				r.ok(m, m.purge...)
 			}
 			expect.Equal(t, "files after removal", r.files(), before)
-			r.patchbay("down", "web")
+			detach()
 			r.patchbay("uninstall", "--purge", "--bin-dir", "/run/none")
 			r.SetSysctl("net/ipv4/ip_forward", "0")
 		})
