@@ -1,5 +1,5 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build dist draft demo test test-runtimes test-kernels claims conformance test-arm64 lint bench soak fuzz mutants clean
+.PHONY: help build dist draft demo test test-runtimes test-kernels test-boot claims conformance test-arm64 lint bench soak fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
@@ -24,6 +24,9 @@ test-runtimes: ## run the others: containerd, CRI-O, LXC, docker, firewalld ...,
 
 test-kernels: ## run the tests of the network on other kernels, in virtual machines (KERNELS="6.1 6.12"; RUN=regexp: only those)
 	@scripts/test-kernels.sh
+
+test-boot: ## run the tests on Debian 12 with systemd, booted in virtual machines (RUN=regexp: only those)
+	@scripts/test-boot.sh
 
 claims: ## check that the last `make test` and `make test-runtimes` kept every promise of test/claims.md
 	@scripts/test.sh claims

@@ -117,6 +117,9 @@ package_of() {
 		zsh) echo zsh ;;
 		fish) echo fish ;;
 		groff) echo groff-base ;;
+		ssh) echo openssh-client ;;
+		mke2fs) echo e2fsprogs ;;
+		mmdebstrap) echo mmdebstrap ;;
 		*) die "no package is known for the tool $1" ;;
 	esac
 }
@@ -225,6 +228,40 @@ unpack_firewalls() {
 	unpack ufw ufw || true
 	unpack firewalld firewalld python3-firewall python3-nftables python3-jsonschema python3-attr python3-pyrsistent python3-dbus \
 		python3-gi gir1.2-glib-2.0 gir1.2-nm-1.0 libgirepository-1.0-1 libnm0 libglib2.0-0 dbus-daemon libdbus-1-3 libapparmor1 || true
+}
+
+# kernel_package VERSION prints the package of the cloud kernel of a version that apt knows, "" without one.
+kernel_package() {
+	apt-cache search --names-only "^linux-image-$1\.[0-9].*-cloud-amd64\$" | cut -d' ' -f1 | grep -v -- -unsigned | sort -V | tail -1
+}
+
+# unpack_kernel VERSION PACKAGE unpacks a kernel; the modules that test/kernels takes are not compressed afterwards, as busybox loads them.
+unpack_kernel() {
+	local dir=$ROOT/.cache/pkg/kernel-$1
+	unpack "kernel-$1" "$2" || return
+	find "$dir" -regextype egrep -regex '.*/kernel/(net|lib|crypto|arch/x86/crypto|fs/overlayfs|drivers/net)/.*\.ko\.xz' -print0 | as_builder xargs -0 -r -n 50 "$busybox" unxz
+}
+
+# unpack_qemu unpacks qemu with its firmware and the libraries that this machine lacks, and busybox.
+unpack_qemu() {
+	local packages=(qemu-system-x86 qemu-system-common qemu-system-data seabios qemu-utils busybox-static) libraries dir=$ROOT/.cache/pkg/qemu-x86
+	if [[ ! -x $dir/usr/bin/qemu-img ]]; then
+		mapfile -t -O 6 packages < <(libraries_of qemu-system-x86)
+		unpack qemu-x86 "${packages[@]}" || die "qemu cannot be fetched"
+	fi
+	busybox=$(find "$dir" -path '*bin/busybox' | head -1)
+	qemu=$PATCHBAY_CACHE_BIN/qemu-x86
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
+	libraries=$(find "$dir" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd :)
+	as_builder tee "$qemu" >/dev/null <<-SH
+		#!/bin/sh
+		LD_LIBRARY_PATH=$libraries exec $dir/usr/bin/qemu-system-x86_64 -L $dir/usr/share/qemu -L $dir/usr/share/seabios "\$@"
+	SH
+	as_builder tee "$PATCHBAY_CACHE_BIN/qemu-img" >/dev/null <<-SH
+		#!/bin/sh
+		LD_LIBRARY_PATH=$libraries exec $dir/usr/bin/qemu-img "\$@"
+	SH
+	as_builder chmod 0755 "$qemu" "$PATCHBAY_CACHE_BIN/qemu-img"
 }
 
 # build_containerd2 builds the containerd of scripts/containerd/go.mod, for which Debian has no package; once, until go.mod or Go

@@ -53,7 +53,7 @@ quick() {
 	events . "${as_root[@]}" "${names[@]}"
 	mapfile -t names < <(packages test "$rootless")
 	events test "${names[@]}"
-	mapfile -t names < <(packages test -v "$rootless|$slow|/test/bench")
+	mapfile -t names < <(packages test -v "$rootless|$slow|/test/(bench|boot)")
 	one_at_a_time "${names[@]}"
 	sample
 }

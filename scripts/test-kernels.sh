@@ -46,35 +46,6 @@ bullseye() {
 	as_builder apt-get update -qq
 }
 
-# kernel_package VERSION prints the package of the cloud kernel of a version that apt knows, "" without one.
-kernel_package() {
-	apt-cache search --names-only "^linux-image-$1\.[0-9].*-cloud-amd64\$" | cut -d' ' -f1 | grep -v -- -unsigned | sort -V | tail -1
-}
-
-# unpack_kernel VERSION PACKAGE unpacks a kernel; the modules that test/kernels takes are not compressed afterwards, as busybox loads them.
-unpack_kernel() {
-	local dir=$ROOT/.cache/pkg/kernel-$1
-	unpack "kernel-$1" "$2" || return
-	find "$dir" -regextype egrep -regex '.*/kernel/(net|lib|crypto|arch/x86/crypto|fs/overlayfs|drivers/net)/.*\.ko\.xz' -print0 | as_builder xargs -0 -r -n 50 "$busybox" unxz
-}
-
-# unpack_qemu unpacks qemu with its firmware and the libraries that this machine lacks, and busybox.
-unpack_qemu() {
-	local packages=(qemu-system-x86 qemu-system-common qemu-system-data seabios busybox-static) dir=$ROOT/.cache/pkg/qemu-x86
-	if [[ ! -x $dir/usr/bin/qemu-system-x86_64 ]]; then
-		mapfile -t -O 5 packages < <(libraries_of qemu-system-x86)
-		unpack qemu-x86 "${packages[@]}" || die "qemu cannot be fetched"
-	fi
-	busybox=$(find "$dir" -path '*bin/busybox' | head -1)
-	qemu=$PATCHBAY_CACHE_BIN/qemu-x86
-	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
-	as_builder tee "$qemu" >/dev/null <<-SH
-		#!/bin/sh
-		LD_LIBRARY_PATH=$(find "$dir" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd :) exec $dir/usr/bin/qemu-system-x86_64 -L $dir/usr/share/qemu -L $dir/usr/share/seabios "\$@"
-	SH
-	as_builder chmod 0755 "$qemu"
-}
-
 prepare() {
 	local pkg
 	[[ $(uname -m) == x86_64 ]] || die "the kernels are those of x86_64"

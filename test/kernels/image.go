@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/patchbay-cni/patchbay/test/kit/initramfs"
 )
 
 // tools returns the programs of this machine that tests run. What else they run is in busybox.
@@ -53,38 +56,38 @@ func (j *job) image(path string) error {
 	}
 	defer out.Close()
 	buffered := bufio.NewWriterSize(out, 1<<20)
-	a := newArchive(buffered)
+	a := initramfs.New(buffered)
 	j.addSystem(a)
 	if err := errors.Join(j.addModules(a), j.addTools(a), j.addTests(a)); err != nil {
 		return err
 	}
-	if err := errors.Join(a.close(), buffered.Flush()); err != nil {
+	if err := errors.Join(a.Close(), buffered.Flush()); err != nil {
 		return fmt.Errorf("write initramfs: %w", err)
 	}
 	return out.Close()
 }
 
 // addSystem adds init, busybox, and the directories on which init mounts.
-func (j *job) addSystem(a *archive) {
+func (j *job) addSystem(a *initramfs.Archive) {
 	for _, dir := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/mnt", "/var/lib", "/var/tmp", "/etc/cni/net.d"} {
-		a.dir(dir)
+		a.Dir(dir)
 	}
 	for _, link := range []string{"/bin", "/sbin", "/lib", "/lib64"} {
 		if target, err := os.Readlink(link); err == nil {
-			a.symlink(link, target)
+			a.Symlink(link, target)
 		}
 	}
 	self, err := os.Executable()
-	a.fail(err)
-	a.copyAsIs(self, "/init")
-	a.copyAsIs(j.busybox, "/usr/bin/busybox")
-	a.file("/etc/machine-id", 0o444, []byte("8d7f3a9c5b1e4f60a2c4d6e8f0123456\n"))
-	a.file("/etc/hostname", 0o644, []byte("kernels\n"))
-	a.file("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n::1 localhost\n"))
+	a.Fail(err)
+	a.CopyAs(self, "/init")
+	a.CopyAs(j.busybox, "/usr/bin/busybox")
+	a.File("/etc/machine-id", 0o444, []byte("8d7f3a9c5b1e4f60a2c4d6e8f0123456\n"))
+	a.File("/etc/hostname", 0o644, []byte("kernels\n"))
+	a.File("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n::1 localhost\n"))
 }
 
 // addModules adds modules of the kernel, with the tables by which modprobe finds them.
-func (j *job) addModules(a *archive) error {
+func (j *job) addModules(a *initramfs.Archive) error {
 	modules := filepath.Join(j.kernel, "lib/modules", j.release)
 	if out, err := exec.Command(j.busybox, "depmod", "-b", j.kernel, j.release).CombinedOutput(); err != nil {
 		return fmt.Errorf("depmod: %w\n%s", err, out)
@@ -92,36 +95,36 @@ func (j *job) addModules(a *archive) error {
 	for _, dir := range moduleDirs() {
 		from := filepath.Join(modules, "kernel", dir)
 		if _, err := os.Stat(from); err == nil {
-			a.copyAsIs(from, filepath.Join("/usr/lib/modules", j.release, "kernel", dir))
+			a.CopyAs(from, filepath.Join("/usr/lib/modules", j.release, "kernel", dir))
 		}
 	}
 	for _, name := range []string{"modules.dep", "modules.alias", "modules.symbols", "modules.builtin", "modules.order"} {
 		if from := filepath.Join(modules, name); readable(from) {
-			a.copyAsIs(from, filepath.Join("/usr/lib/modules", j.release, name))
+			a.CopyAs(from, filepath.Join("/usr/lib/modules", j.release, name))
 		}
 	}
 	return nil
 }
 
 // addTools adds the programs with their libraries, and links to busybox for all others.
-func (j *job) addTools(a *archive) error {
+func (j *job) addTools(a *initramfs.Archive) error {
 	for _, name := range tools() {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			continue // a test that needs it says so
 		}
-		a.copy(path)
+		a.Copy(path)
 		libraries, err := librariesOf(path)
 		if err != nil {
 			return err
 		}
 		for _, library := range libraries {
-			a.copy(library)
+			a.Copy(library)
 		}
 	}
 	for _, path := range beside() {
 		if readable(path) {
-			a.copy(path)
+			a.Copy(path)
 		}
 	}
 	applets, err := exec.Command(j.busybox, "--list-full").Output()
@@ -130,11 +133,11 @@ func (j *job) addTools(a *archive) error {
 	}
 	for _, applet := range lines(applets) {
 		name := filepath.Base(applet)
-		if !a.has["/usr/bin/"+name] && !a.has["/usr/sbin/"+name] {
-			a.symlink("/usr/bin/"+name, "/usr/bin/busybox")
+		if !a.Has("/usr/bin/"+name) && !a.Has("/usr/sbin/"+name) {
+			a.Symlink("/usr/bin/"+name, "/usr/bin/busybox")
 		}
 	}
-	a.symlink("/usr/sbin/modprobe", "/usr/bin/busybox")
+	a.Symlink("/usr/sbin/modprobe", "/usr/bin/busybox")
 	return nil
 }
 
@@ -155,7 +158,7 @@ func librariesOf(program string) ([]string, error) {
 }
 
 // addTests adds the compiled tests, the files of the repository, the plugin under test and the reference plugins.
-func (j *job) addTests(a *archive) error {
+func (j *job) addTests(a *initramfs.Archive) error {
 	m := machine{Bench: j.bench, Environment: []string{
 		"PATH=/usr/sbin:/usr/bin", "HOME=/root", "USER=root", "CI=true", "PATCHBAY_EMULATED=true", "LANG=C", "PATCHBAY_BIN=" + j.plugin, "PATCHBAY_CACHE_BIN=" + j.programs,
 	}}
@@ -164,23 +167,33 @@ func (j *job) addTests(a *archive) error {
 		m.Tests = append(m.Tests, compiled{
 			Package: pkg, Program: program, Dir: filepath.Join(j.root, pkg), Run: cmp.Or(j.run, narrowed()[pkg]), Skip: skipPattern(j.except(pkg)),
 		})
-		a.copy(program)
+		a.Copy(program)
 	}
 	for _, dir := range []string{"docs", "conf", "pkg", "plugins", "test", "README.md", "go.mod"} {
-		a.copy(filepath.Join(j.root, dir))
+		a.Copy(filepath.Join(j.root, dir))
 	}
-	a.copy(j.plugin)
+	a.Copy(j.plugin)
 	for _, name := range []string{"bridge", "host-local", "static", "loopback", "macvlan", "ptp", "portmap", "firewall", "tuning", "bandwidth", "sbr", "dhcp", "multus"} {
 		if path := filepath.Join(j.programs, name); readable(path) {
-			a.copy(path)
+			a.Copy(path)
 		}
 	}
 	text, err := json.Marshal(m)
-	a.file("/machine.json", 0o644, text)
+	a.File("/machine.json", 0o644, text)
 	return err
 }
 
 func readable(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// lines returns the lines of a text that are not empty.
+func lines(text []byte) (found []string) {
+	for line := range bytes.Lines(text) {
+		if s := string(bytes.TrimSpace(line)); s != "" {
+			found = append(found, s)
+		}
+	}
+	return found
 }

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Run the tests of test/boot: on Debian 12 with systemd and its stock kernel, booted in virtual machines (qemu, without KVM).
+# The image of the root file system is built once under .cache/vm, until the list of its packages, the kernel or this script changes.
+#
+#   RUN=regexp     only the tests that match
+#   TIMEOUT=30m    of all tests
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+vm=$ROOT/.cache/vm
+kept=$ROOT/.cache/test
+
+# What the image has. No service of these is enabled; a test enables what it needs.
+packages=(
+	systemd systemd-sysv systemd-resolved libnss-resolve udev dbus kmod procps iproute2 iputils-ping ethtool conntrack strace busybox-static libteam-utils
+	openssh-server network-manager ifupdown bridge-utils netplan.io dnsmasq-base
+	nftables iptables firewalld ufw keepalived docker.io containerd runc lxc
+)
+
+# Units that no test needs, and that take time where the CPU is emulated.
+masked=(
+	getty@tty1.service serial-getty@ttyS0.service systemd-pstore.service systemd-binfmt.service systemd-update-utmp.service
+	systemd-update-utmp-runlevel.service systemd-journal-flush.service systemd-firstboot.service systemd-random-seed.service
+	modprobe@drm.service modprobe@dm_mod.service modprobe@loop.service modprobe@configfs.service modprobe@fuse.service
+	dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount
+	apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer systemd-tmpfiles-clean.timer
+)
+
+# kernel_of_debian prints the kernel that Debian 12 installs in a cloud.
+kernel_of_debian() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2 }'; }
+
+# make_root DIRECTORY KERNEL makes the root file system.
+make_root() {
+	local root=$1 omit=() unit
+	for unit in doc man locale info; do omit+=(--dpkgopt="path-exclude=/usr/share/$unit/*"); done
+	as_root mmdebstrap --quiet --mode=root --variant=minbase --dpkgopt=force-unsafe-io "${omit[@]}" \
+		--setup-hook='mkdir -p "$1/etc/systemd/system-preset" && echo "disable *" >"$1/etc/systemd/system-preset/00-none.preset"' \
+		--include="$(IFS=,; echo "${packages[*]}")" bookworm "$root" >&2
+	as_root mkdir -p "$root/lib/modules"
+	as_root cp -a "$2"/lib/modules/* "$root/lib/modules/"
+	as_root chroot "$root" depmod "$(ls "$2/lib/modules")"
+	as_root chroot "$root" modprobe --set-version "$(ls "$2/lib/modules")" --show-depends --all virtio_pci virtio_blk virtio_console virtio_net |
+		awk '$1 == "insmod" && !had[$2]++ { print $2 }' | as_builder tee "$vm/modules" >/dev/null
+	for unit in "${masked[@]}"; do as_root ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
+	as_root find "$root/etc/systemd/system" -path '*.wants/*' -delete
+	# Settings of the host stay as Debian has them, but for a name, an empty machine ID (systemd makes one), and logs that do not fill the disk.
+	as_root sh -euc 'cd "$1" && echo vm >etc/hostname && : >etc/machine-id && printf "127.0.0.1 localhost\n127.0.1.1 vm\n::1 localhost\n" >etc/hosts
+		rm -f etc/resolv.conf etc/network/interfaces.d/* && printf "nameserver 192.0.2.1\n" >etc/resolv.conf
+		mkdir -p etc/systemd/journald.conf.d && printf "[Journal]\nStorage=volatile\n" >etc/systemd/journald.conf.d/vm.conf' sh "$root"
+}
+
+# build_image builds the disk, and puts kernel, modules and busybox beside it.
+build_image() {
+	local kernel dir stamp=$ROOT/.cache/stamp/vm want root=$vm/root
+	[[ -n $(kernel_of_debian) ]] || { need_root && as_root apt-get update -qq; }
+	kernel=$(kernel_of_debian)
+	[[ -n $kernel ]] || die "apt knows no package linux-image-cloud-amd64"
+	want=$(sha256sum <<<"$kernel ${packages[*]} ${masked[*]} $(declare -f make_root)")
+	[[ -s $vm/disk && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	need_tools mmdebstrap mke2fs
+	unpack kernel-boot "$kernel" || die "$kernel cannot be fetched"
+	dir=$ROOT/.cache/pkg/kernel-boot
+	say "build the image of Debian 12 with $kernel, once; it takes about two minutes"
+	as_root rm -rf "$vm"
+	as_builder mkdir -p "$vm" "${stamp%/*}"
+	make_root "$root" "$dir"
+	as_root mke2fs -q -t ext4 -O ^has_journal -E lazy_itable_init=1 -d "$root" "$vm/disk.new" 3G
+	as_root rm -rf "$root"
+	as_root chown "$(builder_uid)" "$vm/disk.new"
+	as_builder cp "$dir"/boot/vmlinuz-* "$vm/vmlinuz"
+	(cd "$dir" && sed 's|^/||' "$vm/modules" | as_builder xargs cp -t "$vm")
+	as_builder cp "$busybox" "$vm/busybox"
+	as_builder mv "$vm/disk.new" "$vm/disk"
+	as_builder tee "$stamp" <<<"$want" >/dev/null
+}
+
+[[ $(uname -m) == x86_64 ]] || die "the machines are those of x86_64"
+find_go
+need_root
+need_tools ip ping ssh
+unpack_qemu
+unpack_program dnsmasq dnsmasq-base
+build_image
+build_patchbay
+build_test kit/vm/vmguest
+build_tool gotestsum
+as_builder mkdir -p "$kept"
+say "test; the events are kept in .cache/test/boot.json"
+as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$kept/boot.json" --raw-command -- \
+	go -C "$ROOT/test" test -json -count=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" ./boot
