@@ -108,7 +108,7 @@ func (c *attachFlags) attach(out io.Writer, args []string) error {
 		return printAttached(out, req.Key(n.Name), done)
 	}
 	sayLine(out, "%s: %s", word, done.line+c.publishes())
-	done.guest.print(out)
+	done.guest.writeTo(out)
 	return nil
 }
 

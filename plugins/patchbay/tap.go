@@ -61,8 +61,8 @@ func (g *guest) tapText() string {
 	return fmt.Sprintf(", tap %s of %s", cell(g.tap.Name), attach.Opens(g.tap.Owner, g.tap.Group))
 }
 
-// print prints what to configure in the guest, below the line of the attachment.
-func (g *guest) print(out io.Writer) {
+// writeTo prints what to configure in the guest, below the line of the attachment.
+func (g *guest) writeTo(out io.Writer) {
 	if g.tap == nil {
 		return
 	}

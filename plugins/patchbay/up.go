@@ -97,7 +97,7 @@ func (c *common) up(out io.Writer, args []string) error {
 		done, err := u.attach(ctx, name)
 		if err == nil {
 			sayLine(out, "%s: %s", name, done.line)
-			done.guest.print(out)
+			done.guest.writeTo(out)
 		}
 		return err
 	})
@@ -145,7 +145,7 @@ func (u *upping) run(name string) error {
 		return err
 	}
 	sayLine(os.Stderr, "%s: %s", name, done.line)
-	done.guest.print(os.Stderr)
+	done.guest.writeTo(os.Stderr)
 	u.syncNames(netnsKeys(u.names))
 	status, err := u.program.Run(cli.Named(name).Path, signals)
 	if err = errors.Join(err, u.quietDown(name)); err != nil && status == 0 {
