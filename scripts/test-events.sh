@@ -31,12 +31,12 @@ one_at_a_time() {
 	events test -p=1 "${as_root[@]}" "$@"
 }
 
-# sample runs a part of the longest packages: ADD and DEL of one network of the crash tests, ADD of one network of the fault tests, and the first ADD
-# of two networks with power failures.
+# sample runs a part of the longest packages: ADD and DEL of one network of the crash tests, ADD of one network of the fault tests, and the disks of
+# two networks with power failures.
 sample() {
 	[[ -z ${RUN:-} ]] || return
 	events test "${as_root[@]}" -run '^TestCrash$/^all$/^ports$/^(ADD|DEL)$|^TestCallsFile$' ./faults/crash
-	events test "${as_root[@]}" -run '^TestPowerLoss$/^all$/^(data directory|sticky)$/^first ADD$' ./faults/power
+	events test "${as_root[@]}" -run '^(TestSample|TestCommandsWriteNothing)$' ./faults/power
 	events test "${as_root[@]}" -run '^TestFaults$/^masquerade$/^ADD$|^TestRefusedWhole' ./faults
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/patchbay-cni/patchbay/test/faults/stepper"
 )
 
-// TestCommandsWriteNothing: with the default paths, commands that attach and publish write nothing to the disk, so a power failure is a reboot
-// for them.
+// TestCommandsWriteNothing: with the default paths, commands that attach and publish write nothing of an attachment to the disk, so a power
+// failure is a reboot for them. The journal of hosts files is there while these are written; package hostsfile has its tests.
 //
 // Claim: With the default paths a power failure leaves nothing of an attachment on the disk
 func TestCommandsWriteNothing(t *testing.T) {
@@ -20,6 +20,9 @@ func TestCommandsWriteNothing(t *testing.T) {
 		r.run(t, h, stepper.Program{Args: strings.Fields(line), Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}})
 		r.answer.OK(t)
 		for _, op := range r.ops {
+			if op.Path == "/var/lib/patchbay" || strings.HasPrefix(op.Path, "/var/lib/patchbay/names") {
+				continue
+			}
 			t.Errorf("patchbay %s: %s", line, op)
 		}
 	}

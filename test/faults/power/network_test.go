@@ -21,6 +21,7 @@ type network struct {
 	ports  bool
 	// memoryOnly: nothing but sticky memory is on the disk
 	memoryOnly bool
+	sample     bool // it is small
 	// unmarked: address files in a state directory have no marks, so that after a power failure only DEL and GC release them
 	unmarked bool
 }
@@ -33,9 +34,9 @@ func kinds() []network {
 	// Other plugins make the interfaces of most networks: what Patchbay writes to the disk is the same, and a boot takes a fifth of the time.
 	addressesOnly := cni.Conf{"type": "macvlan", "master": "eth0"}
 	return []network{
-		{name: "data directory", conf: cni.Network(cni.DefaultGateway(), cni.IPAM(one, data))},
+		{name: "data directory", conf: cni.Network(cni.DefaultGateway(), cni.IPAM(one, data)), sample: true},
 		{name: "data directory, dual stack", conf: cni.Network(addressesOnly, cni.IPAM(both, data))},
-		{name: "sticky", conf: cni.Network(addressesOnly, cni.IPAM(one, sticky)), sticky: true, memoryOnly: true},
+		{name: "sticky", conf: cni.Network(addressesOnly, cni.IPAM(one, sticky)), sticky: true, memoryOnly: true, sample: true},
 		{name: "sticky, data directory, dual stack", conf: cni.Network(addressesOnly, cni.IPAM(both, data, sticky)), sticky: true},
 		{name: "state directory, published ports", conf: cni.Network(cni.DefaultGateway(), state, cni.IPAM(one)), ports: true, unmarked: true},
 		{name: "state and data directory, sticky", conf: cni.Network(addressesOnly, state, cni.IPAM(one, data, sticky)), sticky: true},

@@ -21,18 +21,34 @@ func TestPowerLoss(t *testing.T) {
 	var b table
 	t.Run("all", func(t *testing.T) {
 		for _, n := range kinds() {
-			for _, verb := range n.verbs() {
-				t.Run(n.name+"/"+verb, func(t *testing.T) {
-					t.Parallel()
-					c := cut{n, verb}
-					r, e := c.record(t)
-					f := find(t, r)
-					b.add(row{c, r, f, c.boot(t, f, e)})
-				})
-			}
+			b.cutAll(t, n)
 		}
 	})
 	b.compare(t)
+}
+
+// TestSample does the same for two small networks.
+func TestSample(t *testing.T) {
+	nettest.Root(t)
+	for _, n := range kinds() {
+		if n.sample {
+			(&table{}).cutAll(t, n)
+		}
+	}
+}
+
+// cutAll cuts the power during each verb of a network.
+func (b *table) cutAll(t *testing.T, n network) {
+	t.Helper()
+	for _, verb := range n.verbs() {
+		t.Run(n.name+"/"+verb, func(t *testing.T) {
+			t.Parallel()
+			c := cut{n, verb}
+			r, e := c.record(t)
+			f := find(t, r)
+			b.add(row{c, r, f, c.boot(t, f, e)})
+		})
+	}
 }
 
 // perHost is the number of disks from which one host boots in turn, and atOnce the number of hosts at the same time.
