@@ -49,7 +49,7 @@ func Rebuild(ctx context.Context, host *link.Host, stateDir string, live []*stor
 func RestoreLocalhost(host *link.Host, live []*store.Record) (done []string, err error) {
 	seen := map[string]bool{}
 	for _, r := range live {
-		if r.Publish == nil || !r.Publish.Localhost || seen[r.RoutedBy()] || link.RoutesLocalnet(r.RoutedBy()) {
+		if !lacksLocalhost(r) || seen[r.RoutedBy()] {
 			continue
 		}
 		seen[r.RoutedBy()] = true
@@ -60,4 +60,11 @@ func RestoreLocalhost(host *link.Host, live []*store.Record) (done []string, err
 		done = append(done, fmt.Sprintf("bridge %s routes 127.0.0.0/8 again, for published ports", r.RoutedBy()))
 	}
 	return done, err
+}
+
+// LacksLocalhost reports whether RestoreLocalhost would change something.
+func LacksLocalhost(live []*store.Record) bool { return slices.ContainsFunc(live, lacksLocalhost) }
+
+func lacksLocalhost(r *store.Record) bool {
+	return r.Publish != nil && r.Publish.Localhost && !link.RoutesLocalnet(r.RoutedBy())
 }

@@ -28,12 +28,8 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	}
 	defer host.Close()
 	done, err = relink(host, stateDir, live)
-	did, failed := ruleset.Rebuild(ctx, host, stateDir, live)
+	did, failed := rebuild(ctx, host, stateDir, live)
 	done, err = append(done, did...), errors.Join(err, failed)
-	if failed == nil { // the rule that protects 127.0.0.0/8 exists now
-		did, failed = ruleset.RestoreLocalhost(host, live)
-		done, err = append(done, did...), errors.Join(err, failed)
-	}
 	did, failed = ruleset.Readmit(ctx, stateDir, live)
 	done, err = append(done, did...), errors.Join(err, failed)
 	for _, r := range live {
@@ -42,15 +38,31 @@ func Reload(ctx context.Context, stateDir string) (done []string, err error) {
 	return done, err
 }
 
-// ReloadLinks restores what Reload does of bridges, bridge ports, limits and forwarding. It does not rebuild the tables of nftables, and
-// changes nothing where nothing is missing.
+// rebuild rebuilds the tables of nftables, and then lets 127.0.0.1 reach published ports: one of the rules protects 127.0.0.0/8.
+func rebuild(ctx context.Context, host *link.Host, stateDir string, live []*store.Record) (done []string, err error) {
+	done, err = ruleset.Rebuild(ctx, host, stateDir, live)
+	if err != nil {
+		return done, err
+	}
+	did, err := ruleset.RestoreLocalhost(host, live)
+	return append(done, did...), err
+}
+
+// ReloadLinks restores what Reload does of bridges, bridge ports, limits, forwarding and route_localnet. It changes nothing where
+// nothing is missing, and rebuilds the tables of nftables only before it sets route_localnet, as on a bridge that was deleted.
 func ReloadLinks(ctx context.Context, stateDir string) (done []string, err error) {
-	host, live, err := liveOn(attach.Within(ctx), stateDir)
+	ctx = attach.Within(ctx)
+	host, live, err := liveOn(ctx, stateDir)
 	if err != nil {
 		return nil, err
 	}
 	defer host.Close()
-	return relink(host, stateDir, live)
+	done, err = relink(host, stateDir, live)
+	if !ruleset.LacksLocalhost(live) {
+		return done, err
+	}
+	did, failed := rebuild(ctx, host, stateDir, live)
+	return append(done, did...), errors.Join(err, failed)
 }
 
 // liveOn opens the host, which the caller closes, and returns the records of its live attachments.
