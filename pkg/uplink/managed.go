@@ -24,15 +24,26 @@ func (k *Kernel) checkManaged(l *device, force bool) error {
 	if client := clientOf(l); client != "" {
 		return managed(l.name, client+" renews its addresses")
 	}
-	if _, err := os.Lstat(filepath.Join("/run/NetworkManager/devices", strconv.Itoa(l.index))); err == nil {
-		return managed(l.name, "NetworkManager manages it")
-	}
 	for _, a := range addresses {
 		if renewed(l.name, a) {
 			return managed(l.name, fmt.Sprintf("the address %s ends unless a DHCP client renews it", a.prefix()))
 		}
 	}
+	if byNetworkManager(l) {
+		return fmt.Errorf("%s %w: NetworkManager, which may take it out of the bridge when it activates its connection again; let NetworkManager have the bridge from the next boot on: --force --persist NetworkManager --write",
+			l.name, ErrManaged)
+	}
 	return nil
+}
+
+// byNetworkManager reports whether NetworkManager manages an interface. It has a file of each that it has seen.
+func byNetworkManager(l *device) bool {
+	path := filepath.Join("/run/NetworkManager/devices", strconv.Itoa(l.index))
+	if _, err := os.Lstat(path); err != nil {
+		return false
+	}
+	text, _ := safefile.Read(path, safefile.Rules{})
+	return !slices.Contains(strings.Split(string(text), "\n"), "managed=false")
 }
 
 func managed(name, reason string) error {

@@ -245,6 +245,9 @@ func (f *bridgeFlags) delete(out io.Writer, names []string) error {
 		return err
 	}
 	name, err := hostbridge.Delete(bridge)
+	if errors.Is(err, uplink.ErrForeign) {
+		return persisted(bridge, err)
+	}
 	if err != nil {
 		return err
 	}

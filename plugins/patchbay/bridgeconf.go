@@ -149,3 +149,23 @@ func resolverNote(index int, name, bridge string) string {
 	}
 	return fmt.Sprintf("systemd-resolved has name servers of %s, which it does not ask on a bridge port: %s", name, strings.Join(commands, " && "))
 }
+
+// persisted adds to an error about a bridge that Create did not create the files of --persist from which a program of the host has created it
+// at boot: that program would create it again.
+func persisted(bridge string, err error) error {
+	k, failed := uplink.Open()
+	if failed != nil {
+		return err
+	}
+	defer k.Close()
+	ports, failed := k.Ports(bridge, "")
+	if failed != nil {
+		return err
+	}
+	for _, port := range ports {
+		if paths := netconfig.Written(bridge, port); len(paths) > 0 {
+			return fmt.Errorf("bridge %s was created at boot from the files of bridge create --persist; remove them and reboot: rm %s", bridge, strings.Join(paths, " "))
+		}
+	}
+	return err
+}

@@ -82,5 +82,6 @@ func TestWithNetworkd(t *testing.T) {
 	})
 	expect.Contains(t, s.Run(t, "ip", "link", "show", "eth0"), " master br0 ")
 	s.reached(t)
-	s.refused(t, "bridge delete br0", "br0: not created by patchbay bridge create: delete it with the program that created it")
+	s.refused(t, "bridge delete br0", "bridge br0 was created at boot from the files of bridge create --persist; remove them and reboot: "+
+		"rm /etc/systemd/network/05-patchbay-br0.netdev /etc/systemd/network/05-patchbay-eth0.network /etc/systemd/network/05-patchbay-br0.network")
 }

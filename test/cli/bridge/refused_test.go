@@ -94,7 +94,7 @@ func refusedUplinks() map[string]refusal {
 			[]string{"the address 2001:db8::50/64 ends unless a DHCP client renews it"},
 		},
 		"systemd-networkd": {[]string{"mkdir -p /run/systemd/netif/leases", "touch /run/systemd/netif/leases/ETH0"}, ofEth0, []string{"systemd-networkd renews its addresses"}},
-		"NetworkManager":   {[]string{"mkdir -p /run/NetworkManager/devices/ETH0"}, ofEth0, []string{"eth0 is managed by another program: NetworkManager manages it"}},
+		"NetworkManager":   {[]string{"mkdir -p /run/NetworkManager/devices/ETH0"}, ofEth0, []string{"eth0 is managed by another program: NetworkManager, which may take it out of the bridge", "--force --persist NetworkManager --write"}},
 		"tentative":        {[]string{"ip address add 2001:db8::99/64 dev eth0"}, ofEth0, []string{"the kernel still checks its address 2001:db8::99/64 for a duplicate; try again in a few seconds"}},
 	}
 }
