@@ -63,6 +63,19 @@ func (s Selection) choose() (*Network, error) {
 	return n, err
 }
 
+// FindOrBridge returns the network of a name as Find does, or for a request of addresses the one made from the bridge of that name.
+func FindOrBridge(dir, name string, ips []netip.Addr) (*Network, error) {
+	n, err := Find(dir, name)
+	if err == nil || len(ips) == 0 || !errors.Is(err, ErrNoNetwork) {
+		return n, err
+	}
+	b, _, failed := readBridge(name)
+	if failed != nil || b == nil {
+		return nil, errors.Join(err, failed)
+	}
+	return Selection{Dir: dir, IPs: ips}.ofBridge(b)
+}
+
 func (s Selection) find() (*Network, error) {
 	if s.File != "" {
 		return ReadFile(s.File)

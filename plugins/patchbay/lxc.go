@@ -77,7 +77,11 @@ func (f *lxcFlags) run(out io.Writer, words []string) error {
 		}
 		return f.report(out, c, done{changed, "disabled from the next start", "not enabled"}, err)
 	}
-	n, err := cli.Find(f.confDir, f.network)
+	ips, err := f.addresses()
+	if err != nil {
+		return err
+	}
+	n, err := cli.FindOrBridge(f.confDir, f.network, ips)
 	if err != nil {
 		return err
 	}
@@ -119,6 +123,21 @@ func (f *lxcFlags) edit(c lxc.Container, lines lxc.Hooks) (changed bool, err err
 	return changed, nil
 }
 
+// addresses returns those of --ip, whose text becomes part of the hook's line.
+func (f *lxcFlags) addresses() (ips []netip.Addr, err error) {
+	if f.ip == "" {
+		return nil, nil
+	}
+	for text := range strings.SplitSeq(f.ip, ",") {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("--ip: %w", err)
+		}
+		ips = append(ips, addr)
+	}
+	return ips, nil
+}
+
 // done is the result of an edit of a container's configuration.
 type done struct {
 	changed     bool
@@ -150,11 +169,6 @@ func (f *lxcFlags) lines(network string) (lxc.Hooks, error) {
 	}
 	hook := self + " lxc-hook --network " + network
 	if f.ip != "" {
-		for text := range strings.SplitSeq(f.ip, ",") {
-			if _, err := netip.ParseAddr(text); err != nil {
-				return lxc.Hooks{}, fmt.Errorf("--ip: %w", err)
-			}
-		}
 		hook += " --ip " + f.ip
 	}
 	hook += f.publish.Flags()

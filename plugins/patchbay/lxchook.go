@@ -110,8 +110,21 @@ func pluginPath() string {
 	return filepath.Dir(self) + ":" + usual
 }
 
-func (h *lxcHook) add() error {
+// find returns the network: a configured one, the default one, or with --ip that of a bridge.
+func (h *lxcHook) find() (*cli.Network, error) {
 	n, err := cli.FindForHook(h.confDir, h.network)
+	if h.network == "" || !errors.Is(err, cli.ErrNoNetwork) {
+		return n, err
+	}
+	ips, failed := cli.ParseIPs(h.ip)
+	if failed != nil {
+		return nil, failed
+	}
+	return cli.FindOrBridge(h.confDir, h.network, ips)
+}
+
+func (h *lxcHook) add() error {
+	n, err := h.find()
 	if err != nil {
 		return err
 	}
