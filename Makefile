@@ -28,7 +28,7 @@ test-kernels: ## run the tests of the network on other kernels, in virtual machi
 test-boot: ## run the tests on Debian 12 with systemd, booted in virtual machines (RUN=regexp: only those)
 	@scripts/test-boot.sh
 
-claims: ## check that the last `make test` and `make test-runtimes` kept every promise of test/claims.md
+claims: ## check that the last `make test`, `make test-runtimes` and `make test-boot` kept every promise of test/claims.md
 	@scripts/test.sh claims
 
 conformance: ## check any CNI plugin with the conformance kit (PLUGIN=/opt/cni/bin/bridge PROFILE=reference-bridge, or a file; docs/conformance.md)

@@ -6,7 +6,8 @@
 //	claims -page REPOSITORY
 //
 // It fails if the test of a claim is missing or failed; one that was skipped, or a part of it, fails if CI is set and is a warning elsewhere.
-// Without -all, claims of packages that did not run are counted only, and so are those of the packages of -sampled, of which a part ran.
+// Without -all, claims of packages that did not run are counted only. So are, also with -all, those of the packages of -sampled, of which a part
+// or nothing ran.
 // With -page it prints test/claims.md.
 package main
 
@@ -21,7 +22,7 @@ import (
 
 func main() {
 	all := flag.Bool("all", false, "every test of a claim must have run")
-	sampled := flag.String("sampled", "", "comma-separated directories of which only a part ran")
+	sampled := flag.String("sampled", "", "comma-separated directories of which only a part ran, or nothing")
 	printPage := flag.Bool("page", false, "print test/claims.md")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: claims [-all] [-sampled DIRECTORY,...] REPOSITORY EVENTS.json...\n       claims -page REPOSITORY")
