@@ -34,7 +34,7 @@ func (m *Machine) on() error {
 	m.process = m.outside.Command(m.qemu, append(m.arguments(m.dir), m.network()...)...)
 	m.process.Stderr = &m.stderr
 	if err := m.process.Start(); err != nil {
-		listener.Close()
+		_ = listener.Close()
 		return err
 	}
 	go m.await(listener)
@@ -50,7 +50,7 @@ func (p *power) await(listener net.Listener) {
 	timer := time.AfterFunc(limit, func() { _ = p.process.Process.Kill() })
 	_ = p.process.Wait()
 	timer.Stop()
-	listener.Close()
+	_ = listener.Close()
 	close(p.ended)
 }
 
