@@ -164,7 +164,8 @@ func persisted(bridge string, err error) error {
 	}
 	for _, port := range ports {
 		if paths := netconfig.Written(bridge, port); len(paths) > 0 {
-			return fmt.Errorf("bridge %s was created at boot from the files of bridge create --persist; remove them and reboot: rm %s", bridge, strings.Join(paths, " "))
+			return fmt.Errorf("bridge %s was created at boot from the files of bridge create --persist; remove them and reboot: %s", printable.Name(bridge),
+				printable.Command(append([]string{"rm"}, paths...)...))
 		}
 	}
 	return err
