@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/hostsfile"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
@@ -131,4 +133,18 @@ func Check(all []inventory.Attachment) (stale []string, warnings []Warning) {
 
 func isBroken(a inventory.Attachment) bool {
 	return a.Owner != store.OwnerCNI && (a.Record == nil || !exists(&a))
+}
+
+// RemoveDir deletes /etc/netns if it is empty, and reports whether it did. Other programs may use the directory (ip-netns(8)):
+// rmdir(2) fails on one that has files, on a symbolic link and on a mount point. With dryRun it changes nothing.
+func RemoveDir(dryRun bool) (removed bool) {
+	if !dryRun {
+		return unix.Rmdir(cli.NetnsFiles) == nil
+	}
+	info, err := os.Lstat(cli.NetnsFiles)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	entries, err := os.ReadDir(cli.NetnsFiles)
+	return err == nil && len(entries) == 0
 }

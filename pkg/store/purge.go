@@ -10,7 +10,8 @@ import (
 // Purge removes what a host without attachments and marks keeps: the state directory and
 // sticky memory. It returns the paths that it removed, and those of other state
 // directories, which it keeps: their paths come from configurations. With keepMemory it
-// keeps sticky memory too; with dryRun it removes nothing.
+// keeps the directory of sticky memory and of other files that survive a reboot; with
+// dryRun it removes nothing.
 func Purge(state string, keepMemory, dryRun bool) (removed, kept []string, err error) {
 	kept = StateDirs(state)[1:]
 	paths := []string{filepath.Dir(StickyDir), state}

@@ -14,7 +14,7 @@ import (
 // PurgeOptions says what Purge does.
 type PurgeOptions struct {
 	StateDir   string
-	KeepMemory bool // keep sticky memory
+	KeepMemory bool // keep /var/lib/patchbay: sticky memory, counters of metrics, hosts files
 	DryRun     bool // return what would be done, and change nothing
 }
 

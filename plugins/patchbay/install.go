@@ -16,6 +16,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/hostbridge"
+	"github.com/patchbay-cni/patchbay/pkg/hostnames"
 	"github.com/patchbay-cni/patchbay/pkg/install"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/network"
@@ -83,14 +84,15 @@ func uninstallCommand() command {
 that were kept aside back: with content, mode, owner and times. A file that has replaced an
 installed one since is left, and so is a configuration that was edited. Attachments are not
 changed. --purge also removes stale attachments, the nftables tables, bridges that patchbay created
-and that have no port, its state and sticky memory; it is refused while an attachment exists, as is
---unused, which removes no more than uninstall alone. A network configuration is deleted before the
-program that it names. -o json prints the same object as install, and with --purge purged, a list of
-lines. Exit status 1 is an error.`,
+and that have no port, /run/patchbay, /var/lib/patchbay (sticky addresses, the counters of metrics,
+hosts files of LXC containers) and an empty /etc/netns; it is refused while an attachment exists, as
+is --unused, which removes no more than uninstall alone. A network configuration is deleted before
+the program that it names. -o json prints the same object as install, and with --purge purged, a list
+of lines. Exit status 1 is an error.`,
 		flags: func(flags *flag.FlagSet) {
 			f.register(flags)
 			flags.BoolVar(&f.purge, "purge", false, "also remove what patchbay keeps on the host; an error, which changes nothing, while an attachment exists")
-			flags.BoolVar(&f.keepMemory, "keep-memory", false, "with --purge: keep sticky memory, /var/lib/patchbay")
+			flags.BoolVar(&f.keepMemory, "keep-memory", false, "with --purge: keep /var/lib/patchbay")
 			flags.BoolVar(&f.unused, "unused", false, "an error, which changes nothing, while an attachment exists")
 		},
 		run: f.uninstall,
@@ -130,7 +132,11 @@ func (f *installFlags) uninstall(out io.Writer) error {
 			f.also = syncHostNames(nil).Done // before the lock file is removed
 		}
 		purged, err := upkeep.Purge(context.Background(), upkeep.PurgeOptions{StateDir: config.DefaultStateDir, KeepMemory: f.keepMemory, DryRun: o.DryRun})
-		f.also = append(append(f.also, purged...), left()...)
+		f.also = append(f.also, purged...)
+		if err == nil && hostnames.RemoveDir(o.DryRun) {
+			f.also = append(f.also, map[bool]string{true: "would delete ", false: "deleted "}[o.DryRun]+cli.NetnsFiles)
+		}
+		f.also = append(f.also, left()...)
 		return done, readableError(err)
 	})
 }

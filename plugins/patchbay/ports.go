@@ -41,7 +41,7 @@ removed port continue until they are closed; UDP and SCTP flows end. Attachments
 refused: change the port mappings of the container in the runtime. With -o json, yaml, table or name
 they print the ports that the attachment then has, as the list below.
 
-Without these words it prints one line for each published port or range of consecutive ports, sorted
+Without add and rm it prints one line for each published port or range of consecutive ports, sorted
 by number, from the records and the ruleset. HOST is the host address, * for any; TO is the
 container's address and port. With PORT it prints that port only, and exits with status 1 if it is
 not published. STATE is
@@ -59,7 +59,7 @@ in ls -o json), and problems, a list of sentences. Fields may be added, but not 
 On a terminal that is too narrow, a list is printed instead of the table, unless -o table asks for it.
 -o yaml prints the objects of -o json, -o name the ports, one on a line.`,
 		flags: func(flags *flag.FlagSet) {
-			f.registerNetwork(flags, "only ports of this network")
+			f.registerNetwork(flags, "only ports of this network; for add and rm: the network of the attachment")
 			flags.StringVar(&f.ifName, "interface", "", "`name` of the container interface, for add and rm")
 			f.registerListing(flags)
 			flags.IntVar(&f.width, "width", 0, "width in columns (default that of the terminal, else unlimited)")

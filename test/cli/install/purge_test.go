@@ -1,6 +1,7 @@
 package install
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +69,26 @@ func TestPurgeLeaves(t *testing.T) {
 	}
 	run("network", "rm", "lab")
 	run("bridge", "delete", "br1")
+}
+
+// TestPurgeNetnsFiles: the directory of hosts files, which up creates, goes if nothing is in it. What another program put there stays.
+//
+// Claim: `uninstall --purge` deletes /etc/netns if it is empty, and nothing in it that Patchbay did not write
+func TestPurgeNetnsFiles(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.Run(t, n.program, "up", "web")
+	n.Run(t, n.program, "down", "web")
+	n.Run(t, "mkdir", "/etc/netns/vpn")
+	for _, more := range []string{"--dry-run", "--dry-run=false"} {
+		if done := n.ok(t, "uninstall", "--purge", more); slices.ContainsFunc(done, func(line string) bool { return strings.Contains(line, "/etc/netns") }) {
+			t.Errorf("%s: a directory that is not empty: %q", more, done)
+		}
+	}
+	n.Run(t, "rmdir", "/etc/netns/vpn") // it was kept
+	expect.Contains(t, strings.Join(n.ok(t, "uninstall", "--purge", "--dry-run"), "\n"), "would delete /etc/netns")
+	expect.Contains(t, strings.Join(n.ok(t, "uninstall", "--purge"), "\n"), "deleted /etc/netns")
+	n.Run(t, "sh", "-c", "mkdir /run/elsewhere && ln -s /run/elsewhere /etc/netns && "+n.program+" uninstall --purge && test -L /etc/netns && test -d /run/elsewhere && rm /etc/netns && rmdir /run/elsewhere")
 }
 
 // TestPurgeStale: stale attachments are removed.
