@@ -122,6 +122,11 @@ func OfNames(where string) Step {
 	return Step{Name: "names", Commands: []Command{{Why: "its name is written to " + where + "; no command for that"}}}
 }
 
+// OfNamesRemoval returns the step that removes a name from hosts files.
+func OfNamesRemoval() Step {
+	return Step{Name: "names", Commands: []Command{{Why: "its name is removed from the hosts files of namespaces that then share no network with it; its own file is deleted with its last attachment; no command for that"}}}
+}
+
 // OfResolver returns the step that writes the name servers of a namespace.
 func OfResolver(path, text string) Step {
 	return Step{Name: "resolver", Commands: []Command{

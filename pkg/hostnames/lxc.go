@@ -73,7 +73,7 @@ func (p *plan) container(id string) {
 	}
 	text := hostsfile.Parse(content)
 	if text.State == hostsfile.Edited {
-		p.edited(path)
+		p.edited(path, keepLines)
 		return
 	}
 	viewer := &member{Key: Container(id)}

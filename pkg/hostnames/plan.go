@@ -54,11 +54,14 @@ func (p *plan) kept(path string, err error) {
 	p.warnings = append(p.warnings, Warning{Text: fmt.Sprintf("%s is kept as it is, and may lack names: %v", path, err), Fix: "replace it by a plain file of root"})
 }
 
+// keepLines is the fix for a file whose block was edited by hand.
+const keepLines = "move your lines out of them, delete the others"
+
 // edited adds the warning about a file whose block was edited by hand.
-func (p *plan) edited(path string) {
+func (p *plan) edited(path, fix string) {
 	p.warnings = append(p.warnings, Warning{
 		Text: path + " is kept as it is, and may lack names: its lines from # BEGIN patchbay to # END patchbay were edited by hand",
-		Fix:  "move your lines out of them, delete the others",
+		Fix:  fix,
 	})
 }
 
@@ -97,7 +100,7 @@ func (p *plan) namespace(m *member) {
 	}
 	text := hostsfile.Parse(content)
 	if text.State == hostsfile.Edited {
-		p.edited(path)
+		p.edited(path, keepLines)
 		return
 	}
 	others, base := taken{}.add(text.Outside()), ""
@@ -152,7 +155,11 @@ func (p *plan) unviewed(name string) {
 	text := hostsfile.Parse(content)
 	switch text.State {
 	case hostsfile.Edited:
-		p.edited(path)
+		fix := keepLines
+		if !exists {
+			fix = "delete the file of the deleted namespace, or " + keepLines
+		}
+		p.edited(path, fix)
 	case hostsfile.Intact:
 		rest := text.Without()
 		p.change(hostsfile.Change{Path: path, Old: content, New: rest, Delete: rest == "" && isCreated(text)})

@@ -14,7 +14,7 @@ func (p *plan) host(content string) {
 	text := hostsfile.Parse(content)
 	p.outside = text.Outside()
 	if text.State == hostsfile.Edited {
-		p.edited(hostFile)
+		p.edited(hostFile, keepLines)
 		return
 	}
 	asked := append(keysIn(text.Body), p.ask...)
@@ -67,7 +67,7 @@ func Refusal(k Key) error {
 	text := hostsfile.Parse(content)
 	if text.State == hostsfile.Edited {
 		p := &plan{}
-		p.edited(hostFile)
+		p.edited(hostFile, keepLines)
 		return fmt.Errorf("--host-names: %s", p.warnings[0])
 	}
 	if why := notAName(k, taken{}.add(text.Outside()), nil); why != "" {

@@ -81,7 +81,7 @@ func runCommand(args []string) int {
 		return exit.code
 	}
 	if err == nil && out.err != nil {
-		err = fmt.Errorf("write: %w", out.err)
+		err = out.err
 	}
 	if err != nil {
 		complain("%s", oneLine(err))

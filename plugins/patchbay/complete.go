@@ -134,7 +134,7 @@ func argumentsOf(c command, before []string, confDir string) []string {
 		words = append(networkNames(confDir), attachmentNames(func(*inventory.Attachment) bool { return true })...)
 	case "network":
 		if before[0] == "rm" {
-			words = networkNames(confDir)
+			words = slices.DeleteFunc(networkNames(confDir), func(name string) bool { return name == cli.DefaultName }) // built in
 		}
 	case "bridge":
 		if before[0] == "delete" {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/patchbay-cni/patchbay/pkg/attach"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
@@ -107,6 +108,9 @@ func explainDetach(out io.Writer, word string, ours []inventory.Attachment) erro
 	steps, err := stepsOfRemoval("detach", word, ours)
 	if err != nil {
 		return err
+	}
+	if name, _ := strings.CutPrefix(word, "netns:"); cli.Named(name).Path != "" {
+		steps = append(steps, explain.OfNamesRemoval())
 	}
 	return printDryRun(out, "detach "+word, steps, nil)
 }

@@ -109,6 +109,9 @@ func (f *portsFlags) printPorts(out io.Writer, all []inventory.Publication) erro
 
 // ports returns the selected ports.
 func (f *portsFlags) ports(args []string) ([]inventory.Publication, error) {
+	if len(args) > 1 && !strings.ContainsAny(args[0][:min(1, len(args[0]))], "0123456789[") {
+		return nil, fmt.Errorf("unknown command %q%s; use add NAME PORT... or rm NAME PORT...; see patchbay help ports", "ports "+args[0], cli.DidYouMean(args[0], portsWords()))
+	}
 	if len(args) > 1 {
 		return nil, fmt.Errorf("ports accepts one port, got %d arguments; see patchbay help ports", len(args))
 	}

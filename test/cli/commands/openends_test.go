@@ -65,7 +65,8 @@ func TestDetachDryRun(t *testing.T) {
 	l.ok(t, "up", "db")
 	host := l.list(t)[1].HostLink
 	out := l.ok(t, "detach", "web", "db", "--dry-run")
-	expect.Contains(t, out, "# what patchbay detach web would do; nothing is changed", "ip link del dev "+host, "10.77.0.2/24 are deleted", "# what patchbay detach db would do")
+	expect.Contains(t, out, "# what patchbay detach web would do; nothing is changed", "ip link del dev "+host, "10.77.0.2/24 are deleted", "# what patchbay detach db would do",
+		"# names: its name is removed from the hosts files")
 	if strings.Contains(out, "ip netns del") {
 		t.Errorf("detach deletes no namespace: %s", out)
 	}

@@ -151,6 +151,7 @@ func TestPublishIsRefused(t *testing.T) {
 	l.refused(t, []string{`port "x" is not a number`}, "ports", "x")
 	l.refused(t, []string{`protocol "tpc" is not tcp`}, "ports", "80/tpc")
 	l.refused(t, []string{"ports accepts one port, got 2 arguments"}, "ports", "1", "2")
+	l.refused(t, []string{`unknown command "ports ad"; did you mean add?; use add NAME PORT... or rm NAME PORT...`}, "ports", "ad", "web", "1")
 	l.refused(t, []string{`no network "gren"`}, "ports", "--network", "gren")
 	l.refused(t, []string{`--output: unknown format "xml"`}, "ports", "-o", "xml")
 	expect.Equal(t, "namespaces", l.pins(t), []string{"web"})

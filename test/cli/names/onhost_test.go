@@ -106,7 +106,10 @@ func TestEditedByHand(t *testing.T) {
 	s.ok("reload")
 	expect.Equal(t, "db is resolved in web", s.inside("web", "db") != "", true)
 	s.ok("doctor")
-	s.ok("down", "web", "db")
+	s.sh("sed -i 's/^10.77.0.3/10.77.0.9/' " + hosts("db"))
+	s.warns([]string{hosts("db") + " is kept as it is", "delete the file of the deleted namespace, or move your lines out of them"}, "down", "db")
+	s.sh("rm -r /etc/netns/db")
+	s.ok("down", "web")
 	s.sh("rm -rf /etc/netns/web") // the user's file by now, which is empty
 }
 
