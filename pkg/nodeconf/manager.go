@@ -19,7 +19,7 @@ func networkManager(l *look) (all []Risk) {
 		if fix[0] == "" {
 			fix = []string{
 				"mkdir -p /etc/NetworkManager/conf.d",
-				fmt.Sprintf(`printf '%%s\n' '[device-patchbay-%[1]s]' 'match-device=interface-name:%[1]s' 'managed=0' >/etc/NetworkManager/conf.d/90-patchbay-%[1]s.conf`, b.Name),
+				fmt.Sprintf(`printf '%%s\n' '[keyfile]' 'unmanaged-devices+=interface-name:%[1]s' >/etc/NetworkManager/conf.d/90-patchbay-%[1]s.conf`, b.Name),
 				"nmcli general reload conf",
 			}
 		}

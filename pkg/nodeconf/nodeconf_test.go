@@ -86,7 +86,7 @@ func riskyOnes() map[string]risky {
 			etc: etc{files: map[string]string{"/etc/NetworkManager/conf.d/10.conf": "[keyfile]\nunmanaged-devices=interface-name:docker0;interface-name:veth*\n"}, runs: []string{"NetworkManager"}}, program: "NetworkManager",
 			says: "NetworkManager manages bridge cni0, which Patchbay created: it may detach its ports or change its addresses when a profile is activated",
 			seen: "no file of /etc/NetworkManager/conf.d has unmanaged-devices=interface-name:cni0",
-			fix:  `printf '%s\n' '[device-patchbay-cni0]' 'match-device=interface-name:cni0' 'managed=0' >/etc/NetworkManager/conf.d/90-patchbay-cni0.conf`,
+			fix:  `printf '%s\n' '[keyfile]' 'unmanaged-devices+=interface-name:cni0' >/etc/NetworkManager/conf.d/90-patchbay-cni0.conf`,
 		},
 	}
 }
