@@ -89,6 +89,6 @@ as_builder mkdir -p "$kept"
 say "test; the events are kept in .cache/test/boot.json"
 failed=0
 as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$kept/boot.json" --raw-command -- \
-	go -C "$ROOT/test" test -json -count=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" ./boot || failed=1
+	go -C "$ROOT/test" test -json -count=1 -p=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" ./boot/... || failed=1
 [[ -n ${RUN:-} ]] || as_builder "$PATCHBAY_CACHE_BIN/claims" "$ROOT" "$kept/boot.json" || failed=1
 exit "$failed"
