@@ -27,7 +27,7 @@ func flushes(l *look) (all []Risk) {
 				Seen: n.seen(),
 				Fix: []string{
 					"mkdir -p /etc/systemd/system/nftables.service.d",
-					`printf '%s\n' '[Service]' 'ExecStartPost=/opt/cni/bin/patchbay reload' 'ExecReload=/opt/cni/bin/patchbay reload' 'ExecStop=' >/etc/systemd/system/nftables.service.d/patchbay.conf`,
+					`printf '%s\n' '[Service]' 'ExecStartPost=-/opt/cni/bin/patchbay reload' 'ExecReload=-/opt/cni/bin/patchbay reload' 'ExecStop=' >/etc/systemd/system/nftables.service.d/patchbay.conf`,
 					"systemctl daemon-reload",
 				},
 			})
