@@ -61,7 +61,7 @@ func TestLogOfEachVerb(t *testing.T) {
 	a.args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;K8S_POD_UID=7"
 	steps := map[string][]string{
 		"ADD": {"ask", "look", "plug", "print", "publish", "reserve", "up"}, "CHECK": {"ask", "kernel", "state"},
-		"DEL": {"look", "release", "unplug"}, "STATUS": {"ask", "look"}, "GC": {"ask", "look", "sweep", "sweep host"},
+		"DEL": {"look", "release", "unplug"}, "STATUS": {"ask", "look"}, "GC": {"ask", "look", "sweep", "sweep addresses", "sweep host"},
 	}
 	for _, verb := range []string{"STATUS", "ADD", "CHECK", "GC", "DEL"} {
 		call := a.call(t, verb)

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -119,7 +120,11 @@ func TestMetrics(t *testing.T) {
 		failed += one.GetCounter().GetValue()
 	}
 	expect.Equal(t, "all calls", failed, 4.0)
-	expect.Equal(t, "version", s.value(t, "patchbay_build_info", "version=0.1.0"), 1.0)
+	var is struct{ Version string }
+	if err := json.Unmarshal([]byte(m.ok(t, "version", "-o", "json")), &is); err != nil {
+		t.Fatal(err)
+	}
+	expect.Equal(t, "version", s.value(t, "patchbay_build_info", "version="+is.Version), 1.0)
 	for state, want := range map[string]float64{"network=net": 1, "network=patchbay": 1} {
 		expect.Equal(t, "attachments of "+state, s.value(t, "patchbay_attachments", state, "state=up"), want)
 	}
