@@ -9,8 +9,7 @@ import (
 
 // TestDocker: docker starts before and after forwarding is enabled.
 //
-// Claim: running attachments keep working when docker starts and restarts; if docker sets the policy of FORWARD to drop, doctor reports it, and
-// ip_forward in sysctl.d prevents it
+// Claim: running attachments keep working when docker starts and restarts; if docker sets the policy of FORWARD to drop, doctor reports it
 func TestDocker(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
