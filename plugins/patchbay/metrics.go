@@ -137,7 +137,13 @@ func (f *metricsFlags) verbs() (*metrics.Verbs, error) {
 		}
 	}
 	slices.Sort(logs)
-	return metrics.Update(f.counters, slices.Compact(logs))
+	v, err := metrics.Update(f.counters, slices.Compact(logs))
+	for _, path := range f.logs { // one of a configuration may not be written yet; one that is named may be misspelt
+		if _, failed := os.Lstat(path); errors.Is(failed, os.ErrNotExist) {
+			err = errors.Join(err, fmt.Errorf("--log: %w", failed))
+		}
+	}
+	return v, err
 }
 
 // write writes the metrics to stdout or the file of --textfile.

@@ -208,6 +208,11 @@ func TestMetricsInPart(t *testing.T) {
 	expect.Equal(t, "host", s.value(t, "patchbay_part_success", "part=host"), 1.0)
 	expect.Equal(t, "ADDs", s.value(t, "patchbay_verbs_total", "verb=ADD", "code=0"), 0.0)
 
+	a = m.run(t, "metrics", "--counters", m.counters, "--log", fifo+"x")
+	expect.Equal(t, "exit with a misspelt log", a.exit, 1)
+	expect.Contains(t, a.stderr, "--log: ", fifo+"x", "no such file")
+	expect.Equal(t, "log", parse(t, a.stdout).value(t, "patchbay_part_success", "part=log"), 0.0)
+
 	a = m.run(t, "metrics", "--counters", "/proc/none/counters")
 	expect.Equal(t, "exit without counters", a.exit, 1)
 	s = parse(t, a.stdout)
