@@ -20,7 +20,7 @@ func (s *site) attach(t *testing.T) {
 		patchbay up two --network br0 --ip 192.0.2.51
 		lxc-create -n three -t busybox >/dev/null
 		sed -i /udhcpc/d /var/lib/lxc/three/rootfs/etc/init.d/rcS
-		patchbay lxc enable three --network br0 --ip 192.0.2.52 --force
+		patchbay lxc enable three --network br0 --ip 192.0.2.52 --names --force
 		lxc-start -n three`)
 	for _, inside := range []string{"ip netns exec one", "ip netns exec two", "lxc-attach -n three --"} {
 		for _, to := range []string{router4, beyond4, host4, "one", "two", "three"} {
