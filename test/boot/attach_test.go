@@ -22,9 +22,11 @@ func (s *site) attach(t *testing.T) {
 		sed -i /udhcpc/d /var/lib/lxc/three/rootfs/etc/init.d/rcS
 		patchbay lxc enable three --network br0 --ip 192.0.2.52 --names --force
 		lxc-start -n three`)
-	for _, inside := range []string{"ip netns exec one", "ip netns exec two", "lxc-attach -n three --"} {
+	for name, inside := range map[string]string{"one": "ip netns exec one", "two": "ip netns exec two", "three": "lxc-attach -n three --"} {
 		for _, to := range []string{router4, beyond4, host4, "one", "two", "three"} {
-			s.Shell(t, inside+" ping -c 1 -W 10 "+to)
+			if to != name { // a packet to itself needs lo, which the init of busybox does not set up
+				s.Shell(t, inside+" ping -c 1 -W 10 "+to)
+			}
 		}
 	}
 	s.pictured(t, s.Run(t, "patchbay", "show", "-o", "svg"))
