@@ -51,10 +51,10 @@ func (s *site) bridgeBySSH(t *testing.T, program string, w ways) {
 	expect.Contains(t, r.stdout, "br0: moved address 192.0.2.10/24\n", "br0: gateway 192.0.2.1 answers\n")
 	expect.Contains(t, r.stderr, "bridge br0 not kept, eth0 is as before")
 	s.unchanged(t, "without a confirmation", before)
-	session.alive(t, s, "create without a confirmation")
+	session.goesOn(t, s, "create without a confirmation")
 
 	s.createAndConfirm(t, " --persist "+program+" --write"+w.force)
-	session.alive(t, s, "create and confirm")
+	session.goesOn(t, s, "create and confirm")
 	s.isBridged(t)
 	for _, file := range w.files {
 		s.Run(t, "test", "-s", file)

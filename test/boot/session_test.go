@@ -130,11 +130,11 @@ func (x *session) begin() {
 	x.calm, x.most = x.most-x.least, x.least
 }
 
-// alive requires that lines still arrive, and that none was late.
-func (x *session) alive(t testing.TB, s *site, what string) {
+// goesOn requires that lines still arrive, and that none was late.
+func (x *session) goesOn(t testing.TB, s *site, what string) {
 	t.Helper()
 	before := x.count()
-	s.until(t, "the session is alive "+what, func() bool { return x.count() > before })
+	s.until(t, "the session goes on "+what, func() bool { return x.count() > before })
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	late := x.most - x.least

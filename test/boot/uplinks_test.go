@@ -24,7 +24,7 @@ func uplinks() map[string]struct{ create, refused, reason string } {
 			"ip link add link p0 name up0 type vlan id 5; ip -n out link add link q0 name lan type vlan id 5; ip -n out link set lan up", "", "",
 		},
 		"interface with a VLAN interface": {
-			"ip link set p0 down; ip link set p0 name up0; ip link set up0 up; ip -n out link set q0 name lan; ip -n out link set lan up; " +
+			"ip link set p0 down; ip link set p0 name up0; ip link set up0 up; ip -n out link set q0 down; ip -n out link set q0 name lan; ip -n out link set lan up; " +
 				"ip link add link up0 name vlan6 type vlan id 6; ip link set vlan6 up; ip address add 10.6.0.2/24 dev vlan6; " +
 				"ip -n out link add link lan name vlan6 type vlan id 6; ip -n out link set vlan6 up; ip -n out address add 10.6.0.1/24 dev vlan6", "", "",
 		},
