@@ -109,10 +109,10 @@ func TestRemovedLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.counted(t, 2)
-	if err := os.WriteFile(s.log+".1", []byte(adds(5)), 0o600); err != nil {
+	if err := os.WriteFile(s.log+".1", []byte(`{"time":"later","verb":"ADD","ms":2}`+"\n"+adds(5)), 0o600); err != nil { // it may get the inode of the other one
 		t.Fatal(err)
 	}
-	s.append(t, adds(1))
+	s.append(t, `{"time":"last","verb":"ADD","ms":2}`+"\n")
 	s.counted(t, 3)
 }
 

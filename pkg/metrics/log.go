@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"hash/fnv"
 	"os"
 
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
@@ -12,11 +13,37 @@ import (
 // maxLogBytes is the greatest size of a log that is read: the plugin rotates it at 10 MB.
 const maxLogBytes = 64 << 20
 
+// maxFirstLine is how many bytes of a log identify it at most: a line begins with its time.
+const maxFirstLine = 4 << 10
+
 // position is how far a log was read.
 type position struct {
 	Dev    uint64 `json:"dev"`
 	Ino    uint64 `json:"ino"`
+	Head   uint64 `json:"head"`   // hash of the first line: a new file may get the inode of one that was deleted
 	Offset int64  `json:"offset"` // bytes, after the end of a line
+}
+
+// is reports whether a file, by the position of its beginning, is the one that was read.
+func (p position) is(file position) bool {
+	return p.Dev == file.Dev && p.Ino == file.Ino && (p.Offset == 0 || p.Head == file.Head)
+}
+
+// beginning returns the position at the beginning of a file.
+func beginning(f *safefile.File) (position, error) {
+	text, err := f.Start(maxFirstLine)
+	if err != nil {
+		return position{}, err
+	}
+	p := position{}
+	p.Dev, p.Ino = f.Inode()
+	first, _, complete := bytes.Cut(text, []byte("\n"))
+	if complete || len(text) == maxFirstLine {
+		hash := fnv.New64a()
+		hash.Write(first)
+		p.Head = hash.Sum64()
+	}
+	return p, nil
 }
 
 // line is what the counters need of a line of the log (docs/log.md).
@@ -40,9 +67,11 @@ func readNew(path string, from position, add func(line), bad func()) (position, 
 		return from, err
 	}
 	defer f.Close()
-	to := position{}
-	to.Dev, to.Ino = f.Inode()
-	if to.Dev == from.Dev && to.Ino == from.Ino && f.Size() >= from.Offset {
+	to, err := beginning(f)
+	if err != nil {
+		return from, err
+	}
+	if from.is(to) && f.Size() >= from.Offset {
 		to.Offset = from.Offset
 	} else if err := readRotated(path+".1", from, add, bad); err != nil {
 		return from, err
@@ -62,8 +91,9 @@ func readRotated(path string, from position, add func(line), bad func()) error {
 		return err
 	}
 	defer f.Close()
-	if dev, ino := f.Inode(); from != (position{}) && (dev != from.Dev || ino != from.Ino) {
-		return nil
+	at, err := beginning(f)
+	if err != nil || from != (position{}) && !from.is(at) {
+		return err
 	}
 	_, err = readLines(f, from.Offset, add, bad)
 	return err

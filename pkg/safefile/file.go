@@ -107,6 +107,21 @@ func (f *File) ReadFrom(offset int64) ([]byte, error) {
 	}
 }
 
+// Start returns the first bytes of the file, at most n; fewer if it is shorter.
+func (f *File) Start(n int) ([]byte, error) {
+	text := make([]byte, n)
+	for {
+		read, err := unix.Pread(f.fd, text, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, &os.PathError{Op: "read", Path: f.path, Err: err}
+		}
+		return text[:read], nil
+	}
+}
+
 // Close closes the file and its directory.
 func (f *File) Close() error {
 	var err error

@@ -59,6 +59,7 @@ func TestDoctorProbes(t *testing.T) {
 	thief := lan.Neighbour("thief")
 	thief.Run(t, "sh", "-ec", "ip address add "+addrs[0].String()+"/24 dev eth0; ip address add "+addrs[1].String()+"/64 dev eth0 nodad")
 	thief.Settle("eth0")
+	h.Settle("br0") // its own link-local address is checked for duplicates
 	atRouter := lan.Router.Capture(t, "lan")
 	if r := doctor(t, h); len(r.Findings) > 0 {
 		t.Errorf("without --probe: %+v", r)
