@@ -11,6 +11,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/poll"
 )
 
 // need says what is to be looked at.
@@ -35,49 +36,42 @@ const mostCauses = 5
 
 // events are the subscriptions, and the need of what they have noticed since it was taken.
 type events struct {
-	rules *nfnl.Changes
+	rules *nfnl.Changes // nil on a kernel without nftables, which has no ruleset to lose
 	links *link.Changes
-	stop  int // eventfd(2) that ends the goroutine
+	loop  *poll.Loop
 
-	noticed chan struct{} // one value for any number of events; closed after a failure
-	mu      sync.Mutex
-	need    need
-	err     error // set before noticed is closed
+	mu   sync.Mutex
+	need need
 }
 
-// subscribe subscribes in the network namespace of the process. A kernel without nftables has no ruleset to lose.
+// subscribe subscribes in the network namespace of the process. Close its loop when done.
 func subscribe() (*events, error) {
-	e := &events{noticed: make(chan struct{}, 1), stop: -1}
+	e := &events{}
 	var err error
-	if e.rules, err = nfnl.OpenChanges(); err != nil && !nfnl.IsUnsupported(err) {
-		return nil, fmt.Errorf("watch nftables: %w", err)
-	}
-	if e.links, err = link.OpenHostChanges(); err == nil {
-		e.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC)
-	}
-	if err != nil {
-		e.close()
+	if e.links, err = link.OpenHostChanges(); err != nil {
 		return nil, fmt.Errorf("watch interfaces: %w", err)
 	}
-	go e.run()
+	if e.rules, err = nfnl.OpenChanges(); err != nil && !nfnl.IsUnsupported(err) {
+		e.links.Close()
+		return nil, fmt.Errorf("watch nftables: %w", err)
+	}
+	fds := []int{e.links.FD()}
+	if e.rules != nil {
+		fds = append(fds, e.rules.FD())
+	}
+	if e.loop, err = poll.Start(poll.Source{FDs: fds, Read: e.read, Close: e.close}); err != nil {
+		return nil, fmt.Errorf("watch: %w", err)
+	}
 	return e, nil
 }
 
-// close closes the descriptors.
+// close closes the subscriptions.
 func (e *events) close() {
+	e.links.Close()
 	if e.rules != nil {
 		e.rules.Close()
 	}
-	if e.links != nil {
-		e.links.Close()
-	}
-	if e.stop >= 0 {
-		unix.Close(e.stop)
-	}
 }
-
-// end ends the goroutine, which closes the descriptors.
-func (e *events) end() { _, _ = unix.Write(e.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) }
 
 // take returns what was noticed since the last call.
 func (e *events) take() need {
@@ -88,70 +82,41 @@ func (e *events) take() need {
 	return n
 }
 
-// run waits for events until end, or until an error.
-func (e *events) run() {
-	defer e.close()
-	for {
-		fds := []unix.PollFd{{Fd: int32(e.stop), Events: unix.POLLIN}, {Fd: int32(e.links.FD()), Events: unix.POLLIN}}
-		if e.rules != nil {
-			fds = append(fds, unix.PollFd{Fd: int32(e.rules.FD()), Events: unix.POLLIN})
-		}
-		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			e.fail(fmt.Errorf("wait for changes: %w", err))
-			return
-		}
-		if fds[0].Revents != 0 {
-			return
-		}
-		n, err := e.read(fds[1].Revents != 0, len(fds) > 2 && fds[2].Revents != 0)
-		if err != nil {
-			e.fail(err)
-			return
-		}
-		e.notice(n)
-	}
-}
-
 // read reads the notifications that have arrived. Of interfaces it is enough that something has changed: what is missing is
 // found by looking.
-func (e *events) read(links, rules bool) (n need, err error) {
-	if links {
+func (e *events) read(ready []bool) (happened bool, err error) {
+	var n need
+	if ready[0] {
 		n.links = true
 		if err := e.links.Wait(time.Millisecond); err != nil {
-			return n, fmt.Errorf("watch interfaces: %w", err)
+			return false, fmt.Errorf("watch interfaces: %w", err)
 		}
 	}
-	if !rules {
-		return n, nil
+	if len(ready) > 1 && ready[1] {
+		if err := e.readRules(&n); err != nil {
+			return false, err
+		}
 	}
+	if !n.links && !n.rules {
+		return false, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.need.add(n)
+	return true, nil
+}
+
+// readRules adds the need of transactions that have ended.
+func (e *events) readRules(n *need) error {
 	transactions, err := e.rules.Read()
 	if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EMSGSIZE) {
 		n.add(need{links: true, rules: true, causes: []string{"notifications of nftables were lost"}})
-		return n, nil
+		return nil
 	}
 	for i := range transactions {
 		if why := cause(&transactions[i]); why != "" {
 			n.add(need{rules: true, causes: []string{why}})
 		}
 	}
-	return n, err
-}
-
-// notice adds a need, and wakes the loop.
-func (e *events) notice(n need) {
-	if !n.links && !n.rules {
-		return
-	}
-	e.mu.Lock()
-	e.need.add(n)
-	e.mu.Unlock()
-	select {
-	case e.noticed <- struct{}{}:
-	default:
-	}
-}
-
-func (e *events) fail(err error) {
-	e.err = err
-	close(e.noticed)
+	return err
 }

@@ -34,7 +34,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer e.end()
+	defer e.loop.Close()
 	l := &loop{Options: o, todo: need{links: true, rules: true}}
 	l.act(ctx)
 	o.Ready()
@@ -49,9 +49,9 @@ func Run(ctx context.Context, o Options) error {
 		case <-o.Again:
 			l.todo.add(need{links: true, rules: true, causes: []string{"a signal asked for it"}})
 		case <-again:
-		case _, open := <-e.noticed:
+		case _, open := <-e.loop.Happened():
 			if !open {
-				return e.err
+				return e.loop.Err()
 			}
 		}
 		if !wait(ctx, max(settle, time.Until(l.recent[0].Add(burst*time.Second)))) {

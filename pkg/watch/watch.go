@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/poll"
 	"github.com/patchbay-cni/patchbay/pkg/store"
 )
 
@@ -29,15 +30,13 @@ type Watcher struct {
 	stateDir, netnsDir string
 	links              *link.Changes
 	files              int // inotify(7)
-	stop               int // eventfd(2) that ends the goroutine
-	changes            chan struct{}
-	err                error // set before changes is closed
+	loop               *poll.Loop
 }
 
 // Start begins to watch the records of a state directory, and of those that are noted in it, the directory of named network namespaces,
 // and the links of the process's namespace. Call Follow before what is watched is read for the first time, and Close when done.
 func Start(stateDir, netnsDir string) (*Watcher, error) {
-	w := &Watcher{stateDir: stateDir, netnsDir: netnsDir, changes: make(chan struct{}, 1)}
+	w := &Watcher{stateDir: stateDir, netnsDir: netnsDir}
 	var err error
 	if w.links, err = link.OpenChanges(); err != nil {
 		return nil, fmt.Errorf("watch interfaces: %w", err)
@@ -46,34 +45,26 @@ func Start(stateDir, netnsDir string) (*Watcher, error) {
 		w.links.Close()
 		return nil, fmt.Errorf("watch files: %w", err)
 	}
-	if w.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
-		w.links.Close()
-		unix.Close(w.files)
+	w.loop, err = poll.Start(poll.Source{FDs: []int{w.links.FD(), w.files}, Read: w.drain, Close: w.closeAll})
+	if err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
-	go w.run()
 	return w, nil
 }
 
 // Changes returns the channel of changes: a value stands for any number of them since the last value was received. It is closed if no more
 // can be noticed.
-func (w *Watcher) Changes() <-chan struct{} { return w.changes }
+func (w *Watcher) Changes() <-chan struct{} { return w.loop.Happened() }
 
 // Err returns why Changes is closed, nil if it is not.
-func (w *Watcher) Err() error {
-	select {
-	case _, open := <-w.changes:
-		if !open {
-			return w.err
-		}
-	default:
-	}
-	return nil
-}
+func (w *Watcher) Err() error { return w.loop.Err() }
 
-// Close ends the watching. Its goroutine closes the descriptors.
-func (w *Watcher) Close() {
-	_, _ = unix.Write(w.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+// Close ends the watching.
+func (w *Watcher) Close() { w.loop.Close() }
+
+func (w *Watcher) closeAll() {
+	w.links.Close()
+	unix.Close(w.files)
 }
 
 // events are those of inotify that a record or a named namespace causes when it is written, renamed or removed.
@@ -98,57 +89,18 @@ func (w *Watcher) Follow() {
 	}
 }
 
-// run waits for events until Close, or until an error.
-func (w *Watcher) run() {
-	defer func() {
-		w.links.Close()
-		unix.Close(w.files)
-		unix.Close(w.stop)
-	}()
-	for {
-		fds := []unix.PollFd{{Fd: int32(w.links.FD()), Events: unix.POLLIN}, {Fd: int32(w.files), Events: unix.POLLIN}, {Fd: int32(w.stop), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) {
-			w.fail(fmt.Errorf("wait for changes: %w", err))
-			return
-		}
-		if fds[2].Revents != 0 {
-			return
-		}
-		if err := w.drain(fds[0].Revents != 0, fds[1].Revents != 0); err != nil {
-			w.fail(err)
-			return
-		}
-		if fds[0].Revents|fds[1].Revents != 0 {
-			w.changed()
-		}
-	}
-}
-
 // drain drops events: a notification of netlink, or what inotify has.
-func (w *Watcher) drain(links, files bool) error {
-	if links {
+func (w *Watcher) drain(ready []bool) (changed bool, err error) {
+	if ready[0] {
 		if err := w.links.Wait(time.Millisecond); err != nil {
-			return fmt.Errorf("watch interfaces: %w", err)
+			return false, fmt.Errorf("watch interfaces: %w", err)
 		}
 	}
-	if files {
+	if ready[1] {
 		buffer := make([]byte, 64<<10)
 		if _, err := unix.Read(w.files, buffer); err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("watch files: %w", err)
+			return false, fmt.Errorf("watch files: %w", err)
 		}
 	}
-	return nil
-}
-
-// changed passes a change on, unless one is waiting to be received.
-func (w *Watcher) changed() {
-	select {
-	case w.changes <- struct{}{}:
-	default:
-	}
-}
-
-func (w *Watcher) fail(err error) {
-	w.err = err
-	close(w.changes)
+	return true, nil
 }

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -54,24 +53,5 @@ func TestWatcher(t *testing.T) {
 			t.Fatal(err)
 		}
 		await(t, w, step.cause)
-	}
-}
-
-// TestFailure: after a failure Changes is closed, also behind a change that nobody has received yet.
-func TestFailure(t *testing.T) {
-	w := &Watcher{changes: make(chan struct{}, 1)}
-	w.changed()
-	w.changed()
-	if err := w.Err(); err != nil {
-		t.Errorf("before the failure: %v", err)
-	}
-	failed := errors.New("no more changes")
-	w.changed()
-	w.fail(failed)
-	if _, open := <-w.Changes(); !open {
-		t.Error("the change before the failure is lost")
-	}
-	if _, open := <-w.Changes(); open || !errors.Is(w.Err(), failed) {
-		t.Errorf("open %t, error %v", open, w.Err())
 	}
 }
