@@ -91,12 +91,9 @@ func (f *File) ReadFrom(offset int64) ([]byte, error) {
 		if len(text) == cap(text) {
 			text = append(text, 0)[:len(text)]
 		}
-		n, err := unix.Pread(f.fd, text[len(text):cap(text)], offset+int64(len(text)))
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
+		n, err := f.pread(text[len(text):cap(text)], offset+int64(len(text)))
 		if err != nil {
-			return nil, &os.PathError{Op: "read", Path: f.path, Err: err}
+			return nil, err
 		}
 		if text = text[:len(text)+n]; int64(len(text)) > f.max {
 			return nil, tooLarge(f.path, f.max)
@@ -110,15 +107,21 @@ func (f *File) ReadFrom(offset int64) ([]byte, error) {
 // Start returns the first bytes of the file, at most n; fewer if it is shorter.
 func (f *File) Start(n int) ([]byte, error) {
 	text := make([]byte, n)
+	read, err := f.pread(text, 0)
+	return text[:read], err
+}
+
+// pread reads once into a buffer, from an offset in bytes.
+func (f *File) pread(buffer []byte, offset int64) (n int, err error) {
 	for {
-		read, err := unix.Pread(f.fd, text, 0)
+		n, err = unix.Pread(f.fd, buffer, offset)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
-			return nil, &os.PathError{Op: "read", Path: f.path, Err: err}
+			return 0, &os.PathError{Op: "read", Path: f.path, Err: err}
 		}
-		return text[:read], nil
+		return n, nil
 	}
 }
 

@@ -26,19 +26,7 @@ import (
 type metricsFlags struct {
 	common
 	binDir, counters, textfile string
-	logs                       paths
-}
-
-// paths is a flag that may be repeated.
-type paths []string
-
-// String implements flag.Value.
-func (p *paths) String() string { return strings.Join(*p, ",") }
-
-// Set implements flag.Value.
-func (p *paths) Set(path string) error {
-	*p = append(*p, path)
-	return nil
+	logs                       []string
 }
 
 func metricsCommand() command {
@@ -67,7 +55,10 @@ func (f *metricsFlags) register(flags *flag.FlagSet) {
 	f.registerState(flags)
 	flags.StringVar(&f.textfile, "textfile", "", "write to this `file` instead of stdout")
 	flags.StringVar(&f.counters, "counters", metrics.CountersFile, "`file` of the counters")
-	flags.Var(&f.logs, "log", "read this log `file` instead of those of the configurations and CNI_LOG_FILE; may be repeated")
+	flags.Func("log", "read this log `file` instead of those of the configurations and CNI_LOG_FILE; may be repeated", func(path string) error {
+		f.logs = append(f.logs, path)
+		return nil
+	})
 }
 
 func (f *metricsFlags) run(out io.Writer) error {
@@ -101,7 +92,11 @@ func (f *metricsFlags) host() (h doctor.Host, err error) {
 	if err := privileged("metrics", unix.CAP_NET_ADMIN); err != nil {
 		return h, err
 	}
-	for _, path := range append([]*string{&f.stateDir, &f.binDir, &f.counters, &f.textfile}, pointers(f.logs)...) {
+	paths := []*string{&f.stateDir, &f.binDir, &f.counters, &f.textfile}
+	for i := range f.logs {
+		paths = append(paths, &f.logs[i])
+	}
+	for _, path := range paths {
 		if *path == "" {
 			continue
 		}
@@ -112,16 +107,9 @@ func (f *metricsFlags) host() (h doctor.Host, err error) {
 	return doctor.Host{StateDir: f.stateDir, ConfDir: f.confDir, BinDir: f.binDir}, nil
 }
 
-func pointers(all []string) (to []*string) {
-	for i := range all {
-		to = append(to, &all[i])
-	}
-	return to
-}
-
 // verbs returns the counters, with the lines that are new in the logs.
 func (f *metricsFlags) verbs() (*metrics.Verbs, error) {
-	logs := []string(f.logs)
+	logs := slices.Clone(f.logs)
 	if len(logs) == 0 {
 		if path := os.Getenv(logEnv); filepath.IsAbs(path) {
 			logs = append(logs, path)
