@@ -74,13 +74,16 @@ func (n *Network) readPools(text []byte, attached []inventory.Attachment) error 
 		one.Sets = []ipam.Set{set}
 		free, err := store.CountFree(where, c.Name, one, MostFree)
 		failed = errors.Join(failed, err)
-		n.Pools = append(n.Pools, Pool{Subnets: subnetsOf(set), Used: usedIn(set, n.Name, attached), Free: free, Size: sizeOf(&one)})
+		n.Pools = append(n.Pools, Pool{Subnets: subnetsOf(set), Used: usedIn(set, n.Name, attached), Free: free, Size: sizeOf(&one, free)})
 	}
 	return failed
 }
 
-// sizeOf counts the addresses that a pool of one set gives.
-func sizeOf(pool *ipam.Pool) (count int) {
+// sizeOf counts the addresses that a pool of one set gives, unless the free ones are already as many as are counted.
+func sizeOf(pool *ipam.Pool, free int) (count int) {
+	if free == MostFree {
+		return MostFree
+	}
 	for range pool.Candidates(0, netip.Addr{}) {
 		if count++; count == MostFree {
 			break
