@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -50,21 +49,10 @@ type compiled struct{ Package, Program, Dir, Run, Skip string }
 
 // image writes the initramfs.
 func (j *job) image(path string) error {
-	out, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	buffered := bufio.NewWriterSize(out, 1<<20)
-	a := initramfs.New(buffered)
-	j.addSystem(a)
-	if err := errors.Join(j.addModules(a), j.addTools(a), j.addTests(a)); err != nil {
-		return err
-	}
-	if err := errors.Join(a.Close(), buffered.Flush()); err != nil {
-		return fmt.Errorf("write initramfs: %w", err)
-	}
-	return out.Close()
+	return initramfs.Write(path, func(a *initramfs.Archive) {
+		j.addSystem(a)
+		a.Fail(errors.Join(j.addModules(a), j.addTools(a), j.addTests(a)))
+	})
 }
 
 // addSystem adds init, busybox, and the directories on which init mounts.

@@ -3,6 +3,8 @@
 package initramfs
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,10 +23,23 @@ type Archive struct {
 	err  error
 }
 
-// New returns an empty archive that is written to a writer.
-func New(to io.Writer) *Archive { return &Archive{to: to, has: map[string]bool{"/": true}} }
+// Write writes an archive to a file. add adds its files; an error of the archive ends in that of Write.
+func Write(path string, add func(*Archive)) error {
+	out, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(out, 1<<20)
+	a := &Archive{to: buffered, has: map[string]bool{"/": true}}
+	add(a)
+	a.entry("TRAILER!!!", 0, nil)
+	if err := errors.Join(a.err, buffered.Flush(), out.Close()); err != nil {
+		return fmt.Errorf("write initramfs: %w", err)
+	}
+	return nil
+}
 
-// entry writes one entry. After an error it does nothing; Close returns the error.
+// entry writes one entry. After an error it does nothing.
 func (a *Archive) entry(name string, mode uint32, content []byte) {
 	a.inos++
 	name = strings.TrimPrefix(name, "/")
@@ -38,12 +53,6 @@ func (a *Archive) entry(name string, mode uint32, content []byte) {
 }
 
 func pad4(b []byte) []byte { return append(b, make([]byte, (4-len(b)%4)%4)...) }
-
-// Close ends the archive and returns the first error.
-func (a *Archive) Close() error {
-	a.entry("TRAILER!!!", 0, nil)
-	return a.err
-}
 
 // Has reports whether the archive has a path.
 func (a *Archive) Has(path string) bool { return a.has[path] }
@@ -135,7 +144,7 @@ func (a *Archive) below(e os.DirEntry, from, to string) {
 	a.Symlink(to, target)
 }
 
-// Fail keeps an error, which Close returns.
+// Fail keeps the first error, which Write returns.
 func (a *Archive) Fail(err error) {
 	if a.err == nil {
 		a.err = err

@@ -1,8 +1,6 @@
 package vm
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -94,25 +92,16 @@ func (f files) writeInitramfs(path string) error {
 	if err != nil {
 		return err
 	}
-	out, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	buffered := bufio.NewWriterSize(out, 1<<20)
-	a := initramfs.New(buffered)
-	for _, dir := range []string{"/dev", "/proc", "/root", "/run"} {
-		a.Dir(dir)
-	}
-	a.CopyAs(f.path("busybox"), "/bin/busybox")
-	a.CopyAs(f.guest, "/bin/vmguest")
-	a.File("/init", 0o755, []byte(fmt.Sprintf(initScript, strings.Join(modules, " "))))
-	a.File("/vmguest.service", 0o644, []byte(unit))
-	for _, name := range modules {
-		a.CopyAs(f.path(name), "/lib/"+name)
-	}
-	if err := errors.Join(a.Close(), buffered.Flush()); err != nil {
-		return fmt.Errorf("write the initramfs: %w", err)
-	}
-	return nil
+	return initramfs.Write(path, func(a *initramfs.Archive) {
+		for _, dir := range []string{"/dev", "/proc", "/root", "/run"} {
+			a.Dir(dir)
+		}
+		a.CopyAs(f.path("busybox"), "/bin/busybox")
+		a.CopyAs(f.guest, "/bin/vmguest")
+		a.File("/init", 0o755, []byte(fmt.Sprintf(initScript, strings.Join(modules, " "))))
+		a.File("/vmguest.service", 0o644, []byte(unit))
+		for _, name := range modules {
+			a.CopyAs(f.path(name), "/lib/"+name)
+		}
+	})
 }
