@@ -11,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/patchbay-cni/patchbay/test/kit/page"
 )
 
 // tally counts the tests of each package while it passes their events on.
@@ -79,12 +81,7 @@ func (t *tally) skips() (all []string) {
 	return all
 }
 
-// The lines of the page around the table of results.
-const (
-	tableBegin = "<!-- results:begin -->\n"
-	tableEnd   = "<!-- results:end -->\n"
-	tableHead  = "| kernel | package | passed | failed | seconds |\n|---|---|---|---|---|\n"
-)
+const tableHead = "| kernel | package | passed | failed | seconds |\n|---|---|---|---|---|\n"
 
 // result is a row of the table: the last run of a package on a kernel.
 type result struct {
@@ -110,18 +107,16 @@ func (r result) series() string {
 }
 
 // writeTable writes the rows of the packages that ran into the table of a page.
-func (t *tally) writeTable(page, release string) error {
-	text, err := os.ReadFile(page)
+func (t *tally) writeTable(path, release string) error {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
-	before, rest, begins := strings.Cut(string(text), tableBegin)
-	table, after, ends := strings.Cut(rest, tableEnd)
-	if !begins || !ends {
-		return fmt.Errorf("write results: %s has no table of them", page)
+	out, err := page.Replace(string(text), "results", func(table string) string { return tableHead + format(t.merge(table, release)) })
+	if err != nil {
+		return fmt.Errorf("write results: %s: %w", path, err)
 	}
-	out := before + tableBegin + tableHead + format(t.merge(table, release)) + tableEnd + after
-	if err := os.WriteFile(page, []byte(out), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(out), 0o644); err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
 	return nil

@@ -7,12 +7,6 @@ import (
 	"github.com/patchbay-cni/patchbay/test/conformance"
 )
 
-// begin and end are around the generated part of the page.
-const (
-	begin = "<!-- results:begin -->"
-	end   = "<!-- results:end -->"
-)
-
 // results returns the generated part: counts, and a table for each category.
 func results(columns []column) string {
 	var b strings.Builder

@@ -12,9 +12,8 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/conformance"
+	"github.com/patchbay-cni/patchbay/test/kit/page"
 )
-
-const page = "../../../docs/conformance.md"
 
 // column is a plugin of the page.
 type column struct {
@@ -54,25 +53,7 @@ func TestPage(t *testing.T) {
 		{"bridge 1.9.1", load(t, "reference-bridge"), runProfile(t, "reference-bridge", conformance.Options{Plugin: nettest.Program(t, "bridge")})},
 	}
 	known(t, columns[1])
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, _ := strings.Cut(string(text), begin)
-	_, after, found := strings.Cut(rest, end)
-	if !found {
-		t.Fatalf("%s has no %s and %s", page, begin, end)
-	}
-	want := before + begin + "\n" + results(columns) + end + after
-	if os.Getenv("PATCHBAY_UPDATE") != "" {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(strings.Split(string(text), "\n"), strings.Split(want, "\n")); diff != "" {
-		t.Errorf("docs/conformance.md differs from this run (PATCHBAY_UPDATE=1 writes it):\n%s", diff)
-	}
+	page.Part{File: "../../../docs/conformance.md", Name: "results", From: "this run"}.Compare(t, results(columns))
 }
 
 // known makes sure that each failed check that a profile knows has failed.

@@ -3,22 +3,14 @@ package power
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
-
 	"github.com/patchbay-cni/patchbay/test/faults/disk"
 	"github.com/patchbay-cni/patchbay/test/faults/networks"
-)
-
-const (
-	page  = "../../../docs/power-loss.md"
-	begin = "<!-- disks:begin -->\n"
-	end   = "<!-- disks:end -->\n"
+	"github.com/patchbay-cni/patchbay/test/kit/page"
 )
 
 // table collects the rows of the page.
@@ -41,9 +33,6 @@ func (b *table) add(r row) {
 	b.rows = append(b.rows, r)
 }
 
-// updating reports whether the page is to be written. Then all disks are booted from.
-func updating() bool { return os.Getenv("PATCHBAY_UPDATE") != "" }
-
 // cases returns the number of verbs of all networks.
 func cases() (n int) {
 	for _, kind := range kinds() {
@@ -58,25 +47,7 @@ func (b *table) compare(t *testing.T) {
 	if len(b.rows) != cases() || t.Failed() {
 		return
 	}
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(text), begin)
-	_, after, foundEnd := strings.Cut(rest, end)
-	if !found || !foundEnd {
-		t.Fatalf("%s has no markers %q", page, begin)
-	}
-	want := before + begin + b.format() + end + after
-	if updating() {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := gocmp.Diff(string(text), want); diff != "" {
-		t.Errorf("docs/power-loss.md is out of date; run TestPowerLoss with PATCHBAY_UPDATE=1 (-page +seen):\n%s", diff)
-	}
+	page.Part{File: "../../../docs/power-loss.md", Name: "disks", From: "the disks of this run"}.Compare(t, b.format())
 }
 
 // format returns the table, with the sums in its last line.
@@ -123,7 +94,7 @@ func (r *trace) syncs() (n int) {
 // chosen returns the cases to run: all if the page is written.
 func chosen(t *testing.T, cases []networks.Case) []networks.Case {
 	t.Helper()
-	if updating() {
+	if page.Updating() {
 		return cases
 	}
 	return networks.Chosen(t, cases)

@@ -1,59 +1,26 @@
 package structure
 
 import (
-	"errors"
 	"fmt"
 	"go/doc"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-const (
-	importsBegin = "<!-- imports:begin -->\n"
-	importsEnd   = "<!-- imports:end -->\n"
+	docpage "github.com/patchbay-cni/patchbay/test/kit/page"
 )
-
-var errNoMarkers = errors.New("docs/architecture.md has no markers imports:begin and imports:end")
 
 // TestArchitecturePage compares the table of packages in docs/architecture.md with the table of imports and the
 // first sentences of the package comments. PATCHBAY_UPDATE=1 writes it.
 //
 // Claim: docs/architecture.md has the packages and what each may import
 func TestArchitecturePage(t *testing.T) {
-	path := filepath.Join(top(t), "docs/architecture.md")
-	page, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := withTable(string(page), importsTable(imports(), sentences(sources(t))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if os.Getenv("PATCHBAY_UPDATE") != "" {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil { //nolint:gosec // as git has it
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(strings.Split(want, "\n"), strings.Split(string(page), "\n")); diff != "" {
-		t.Errorf("docs/architecture.md differs from the imports or a package comment; write it with PATCHBAY_UPDATE=1 go -C test test ./repo/structure (-want +got):\n%s", diff)
-	}
-}
-
-// withTable returns the page with the table between its markers.
-func withTable(page, table string) (string, error) {
-	before, rest, found := strings.Cut(page, importsBegin)
-	_, after, foundEnd := strings.Cut(rest, importsEnd)
-	if !found || !foundEnd {
-		return "", errNoMarkers
-	}
-	return before + importsBegin + table + importsEnd + after, nil
+	docpage.Part{File: filepath.Join(top(t), "docs/architecture.md"), Name: "imports", From: "the imports or a package comment"}.Compare(
+		t, importsTable(imports(), sentences(sources(t))))
 }
 
 // importsTable returns the table of packages, those that others are built on first.
@@ -111,12 +78,5 @@ func TestImportsTable(t *testing.T) {
 		"| [`plugins/x`](../plugins/x) |  | `a`, `b` |\n"
 	if diff := cmp.Diff(want, importsTable(allowed, sentences(files))); diff != "" {
 		t.Errorf("table (-want +got):\n%s", diff)
-	}
-	page, err := withTable("x\n"+importsBegin+"old\n"+importsEnd+"y\n", "new\n")
-	if want := "x\n" + importsBegin + "new\n" + importsEnd + "y\n"; page != want || err != nil {
-		t.Errorf("withTable = %q, %v, want %q", page, err, want)
-	}
-	if _, err := withTable("x\n"+importsBegin, "new\n"); !errors.Is(err, errNoMarkers) {
-		t.Errorf("withTable without markers: %v", err)
 	}
 }

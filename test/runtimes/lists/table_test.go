@@ -8,38 +8,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-// The page with the table, and its markers.
-const (
-	page  = "../../../docs/migration.md"
-	begin = "<!-- lists:begin -->\n"
-	end   = "<!-- lists:end -->\n"
+	"github.com/patchbay-cni/patchbay/test/kit/page"
 )
 
 // TestTable compares the table of lists in docs/migration.md with the lists that are tested. PATCHBAY_UPDATE=1 writes it.
 //
 // Claim: docs/migration.md has the public configurations that are tested, with their sources
 func TestTable(t *testing.T) {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, found := strings.Cut(string(text), begin)
-	_, after, foundEnd := strings.Cut(rest, end)
-	if !found || !foundEnd {
-		t.Fatalf("%s has no markers %q", page, begin)
-	}
-	want := before + begin + table(t) + end + after
-	if os.Getenv("PATCHBAY_UPDATE") != "" {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil { //nolint:gosec // as git has it
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Errorf("%s differs from the lists that are tested; write it with PATCHBAY_UPDATE=1 go -C test test -run TestTable ./runtimes/lists (-want +got):\n%s", page, diff)
-	}
+	page.Part{File: "../../../docs/migration.md", Name: "lists", From: "the lists that are tested"}.Compare(t, table(t))
 }
 
 // table returns one row for each list.
