@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/serve"
 )
 
 func conventionChecks() []Check {
@@ -105,44 +105,12 @@ func portMappings(t *trial) {
 	c := t.host.Container("c")
 	t.baseline()
 	r := t.add(c, config)
-	t.listen(c, ":80")
-	if err := dial(client.Netns, net.JoinHostPort(t.gateway(r).String(), "8080")); err != nil {
+	serve.TCP(t, c.Netns, "0.0.0.0:80", nil)
+	if err := serve.Connect(client.Netns, netip.AddrPortFrom(t.gateway(r), 8080), 3*time.Second); err != nil {
 		t.Fatalf("the host's port does not lead to the container")
 	}
 	t.del(c, config)
 	t.clean("DEL")
-}
-
-// listen accepts connections in a container until the check ends.
-func (t *trial) listen(c *nettest.Container, address string) {
-	var l net.Listener
-	var err error
-	c.Do(func() { l, err = net.Listen("tcp4", address) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_ = conn.Close()
-		}
-	}()
-}
-
-// dial opens a connection from a namespace and closes it. An address without names needs no goroutine, which would leave the namespace.
-func dial(n *nettest.Netns, address string) error {
-	var err error
-	n.Do(func() {
-		var conn net.Conn
-		if conn, err = net.DialTimeout("tcp4", address, 3*time.Second); err == nil {
-			err = conn.Close()
-		}
-	})
-	return err
 }
 
 func bandwidth(t *trial) {

@@ -13,27 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serveOutside accepts connections beyond the router, as the outside of containers.
-func (s *site) serveOutside(t *testing.T) {
-	t.Helper()
-	var l net.Listener
-	var err error
-	s.router.Do(func() { l, err = net.Listen("tcp4", "198.51.100.1:80") })
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-}
-
 // dial begins a connection from the router to a published port. It does not wait, so that many can be under way.
 func (s *site) dial(port int) (c net.Conn, err error) {
 	s.router.Do(func() {

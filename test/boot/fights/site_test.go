@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/serve"
 	"github.com/patchbay-cni/patchbay/test/kit/vm"
 )
 
@@ -44,7 +45,7 @@ func newSite(t *testing.T) *site {
 	for _, line := range []string{"address add 192.0.2.1/24 dev tap0", "address add 198.51.100.1/32 dev lo", "link set tap0 up"} {
 		s.router.Run(t, "ip", strings.Fields(line)...)
 	}
-	s.serveOutside(t)
+	serve.TCP(t, s.router.Netns, "198.51.100.1:80", nil) // as the outside of containers
 	s.copyFile(t, nettest.Patchbay(t), "/opt/cni/bin/patchbay", "0755")
 	units, err := filepath.Glob(filepath.Join(conf, "systemd", "*"))
 	if err != nil || len(units) == 0 {
