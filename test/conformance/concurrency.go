@@ -146,9 +146,7 @@ func concurrentPool(t *trial) {
 }
 
 func concurrentSameAdd(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	call := t.call("ADD", c, t.conf())
 	attached := 0
 	for _, a := range t.all([]nettest.Call{call, call}) {
@@ -164,9 +162,7 @@ func concurrentSameAdd(t *trial) {
 }
 
 func concurrentSameDel(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	for range 5 {
 		t.all([]nettest.Call{t.call("ADD", c, t.conf()), t.call("DEL", c, t.conf())})
 		t.del(c, t.conf())

@@ -71,9 +71,7 @@ func requested(t *trial, patch conf, args string) {
 
 func requestTaken(t *trial) {
 	config := t.conf(capability("ips", []string{t.profile().Address}))
-	t.resident(config)
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(config)
 	t.refuses(t.do(t.call("ADD", c, config)), "ADD")
 	t.clean("ADD")
 }
@@ -116,9 +114,7 @@ func portMappings(t *trial) {
 func bandwidth(t *trial) {
 	const rate = 8 << 20
 	config := t.conf(capability("bandwidth", conf{"ingressRate": rate, "ingressBurst": rate, "egressRate": rate, "egressBurst": rate}))
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	t.add(c, config)
 	qdiscs, err := t.host.Netlink().QdiscList(t.link(t.host.Netns, t.hostEnd(c)))
 	if err != nil {

@@ -80,31 +80,31 @@ func delOtherChecks() []Check {
 func delStateChecks() []Check {
 	return []Check{
 		{
-			ID: "del-netns-empty", Level: Must, Source: "SPEC 2, DEL: CNI_NETNS is optional", run: func(t *trial) { delWithoutNetns(t, "", "empty"); t.intact("DEL") },
+			ID: "del-netns-empty", Level: Must, Source: "SPEC 2, DEL: CNI_NETNS is optional", run: func(t *trial) { delWithoutNetns(t, "empty"); t.intact("DEL") },
 			Text: "succeeds if the namespace no longer exists and CNI_NETNS is empty",
 		},
 		{
-			ID: "del-netns-empty-leaves", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", run: func(t *trial) { delWithoutNetns(t, "", "empty"); t.clean("DEL") },
+			ID: "del-netns-empty-leaves", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", run: func(t *trial) { delWithoutNetns(t, "empty"); t.clean("DEL") },
 			Text: "leaves nothing if the namespace no longer exists and CNI_NETNS is empty",
 		},
 		{
-			ID: "del-netns-unset", Level: Must, Source: "SPEC 2, DEL: CNI_NETNS is optional", run: func(t *trial) { delWithoutNetns(t, "", "unset"); t.intact("DEL") },
+			ID: "del-netns-unset", Level: Must, Source: "SPEC 2, DEL: CNI_NETNS is optional", run: func(t *trial) { delWithoutNetns(t, "unset"); t.intact("DEL") },
 			Text: "succeeds if the namespace no longer exists and CNI_NETNS is not set",
 		},
 		{
-			ID: "del-netns-unset-leaves", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", run: func(t *trial) { delWithoutNetns(t, "", "unset"); t.clean("DEL") },
+			ID: "del-netns-unset-leaves", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", run: func(t *trial) { delWithoutNetns(t, "unset"); t.clean("DEL") },
 			Text: "leaves nothing if the namespace no longer exists and CNI_NETNS is not set",
 		},
 		{
-			ID: "del-netns-gone", Level: Should, Source: "SPEC 2, DEL: even if some resources are missing", run: func(t *trial) { delWithoutNetns(t, "", "path"); t.clean("DEL") },
+			ID: "del-netns-gone", Level: Should, Source: "SPEC 2, DEL: even if some resources are missing", run: func(t *trial) { delWithoutNetns(t, "path"); t.clean("DEL") },
 			Text: "succeeds if the path of CNI_NETNS no longer exists, and leaves nothing",
 		},
 		{
-			ID: "del-netns-empty-masquerade", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", Needs: []string{"masquerade"}, run: func(t *trial) { delWithoutNetns(t, "masquerade", "empty"); t.clean("DEL") },
+			ID: "del-netns-empty-masquerade", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", Needs: []string{"masquerade"}, run: func(t *trial) { delWithoutNetns(t, "empty", "masquerade"); t.clean("DEL") },
 			Text: "leaves no rule of masquerading if the namespace no longer exists and CNI_NETNS is empty",
 		},
 		{
-			ID: "del-netns-gone-masquerade", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", Needs: []string{"masquerade"}, run: func(t *trial) { delWithoutNetns(t, "masquerade", "path"); t.clean("DEL") },
+			ID: "del-netns-gone-masquerade", Level: Should, Source: "SPEC 2, DEL: clean up its own resources", Needs: []string{"masquerade"}, run: func(t *trial) { delWithoutNetns(t, "path", "masquerade"); t.clean("DEL") },
 			Text: "leaves no rule of masquerading if the path of CNI_NETNS no longer exists",
 		},
 	}
@@ -164,9 +164,7 @@ func (t *trial) variantsOf(names []string) []conf {
 // delAfter attaches a container beside a resident, breaks something, and detaches it: nothing must be left.
 func delAfter(t *trial, broken func(*trial, *nettest.Container), names ...string) {
 	config := t.conf(t.variantsOf(names)...)
-	t.resident(config)
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(config)
 	t.add(c, config)
 	broken(t, c)
 	t.del(c, config)
@@ -188,9 +186,7 @@ func delSilent(t *trial) {
 }
 
 func delTwice(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	t.add(c, t.conf())
 	for _, which := range []string{"the first DEL", "the second DEL", "the third DEL"} {
 		t.succeeds(t.do(t.call("DEL", c, t.conf())), which)
@@ -207,9 +203,7 @@ func delNeverAdded(t *trial) {
 }
 
 func delWithPrev(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	r := t.add(c, t.conf())
 	t.del(c, withPrev(t.conf(), r))
 	t.clean("DEL")

@@ -8,11 +8,8 @@ import (
 )
 
 // delWithoutNetns attaches a container, deletes its namespace, and calls DEL with CNI_NETNS as given: "empty", "unset" or "path".
-func delWithoutNetns(t *trial, variant, how string) {
-	config := t.conf()
-	if variant != "" {
-		config = t.conf(t.variant(variant))
-	}
+func delWithoutNetns(t *trial, how string, names ...string) {
+	config := t.conf(t.variantsOf(names)...)
 	t.resident(config)
 	c, r := t.attach("c", config)
 	call := t.call("DEL", c, config)
@@ -42,9 +39,7 @@ func delNetnsFile(t *trial) {
 }
 
 func delEmptyLive(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	t.add(c, t.conf())
 	call := t.call("DEL", c, t.conf())
 	call.Netns = ""
@@ -106,22 +101,13 @@ func (t *trial) hasVeth() bool {
 }
 
 func delPoolChanged(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	t.add(c, t.conf())
 	t.del(c, t.conf(t.variant("otherPool")))
 	t.clean("DEL")
 }
 
-func delAfterFailed(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.ip(c.Netns, "link add eth0 type veth peer name other")
-	t.baseline()
-	t.refuses(t.do(t.call("ADD", c, t.conf())), "ADD")
-	t.del(c, t.conf())
-}
+func delAfterFailed(t *trial) { t.del(t.addToTaken(), t.conf()) }
 
 // cleanBut is clean without the container c: DEL may delete the interface of its name.
 func (t *trial) cleanBut(after string) {

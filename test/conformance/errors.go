@@ -118,9 +118,7 @@ func unknownIPAM(t *trial) {
 }
 
 func unknownIPAMLeaves(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	t.refuses(t.do(t.call("ADD", c, t.conf(t.variant("unknownIPAM")))), "ADD")
 	t.clean("ADD")
 }

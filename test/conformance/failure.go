@@ -207,9 +207,7 @@ func (t *trial) interruptAdd(c *nettest.Container, signal syscall.Signal) {
 }
 
 func interruptedAdd(t *trial, signal syscall.Signal) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	for range 3 {
 		t.interruptAdd(c, signal)
 		t.del(c, t.conf())
@@ -218,9 +216,7 @@ func interruptedAdd(t *trial, signal syscall.Signal) {
 }
 
 func killedAgain(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	t.interruptAdd(c, syscall.SIGKILL)
 	t.del(c, t.conf())
 	t.add(c, t.conf())
@@ -257,9 +253,7 @@ func resultUnwritten(t *trial) {
 }
 
 func resultUnwrittenDel(t *trial) {
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	_ = t.unwritten(c)
 	t.del(c, t.conf())
 	t.clean("DEL")

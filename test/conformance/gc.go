@@ -13,7 +13,7 @@ func gcChecks() []Check {
 			Text: "keeps every attachment that is listed",
 		},
 		{
-			ID: "gc-stale", Level: Should, Source: "SPEC 2, GC", run: func(t *trial) { gcStale(t, "") },
+			ID: "gc-stale", Level: Should, Source: "SPEC 2, GC", run: func(t *trial) { gcStale(t) },
 			Text: "removes everything of an attachment that is not listed and whose namespace no longer exists, and nothing else",
 		},
 		{
@@ -85,11 +85,8 @@ func gcAllValid(t *trial) {
 	t.clean("GC")
 }
 
-func gcStale(t *trial, variant string) {
-	config := t.conf()
-	if variant != "" {
-		config = t.conf(t.variant(variant))
-	}
+func gcStale(t *trial, names ...string) {
+	config := t.conf(t.variantsOf(names)...)
 	resident, _ := t.resident(config)
 	c, _ := t.attach("c", config)
 	c.Delete()

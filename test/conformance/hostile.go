@@ -98,9 +98,7 @@ func inputDuplicate(t *trial) { t.orRefused(t.withKey("name", `"twice"`)) }
 func prevHostile(t *trial) {
 	t.ip(t.host.Netns, "link add mine type bridge")
 	t.ip(t.host.Netns, "address add 203.0.113.1/24 dev mine")
-	t.resident(t.conf())
-	c := t.host.Container("c")
-	t.baseline()
+	c := t.newcomer(t.conf())
 	t.add(c, t.conf())
 	prev := conf{"cniVersion": t.version, "dns": conf{}, "interfaces": []conf{{"name": "mine"}, {"name": "lo"}}, "ips": []conf{}}
 	a := t.do(t.call("DEL", c, t.conf(conf{"prevResult": prev})))

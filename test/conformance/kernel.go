@@ -100,13 +100,14 @@ func interfaceTakenLeaves(t *trial) {
 	t.clean("ADD")
 }
 
-// addToTaken calls ADD for a container that has an interface eth0.
-func (t *trial) addToTaken() {
+// addToTaken calls ADD for a container that has an interface eth0, and returns it.
+func (t *trial) addToTaken() *nettest.Container {
 	t.resident(t.conf())
 	c := t.host.Container("c")
 	t.ip(c.Netns, "link add eth0 type veth peer name other")
 	t.baseline()
 	t.refuses(t.do(t.call("ADD", c, t.conf())), "ADD")
+	return c
 }
 
 func addTwice(t *trial) {
@@ -166,14 +167,14 @@ func anywhere() netip.Prefix { return netip.MustParsePrefix("0.0.0.0/0") }
 
 func defaultRoute(t *trial) {
 	c, _ := t.attach("c", t.conf(t.variant("defaultRoute")))
-	if !t.hasRoute(c.Netns, anywhere(), unix.RT_TABLE_MAIN) {
+	if !t.hasRoute(c.Netns, anywhere()) {
 		t.Fatalf("the container has no default route")
 	}
 }
 
 func noDefaultRoute(t *trial) {
 	c, _ := t.attach("c", t.conf())
-	if t.hasRoute(c.Netns, anywhere(), unix.RT_TABLE_MAIN) {
+	if t.hasRoute(c.Netns, anywhere()) {
 		t.Fatalf("the container has a default route")
 	}
 }

@@ -39,13 +39,13 @@ func (t *trial) linkNames(n *nettest.Netns) []string {
 	return names
 }
 
-// hasRoute reports whether a table of the kernel has a route to a destination.
-func (t *trial) hasRoute(n *nettest.Netns, dst netip.Prefix, table int) bool {
+// hasRoute reports whether the main table of the kernel has a route to a destination.
+func (t *trial) hasRoute(n *nettest.Netns, dst netip.Prefix) bool {
 	family := unix.AF_INET
 	if dst.Addr().Is6() {
 		family = unix.AF_INET6
 	}
-	routes, err := n.Netlink().RouteListFiltered(family, &netlink.Route{Table: table}, netlink.RT_FILTER_TABLE)
+	routes, err := n.Netlink().RouteListFiltered(family, &netlink.Route{Table: unix.RT_TABLE_MAIN}, netlink.RT_FILTER_TABLE)
 	if err != nil {
 		t.Fatalf("list routes: %v", err)
 	}

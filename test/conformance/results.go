@@ -241,7 +241,7 @@ func resultRoutes(t *trial) {
 		t.Fatalf("the result has no route to %s", wanted())
 	}
 	for _, r := range r.Routes {
-		if !t.hasRoute(c.Netns, r.Dst, 254) {
+		if !t.hasRoute(c.Netns, r.Dst) {
 			t.Fatalf("the container has no route to %s", r.Dst)
 		}
 	}

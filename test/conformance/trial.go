@@ -142,6 +142,14 @@ func (t *trial) resident(config conf) (*nettest.Container, *result) {
 	return c, r
 }
 
+// newcomer attaches a resident, and returns a container that is not attached. clean compares with the host as it is then.
+func (t *trial) newcomer(config conf) *nettest.Container {
+	t.resident(config)
+	c := t.host.Container("c")
+	t.baseline()
+	return c
+}
+
 // baseline makes the present state the one that clean compares with.
 func (t *trial) baseline() {
 	t.host.Oracle(nettest.CleanHost)
