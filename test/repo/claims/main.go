@@ -7,7 +7,7 @@
 //
 // It fails if the test of a claim is missing or failed; one that was skipped, or a part of it, fails if CI is set and is a warning elsewhere.
 // Without -all, claims of packages that did not run are counted only. So are, also with -all, those of the packages of -sampled, of which a part
-// or nothing ran.
+// or nothing ran; DIRECTORY/... means a directory and all below it.
 // With -page it prints test/claims.md.
 package main
 

@@ -97,6 +97,7 @@ func TestRun(t *testing.T) {
 		{"a skip in CI", options{all: true, ci: true}, []string{a, b}, "error: p/a_test.go:6: TestB was skipped: two\n" + summary + "1\n", "1 tests of claims are missing, failed or skipped"},
 		{"a test that did not run", options{}, []string{part}, "error: p/a_test.go:6: TestB did not run: two\n" + summary + "1, not in this run: 1\n", "1 tests of claims are missing, failed or skipped"},
 		{"a sampled package", options{sampled: []string{"p"}}, []string{part}, summary + "0, not in this run: 3\n", ""},
+		{"a sampled tree", options{all: true, sampled: []string{"q/...", "p"}}, nil, summary + "0, not in this run: 3\n", ""},
 		{"a failure in a sampled package", options{sampled: []string{"p"}}, []string{failing}, "error: p/a_test.go:3: TestA failed: one\n" + summary + "1, not in this run: 2\n", "1 tests of claims are missing, failed or skipped"},
 		{"a package that did not run", options{all: true}, []string{part, a}, "warning: p/a_test.go:6: TestB was skipped: two\nerror: q/a_test.go:3: TestB did not run: two\n" + summary + "1\n", "1 tests of claims are missing, failed or skipped"},
 		{"no such file", options{}, []string{filepath.Join(dir, "none")}, "", "open " + dir + "/none: no such file or directory"},
@@ -113,6 +114,16 @@ func TestRun(t *testing.T) {
 				t.Errorf("got error %q, want %q", message, tt.err)
 			}
 		})
+	}
+}
+
+func TestMatches(t *testing.T) {
+	for pattern, want := range map[string][4]bool{"p": {true, false, false, false}, "p/...": {true, true, true, false}, "": {}} {
+		for i, dir := range []string{"p", "p/a", "p/a/b", "pq"} {
+			if got := matches(pattern, dir); got != want[i] {
+				t.Errorf("matches(%q, %q): got %v", pattern, dir, got)
+			}
+		}
 	}
 }
 

@@ -84,7 +84,7 @@ func check(claims []claim, got outcomes, o options) []finding {
 		for _, test := range c.tests {
 			what := problem(test.ident, got)
 			f := finding{claim: c, test: test, what: what, kind: failed}
-			sampled := slices.Contains(o.sampled, test.dir)
+			sampled := slices.ContainsFunc(o.sampled, func(pattern string) bool { return matches(pattern, test.dir) })
 			switch {
 			case sampled && (what == "" || what == didNotRun), what == didNotRun && !ran[test.dir] && !o.all:
 				f.kind = left // passed in part, or not in this run
@@ -97,6 +97,12 @@ func check(claims []claim, got outcomes, o options) []finding {
 		}
 	}
 	return found
+}
+
+// matches reports whether a pattern of -sampled, a directory or a directory with /..., names this directory.
+func matches(pattern, dir string) bool {
+	root, tree := strings.CutSuffix(pattern, "/...")
+	return dir == root || tree && strings.HasPrefix(dir, root+"/")
 }
 
 const didNotRun = "did not run"
