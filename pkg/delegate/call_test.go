@@ -197,7 +197,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// copies returns files, and whether each is a copy of or a link to this program.
+// copies returns files, and whether each is a link to this program, a copy, or another version of it.
 func copies(t *testing.T) map[string]bool {
 	t.Helper()
 	dir := t.TempDir()
@@ -205,12 +205,14 @@ func copies(t *testing.T) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]bool{dir + "/link": true, dir + "/copy": true, dir + "/last-byte": false, dir + "/shorter": false, dir + "/none": false}
-	other := bytes.Clone(text)
-	other[len(other)-1] ^= 1
+	all := map[string]bool{dir + "/link": true, dir + "/copy": true, dir + "/version": true, dir + "/package": false, dir + "/shorter": false, dir + "/no-sections": false, dir + "/none": false}
+	version := append(bytes.Clone(text), 0)
+	sections := bytes.Clone(text)
+	sections[elfSections+7] = 0x80 // a negative offset
 	err = errors.Join(
 		os.Symlink("/proc/self/exe", dir+"/link"), os.WriteFile(dir+"/copy", text, 0o600),
-		os.WriteFile(dir+"/last-byte", other, 0o600), os.WriteFile(dir+"/shorter", text[1:], 0o600),
+		os.WriteFile(dir+"/version", version, 0o600), os.WriteFile(dir+"/no-sections", sections, 0o600),
+		os.WriteFile(dir+"/package", bytes.ReplaceAll(version, []byte("path\tgithub.com"), []byte("path\tgithub.org")), 0o600), os.WriteFile(dir+"/shorter", text[1:], 0o600),
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -51,11 +51,11 @@ func Install(t testing.TB, dir string) {
 // Copy copies a program of .cache/bin into a directory under a name.
 func Copy(t testing.TB, program, dir, name string) {
 	t.Helper()
-	copyProgram(t, nettest.Program(t, program), filepath.Join(dir, name))
+	CopyProgram(t, nettest.Program(t, program), filepath.Join(dir, name))
 }
 
-// copyProgram copies a program.
-func copyProgram(t testing.TB, from, to string) {
+// CopyProgram copies a program to another path.
+func CopyProgram(t testing.TB, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
 	if err == nil {

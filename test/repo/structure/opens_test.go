@@ -42,7 +42,7 @@ func opens() map[string]string {
 		"pkg/lxc/running.go filepath.Glob":     proc,
 		"pkg/cli/target.go os.ReadDir":         netns,
 		"pkg/lxc/running.go os.ReadFile":       proc,
-		"pkg/delegate/find.go os.Open":         "the program itself, and one of CNI_PATH that Find has seen to be a regular file; only root installs one there",
+		"pkg/delegate/self.go os.Open":         "the program itself, and one of CNI_PATH that Find has seen to be a regular file; only root installs one there",
 		"pkg/firewall/legacy.go os.ReadFile":   proc,
 		"pkg/firewall/legacyedit.go unix.Open": "/run/xtables.lock is iptables-legacy's, in a directory that only root changes; it is locked, not read",
 		"pkg/link/list.go os.ReadFile":         proc,

@@ -83,7 +83,7 @@ func nobodyToDelegate(t *testing.T) {
 
 func anotherNameOfNeither(t *testing.T) {
 	h, dir := nettest.Host(t), t.TempDir()
-	for name, program := range map[string]string{"bridge": "bridge", "patchbay": "patchbay-next"} {
+	for name, program := range map[string]string{"bridge": "bridge", "patchbay": "portmap"} {
 		expect.Equal(t, "link", os.Symlink(nettest.Program(t, program), filepath.Join(dir, name)), error(nil))
 	}
 	a := &called{h: h, c: h.Container("c"), conf: routed(cni.Conf{"type": "bridge"}), path: dir, program: linked(t, t.TempDir(), "patchbay-v2")}
