@@ -41,7 +41,7 @@ func relimitAtRest(host *link.Host, stateDir string, r *store.Record) (restored 
 		if err != nil {
 			return false, err
 		}
-		if now := state.Record; now != nil && now.Created.Equal(r.Created) {
+		if now := state.Record; now != nil && now.Created.Equal(r.Created) && now.Bandwidth != nil { // a DEL of the plugin bandwidth alone may have removed them
 			restored, err = relimitOne(host, now)
 		}
 		return restored, errors.Join(err, state.Close())
