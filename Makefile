@@ -43,7 +43,7 @@ lint: ## check form: gofumpt, go vet, golangci-lint, commit subjects; known vuln
 bench: ## compare with the reference plugins and the bare kernel (BENCH=quick|full)
 	@scripts/bench.sh
 
-soak: ## attach and detach at random against a model (ROUNDS=200; SEED=n repeats the calls of a run)
+soak: ## attach and detach at random against a model (ROUNDS=200; SEED=n repeats the calls of a run; TIME=24h: measure that nothing grows)
 	@scripts/soak.sh
 
 fuzz: ## run every fuzz test (FUZZTIME=20s each)

@@ -29,6 +29,7 @@ type churn struct {
 	planner    *planner
 	containers map[string]*nettest.Container // by the ID that is used in calls
 	models     map[string]model
+	log        string // CNI_LOG_FILE of the calls; "" for none
 
 	mu   sync.Mutex
 	prev map[key]json.RawMessage // the runtime's cache: the last result of each attachment
@@ -162,6 +163,9 @@ func (c *churn) do(t *testing.T, o op) done {
 	if o.noNetns {
 		call.Netns = ""
 	}
+	if c.log != "" {
+		call.Env = []string{"CNI_LOG_FILE=" + c.log}
+	}
 	d := done{op: o}
 	if o.verb != "ADD" && !o.noPrevResult {
 		d.prev = c.cached(o.key)
@@ -267,15 +271,22 @@ func (c *churn) destroy(t *testing.T, one *nettest.Container) {
 	}
 }
 
-// end detaches everything, stale attachments too; nothing may be left behind.
-func (c *churn) end(t *testing.T) {
+// detachAll calls DEL for everything, stale attachments too.
+func (c *churn) detachAll(t *testing.T) {
 	t.Helper()
 	for _, k := range c.present() {
 		d := c.do(t, op{verb: "DEL", key: k, config: c.planner.configOf(k)})
 		if d.code != 0 {
 			t.Errorf("%s: %s", d.op, d.answer)
 		}
+		c.models[k.ID] = c.models[k.ID].without(k)
 	}
+}
+
+// end detaches everything; nothing may be left behind.
+func (c *churn) end(t *testing.T) {
+	t.Helper()
+	c.detachAll(t)
 	c.h.NoLeaks(t)
 	readState(t, c.h, c.containerList()).equal(t, newState())
 }
