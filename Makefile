@@ -1,5 +1,5 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build dist draft demo test test-runtimes test-kernels test-boot claims conformance test-arm64 lint bench soak fuzz mutants clean
+.PHONY: help build dist draft demo test test-runtimes test-kernels test-boot claims conformance test-arm64 lint bench soak chaos fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
@@ -45,6 +45,9 @@ bench: ## compare with the reference plugins and the bare kernel (BENCH=quick|fu
 
 soak: ## attach and detach at random against a model (ROUNDS=200; SEED=n repeats the calls of a run; TIME=24h: measure that nothing grows)
 	@scripts/soak.sh
+
+chaos: ## kill calls, swap versions, kill containerd, delete rules and bridges, for TIME=1h (SEED=n ROUND=n repeats the calls of a round)
+	@scripts/chaos.sh
 
 fuzz: ## run every fuzz test (FUZZTIME=20s each)
 	@scripts/fuzz.sh

@@ -11,7 +11,7 @@ raced='/pkg/(config|ipam|store)$'
 # Tests of the repository itself, which need no root.
 rootless='/test/repo/(structure|claims|mutants)$'
 # The packages of make test-runtimes: programs of other projects, and the longest tests.
-slow='/test/(runtimes(/.*)?|firewalls(/.*)?|faults|faults/(crash|power|load|versions)|verbs/(reported|names|confs)|ipam/(takeover|delegated)|network/(portowner|firstpacket|bandwidth|sbr|attacks|ruleset|explain)|cli/(install|bridge|pictures)|conformance/reference|repo/(parity|security|dist))$'
+slow='/test/(runtimes(/.*)?|firewalls(/.*)?|faults|faults/(chaos|crash|power|load|versions)|verbs/(reported|names|confs)|ipam/(takeover|delegated)|network/(portowner|firstpacket|bandwidth|sbr|attacks|ruleset|explain)|cli/(install|bridge|pictures)|conformance/reference|repo/(parity|security|dist))$'
 
 # packages MODULE GREP-ARG... lists the packages of a module that grep lets through.
 packages() { go -C "$ROOT/$1" list ./... | grep -E "${@:2}"; }

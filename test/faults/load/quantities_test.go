@@ -41,9 +41,15 @@ const (
 // quantities returns what must not grow. Counts have to be equal; the memory of a program of Go depends on when it collects garbage.
 func quantities() []quantity {
 	return []quantity{
-		{watcherRSS, 0.1, 2048}, {watcherFiles, 0, 0}, {addRSS, 0.1, 1024}, {linkCount, 0, 0}, {elements, 0, 0},
-		{"/run/patchbay, files", 0, 0}, {"/run/patchbay, bytes", 0.01, 256},
-		{"/var/lib/patchbay, files", 0, 0}, {"/var/lib/patchbay, bytes", 0.01, 256},
+		{watcherRSS, 0.1, 2048},
+		{watcherFiles, 0, 0},
+		{addRSS, 0.1, 1024},
+		{linkCount, 0, 0},
+		{elements, 0, 0},
+		{"/run/patchbay, files", 0, 0},
+		{"/run/patchbay, bytes", 0.01, 256},
+		{"/var/lib/patchbay, files", 0, 0},
+		{"/var/lib/patchbay, bytes", 0.01, 256},
 		{kernelKiB, 0.1, 4096},
 	}
 }
