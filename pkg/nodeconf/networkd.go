@@ -13,6 +13,10 @@ func systemdDirs(below string) []string {
 	return []string{"/etc/systemd/" + below, "/run/systemd/" + below, "/usr/local/lib/systemd/" + below, "/usr/lib/systemd/" + below}
 }
 
+// hostInterfaces matches the names of host interfaces of Patchbay, veth and 11 characters (identity.Of), and not the shorter ones of other
+// programs: see conf/systemd-network/05-patchbay.network.
+const hostInterfaces = "veth???????????"
+
 // device is an interface that a file may match.
 type device struct{ name, kind string }
 
@@ -35,7 +39,7 @@ func networkd(l *look) (all []Risk) {
 			}
 			all = append(all, Risk{
 				Says: fmt.Sprintf("systemd-networkd configures the host interfaces of bridge %s: it may take them off the bridge when they appear or when it restarts", b.Name),
-				Seen: n.seen(), Fix: unmanaged("05-patchbay-veth", "veth*", "veth"),
+				Seen: n.seen(), Fix: unmanaged("05-patchbay-veth", hostInterfaces, "veth"),
 			})
 			break // the others have similar names
 		}
@@ -43,10 +47,10 @@ func networkd(l *look) (all []Risk) {
 	return all
 }
 
-// unmanaged returns the commands that exclude interfaces.
+// unmanaged returns the commands that exclude interfaces; name may end in question marks, the pattern of a shell for one character.
 func unmanaged(file, name, kind string) []string {
 	path := "/etc/systemd/network/" + file + ".network"
-	if refusal := printable.Refusal(file, strings.TrimSuffix(name, "*")); refusal != "" {
+	if refusal := printable.Refusal(file, strings.TrimRight(name, "?")); refusal != "" {
 		return []string{refusal}
 	}
 	return []string{
@@ -140,7 +144,7 @@ func linkFiles(l *look) (all []Risk) {
 			all = append(all, Risk{
 				Says: fmt.Sprintf("udev gives interfaces of bridge %s another MAC address when they appear", b.Name),
 				Seen: settings[at].seen(),
-				Fix:  []string{"# exclude them in section [Match] of that file: add " + b.Name + " and veth* to a line Name=!..."},
+				Fix:  []string{"# exclude them in section [Match] of that file: add " + b.Name + " and " + hostInterfaces + " to a line Name=!..."},
 			})
 		}
 	}

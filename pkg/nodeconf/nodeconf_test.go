@@ -52,7 +52,7 @@ func (e etc) risks(root string, b nodeconf.Bridge) []nodeconf.Risk {
 }
 
 func bridge() nodeconf.Bridge {
-	return nodeconf.Bridge{Name: "cni0", Ports: []string{"vetha1b2c3"}, IsOurs: true, Routed4: true, Routed6: true}
+	return nodeconf.Bridge{Name: "cni0", Ports: []string{"vetha1b2c3d4e5f"}, IsOurs: true, Routed4: true, Routed6: true}
 }
 
 // risky is a configuration, and the risk in it.
@@ -68,7 +68,7 @@ func riskyOnes() map[string]risky {
 			etc: etc{files: map[string]string{"/etc/systemd/network/99-all.network": "# all\n[Match]\nType=ether\n\n[Network]\nDHCP=yes\n"}, runs: []string{"systemd-network"}}, program: "systemd-networkd",
 			says: "systemd-networkd configures the host interfaces of bridge cni0: it may take them off the bridge when they appear or when it restarts",
 			seen: "/etc/systemd/network/99-all.network:3: Type=ether",
-			fix:  `printf '%s\n' '[Match]' 'Name=veth*' 'Kind=veth' '' '[Link]' 'Unmanaged=yes' >/etc/systemd/network/05-patchbay-veth.network`,
+			fix:  `printf '%s\n' '[Match]' 'Name=veth???????????' 'Kind=veth' '' '[Link]' 'Unmanaged=yes' >/etc/systemd/network/05-patchbay-veth.network`,
 		},
 		"networkd takes the bridge": {
 			etc: etc{files: map[string]string{"/run/systemd/network/50-x.network": "[Match]\nName=eth* cni*\n[Network]\nDHCP=yes\n"}, units: []string{"systemd-networkd.service"}}, program: "systemd-networkd",
@@ -81,6 +81,21 @@ func riskyOnes() map[string]risky {
 			says: "systemd-networkd removes routes of other programs when it restarts: the routes of the host to 2 containers on bridge cni0",
 			seen: "/etc/systemd/networkd.conf:3: ManageForeignRoutes=yes", fix: "mkdir -p /etc/systemd/networkd.conf.d",
 			bridge: func(b *nodeconf.Bridge) { b.HostRoutes = 2 },
+		},
+		"NetworkManager, the bridge is unmanaged until an activation": {
+			etc: etc{files: map[string]string{"/etc/NetworkManager/conf.d/10.conf": "[device-cni]\nmatch-device=interface-name:cni*\nmanaged=0\n"}, runs: []string{"NetworkManager"}}, program: "NetworkManager",
+			says: "NetworkManager manages bridge cni0, which Patchbay created: it may detach its ports or change its addresses when a profile is activated",
+			seen: "/etc/NetworkManager/conf.d/10.conf:3: managed=0, which an activation overrules; unmanaged-devices does not have the bridge",
+			fix:  "mkdir -p /etc/NetworkManager/conf.d",
+		},
+		"NetworkManager, a later file replaces the list": {
+			etc: etc{files: map[string]string{
+				"/etc/NetworkManager/NetworkManager.conf": "[keyfile]\nunmanaged-devices=interface-name:cni*\n", "/etc/NetworkManager/conf.d/10.conf": "[keyfile]\nunmanaged-devices=interface-name:=cni*;interface-name:eth0\n",
+				"/usr/lib/NetworkManager/conf.d/90.conf": "[keyfile]\nunmanaged-devices=*\n",
+			}, runs: []string{"NetworkManager"}}, program: "NetworkManager",
+			says: "NetworkManager manages bridge cni0, which Patchbay created: it may detach its ports or change its addresses when a profile is activated",
+			seen: "no file of /etc/NetworkManager/conf.d has unmanaged-devices=interface-name:cni0",
+			fix:  "nmcli general reload conf",
 		},
 		"NetworkManager": {
 			etc: etc{files: map[string]string{"/etc/NetworkManager/conf.d/10.conf": "[keyfile]\nunmanaged-devices=interface-name:docker0;interface-name:veth*\n"}, runs: []string{"NetworkManager"}}, program: "NetworkManager",
@@ -203,6 +218,8 @@ func TestNoRisks(t *testing.T) {
 		"foreign routes are kept":                      {etc: etc{files: map[string]string{"/etc/systemd/networkd.conf.d/a.conf": "[Network]\nManageForeignRoutes=no\n"}, runs: []string{"systemd-network"}}, bridge: func(b *nodeconf.Bridge) { b.HostRoutes = 1 }},
 		"NetworkManager with unmanaged-devices":        {etc: etc{files: map[string]string{"/etc/NetworkManager/NetworkManager.conf": "[keyfile]\nunmanaged-devices=interface-name:cni*;interface-name:veth*\n"}, runs: []string{"NetworkManager"}}},
 		"NetworkManager of one interface":              {etc: etc{files: map[string]string{"/usr/lib/NetworkManager/conf.d/a.conf": "[keyfile]\nunmanaged-devices=*,except:interface-name:eth0\n"}, runs: []string{"NetworkManager"}}},
+		"NetworkManager of all but one interface":      {etc: etc{files: map[string]string{"/etc/NetworkManager/conf.d/a.conf": "[keyfile]\nunmanaged-devices=except:interface-name:eth0\n"}, runs: []string{"NetworkManager"}}},
+		"NetworkManager with a list in two files":      {etc: etc{files: map[string]string{"/run/NetworkManager/conf.d/a.conf": "[keyfile]\nunmanaged-devices=cni0\n", "/etc/NetworkManager/conf.d/b.conf": "[keyfile]\nunmanaged-devices+=interface-name:~veth*\n"}, runs: []string{"NetworkManager"}}},
 		"nftables.service is disabled":                 {etc: etc{files: map[string]string{"/etc/nftables.conf": "flush ruleset\n"}}},
 		"nftables.service without flush":               {etc: etc{files: map[string]string{"/etc/nftables.conf": "# flush ruleset\ntable inet filter {}\nflush table inet filter\n"}, units: []string{"nftables.service"}}},
 		"firewalld with a permanent zone":              {etc: etc{files: map[string]string{"/etc/firewalld/zones/trusted.xml": "<zone>\n<interface name=\"cni0\"/>\n</zone>\n"}, runs: []string{"firewalld"}}},
@@ -238,6 +255,20 @@ func TestRisksOfOtherFiles(t *testing.T) {
 	b.Routed4 = false
 	if got := e.risks(root, b); len(got) != 1 || got[0].Program != "NetworkManager" {
 		t.Errorf("got %+v", got)
+	}
+}
+
+// TestFixNamesHostInterfacesOnly: the fix for systemd-networkd matches no veth of another program, whose names are shorter.
+func TestFixNamesHostInterfacesOnly(t *testing.T) {
+	tc := riskyOnes()["networkd takes every Ethernet interface"]
+	root := tc.write(t)
+	for _, line := range tc.risks(root, bridge())[0].Fix {
+		carryOut(t, root, line)
+	}
+	b := bridge()
+	b.Ports = []string{"veth-of-lab"}
+	if got := tc.risks(root, b); len(got) != 1 {
+		t.Errorf("the file of the fix matches veth-of-lab: %+v", got)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestLinks(t *testing.T) {
 				until ! ip -4 -o address show patchbay0 | grep -q 10.77.0.200; do sleep 0.1; done`,
 		},
 		{
-			name: "NetworkManager activates a profile of the bridge", breaks: "all: it takes host interfaces off the bridge and replaces its address",
+			name: "NetworkManager activates a profile of the bridge, which has `managed=0`", breaks: "all: it takes host interfaces off the bridge and replaces its address",
 			before: manager, act: "nmcli connection up lan || true", works: "",
 			risk:    "NetworkManager manages bridge patchbay0, which Patchbay created: it may detach its ports or change its addresses when a profile is activated",
 			finding: "its host interface is no active port of bridge patchbay0",
@@ -79,7 +79,7 @@ vrrp_instance lan {
 }
 END`
 
-	manager = `mkdir -p /etc/NetworkManager/conf.d; printf '[main]\nno-auto-default=*\n' >/etc/NetworkManager/conf.d/10-auto.conf
+	manager = `mkdir -p /etc/NetworkManager/conf.d; printf '[main]\nno-auto-default=*\n[device-lan]\nmatch-device=interface-name:patchbay0\nmanaged=0\n' >/etc/NetworkManager/conf.d/10-auto.conf
 		systemctl start NetworkManager
 		nmcli connection add type bridge ifname patchbay0 con-name lan ipv4.method manual ipv4.addresses 10.77.0.9/24 ipv6.method disabled bridge.stp no connection.autoconnect no`
 )
