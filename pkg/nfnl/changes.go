@@ -17,19 +17,20 @@ const groupNftables = 7
 // deleted.
 const changesBuffer = 8 << 20
 
-// Removal is an object of a ruleset that a transaction deleted.
-type Removal struct {
-	Kind   uint16 // unix.NFT_MSG_DELTABLE, DELCHAIN, DELRULE, DELSET or DELSETELEM
+// Object is an object of a ruleset that a transaction deleted or created.
+type Object struct {
+	Kind   uint16 // unix.NFT_MSG_DELTABLE, DELCHAIN, DELRULE, DELSET, DELSETELEM or NEWCHAIN
 	Family byte   // unix.NFPROTO_*
 	Table  string
 	Chain  string // of a rule or a chain, else ""
 }
 
-// Transaction is what one transaction of nftables deleted, and who made it.
+// Transaction is what one transaction of nftables changed, and who made it.
 type Transaction struct {
-	Removed []Removal
-	PID     int    // of the thread, in the initial PID namespace; 0 if the kernel does not say
-	Program string // its comm, at most 15 bytes: any process chooses its own
+	Removed []Object
+	Chains  []Object // that it created, or whose policy it set
+	PID     int      // of the thread, in the initial PID namespace; 0 if the kernel does not say
+	Program string   // its comm, at most 15 bytes: any process chooses its own
 }
 
 // Changes is a subscription to the transactions of nftables in a network namespace. It is not safe for concurrent use.
@@ -73,7 +74,9 @@ func (c *Changes) Read() (ended []Transaction, err error) {
 			ended = append(ended, c.now)
 			c.now = Transaction{}
 		} else if isRemoval(kind) {
-			c.now.Removed = append(c.now.Removed, removal(kind, m))
+			c.now.Removed = append(c.now.Removed, object(kind, m))
+		} else if kind == unix.NFT_MSG_NEWCHAIN {
+			c.now.Chains = append(c.now.Chains, object(kind, m))
 		}
 	}
 	return ended, nil
@@ -88,11 +91,11 @@ func isRemoval(kind uint16) bool {
 	return false
 }
 
-// removal reads a message. The name of the table is the first attribute of each kind (linux/netfilter/nf_tables.h).
-func removal(kind uint16, m nlsock.Message) Removal {
-	r := Removal{Kind: kind, Family: Family(m), Table: text(m, unix.NFTA_TABLE_NAME)}
+// object reads a message. The name of the table is the first attribute of each kind (linux/netfilter/nf_tables.h).
+func object(kind uint16, m nlsock.Message) Object {
+	r := Object{Kind: kind, Family: Family(m), Table: text(m, unix.NFTA_TABLE_NAME)}
 	switch kind {
-	case unix.NFT_MSG_DELCHAIN:
+	case unix.NFT_MSG_DELCHAIN, unix.NFT_MSG_NEWCHAIN:
 		r.Chain = text(m, unix.NFTA_CHAIN_NAME)
 	case unix.NFT_MSG_DELRULE:
 		r.Chain = text(m, unix.NFTA_RULE_CHAIN)

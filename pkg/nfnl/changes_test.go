@@ -27,13 +27,13 @@ func subscribed(t *testing.T, run func(h *nettest.Node, c *nfnl.Changes)) {
 	run(h, c)
 }
 
-// TestChanges: each transaction ends with its program, and has what it deleted: table, chain and kind.
+// TestChanges: each transaction ends with its program, and has what it deleted, by table, chain and kind, and the chains that it created.
 func TestChanges(t *testing.T) {
 	subscribed(t, func(h *nettest.Node, c *nfnl.Changes) {
 		h.Run(t, "nft", "add table inet a; add chain inet a c; add rule inet a c drop; add set inet a s { type ipv4_addr; elements = { 10.0.0.1 }; }")
 		h.Run(t, "nft", "delete element inet a s { 10.0.0.1 }; flush chain inet a c")
 		h.Run(t, "nft", "delete table inet a")
-		want := [][]nfnl.Removal{
+		want := [][]nfnl.Object{
 			nil,
 			{{unix.NFT_MSG_DELSETELEM, unix.NFPROTO_INET, "a", ""}, {unix.NFT_MSG_DELRULE, unix.NFPROTO_INET, "a", "c"}},
 			{{unix.NFT_MSG_DELTABLE, unix.NFPROTO_INET, "a", ""}, {unix.NFT_MSG_DELCHAIN, unix.NFPROTO_INET, "a", "c"}, {unix.NFT_MSG_DELSET, unix.NFPROTO_INET, "a", ""}},
@@ -58,6 +58,11 @@ func TestChanges(t *testing.T) {
 		}
 		if len(got[0].Removed) > 0 {
 			t.Errorf("the first transaction removed %+v", got[0].Removed)
+		}
+		for i, want := range []string{"[{3 1 a c}]", "[]", "[]"} { // NFT_MSG_NEWCHAIN, NFPROTO_INET
+			if made := fmt.Sprint(got[i].Chains); made != want {
+				t.Errorf("transaction %d created %s, want %s", i, made, want)
+			}
 		}
 	})
 }

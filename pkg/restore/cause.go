@@ -16,29 +16,40 @@ import (
 // maxComm is the length to which the kernel cuts the name of a program (TASK_COMM_LEN without its zero byte).
 const maxComm = 15
 
-// cause returns what a transaction removed of what Patchbay has in nftables, "" if nothing, or if Patchbay made it.
+// cause returns what a transaction removed of what Patchbay has in nftables, or that it created the chain in which Patchbay has rules for
+// docker; "" if nothing, or if Patchbay made it.
 func cause(t *nfnl.Transaction) string {
 	if isOurs(t.Program) {
-		return ""
-	}
-	most, rank := "", -1
-	for _, r := range t.Removed {
-		if what := concerns(r); what != "" && rankOf(r) > rank {
-			most, rank = what, rankOf(r)
-		}
-	}
-	if most == "" {
 		return ""
 	}
 	by := "a program"
 	if t.Program != "" {
 		by = fmt.Sprintf("%s (process %d)", printable.Text(t.Program, maxComm), t.PID)
 	}
-	return by + " deleted " + most
+	if most := removed(t); most != "" {
+		return by + " deleted " + most
+	}
+	for _, c := range t.Chains { // docker starts after the containers, and may drop what is forwarded
+		if firewall.IsUserChain(c.Family, c.Table, c.Chain) {
+			return by + " created chain " + c.Chain
+		}
+	}
+	return ""
+}
+
+// removed returns a noun for the largest object that a transaction removed of Patchbay's, "" if it removed none.
+func removed(t *nfnl.Transaction) string {
+	most, rank := "", -1
+	for _, r := range t.Removed {
+		if what := concerns(r); what != "" && rankOf(r) > rank {
+			most, rank = what, rankOf(r)
+		}
+	}
+	return most
 }
 
 // rankOf orders removals: that of a whole table says the most, one in the chain of docker the least.
-func rankOf(r nfnl.Removal) int {
+func rankOf(r nfnl.Object) int {
 	if !nft.IsTable(r.Family, r.Table) {
 		return 0
 	}
@@ -54,7 +65,7 @@ func isOurs(program string) bool {
 }
 
 // concerns returns a noun for a removed object if it is one of Patchbay, or of the chain in which it has rules for docker.
-func concerns(r nfnl.Removal) string {
+func concerns(r nfnl.Object) string {
 	family := map[byte]string{unix.NFPROTO_INET: "inet", unix.NFPROTO_BRIDGE: "bridge", unix.NFPROTO_IPV4: "ip", unix.NFPROTO_IPV6: "ip6"}[r.Family]
 	switch {
 	case nft.IsTable(r.Family, r.Table):

@@ -1,5 +1,5 @@
 // Package restore restores the host whenever another program has removed what the records of attachments say: rules, bridge
-// ports, bridges and their addresses, forwarding. `patchbay reload --watch` runs it as a service.
+// ports, bridges and their addresses, forwarding; and when docker creates the chain in which Patchbay has rules. `patchbay reload --watch` runs it as a service.
 //
 //	err := restore.Run(ctx, restore.Options{StateDir: "/run/patchbay", Report: func(line string) { fmt.Println(line) }})
 //

@@ -39,6 +39,7 @@ func TestRestore(t *testing.T) {
 			s := newSite(t)
 			if strings.Contains(row.remove, "DOCKER-USER") {
 				s.docker(t)
+				s.attachMore(t)
 			}
 			w := s.watch(t)
 			before := s.state(t)
@@ -75,6 +76,20 @@ func TestNoCause(t *testing.T) {
 	s.Shell(t, "nft delete table inet other 2>/dev/null; nft add table ip mine && nft delete table ip mine")
 	w.end(t)
 	expect.Equal(t, "restorations", strings.Count(w.text(), "restored in"), 1)
+}
+
+// TestDockerStartsLater: docker starts when containers run already, and drops what is forwarded: its chain gets the rules of "firewall": "auto".
+//
+// Claim: `reload --watch` adds the rules of `"firewall": "auto"` when docker creates its chain DOCKER-USER after the containers were attached
+func TestDockerStartsLater(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := s.watch(t)
+	s.docker(t)
+	w.await(t, "created chain DOCKER-USER; restored in")
+	w.await(t, "docker's chain DOCKER-USER has the rules for bridge br7 again")
+	expect.Equal(t, "rules of bridge br7", strings.Count(s.Shell(t, "iptables -S DOCKER-USER"), "patchbay:br7"), 2)
+	w.end(t)
 }
 
 // TestSeldom: a program that removes the table again and again does not keep the host busy.

@@ -42,10 +42,15 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// docker creates docker's chain, to which an ADD adds rules for the bridge.
+// docker creates docker's chain.
 func (s *site) docker(t *testing.T) {
 	t.Helper()
 	s.Shell(t, "iptables -N DOCKER-USER && iptables -A FORWARD -j DOCKER-USER && iptables -A DOCKER-USER -j RETURN && iptables -P FORWARD DROP")
+}
+
+// attachMore attaches a second container, whose ADD adds rules for the bridge to docker's chain.
+func (s *site) attachMore(t *testing.T) {
+	t.Helper()
 	db := s.Container("db")
 	s.cni(t, "ADD", db).OK(t)
 	t.Cleanup(func() { s.cni(t, "DEL", db).OK(t) })
