@@ -57,13 +57,16 @@ func (h *Host) UnmanagedPort(b *Bridge, oursByName func(string) bool, ours func(
 
 // nameOf returns the name of an interface, "" if it does not exist. The ioctl takes less than a
 // microsecond, without the RTNL lock; a bridge may have a thousand ports.
-func (h *Host) nameOf(index int) string {
+func (h *Host) nameOf(index int) string { return nameAt(h.socket.FD(), index) }
+
+// nameAt is nameOf in the namespace of a socket.
+func nameAt(fd, index int) string {
 	req := struct { // struct ifreq
 		name  [unix.IFNAMSIZ]byte
 		index int32
 		_     [20]byte
 	}{index: int32(index)}
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(h.socket.FD()), unix.SIOCGIFNAME, uintptr(unsafe.Pointer(&req)))
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCGIFNAME, uintptr(unsafe.Pointer(&req)))
 	if errno != 0 {
 		return ""
 	}

@@ -1,10 +1,12 @@
 package restore
 
 import (
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 )
 
@@ -58,5 +60,21 @@ func TestCauseOfChain(t *testing.T) {
 		if got := cause(&row.made); got != row.want {
 			t.Errorf("%+v: got %q, want %q", row.made, got, row.want)
 		}
+	}
+}
+
+// TestExplain: what was lost is a cause if a restoration names it; a DEL at the same time, and a name that only begins alike, are none.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	n := need{losses: []link.Loss{
+		{Object: "veth1", Says: "interface veth1 was deleted"},
+		{Object: "br7", Says: "IPv4 forwarding from br7 was disabled"},
+		{Object: "10.9.7.1/24", Says: "address 10.9.7.1/24 was removed from br70"},
+		{Object: "br70", Says: "interface br70 was deleted"},
+	}}
+	n.explain([]string{"veth10 is a port of bridge br7 again, for net/c1/eth0", "bridge br70 has 10.9.7.1/24, 10.9.8.1/24 again"})
+	want := []string{"IPv4 forwarding from br7 was disabled", "address 10.9.7.1/24 was removed from br70", "interface br70 was deleted"}
+	if !slices.Equal(n.causes, want) {
+		t.Errorf("got %q, want %q", n.causes, want)
 	}
 }

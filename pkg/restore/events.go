@@ -4,14 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 	"github.com/patchbay-cni/patchbay/pkg/poll"
+	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
 // need says what is to be looked at.
@@ -19,20 +20,42 @@ type need struct {
 	links  bool
 	rules  bool
 	causes []string // of rules, each once
+	losses []link.Loss
 }
 
 // add adds the needs of another.
 func (n *need) add(other need) {
 	n.links, n.rules = n.links || other.links, n.rules || other.rules
 	for _, c := range other.causes {
-		if !slices.Contains(n.causes, c) && len(n.causes) < mostCauses {
-			n.causes = append(n.causes, c)
+		n.because(c)
+	}
+	n.losses = append(n.losses, other.losses...)
+	n.losses = n.losses[:min(len(n.losses), mostLosses)]
+}
+
+// because adds a cause.
+func (n *need) because(cause string) {
+	if !slices.Contains(n.causes, cause) && len(n.causes) < mostCauses {
+		n.causes = append(n.causes, cause)
+	}
+}
+
+// explain adds as causes those losses whose object a sentence about a restoration names: others are of a DEL, or of another program's
+// interfaces.
+func (n *need) explain(done []string) {
+	for _, loss := range n.losses {
+		if slices.ContainsFunc(done, func(sentence string) bool {
+			return slices.Contains(strings.FieldsFunc(sentence, func(r rune) bool { return r == ' ' || r == ',' }), loss.Object)
+		}) {
+			n.because(printable.Text(loss.Says, 0))
 		}
 	}
 }
 
-// mostCauses is the greatest number of causes that are reported of one restoration.
-const mostCauses = 5
+const (
+	mostCauses = 5    // that are reported of one restoration
+	mostLosses = 1000 // that are remembered until it
+)
 
 // events are the subscriptions, and the need of what they have noticed since it was taken.
 type events struct {
@@ -82,13 +105,12 @@ func (e *events) take() need {
 	return n
 }
 
-// read reads the notifications that have arrived. Of interfaces it is enough that something has changed: what is missing is
-// found by looking.
+// read reads the notifications that have arrived. Of interfaces any change is a reason to look; what is missing is found by looking.
 func (e *events) read(ready []bool) (happened bool, err error) {
 	var n need
 	if ready[0] {
 		n.links = true
-		if err := e.links.Wait(time.Millisecond); err != nil {
+		if n.losses, err = e.links.Read(); err != nil {
 			return false, fmt.Errorf("watch interfaces: %w", err)
 		}
 	}

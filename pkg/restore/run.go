@@ -94,6 +94,7 @@ func (l *loop) act(ctx context.Context) {
 	took := time.Since(begun)
 	copy(l.recent[:], l.recent[1:])
 	l.recent[burst-1] = begun.Add(took)
+	l.todo.explain(done)
 	if len(l.todo.causes) > 0 {
 		l.Report(fmt.Sprintf("%s; %s in %d ms", strings.Join(l.todo.causes, "; "), map[bool]string{true: "restored", false: "not restored"}[err == nil], took.Milliseconds()))
 	}

@@ -39,9 +39,9 @@ records. If it cannot, the table is not changed, and the error names both versio
 newer patchbay, or delete that container first.
 
 --watch does not end: it restores the host, and again within a second whenever another program has
-removed something, as nft flush ruleset and the restart of a firewall do. It prints what was removed
-and by which program, and what it restored. SIGHUP restores everything at once; SIGTERM and SIGINT
-end it with status 0. Under systemd it says when it is ready (sd_notify(3)).`,
+removed something, as nft flush ruleset and the restart of a firewall do. It prints what was removed,
+of nftables also by which program, and what it restored. SIGHUP restores everything at once; SIGTERM
+and SIGINT end it with status 0. Under systemd it says when it is ready (sd_notify(3)).`,
 		flags: func(flags *flag.FlagSet) {
 			flags.StringVar(&stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
 			flags.BoolVar(&watch, "watch", false, "restore again after each change of another program, until a signal")

@@ -92,7 +92,7 @@ func (s *site) cniWith(t *testing.T, verb string, c *nettest.Container, conf str
 func (s *site) state(t *testing.T) string {
 	t.Helper()
 	return s.Shell(t, `nft -s list table inet patchbay 2>&1; iptables -S DOCKER-USER 2>/dev/null | grep patchbay:; ip -o link show type bridge | sed 's/^[0-9]*: //';
-		ip -o link show type veth | sed 's/^[0-9]*: //; s/@if[0-9]*//'; ip -4 -o address show dev br7 2>&1 | sed 's/^[0-9]*: //'; cat /proc/sys/net/ipv4/ip_forward; cat /proc/sys/net/ipv4/conf/br7/route_localnet 2>&1; true`)
+		ip -o link show type veth | sed 's/^[0-9]*: //; s/@if[0-9]*//'; ip -4 -o address show dev br7 2>&1 | sed 's/^[0-9]*: //'; cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/br7/forwarding /proc/sys/net/ipv4/conf/br7/route_localnet 2>&1; true`)
 }
 
 // awaitState waits until the state is as before.
