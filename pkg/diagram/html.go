@@ -27,7 +27,7 @@ func HTML(w io.Writer, d *Diagram) error {
 	s.printf(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'">`+"\n", hashOf(style), hashOf(pageScript))
 	s.printf("<meta name=\"viewport\" content=\"width=device-width\">\n<title>patchbay show: %s</title>\n<style>%s</style>\n</head>\n<body>\n", escapeXML(d.Host.Title), style)
 	s.printf("<header><h1>%s</h1><label>Search <input id=\"search\" type=\"search\" autocomplete=\"off\"></label><output id=\"found\"></output>", escapeXML(d.Host.Title))
-	s.printf("<button id=\"theme\" value=\"auto\">theme: auto</button></header>\n<main>\n<div id=\"picture\">\n")
+	s.printf("<button id=\"scale\">whole picture</button><button id=\"theme\" value=\"auto\">theme: auto</button></header>\n<main>\n<div id=\"picture\">\n")
 	s.open()
 	s.draw(d)
 	s.printf("</div>\n<aside id=\"details\" aria-live=\"polite\">\n<p id=\"hint\">Click a box for its details.</p>\n")

@@ -11,7 +11,7 @@ import (
 const maxPlain = 20
 
 // layout is a picture in progress, in three columns: the outside, the host with its bridges, the containers. A bridge port is level with
-// the interface that it leads to, or below it.
+// the interface that it leads to, or below it. If that would be too high, the containers are in several columns (grid.go).
 type layout struct {
 	names   *topo.Names
 	grouped bool // in frames for the namespaces of pods
@@ -19,7 +19,8 @@ type layout struct {
 	host       *placed
 	outside    []*placed
 	frames     []*placed // of namespaces of pods
-	containers []*placed // in no frame
+	containers []*placed // in no frame, and their ports if these are not in the host
+	trunks     []*trunk
 	at         map[*Box]*placed
 	peer       map[*Box]*Box // the interface of a port, or what it leads to
 	owner      map[*Box]*placed
@@ -50,12 +51,25 @@ func arrange(d *Diagram) *layout {
 		containers = append(containers, l.container(b, len(d.Lines) > maxPlain))
 	}
 	l.columns(d.Host, containers)
-	l.placeHost()
-	for _, c := range containers {
-		l.place(c, l.below)
+	if height(containers) > maxHeight {
+		l.inColumns(containers)
+	} else {
+		l.placeHost()
+		for _, c := range containers {
+			l.place(c, l.below)
+		}
 	}
 	l.finish(d)
 	return l
+}
+
+// height returns the height of containers one below the other.
+func height(containers []*placed) int {
+	sum := 0
+	for _, c := range containers {
+		sum += c.h + gap
+	}
+	return sum
 }
 
 func (l *layout) measured(b *Box) *placed {
@@ -73,6 +87,9 @@ func (l *layout) container(b *Box, many bool) *placed {
 			shown = inside.short()
 		}
 		i := l.measure(shown)
+		if many {
+			i.joinAddress()
+		}
 		i.Box = inside
 		l.at[inside], l.owner[inside] = i, c
 		c.inside = append(c.inside, i)
@@ -86,6 +103,16 @@ func (b *Box) short() *Box {
 	c := *b
 	c.Text = slices.DeleteFunc(slices.Clone(b.Text), func(t Text) bool { return !t.Wrong && !isAddress(t.Text) })
 	return &c
+}
+
+// joinAddress puts the first address beside the name of an interface, if both fit.
+func (p *placed) joinAddress() {
+	if len(p.lines) < 2 || !isAddress(p.lines[1].text) || len(p.lines[0].text)+2+len(p.lines[1].text) > maxColumns {
+		return
+	}
+	p.lines[0].text += "  " + p.lines[1].text
+	p.lines = slices.Delete(p.lines, 1, 2)
+	p.w, p.h = p.textWidth(), p.textHeight()
 }
 
 // columns measures the host with its bridges, and gives the bridges and the containers the same widths.
@@ -218,10 +245,7 @@ func (l *layout) place(c *placed, y int) {
 
 // frame returns the frame of the namespace of a container's pod: the last one, or a new one below it.
 func (l *layout) frame(c *placed, y int) *placed {
-	title := "namespace " + c.Group
-	if c.Group == "" {
-		title = "not a pod"
-	}
+	title := frameTitle(c)
 	if last := len(l.frames) - 1; last >= 0 && l.frames[last].Title == title {
 		return l.frames[last]
 	}
@@ -231,6 +255,14 @@ func (l *layout) frame(c *placed, y int) *placed {
 	l.below = f.y + f.h
 	l.frames = append(l.frames, f)
 	return f
+}
+
+// frameTitle returns the title of the frame that a container belongs to.
+func frameTitle(c *placed) string {
+	if c.Group == "" {
+		return "not a pod"
+	}
+	return "namespace " + c.Group
 }
 
 // finish places the notes below everything else.

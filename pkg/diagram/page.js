@@ -9,6 +9,12 @@
 	let selected = ""
 	let found = []
 
+	// fit shows the whole picture in the window, or each pixel of it.
+	function fit(whole) {
+		at("picture").classList.toggle("whole", whole)
+		at("scale").textContent = whole ? "full size" : "whole picture"
+	}
+
 	function select(id) {
 		for (const [box, section] of sections) section.hidden = box !== id
 		at("hint").hidden = sections.has(id)
@@ -18,6 +24,7 @@
 	}
 
 	function go(id) {
+		fit(false)
 		select(id)
 		at(id).scrollIntoView({block: "center", inline: "center"})
 	}
@@ -33,6 +40,7 @@
 		at("found").textContent = words.length ? found.length + " found" : ""
 	}
 
+	at("scale").addEventListener("click", () => fit(!at("picture").classList.contains("whole")))
 	picture.addEventListener("click", e => {
 		const box = e.target.closest("g.box[tabindex]")
 		select(box ? box.id : "")

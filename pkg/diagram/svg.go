@@ -48,6 +48,9 @@ func (s *svg) draw(d *Diagram) {
 			s.box(b)
 		}
 	}
+	for _, t := range s.l.trunks {
+		s.trunk(t)
+	}
 	for _, line := range d.Lines {
 		s.line(line)
 	}
@@ -90,9 +93,12 @@ func (s *svg) line(line *Line) {
 	from, to := s.l.at[line.From], s.l.at[line.To]
 	x1, y1, x2, y2 := from.right(), from.middle(), to.x, to.y+portHeight/2
 	begin, end := s.l.host.right(), s.l.rightX // of the corridor
-	if line.To.Kind == KindOutside {
+	switch {
+	case line.To.Kind == KindOutside:
 		x1, y1, x2, y2 = to.right(), to.middle(), from.x, from.middle()
 		begin, end = s.l.hostX-corridor, s.l.hostX
+	case from.x > end: // beside its container
+		begin, end = x1, x2
 	}
 	s.printf(`<path class="line %s" id="%s"`, line.Kind, line.ID)
 	if s.page {
@@ -111,6 +117,23 @@ func (s *svg) line(line *Line) {
 	case LineWrong:
 		s.printf(`<path class="mark" d="M%d %dv7m0 4v3"/>`+"\n", x, y2-7)
 	}
+}
+
+// trunk writes the line from a bridge to its ports in columns, with a joint where it leads to one of them.
+func (s *svg) trunk(t *trunk) {
+	if len(t.drops) == 0 {
+		return
+	}
+	s.printf(`<path class="trunk" d="M%d %dH%dV%dH%d`, t.bridge.right(), t.bridge.y+portHeight/2, t.x, t.y, t.drops[len(t.drops)-1].x)
+	var joints strings.Builder
+	for _, d := range t.drops {
+		s.printf("M%d %dV%d", d.x, t.y, d.ports[len(d.ports)-1].middle())
+		for _, p := range d.ports {
+			s.printf("M%d %dH%d", d.x, p.middle(), p.x)
+			fmt.Fprintf(&joints, "M%d %dh0", d.x, p.middle())
+		}
+	}
+	s.printf(`"/>`+"\n"+`<path class="joint" d="%s"/>`+"\n", joints.String())
 }
 
 // lane returns where the next bent line goes up or down: in the corridor, where no box is.

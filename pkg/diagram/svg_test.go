@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/patchbay-cni/patchbay/pkg/store"
 	"github.com/patchbay-cni/patchbay/pkg/topo"
 )
@@ -143,6 +145,18 @@ func withPods(n int) *topo.View {
 	return v
 }
 
+// withNamespaces is a host with so many namespaces that no runtime made.
+func withNamespaces(n int) *topo.View {
+	v := hostWithMuch()
+	for i := range n {
+		path := fmt.Sprintf("/run/netns/web%d", i)
+		v.Attachments = append(v.Attachments, attached(100+i, "laptop", "cni0", path, "eth0", fmt.Sprintf("10.1.%d.%d/16", i/250, i%250+2)))
+		v.Namespaces = append(v.Namespaces, topo.Namespace{Name: fmt.Sprint("web", i), Path: path})
+	}
+	v.Attachments[0].Record.Pod = nil
+	return v
+}
+
 func hostileView() *topo.View {
 	v := hostWithMuch()
 	name := strings.Join(hostileNames(), "")
@@ -157,7 +171,7 @@ func hostileView() *topo.View {
 //
 // Claim: `show -o svg` is one document without scripts and references, in which no two boxes overlap and no text leaves its box
 func TestSVG(t *testing.T) {
-	for name, v := range map[string]*topo.View{"empty": {Host: topo.Host{Name: "lab"}}, "much": hostWithMuch(), "24 pods": withPods(24), "300 pods": withPods(300), "hostile": hostileView()} {
+	for name, v := range map[string]*topo.View{"empty": {Host: topo.Host{Name: "lab"}}, "much": hostWithMuch(), "24 pods": withPods(24), "300 pods": withPods(300), "300 namespaces": withNamespaces(300), "hostile": hostileView()} {
 		t.Run(name, func(t *testing.T) {
 			d := Of(v)
 			svg := parsed(t, drawn(t, v)).Children[0]
@@ -211,6 +225,86 @@ func besideBoxes(t *testing.T, path string, boxes []*shape) {
 	}
 }
 
+// TestSVGOfMany: a picture of 300 pods is no strip, but has the shape of a screen, and each bridge leads to each of its ports.
+//
+// Claim: `show -o svg` of 300 pods has several columns; a line leads from each bridge to each of its ports, beside the boxes
+func TestSVGOfMany(t *testing.T) {
+	for name, v := range map[string]*topo.View{"300 pods": withPods(300), "300 namespaces": withNamespaces(300)} {
+		t.Run(name, func(t *testing.T) {
+			svg := parsed(t, drawn(t, v)).Children[0]
+			width, height := svg.number(t, "width"), svg.number(t, "height")
+			if height > 5000 || width > 2*height || height > width {
+				t.Errorf("the picture is %d wide and %d high", width, height)
+			}
+			boxes := shapes(t, svg)
+			var ends []string
+			for _, c := range svg.Children {
+				if c.Name.Local == "path" && c.Attrs["class"] == "trunk" {
+					ends = append(ends, trunkEnds(t, c.Attrs["d"], boxes)...)
+				}
+			}
+			slices.Sort(ends)
+			var want []string
+			for _, a := range v.Attachments {
+				if a.Bridge != "" {
+					want = append(want, a.Record.HostLink)
+				}
+			}
+			slices.Sort(want)
+			if diff := cmp.Diff(want, ends); diff != "" {
+				t.Errorf("ports at the lines of bridges (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// trunkEnds returns the titles of the ports to which the line of a bridge leads, "M10 20H30V40H50M50 40V90M50 60H70", and requires that it
+// begins at a bridge and goes up and down where no box is.
+func trunkEnds(t *testing.T, path string, boxes []*shape) (ends []string) {
+	t.Helper()
+	for i, part := range strings.Split(path, "M")[1:] {
+		var x, y, along, at, last int
+		switch {
+		case i == 0:
+			if n, err := fmt.Sscanf(part, "%d %dH%dV%dH%d", &x, &y, &along, &at, &last); n != 5 {
+				t.Fatalf("path %s: %v", path, err)
+			}
+			besideBoxes(t, "M"+part, boxes)
+			if b := boxAt(boxes, x, y, rect.right); b == nil || b.class != "box bridge" {
+				t.Errorf("the line %s begins at no bridge", path)
+			}
+		case strings.Contains(part, "V"):
+			if n, err := fmt.Sscanf(part, "%d %dV%d", &x, &y, &at); n != 3 {
+				t.Fatalf("path %s: %v", path, err)
+			}
+			besideBoxes(t, fmt.Sprintf("M%d %dH%dV%dH%d", x, y, x, at, x), boxes)
+		default:
+			if n, err := fmt.Sscanf(part, "%d %dH%d", &x, &y, &at); n != 3 {
+				t.Fatalf("path %s: %v", path, err)
+			}
+			port := boxAt(boxes, at, y, func(r rect) int { return r.x })
+			if port == nil || !strings.HasPrefix(port.class, "box port") {
+				t.Fatalf("the line %s leads to no port at %d,%d", path, at, y)
+			}
+			ends = append(ends, port.texts[0])
+		}
+	}
+	return ends
+}
+
+// boxAt returns the innermost box with an edge at x, at the height y.
+func boxAt(boxes []*shape, x, y int, edge func(rect) int) *shape {
+	for _, s := range boxes {
+		if in := boxAt(s.inside, x, y, edge); in != nil {
+			return in
+		}
+		if edge(s.rect) == x && y >= s.rect.y && y <= s.rect.bottom() {
+			return s
+		}
+	}
+	return nil
+}
+
 // TestSVGIsSafe: a picture has only elements and attributes of the drawing; whatever a name is, it is text.
 //
 // Claim: `show -o svg` is one document without scripts and references, in which no two boxes overlap and no text leaves its box
@@ -234,7 +328,7 @@ func TestSVGIsSafe(t *testing.T) {
 			check(c)
 		}
 	}
-	for _, v := range []*topo.View{hostWithMuch(), hostileView()} {
+	for _, v := range []*topo.View{hostWithMuch(), hostileView(), withPods(60)} {
 		svg := drawn(t, v)
 		check(parsed(t, svg))
 		for _, reference := range []string{"url(", "@import", "href", "<!DOCTYPE", "<!ENTITY"} {

@@ -118,6 +118,22 @@ func TestPageInBrowser(t *testing.T) {
 	b.click("#theme")
 	expect.Equal(t, "dark on a light desktop", background(), dark)
 
+	type size struct{ Width, Right, Bottom float64 }
+	drawn := func() (s size) {
+		b.eval(`(() => { window.scrollTo(0, 0); const r = document.querySelector("svg.patchbay").getBoundingClientRect()
+			return {width: r.width, right: r.right - document.getElementById("details").getBoundingClientRect().left, bottom: r.bottom - innerHeight} })()`, &s)
+		return s
+	}
+	full := drawn()
+	b.click("#scale")
+	if whole := drawn(); whole.Width == full.Width || whole.Right > 0 || whole.Bottom > 0 {
+		t.Errorf("the whole picture is %+v beyond the window, full size %+v", whole, full)
+	}
+	b.screenshot("page-whole")
+	b.search(v.Attachments[0].HostLink.MAC)
+	b.key("Enter")
+	expect.Equal(t, "size after a search", drawn().Width, full.Width)
+
 	var got measured
 	b.eval(misplaced, &got)
 	expect.Equal(t, "misplaced", got.Wrong, []string{})
