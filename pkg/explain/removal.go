@@ -112,7 +112,9 @@ func release(r *store.Record) (all []Command) {
 func OfNetnsRemoval(name string, files []string) Step {
 	s := Step{Name: stepNetns, Commands: []Command{{Why: "patchbay up created the namespace", Argv: []string{"ip", "netns", "del", name}}}}
 	if len(files) > 0 {
-		s.Commands = append(s.Commands, Command{Why: "and wrote these files for it", Argv: append([]string{"rm"}, files...)})
+		s.Commands = append(s.Commands,
+			Command{Why: "and wrote these files for it", Argv: append([]string{"rm"}, files...)},
+			Command{Why: "the directory of such files, if it is empty", Argv: []string{"rmdir", "--ignore-fail-on-non-empty", filepath.Dir(files[0])}})
 	}
 	return s
 }

@@ -36,7 +36,7 @@ type bridgeFlags struct {
 func bridgeCommand() command {
 	f := &bridgeFlags{}
 	return command{
-		name: "bridge", second: bridgeWords(), short: "put a physical interface into a bridge, and back: bridge create BR --uplink IF, bridge confirm, bridge delete BR",
+		name: "bridge", second: bridgeWords(), short: "put an interface into a bridge, and back (create, confirm, delete)",
 		long: `  patchbay bridge create BR --uplink IF [--timeout 30s] [--yes] [--force] [--dry-run]
                          [--persist PROGRAM [--write]]
   patchbay bridge confirm [BR]

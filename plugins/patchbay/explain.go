@@ -67,7 +67,7 @@ type explainFlags struct {
 
 func (f *explainFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&f.conf, "conf", "", "`file` of a network, instead of NETWORK")
-	flags.StringVar(&f.netns, "netns", "", "network namespace of the container, as attach takes it, or the name of a new one (default c1, or the next that does not exist)")
+	flags.StringVar(&f.netns, "netns", "", "network namespace, as attach takes it, or the name of a new one (default c1, or the next)")
 	f.registerIfName(flags)
 	f.registerIP(flags)
 	f.registerPublish(flags)

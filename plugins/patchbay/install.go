@@ -56,7 +56,7 @@ run it again, or uninstall. It prints a line for each file. -o json prints one o
 done, a list of action, path and note. Exit status 1 is an error.`,
 		flags: func(flags *flag.FlagSet) {
 			f.register(flags)
-			flags.BoolVar(&f.DropIn, "drop-in", false, "also install under the names of the reference plugins (bridge, host-local, portmap and others), and as buildkit-cni-* where such files exist")
+			flags.BoolVar(&f.DropIn, "drop-in", false, "also install under the names of the reference plugins, and as buildkit-cni-* where these exist")
 			flags.BoolVar(&f.BuildKit, "buildkit", false, "with --drop-in: also as buildkit-cni-*, the names that BuildKit looks for first")
 			flags.StringVar(&f.Conf, "conf", "", "`file` of a network configuration to install; it is named 10-NAME unless it begins with a digit")
 			f.registerConfDir(flags)
@@ -91,7 +91,7 @@ the program that it names. -o json prints the same object as install, and with -
 of lines. Exit status 1 is an error.`,
 		flags: func(flags *flag.FlagSet) {
 			f.register(flags)
-			flags.BoolVar(&f.purge, "purge", false, "also remove what patchbay keeps on the host; an error, which changes nothing, while an attachment exists")
+			flags.BoolVar(&f.purge, "purge", false, "also remove what patchbay keeps on the host; an error while an attachment exists")
 			flags.BoolVar(&f.keepMemory, "keep-memory", false, "with --purge: keep /var/lib/patchbay")
 			flags.BoolVar(&f.unused, "unused", false, "an error, which changes nothing, while an attachment exists")
 		},

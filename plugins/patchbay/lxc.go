@@ -25,7 +25,7 @@ type lxcFlags struct {
 func lxcCommand() command {
 	f := &lxcFlags{}
 	return command{
-		name: "lxc", second: lxcWords(), short: "add or remove an LXC container's network: lxc enable NAME, lxc disable NAME",
+		name: "lxc", second: lxcWords(), short: "add or remove an LXC container's network (enable, disable)",
 		long: `  patchbay lxc enable NAME [--network N] [--ip A] [--publish P] [--names] [--host-names]
                              [--lxcpath P] [--force]
   patchbay lxc disable NAME [--lxcpath P]

@@ -31,7 +31,7 @@ type networkFlags struct {
 func networkCommand() command {
 	f := &networkFlags{}
 	return command{
-		name: "network", second: networkWords(), short: "create, list or remove networks: network create NAME, network ls, network rm NAME",
+		name: "network", second: networkWords(), short: "create, list or remove networks (create, ls, rm)",
 		long: `  patchbay network create NAME [--subnet S] [--ipv6] [--bridge B] [--vlan N] [--isolated] [--dhcp]
                           [--dry-run]
   patchbay network ls [-o text|json|yaml|table|name]

@@ -28,7 +28,7 @@ type portsFlags struct {
 func portsCommand() command {
 	f := &portsFlags{}
 	return command{
-		name: "ports", second: portsWords(), takes: "[PORT[/PROTOCOL]]", short: "list published ports, or change those of an attachment: ports add NAME 8080:80, ports rm NAME 8080",
+		name: "ports", second: portsWords(), takes: "[PORT[/PROTOCOL]]", short: "list published ports, or change those of an attachment (add, rm)",
 		long: `  patchbay ports [PORT[/PROTOCOL]]
   patchbay ports add NAME [hostIP:]hostPort[-end][:containerPort[-end]][/tcp|udp|sctp]...
   patchbay ports rm NAME [hostIP:]hostPort[-end][/tcp|udp|sctp]...
