@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,11 +30,6 @@ func ownEtc() error {
 	if err != nil {
 		return fmt.Errorf("make a directory %s: %w", etcDir, err)
 	}
-	for _, dir := range []string{"/etc/cni/net.d", "/etc/netns"} {
-		if err := emptyDir(dir); err != nil {
-			return err
-		}
-	}
 	return errors.Join(replaceFile("/etc/hosts", hostsText), replaceFile("/etc/resolv.conf", resolverText))
 }
 
@@ -55,7 +51,30 @@ func overlayEtc() error {
 		}
 		options += "," + layer + "=" + path
 	}
-	return unix.Mount("overlay", etcDir, "overlay", 0, options)
+	if err := unix.Mount("overlay", etcDir, "overlay", 0, options); err != nil {
+		return err
+	}
+	return removeUnder(etcDir, unix.OVERLAYFS_SUPER_MAGIC, notCopied()...)
+}
+
+// notCopied returns the directories of the machine's /etc that a host does not have.
+func notCopied() []string { return []string{"/etc/cni", "/etc/netns"} }
+
+// removeUnder deletes directories if the one above is of the file system that was mounted: never the machine's.
+func removeUnder(top string, magic int64, dirs ...string) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(top, &fs); err != nil {
+		return err
+	}
+	if fs.Type != magic {
+		return fmt.Errorf("%s is not what was mounted there: type %#x", top, fs.Type)
+	}
+	for _, dir := range dirs {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // bindEtc mounts a tmpfs on /etc, with a bind mount for each entry of the machine's that is a directory, a copy of each
@@ -91,7 +110,7 @@ func bringEntry(from, to string, e fs.DirEntry) error {
 			return err
 		}
 		return os.Symlink(target, to)
-	case to == "/etc/cni" || to == "/etc/netns":
+	case slices.Contains(notCopied(), to):
 		return nil
 	case e.IsDir():
 		if err := os.Mkdir(to, 0o755); err != nil {
@@ -117,14 +136,6 @@ func copyEntry(from, to string) error {
 		return err
 	}
 	return os.WriteFile(to, text, info.Mode().Perm())
-}
-
-// emptyDir hides what a directory of the host's own /etc has. It does not create one: not every machine has it.
-func emptyDir(dir string) error {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil //nolint:nilerr // nothing to hide
-	}
-	return mountTmpfs(dir)
 }
 
 // replaceFile replaces a file of the host's own /etc: a container may have the machine's as a mount, and another program

@@ -39,6 +39,41 @@ func TestMachineEtcStays(t *testing.T) {
 	h.Baseline()
 }
 
+// TestEtcOfMachineWithNamespaces: the files of the machine's named namespaces, and its networks, are not in a host's /etc.
+//
+// Claim: A test changes nothing in the machine's /etc: each host has a copy of its own
+func TestEtcOfMachineWithNamespaces(t *testing.T) {
+	Root(t)
+	th, err := startThread(func() error {
+		if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+			return err
+		}
+		return errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), mountTmpfs(etcDir), os.MkdirAll("/etc/netns/web", 0o755), os.MkdirAll("/etc/cni/net.d", 0o755))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer th.stop()
+	th.do(func() {
+		if err := ownEtc(); err != nil {
+			t.Error(err)
+		}
+		for _, dir := range notCopied() {
+			if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the host has %s: %v", dir, err)
+			}
+		}
+		if err := unix.Unmount(etcDir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+		for _, dir := range notCopied() {
+			if _, err := os.Stat(dir); err != nil {
+				t.Errorf("the machine has lost %s: %v", dir, err)
+			}
+		}
+	})
+}
+
 // TestEtcWithoutOverlay: where the kernel has no overlayfs, a host has a tmpfs with the machine's entries.
 //
 // Claim: A test changes nothing in the machine's /etc: each host has a copy of its own
