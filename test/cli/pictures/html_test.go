@@ -118,6 +118,20 @@ func TestPageInBrowser(t *testing.T) {
 	b.click("#theme")
 	expect.Equal(t, "dark on a light desktop", background(), dark)
 
+	scale(t, b, v.Attachments[0].HostLink.MAC)
+	var got measured
+	b.eval(misplaced, &got)
+	expect.Equal(t, "misplaced", got.Wrong, []string{})
+	expect.Equal(t, "complaints of the browser", b.complaints(), nil)
+	expect.Equal(t, "requests", len(b.requests()), 1)
+	var result string
+	b.eval(`fetch("data:,x").then(() => "loaded", () => "refused")`, &result)
+	expect.Equal(t, "a request of a script", result, "refused")
+}
+
+// scale requires that a click shows the whole picture in the window, and that a search, for found, shows it in full size again.
+func scale(t *testing.T, b *browser, found string) {
+	t.Helper()
 	type size struct{ Width, Right, Bottom float64 }
 	drawn := func() (s size) {
 		b.eval(`(() => { window.scrollTo(0, 0); const r = document.querySelector("svg.patchbay").getBoundingClientRect()
@@ -130,18 +144,9 @@ func TestPageInBrowser(t *testing.T) {
 		t.Errorf("the whole picture is %+v beyond the window, full size %+v", whole, full)
 	}
 	b.screenshot("page-whole")
-	b.search(v.Attachments[0].HostLink.MAC)
+	b.search(found)
 	b.key("Enter")
 	expect.Equal(t, "size after a search", drawn().Width, full.Width)
-
-	var got measured
-	b.eval(misplaced, &got)
-	expect.Equal(t, "misplaced", got.Wrong, []string{})
-	expect.Equal(t, "complaints of the browser", b.complaints(), nil)
-	expect.Equal(t, "requests", len(b.requests()), 1)
-	var result string
-	b.eval(`fetch("data:,x").then(() => "loaded", () => "refused")`, &result)
-	expect.Equal(t, "a request of a script", result, "refused")
 }
 
 // TestHostilePage: on a page of hostile names nothing runs but its own script, and details are the names as text.
