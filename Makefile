@@ -22,7 +22,7 @@ test: ## run the tests that need only plain tools; built as you, run as root (RU
 test-runtimes: ## run the others: containerd, CRI-O, LXC, docker, firewalld ..., every crash, fault and load test (RUN=regexp: only those)
 	@scripts/test.sh runtimes
 
-test-kernels: ## run the tests of the network on other kernels, in virtual machines (KERNELS="6.1 6.12"; RUN=regexp: only those)
+test-kernels: ## run the tests of the network on other kernels, in virtual machines (KERNELS="6.1 6.12-arm64"; RUN=regexp: only those)
 	@scripts/test-kernels.sh
 
 test-boot: ## run the tests on Debian 12 with systemd, booted in virtual machines (RUN=regexp: only those)

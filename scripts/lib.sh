@@ -230,18 +230,6 @@ unpack_firewalls() {
 		python3-gi gir1.2-glib-2.0 gir1.2-nm-1.0 libgirepository-1.0-1 libnm0 libglib2.0-0 dbus-daemon libdbus-1-3 libapparmor1 || true
 }
 
-# kernel_package VERSION prints the package of the cloud kernel of a version that apt knows, "" without one.
-kernel_package() {
-	apt-cache search --names-only "^linux-image-$1\.[0-9].*-cloud-amd64\$" | cut -d' ' -f1 | grep -v -- -unsigned | sort -V | tail -1
-}
-
-# unpack_kernel VERSION PACKAGE unpacks a kernel; the modules that test/kernels takes are not compressed afterwards, as busybox loads them.
-unpack_kernel() {
-	local dir=$ROOT/.cache/pkg/kernel-$1
-	unpack "kernel-$1" "$2" || return
-	find "$dir" -regextype egrep -regex '.*/kernel/(net|lib|crypto|arch/x86/crypto|fs/overlayfs|drivers/net)/.*\.ko\.xz' -print0 | as_builder xargs -0 -r -n 50 "$busybox" unxz
-}
-
 # unpack_qemu unpacks qemu with its firmware and the libraries that this machine lacks, and busybox.
 unpack_qemu() {
 	local packages=(qemu-system-x86 qemu-system-common qemu-system-data seabios qemu-utils busybox-static) libraries dir=$ROOT/.cache/pkg/qemu-x86

@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/patchbay-cni/patchbay/test/kit/initramfs"
@@ -24,22 +24,18 @@ func tools() []string {
 	}
 }
 
-// beside returns what the programs read: plugins, and the names of protocols, services and users.
+// beside returns what the programs read, the names of protocols, services and users: of this machine, as they are the same everywhere.
 func beside() []string {
 	return []string{
 		"/etc/protocols", "/etc/services", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/iproute2", "/etc/alternatives", "/etc/ethertypes",
-		"/usr/lib/x86_64-linux-gnu/xtables", "/usr/lib/tc",
 	}
-}
-
-// moduleDirs are the parts of a kernel package that the tests need, below kernel.
-func moduleDirs() []string {
-	return []string{"net", "lib", "crypto", "arch/x86/crypto", "fs/overlayfs", "drivers/net"}
 }
 
 // machine is what init of the virtual machine reads from /machine.json.
 type machine struct {
 	Environment []string
+	Port        string // the serial port that the tests print to
+	Limit       string // of a package, as "30m0s"
 	Bench       string // a regular expression; "" for no benchmark
 	Tests       []compiled
 }
@@ -57,7 +53,7 @@ func (j *job) image(path string) error {
 
 // addSystem adds init, busybox, and the directories on which init mounts.
 func (j *job) addSystem(a *initramfs.Archive) {
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/mnt", "/var/lib", "/var/tmp", "/etc/cni/net.d"} {
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/root", "/mnt", "/var/lib", "/var/tmp", "/etc/cni/net.d", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"} {
 		a.Dir(dir)
 	}
 	for _, link := range []string{"/bin", "/sbin", "/lib", "/lib64"} {
@@ -65,10 +61,8 @@ func (j *job) addSystem(a *initramfs.Archive) {
 			a.Symlink(link, target)
 		}
 	}
-	self, err := os.Executable()
-	a.Fail(err)
-	a.CopyAs(self, "/init")
-	a.CopyAs(j.busybox, "/usr/bin/busybox")
+	a.CopyAs(j.init, "/init")
+	a.CopyAs(cmp.Or(j.system().find("busybox"), j.busybox), "/usr/bin/busybox")
 	a.File("/etc/machine-id", 0o444, []byte("8d7f3a9c5b1e4f60a2c4d6e8f0123456\n"))
 	a.File("/etc/hostname", 0o644, []byte("kernels\n"))
 	a.File("/etc/hosts", 0o644, []byte("127.0.0.1 localhost\n::1 localhost\n"))
@@ -80,10 +74,9 @@ func (j *job) addModules(a *initramfs.Archive) error {
 	if out, err := exec.Command(j.busybox, "depmod", "-b", j.kernel, j.release).CombinedOutput(); err != nil {
 		return fmt.Errorf("depmod: %w\n%s", err, out)
 	}
-	for _, dir := range moduleDirs() {
-		from := filepath.Join(modules, "kernel", dir)
-		if _, err := os.Stat(from); err == nil {
-			a.CopyAs(from, filepath.Join("/usr/lib/modules", j.release, "kernel", dir))
+	for _, dir := range j.arch().moduleDirs() {
+		if from := filepath.Join(modules, "kernel", dir); readable(from) {
+			a.Fail(j.addModulesOf(a, from, filepath.Join("/usr/lib/modules", j.release, "kernel", dir)))
 		}
 	}
 	for _, name := range []string{"modules.dep", "modules.alias", "modules.symbols", "modules.builtin", "modules.order"} {
@@ -94,21 +87,20 @@ func (j *job) addModules(a *initramfs.Archive) error {
 	return nil
 }
 
+// addModulesOf adds the modules of a directory, but for those that the kernel is to lack.
+func (j *job) addModulesOf(a *initramfs.Archive, from, to string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && !j.lacks(strings.TrimSuffix(e.Name(), ".ko")) {
+			a.CopyAs(path, filepath.Join(to, strings.TrimPrefix(path, from)))
+		}
+		return err
+	})
+}
+
 // addTools adds the programs with their libraries, and links to busybox for all others.
 func (j *job) addTools(a *initramfs.Archive) error {
-	for _, name := range tools() {
-		path, err := exec.LookPath(name)
-		if err != nil {
-			continue // a test that needs it says so
-		}
-		a.Copy(path)
-		libraries, err := librariesOf(path)
-		if err != nil {
-			return err
-		}
-		for _, library := range libraries {
-			a.Copy(library)
-		}
+	if err := j.system().add(a, tools()); err != nil {
+		return err
 	}
 	for _, path := range beside() {
 		if readable(path) {
@@ -121,7 +113,7 @@ func (j *job) addTools(a *initramfs.Archive) error {
 	}
 	for _, applet := range lines(applets) {
 		name := filepath.Base(applet)
-		if !a.Has("/usr/bin/"+name) && !a.Has("/usr/sbin/"+name) {
+		if !a.Has("/usr/bin/"+name) && !a.Has("/usr/sbin/"+name) && !a.Has("/bin/"+name) && !a.Has("/sbin/"+name) {
 			a.Symlink("/usr/bin/"+name, "/usr/bin/busybox")
 		}
 	}
@@ -129,29 +121,13 @@ func (j *job) addTools(a *initramfs.Archive) error {
 	return nil
 }
 
-// librariesOf returns the shared libraries of a program, with its loader; none of a static one.
-func librariesOf(program string) ([]string, error) {
-	out, err := exec.Command("ldd", program).CombinedOutput()
-	if strings.Contains(string(out), "not a dynamic executable") || strings.Contains(string(out), "statically linked") {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("ldd %s: %w\n%s", program, err, out)
-	}
-	var found []string
-	for _, m := range regexp.MustCompile(`(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
-		found = append(found, m[1])
-	}
-	return found, nil
-}
-
 // addTests adds the compiled tests, the files of the repository, the plugin under test and the reference plugins.
 func (j *job) addTests(a *initramfs.Archive) error {
-	m := machine{Bench: j.bench, Environment: []string{
-		"PATH=/usr/sbin:/usr/bin", "HOME=/root", "USER=root", "CI=true", "PATCHBAY_EMULATED=true", "LANG=C", "PATCHBAY_BIN=" + j.plugin, "PATCHBAY_CACHE_BIN=" + j.programs,
+	m := machine{Bench: j.bench, Port: j.arch().port, Limit: (j.timeout / 2).String(), Environment: []string{
+		"PATH=/usr/sbin:/usr/bin", "HOME=/root", "USER=root", "CI=true", "PATCHBAY_EMULATED=true", "LANG=C", "PATCHBAY_BIN=" + j.plugin, "PATCHBAY_CACHE_BIN=" + j.plugins,
 	}}
 	for _, pkg := range j.packages {
-		program := filepath.Join(j.tests, filepath.Base(pkg)+".test")
+		program := filepath.Join(j.tests, strings.ReplaceAll(pkg, "/", "-")+".test")
 		m.Tests = append(m.Tests, compiled{
 			Package: pkg, Program: program, Dir: filepath.Join(j.root, pkg), Run: cmp.Or(j.run, narrowed()[pkg]), Skip: skipPattern(j.except(pkg)),
 		})
@@ -162,7 +138,7 @@ func (j *job) addTests(a *initramfs.Archive) error {
 	}
 	a.Copy(j.plugin)
 	for _, name := range []string{"bridge", "host-local", "static", "loopback", "macvlan", "ptp", "portmap", "firewall", "tuning", "bandwidth", "sbr", "dhcp", "multus"} {
-		if path := filepath.Join(j.programs, name); readable(path) {
+		if path := filepath.Join(j.plugins, name); readable(path) {
 			a.Copy(path)
 		}
 	}

@@ -15,14 +15,27 @@ import (
 
 // initMachine is init of the virtual machine: it mounts, loads modules, runs the tests one after another, and powers off.
 func initMachine() {
-	out, err := setUp()
+	var m machine
+	text, err := os.ReadFile("/machine.json")
 	if err == nil {
-		err = runTests(out)
+		err = json.Unmarshal(text, &m)
+	}
+	if err == nil {
+		err = m.run()
 	}
 	if err != nil {
 		fmt.Println("init:", err)
 	}
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+}
+
+// run runs the tests, with what they print on the serial port.
+func (m *machine) run() error {
+	out, err := setUp(m.Port)
+	if err != nil {
+		return err
+	}
+	return m.tests(out)
 }
 
 // mounts are those that systemd would make.
@@ -65,21 +78,21 @@ table bridge hooks {
 `
 
 // setUp returns the serial port that the tests print to.
-func setUp() (*os.File, error) {
+func setUp(port string) (*os.File, error) {
 	for _, m := range mounts() {
 		_ = os.MkdirAll(m[1], 0o755)
 		if err := unix.Mount(m[0], m[1], m[2], 0, ""); err != nil && !errors.Is(err, unix.EBUSY) { // devtmpfs may be mounted
 			return nil, fmt.Errorf("mount %s: %w", m[1], err)
 		}
 	}
-	out, err := os.OpenFile("/dev/ttyS1", os.O_RDWR|unix.O_NOCTTY, 0)
+	out, err := os.OpenFile(port, os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.Setenv("PATH", "/usr/sbin:/usr/bin"); err != nil {
 		return nil, err
 	}
-	if text, err := exec.Command("stty", "-F", "/dev/ttyS1", "raw", "-echo", "-opost", "115200").CombinedOutput(); err != nil {
+	if text, err := exec.Command("stty", "-F", port, "raw", "-echo", "-opost", "115200").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("stty: %w: %s", err, text)
 	}
 	for _, name := range modules() {
@@ -97,18 +110,10 @@ func setUp() (*os.File, error) {
 	return out, unix.Sethostname([]byte("kernels"))
 }
 
-// runTests runs every compiled test.
-func runTests(out io.Writer) error {
-	text, err := os.ReadFile("/machine.json")
-	if err != nil {
-		return err
-	}
-	var m machine
-	if err := json.Unmarshal(text, &m); err != nil {
-		return err
-	}
+// tests runs every compiled test.
+func (m *machine) tests(out io.Writer) error {
 	for _, test := range m.Tests {
-		args := []string{"-test.v=test2json", "-test.timeout=30m", "-test.run=" + test.Run, "-test.skip=" + test.Skip}
+		args := []string{"-test.v=test2json", "-test.timeout=" + m.Limit, "-test.run=" + test.Run, "-test.skip=" + test.Skip}
 		if m.Bench != "" {
 			args = append(args, "-test.bench="+m.Bench, "-test.benchtime=50x")
 		}
@@ -124,6 +129,6 @@ func runTests(out io.Writer) error {
 		}
 		fmt.Fprintf(out, "\n%s%s %d\n", endMark, test.Package, status)
 	}
-	_, err = fmt.Fprintln(out, doneMark)
+	_, err := fmt.Fprintln(out, doneMark)
 	return err
 }

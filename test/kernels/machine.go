@@ -46,9 +46,12 @@ func (j *job) do() error {
 	defer cancel()
 	console := &tail{}
 	// Two serial ports: the console of the kernel, and what the tests print.
-	cmd := exec.CommandContext(ctx, j.qemu, "-accel", "tcg", "-cpu", "max", "-m", "3072", "-smp", strconv.Itoa(j.cpus), "-nodefaults", "-no-user-config",
-		"-display", "none", "-no-reboot", "-kernel", kernels[0], "-initrd", initramfs,
-		"-append", "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on", "-serial", "file:/dev/stderr", "-serial", "stdio")
+	arguments := append([]string{
+		"-accel", "tcg", "-m", "3072", "-smp", strconv.Itoa(j.cpus), "-nodefaults", "-no-user-config",
+		"-display", "none", "-no-reboot", "-kernel", kernels[0], "-initrd", initramfs, "-serial", "file:/dev/stderr",
+		"-append", "console=" + j.arch().console + " quiet panic=-1 mitigations=off random.trust_cpu=on",
+	}, j.arch().qemu...)
+	cmd := exec.CommandContext(ctx, j.qemu, arguments...)
 	cmd.Stderr = console
 	runtime.LockOSThread() // the signal is sent when the thread that starts the machine ends
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -62,8 +65,8 @@ func (j *job) do() error {
 	results := &tally{to: os.Stdout}
 	failed, done := convert(out, results)
 	err = cmd.Wait()
-	if j.table != "" && done {
-		err = errors.Join(err, results.writeTable(j.table, j.release))
+	if j.table != "" {
+		err = errors.Join(err, results.writeTable(j.table, j.name, j.release))
 	}
 	skips := results.skips()
 	switch {
@@ -80,7 +83,7 @@ func (j *job) do() error {
 }
 
 // convert prints the events of the tests, and returns the packages that failed and whether init came to its end.
-func convert(from io.Reader, to io.Writer) (failed []string, done bool) {
+func convert(from io.Reader, to *tally) (failed []string, done bool) {
 	in := bufio.NewReaderSize(from, 1<<20)
 	var events *converter
 	for {
@@ -92,6 +95,7 @@ func convert(from io.Reader, to io.Writer) (failed []string, done bool) {
 			name, status, _ := strings.Cut(strings.TrimPrefix(word, endMark), " ")
 			events.close()
 			events = nil
+			to.end(name)
 			if status != "0" {
 				failed = append(failed, name)
 			}

@@ -25,6 +25,7 @@ type tally struct {
 // counts are those of one package. Subtests count, as `go test` counts them.
 type counts struct {
 	name                    string
+	ended                   bool // it has run to its end
 	passed, failed, skipped int
 	seconds                 float64
 	skips                   []string
@@ -73,6 +74,13 @@ func (t *tally) count(e event) {
 	}
 }
 
+// end notes that a package has run to its end.
+func (t *tally) end(name string) {
+	for _, c := range t.packages {
+		c.ended = c.ended || c.name == name
+	}
+}
+
 // skips returns the tests that were skipped.
 func (t *tally) skips() (all []string) {
 	for _, c := range t.packages {
@@ -81,38 +89,32 @@ func (t *tally) skips() (all []string) {
 	return all
 }
 
-const tableHead = "| kernel | package | passed | failed | seconds |\n|---|---|---|---|---|\n"
+const tableHead = "| kernel | release | package | passed | failed | seconds |\n|---|---|---|---|---|---|\n"
 
 // result is a row of the table: the last run of a package on a kernel.
 type result struct {
-	release, name           string
+	kernel, release, name   string // "6.12-arm64", and what uname -r says
 	passed, failed, seconds int
 }
 
 // String returns the row.
 func (r result) String() string {
-	return fmt.Sprintf("| %s | %s | %d | %d | %d |\n", r.release, r.name, r.passed, r.failed, r.seconds)
+	return fmt.Sprintf("| %s | %s | %s | %d | %d | %d |\n", r.kernel, r.release, r.name, r.passed, r.failed, r.seconds)
 }
 
 // parseResult is the inverse of String; a row of a sum, and any other line, is none.
 func parseResult(line string) (r result, ok bool) {
-	n, _ := fmt.Sscanf(line, "| %s | %s | %d | %d | %d |", &r.release, &r.name, &r.passed, &r.failed, &r.seconds)
-	return r, n == 5 && strings.Contains(r.name, "/")
+	n, _ := fmt.Sscanf(line, "| %s | %s | %s | %d | %d | %d |", &r.kernel, &r.release, &r.name, &r.passed, &r.failed, &r.seconds)
+	return r, n == 6 && strings.Contains(r.name, "/")
 }
 
-// series returns the first two numbers of the release: "6.12" of 6.12.115+deb12-cloud-amd64.
-func (r result) series() string {
-	parts := strings.SplitN(r.release, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
-}
-
-// writeTable writes the rows of the packages that ran into the table of a page.
-func (t *tally) writeTable(path, release string) error {
+// writeTable writes the rows of the packages that have run to their end into the table of a page.
+func (t *tally) writeTable(path, kernel, release string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("write results: %w", err)
 	}
-	out, err := page.Replace(string(text), "results", func(table string) string { return tableHead + format(t.merge(table, release)) })
+	out, err := page.Replace(string(text), "results", func(table string) string { return tableHead + format(t.merge(table, kernel, release)) })
 	if err != nil {
 		return fmt.Errorf("write results: %s: %w", path, err)
 	}
@@ -123,19 +125,20 @@ func (t *tally) writeTable(path, release string) error {
 }
 
 // merge returns the rows of a table with those of the packages that ran, sorted.
-func (t *tally) merge(table, release string) []result {
+func (t *tally) merge(table, kernel, release string) []result {
 	all := map[[2]string]result{}
 	for line := range strings.Lines(table) {
 		if r, ok := parseResult(line); ok {
-			all[[2]string{r.series(), r.name}] = r
+			all[[2]string{r.kernel, r.name}] = r
 		}
 	}
 	for _, c := range t.packages {
-		r := result{release, c.name, c.passed, c.failed, int(math.Ceil(c.seconds))}
-		all[[2]string{r.series(), r.name}] = r
+		if c.ended {
+			all[[2]string{kernel, c.name}] = result{kernel, release, c.name, c.passed, c.failed, int(math.Ceil(c.seconds))}
+		}
 	}
 	return slices.SortedFunc(maps.Values(all), func(a, b result) int {
-		return cmp.Or(cmp.Compare(a.series(), b.series()), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.kernel, b.kernel), cmp.Compare(a.name, b.name))
 	})
 }
 
@@ -147,8 +150,8 @@ func format(rows []result) string {
 		out.WriteString(r.String())
 		packages++
 		sum.passed, sum.failed, sum.seconds = sum.passed+r.passed, sum.failed+r.failed, sum.seconds+r.seconds
-		if i == len(rows)-1 || rows[i+1].series() != r.series() {
-			sum.release, sum.name = r.series(), fmt.Sprintf("%d packages", packages)
+		if i == len(rows)-1 || rows[i+1].kernel != r.kernel {
+			sum.kernel, sum.name = r.kernel, fmt.Sprintf("%d packages", packages)
 			out.WriteString(sum.String())
 			packages, sum = 0, result{}
 		}

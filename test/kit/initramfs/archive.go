@@ -88,29 +88,32 @@ func (a *Archive) Symlink(path, target string) {
 }
 
 // Copy adds a file or a directory of this machine at its own path, with every symbolic link on the way.
-func (a *Archive) Copy(path string) {
+func (a *Archive) Copy(path string) { a.CopyFrom("/", path) }
+
+// CopyFrom adds a file or a directory of the file system below root at the path that it has there, with every symbolic link on the way.
+func (a *Archive) CopyFrom(root, path string) {
 	done := "/"
 	parts := strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
 	for i, part := range parts {
 		here := filepath.Join(done, part)
-		info, err := os.Lstat(here)
+		info, err := os.Lstat(filepath.Join(root, here))
 		if err != nil {
 			a.Fail(err)
 			return
 		}
 		if info.Mode()&os.ModeSymlink != 0 {
-			target, err := os.Readlink(here)
+			target, err := os.Readlink(filepath.Join(root, here))
 			a.Fail(err)
 			a.Symlink(here, target)
 			if !filepath.IsAbs(target) {
 				target = filepath.Join(done, target)
 			}
-			a.Copy(filepath.Join(append([]string{target}, parts[i+1:]...)...))
+			a.CopyFrom(root, filepath.Join(append([]string{target}, parts[i+1:]...)...))
 			return
 		}
 		done = here
 	}
-	a.CopyAs(done, done)
+	a.CopyAs(filepath.Join(root, done), done)
 }
 
 // CopyAs adds a file, or a directory with everything below it, at another path.
