@@ -16,7 +16,8 @@ import (
 //
 // A regular file of one of the names that Install has not written is kept aside. A
 // directory, a device, or a link out of BinDir in its place is an error, and so is a
-// configuration of that name that Install has not written (ErrUnknown). Everything is
+// configuration of that name that Install has not written (ErrUnknown). A link
+// BinDir/patchbay to the running program stays, and is not recorded. Everything is
 // checked, and all files are written to the disk, before a name changes.
 func Install(o Options) (done []Change, err error) {
 	s, err := begin(o)
@@ -62,6 +63,10 @@ func (s *session) planInstall(self *program) (manifest, error) {
 		entry, err := s.planProgram(name, self)
 		if err != nil {
 			return next, err
+		}
+		if entry.Name == "" {
+			next.Programs = slices.DeleteFunc(next.Programs, func(i installed) bool { return i.Name == name })
+			continue
 		}
 		next.Programs = put(next.Programs, entry)
 	}

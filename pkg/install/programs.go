@@ -60,9 +60,21 @@ func (s *session) programNames() ([]string, error) {
 	return names, nil
 }
 
-// planProgram plans the installation of one name, and returns its entry.
+// isAt reports whether a path leads to the file of the running program.
+func (p *program) isAt(path string) bool {
+	at, err1 := os.Stat(path)
+	own, err2 := p.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(at, own)
+}
+
+// planProgram plans the installation of one name, and returns its entry; one without a name for a link to the running program, such as a
+// package has in the directory of a distribution's runtimes: it belongs to the package.
 func (s *session) planProgram(name string, self *program) (installed, error) {
 	seen, err := s.bin.look(name)
+	if errors.Is(err, ErrLeadsAway) && name == ownName && find(s.m.Programs, name).Original == nil && self.isAt(s.bin.join(name)) {
+		s.add(Change{Already, s.bin.join(name), "as a link to this program"}, nil)
+		return installed{}, nil
+	}
 	if errors.Is(err, ErrUnsuitable) || errors.Is(err, ErrLeadsAway) {
 		err = fmt.Errorf("%w; move it away first", err)
 	}

@@ -273,3 +273,29 @@ func TestBuildKit(t *testing.T) {
 		t.Errorf("--buildkit alone: exit %d, %s", a.exit, a.stderr)
 	}
 }
+
+// TestLinkToProgram: a package has a link to the program in the directory of another distribution's runtimes. It stays, for install and for uninstall.
+//
+// Claim: `patchbay install --drop-in` works beside a link to the running program with its own name, and leaves it
+func TestLinkToProgram(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.reference(t)
+	check(t, os.Symlink(n.program, n.at("patchbay")))
+	before := state(t, n.root)
+	expect.Equal(t, "first line", n.ok(t, "install", "--drop-in")[0], "already installed /opt/cni/bin/patchbay as a link to this program")
+	n.installed(t, names()...)
+	expect.Equal(t, "the link", describe(t, n.at("patchbay")), before["/opt/cni/bin/patchbay"])
+	n.ok(t, "install", "--drop-in")
+	n.ok(t, "uninstall")
+	expect.Equal(t, "files after uninstall", state(t, n.root), before)
+
+	check(t, os.Remove(n.at("patchbay")))
+	n.ok(t, "install")
+	n.installed(t, "patchbay")
+	check(t, os.Remove(n.at("patchbay")))
+	check(t, os.Symlink(n.program, n.at("patchbay"))) // by a package, over the copy
+	n.ok(t, "install")
+	n.ok(t, "uninstall")
+	expect.Equal(t, "files after the link has replaced a copy", state(t, n.root), before)
+}
