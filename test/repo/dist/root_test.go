@@ -38,10 +38,11 @@ func newRoot(t *testing.T) *root {
 		check(t, os.Symlink("busybox", filepath.Join(r.dir, "bin", name)))
 	}
 	// dpkg removes directories that get empty, and rpm leaves them: files of other packages are in those of every distribution.
-	for _, path := range []string{"dev/null", "usr/bin/other", "usr/share/doc/other/copyright", "usr/share/man/man1/other.1.gz", "usr/lib/systemd/system/other", "usr/lib/systemd/network/other"} {
+	for _, path := range []string{"dev/null", "usr/bin/other", "usr/share/doc/other/copyright", "usr/share/man/man1/other.1.gz", "usr/lib/systemd/system/other", "usr/lib/systemd/network/other", "usr/libexec/other"} {
 		r.write(path, "")
 	}
 	r.write("opt/cni/bin/bridge", "the reference plugin")
+	r.write("usr/lib/cni/bridge", "the reference plugin of the distribution")
 	r.Run(t, "sh", "-ec", `mount --bind /proc "$0/proc" && mount --bind /run "$0/run" && mount --bind /dev/null "$0/dev/null"`, r.dir)
 	r.Baseline()
 	r.Oracle(nettest.CleanHost)

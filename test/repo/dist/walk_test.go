@@ -21,12 +21,15 @@ func TestWalk(t *testing.T) {
 			r.ok(m, append(m.install, first)...)
 			expect.Contains(t, r.inside("version"), "patchbay 0.2.0 ")
 			expect.Contains(t, r.inside("install", "--drop-in"), "kept /opt/cni/bin/bridge")
+			expect.Contains(t, r.inside("install", "--drop-in", "--bin-dir", "/usr/lib/cni"), "kept /usr/lib/cni/bridge", "already installed /usr/lib/cni/patchbay as a link")
 			named, detach := r.attach()
 			r.write("var/lib/patchbay/sticky/net/ip-10.1.2.3", "memory")
 
 			r.ok(m, append(m.upgrade, second)...)
 			installed := r.files()
-			expect.Equal(t, "bridge after the upgrade", installed["/opt/cni/bin/bridge"], installed["/opt/cni/bin/patchbay"])
+			for _, dir := range []string{"/opt/cni/bin", "/usr/lib/cni"} {
+				expect.Equal(t, "bridge after the upgrade in "+dir, installed[dir+"/bridge"], installed["/opt/cni/bin/patchbay"])
+			}
 			if strings.HasSuffix(installed["/opt/cni/bin/patchbay"], "older") {
 				t.Error("the program was not upgraded")
 			}
@@ -47,7 +50,7 @@ func TestWalk(t *testing.T) {
 // removed removes and purges the package, and requires the files from before.
 func (r *root) removed(m manager, before map[string]string) {
 	r.t.Helper()
-	expect.Contains(r.t, r.ok(m, m.remove...), "restored /opt/cni/bin/bridge", "deleted table inet patchbay of nftables", "deleted /run/patchbay")
+	expect.Contains(r.t, r.ok(m, m.remove...), "restored /opt/cni/bin/bridge", "restored /usr/lib/cni/bridge", "deleted table inet patchbay of nftables", "deleted /run/patchbay")
 	if m.purge != nil {
 		expect.Equal(r.t, "sticky memory after removal", r.files()["/var/lib/patchbay/sticky/net/ip-10.1.2.3"], "-rwxr-xr-x memory")
 		r.ok(m, m.purge...)
