@@ -90,6 +90,12 @@ func contentOfRPM(t testing.TB, path string) map[string]string {
 	return all
 }
 
+// queryRPM returns tags of an .rpm.
+func queryRPM(t testing.TB, arch, format string) string {
+	t.Helper()
+	return output(t, nettest.Program(t, "rpm"), "-qp", "--queryformat", format, rpmOf(t, arch))
+}
+
 // TestContents: the files of the .deb are those of testdata/files.txt, which PATCHBAY_UPDATE=1 writes anew, a manual page of each command, and each file of
 // conf/ as an example.
 //
@@ -186,8 +192,12 @@ func TestSamePackages(t *testing.T) {
 		for script, tag := range map[string]string{"postinst": "POSTIN", "prerm": "PREUN", "postrm": "POSTUN"} {
 			text, err := os.ReadFile(filepath.Join(control, script))
 			check(t, err)
-			expect.Equal(t, script, output(t, nettest.Program(t, "rpm"), "-qp", "--queryformat", "%{"+tag+"}", rpmOf(t, arch)), string(text))
+			expect.Equal(t, script, queryRPM(t, arch, "%{"+tag+"}"), string(text))
+			expect.Equal(t, "program of "+script, queryRPM(t, arch, "%{"+tag+"PROG}")+"\n", "/bin/sh\n")
 		}
+		expect.Equal(t, "other scripts of the .rpm", queryRPM(t, arch, "%{PREIN} %{PRETRANS} %{POSTTRANS} %{VERIFYSCRIPT} %{TRIGGERSCRIPTS} %{FILETRIGGERSCRIPTS} %{TRANSFILETRIGGERSCRIPTS}"),
+			"(none) (none) (none) (none) (none) (none) (none)")
+		expect.Equal(t, "configurations, ghosts and the like of the .rpm", queryRPM(t, arch, "[%{FILEFLAGS:fflags}]"), "")
 	}
 }
 
