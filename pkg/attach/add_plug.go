@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/liveness"
 	"github.com/patchbay-cni/patchbay/pkg/report"
 )
 
@@ -38,9 +39,17 @@ func (a *adding) plug(ctx context.Context) (err error) {
 	return a.routeHosts()
 }
 
-// ensureBridge creates or configures the bridge. It reads the bridge again, which may have changed while this ADD waited for a lock.
+// ensureBridge creates or configures the bridge. It reads the bridge again, which may have changed while this ADD waited for a lock. One that
+// another program has deleted gets the MAC that it had.
 func (a *adding) ensureBridge() (err error) {
-	a.bridge, err = a.host.EnsureBridge(a.bridgeSpec())
+	spec := a.bridgeSpec()
+	switch {
+	case a.bridge == nil:
+		spec.MAC = liveness.FormerMAC(a.host, a.cfg.StateDir, spec.Name)
+	case a.bridge.Ours:
+		spec.MAC = a.bridge.MAC
+	}
+	a.bridge, err = a.host.EnsureBridge(spec)
 	return a.namesVLAN(err)
 }
 

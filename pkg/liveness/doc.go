@@ -11,5 +11,5 @@
 // A caller that acts on the answer holds the lock of the record, or asks again when it does: a record that another process
 // has locked belongs to a verb that is running.
 //
-// Files, in reading order: records.go, checker.go, hostinterface.go.
+// Files, in reading order: records.go, bridgemac.go, checker.go, hostinterface.go.
 package liveness

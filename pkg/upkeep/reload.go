@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -81,8 +82,9 @@ func liveOn(ctx context.Context, stateDir string) (*link.Host, []*store.Record, 
 
 // relink restores interfaces and the settings of the kernel for them.
 func relink(host *link.Host, stateDir string, live []*store.Record) (done []string, err error) {
+	macs := liveness.BridgeMACs(live)
 	for _, r := range live {
-		did, failed := replug(host, r)
+		did, failed := replug(host, r, macs[r.Bridge])
 		if failed != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", r.Key(), failed))
 		}
@@ -136,8 +138,8 @@ func reforwardFrom(host *link.Host, routed []*store.Record, is4 bool) (done []st
 	return done, err
 }
 
-// replug makes the host interface a port of its recorded bridge, unless it has a master.
-func replug(host *link.Host, r *store.Record) ([]string, error) {
+// replug makes the host interface a port of its recorded bridge, unless it has a master. mac is that of the bridge, nil for any.
+func replug(host *link.Host, r *store.Record, mac net.HardwareAddr) ([]string, error) {
 	if r.Role == store.RolePart {
 		return nil, nil // the interface is that of another main plugin
 	}
@@ -151,7 +153,7 @@ func replug(host *link.Host, r *store.Record) ([]string, error) {
 	if elsewhere, err := isElsewhere(host, l, r.Bridge); err != nil || elsewhere {
 		return nil, err
 	}
-	bridge, gate, done, err := rebridge(host, r, l.MTU)
+	bridge, gate, done, err := rebridge(host, r, link.BridgeSpec{Name: r.Bridge, MTU: l.MTU, MAC: mac, VLANs: r.VLANs != nil})
 	if err != nil {
 		return done, err
 	}
@@ -170,18 +172,17 @@ func replug(host *link.Host, r *store.Record) ([]string, error) {
 	return append(done, fmt.Sprintf("%s is a port of bridge %s again, for %s", l.Name, bridge.Name, r.Key())), nil
 }
 
-// rebridge returns the bridge of a record, and creates it if it is missing. It restores the recorded MAC address and the gateway
+// rebridge returns the bridge of a record, and creates it if it is missing. It restores the MAC address and the gateway
 // addresses, because the neighbour tables and routes of running containers refer to them. The gate is what has these addresses.
-func rebridge(host *link.Host, r *store.Record, mtu int) (bridge, gate *link.Bridge, done []string, err error) {
-	mac, _ := net.ParseMAC(r.BridgeMAC)
+func rebridge(host *link.Host, r *store.Record, spec link.BridgeSpec) (bridge, gate *link.Bridge, done []string, err error) {
 	bridge, err = host.Bridge(r.Bridge)
 	if errors.Is(err, link.ErrNotFound) {
-		bridge, err = host.EnsureBridge(link.BridgeSpec{Name: r.Bridge, MTU: mtu, MAC: mac, VLANs: r.VLANs != nil})
+		bridge, err = host.EnsureBridge(spec)
 		done = append(done, fmt.Sprintf("bridge %s made again", r.Bridge))
 	}
-	if err == nil && bridge.Ours && mac != nil && bridge.MAC.String() != r.BridgeMAC {
-		err = host.RestoreMAC(bridge, mac)
-		done = append(done, fmt.Sprintf("bridge %s has MAC %s again", r.Bridge, mac))
+	if err == nil && bridge.Ours && spec.MAC != nil && !bytes.Equal(bridge.MAC, spec.MAC) {
+		err = host.RestoreMAC(bridge, spec.MAC)
+		done = append(done, fmt.Sprintf("bridge %s has MAC %s again", r.Bridge, spec.MAC))
 	}
 	var did []string
 	if err == nil {
