@@ -122,12 +122,10 @@ func (m *machine) tests(out io.Writer) error {
 		fmt.Fprintf(out, "%s%s\n", beginMark, test.Package)
 		begun := time.Now()
 		err := cmd.Run()
-		status := 0
 		if err != nil {
-			status = 1
 			fmt.Fprintf(out, "exit: %v after %s\n", err, time.Since(begun).Round(time.Second))
 		}
-		fmt.Fprintf(out, "\n%s%s %d\n", endMark, test.Package, status)
+		fmt.Fprintf(out, "\n%s%s %d\n", endMark, test.Package, cmd.ProcessState.ExitCode())
 	}
 	_, err := fmt.Fprintln(out, doneMark)
 	return err
