@@ -90,7 +90,7 @@ func TestBuilderWaitsForDel(t *testing.T) {
 }
 
 // TestFailedAddWaitsForTheBuilder: the undo of a failed ADD deletes the elements under the lock too, after the veth pair. The ADD fails because
-// a neighbour has its address. Duplicate address detection takes a second, in which the test takes the lock.
+// a neighbour has its address, which it gets once the test holds the lock: until then duplicate address detection goes on, for 20 s.
 //
 // Claim: ADD, DEL and undo that build the ruleset wait for one another; random calls during reload leave it as the records say
 func TestFailedAddWaitsForTheBuilder(t *testing.T) {
@@ -98,7 +98,7 @@ func TestFailedAddWaitsForTheBuilder(t *testing.T) {
 	config := gatewayNetwork("nat", cni.Masquerade(), cni.Conf{"enabledad": true}, cni.Pool(subnet6))
 	first, c := h.Container("first"), h.Container("web")
 	add(t, h, first, config)
-	first.Run(t, "ip", "address", "add", "fd00:88::3/64", "dev", "eth0", "nodad")
+	c.SetSysctl("net/ipv6/conf/default/dad_transmits", "20")
 	running := h.StartCNI(t, cni.Call(t, "ADD", c, config))
 	for end := time.Now().Add(10 * time.Second); !strings.Contains(h.Run(t, "nft", "list", "ruleset"), c.ID()); {
 		if time.Now().After(end) {
@@ -106,6 +106,7 @@ func TestFailedAddWaitsForTheBuilder(t *testing.T) {
 		}
 	}
 	lock := lockRuleset(t, h, unix.LOCK_EX)
+	first.Run(t, "ip", "address", "add", "fd00:88::3/64", "dev", "eth0", "nodad")
 	nettest.AwaitWaiter(t, lock)
 	if links := h.Run(t, "ip", "-o", "link", "show", "master", "cni0"); strings.Count(links, "\n") != 1 {
 		t.Errorf("the host interface still exists:\n%s", links)
