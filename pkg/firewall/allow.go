@@ -29,10 +29,15 @@ const mark = "patchbay:"
 // They are encoded as iptables-nft encodes them: it refuses the whole table if one
 // rule has an expression that it does not know. A rule with our comment and another
 // content is replaced. Without the chain nothing is done. Allow reports whether it
-// changed something. The caller holds a lock that all builders of this host take.
+// changed something. The caller holds a lock that all builders of this host take. On a kernel without
+// these matches (NETFILTER_XTABLES=n, or its modules are not there) the error wraps ErrNoMatches.
 func (f *Filters) Allow(bridge string) (changed bool, err error) {
 	return f.edit("allow "+bridge+" in "+userChain, func(p place) ([]nlsock.Message, error) {
-		return f.allowing(p, bridge)
+		messages, err := f.allowing(p, bridge)
+		if err == nil && len(messages) > 0 {
+			err = f.requireMatches(p.family, neededMatches())
+		}
+		return messages, err
 	})
 }
 

@@ -46,3 +46,9 @@ func ReadConsistently(f *Filters, read func() ([]Drop, error)) ([]Drop, error) {
 	f.begin()
 	return f.readConsistently(read)
 }
+
+// RequireMatch is requireMatches for one match of IPv4.
+func RequireMatch(f *Filters, name string, revision uint32) error {
+	f.begin()
+	return f.requireMatches(unix.NFPROTO_IPV4, []extension{{name, revision}})
+}
