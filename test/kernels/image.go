@@ -129,7 +129,7 @@ func (j *job) addTests(a *initramfs.Archive) error {
 	for _, pkg := range j.packages {
 		program := filepath.Join(j.tests, strings.ReplaceAll(pkg, "/", "-")+".test")
 		m.Tests = append(m.Tests, compiled{
-			Package: pkg, Program: program, Dir: filepath.Join(j.root, pkg), Run: cmp.Or(j.run, narrowed()[pkg]), Skip: skipPattern(j.except(pkg)),
+			Package: pkg, Program: program, Dir: filepath.Join(j.root, pkg), Run: cmp.Or(j.run, j.narrowed()[pkg]), Skip: skipPattern(j.except(pkg)),
 		})
 		a.Copy(program)
 	}

@@ -10,13 +10,18 @@ import (
 )
 
 // narrowed returns the tests that run of a package whose other tests need more than a kernel and plain tools, or take too long without
-// KVM, as regular expressions.
-func narrowed() map[string]string {
-	return map[string]string{
+// KVM, as regular expressions. Without x_tables iptables has none of the matches and targets that most tests of firewalls write with it.
+func (j *job) narrowed() map[string]string {
+	all := map[string]string{
 		"test/faults/crash":    "^TestCrashVLAN$",
 		"test/network/explain": "^TestScriptsOfKeys$/^(vlan|trunk|native)$",
-		"test/firewalls":       "^TestDoctor(Looks|CountsPorts|Fields|Risks|FindsNothing|Rules|NameServer)$|^TestDoctorFixes$/^(policy_drop|legacy_iptables)$",
+		"test/firewalls":       "^(TestDoctor(Looks|CountsPorts|Fields|FindsNothing|Rules)|TestLogWarns)$|^TestDoctorFixes$/^(policy_drop|legacy_iptables)$",
 	}
+	if slices.Contains(j.kind(), "noxtables") {
+		all["test/firewalls"] = "^TestLogWarns$|^TestDoctorFixes$/^policy_drop$"
+		all["pkg/firewall"] = "^(TestAllowNeedsMatches|TestAllowWithoutDocker|TestRequireMatches|TestDropsOfSubjects)$"
+	}
+	return all
 }
 
 // exception is a test that cannot run on some kernels, and the reason.
@@ -30,9 +35,33 @@ type exception struct {
 
 // exceptions returns every test that does not run. A test that is skipped without a line here makes the run fail.
 func exceptions() []exception {
-	return []exception{
+	all := []exception{
 		{Package: "test/cli/bridge", Test: "TestWithNetworkd", Reason: "the machine has no systemd; test/boot/fights has it"},
 		{Package: "test/runtimes/secondary", Test: "TestMultus", Without: "multus", Reason: "the Go module proxy does not have the module of Multus, so no script can build it"},
+		{Kernel: "noxtables", Package: "test/cli/restore", Test: "TestRestore/flush_user_chain", Reason: "the rules of \"firewall\": \"auto\" have matches of iptables"},
+		{Kernel: "noxtables", Package: "test/cli/restore", Test: "TestDockerStartsLater", Reason: "the rules of \"firewall\": \"auto\" have matches of iptables"},
+	}
+	for _, kernel := range []string{"nolegacy", "noxtables"} {
+		for _, test := range ofLegacy() {
+			all = append(all, exception{Kernel: kernel, Package: test[0], Test: test[1], Reason: "the kernel has no tables for iptables-legacy"})
+		}
+	}
+	return all
+}
+
+// ofLegacy returns the tests that make rules with iptables-legacy: packages and names.
+func ofLegacy() [][2]string {
+	return [][2]string{
+		{"pkg/firewall", "TestDropsOfLegacyTables"},
+		{"pkg/firewall", "TestRemoveReferenceLegacy"},
+		{"pkg/firewall", "TestDropsOfSubjectsInIptables/iptables-legacy"},
+		{"pkg/firewall", "TestDropsIsWhatHappens/iptables-legacy_0"},
+		{"pkg/firewall", "TestDropsIsWhatHappens/iptables-legacy_1"},
+		{"test/firewalls", "TestDoctorFixes/legacy_iptables"},
+		{"test/firewalls", "TestDoctorFindsNothing/kube-proxy_in_iptables-legacy"},
+		{"test/firewalls", "TestDoctorFindsNothing/libvirt_in_iptables-legacy"},
+		{"test/firewalls", "TestDoctorFindsNothing/Docker's_nat_and_raw_in_iptables-legacy"},
+		{"test/firewalls", "TestDoctorRules/the_port_is_dropped_before_conntrack"},
 	}
 }
 
