@@ -1,11 +1,14 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build dist draft demo test test-runtimes test-kernels test-boot claims conformance test-arm64 lint bench soak chaos fuzz mutants clean
+.PHONY: help build build-lan dist draft demo test test-runtimes test-kernels test-boot claims conformance test-arm64 lint bench soak chaos fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
 
 build: ## build the static binary bin/patchbay (VERSION=x.y.z stamps that version)
 	@scripts/build.sh
+
+build-lan: ## build the static binary bin/patchbay-lan (docs/lan.md)
+	@scripts/build-lan.sh
 
 dist: ## build a release in dist/: binaries, tar.gz, .deb, .rpm, image, SBOM, SHA256SUMS; the same bytes each time (VERSION=x.y.z)
 	@scripts/dist.sh

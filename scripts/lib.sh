@@ -6,7 +6,7 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
-#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
+#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_lan, build_etcd, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -356,6 +356,24 @@ gc_of_verbs() { [[ $(go env GOVERSION) != go1.26* ]] || echo nogreenteagc; }
 build_patchbay() {
 	find_go
 	GOEXPERIMENT=$(gc_of_verbs) go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "$PATCHBAY_BIN" ./plugins/patchbay
+}
+
+# build_lan builds bin/patchbay-lan, which is a module of its own: the library of etcd does not enter that of the plugin.
+build_lan() {
+	find_go
+	go_static -C "$ROOT/plugins/patchbay-lan" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "$ROOT/bin/patchbay-lan" .
+}
+
+# build_etcd builds the etcd of scripts/etcd/go.mod; once, until go.mod or Go changes.
+build_etcd() {
+	find_go
+	local stamp=$ROOT/.cache/stamp/etcd want
+	want=$(go version; sha256sum <"$ROOT/scripts/etcd/go.mod")
+	[[ -x $PATCHBAY_CACHE_BIN/etcd && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	say "build etcd, once; it takes a minute"
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
+	go_static -C "$ROOT/scripts/etcd" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/etcd" go.etcd.io/etcd/server/v3
+	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 
 # build_next builds a patchbay whose schema of nftables and form of records are one version higher: for tests alone.

@@ -6,7 +6,7 @@ set -euo pipefail
 
 failed=0
 unchecked=
-modules=(. test)
+modules=(. test plugins/patchbay-lan test/lan)
 
 # check NAME CMD... runs one check and goes on, so that one run shows everything.
 check() {

@@ -31,6 +31,7 @@ apply() { (cd "$ROOT" && as_builder env GIT_CEILING_DIRECTORIES="$work" git appl
 build() {
 	local module=$ROOT package=./$1
 	if [[ $1 == test/* ]]; then module=$ROOT/test package=./${1#test/}; fi
+	if [[ $1 == test/lan/* ]]; then module=$ROOT/test/lan package=./${1#test/lan/}; fi
 	[[ $1 != test/faults/versions ]] || build_next || return
 	build_patchbay && go_static -C "$module" test -c -o "$work/${1//\//-}.test" "$package"
 }

@@ -62,6 +62,8 @@ runtimes() {
 	local names
 	mapfile -t names < <(packages test "$slow")
 	one_at_a_time "${names[@]}"
+	compile test/lan ./...
+	events test/lan -p=1 "${as_root[@]}" ./...
 }
 
 find_go

@@ -44,6 +44,8 @@ prepare_runtimes() {
 	build_containerd2
 	build_callers
 	build_nerdctl
+	build_lan
+	build_etcd
 }
 
 run_tests() {

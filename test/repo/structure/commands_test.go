@@ -114,10 +114,11 @@ func speakers() []string {
 		"pkg/hostbridge/watchdog.go", // the file, for the second process of the program
 		"pkg/link/sandbox.go",        // a sentence of its own
 		"pkg/report/report.go",       // Warn
-		"plugins/patchbay/cni.go",    // a panic and its stack
-		"plugins/patchbay/main.go",   // the version
-		"plugins/patchbay/say.go",    // complain
-		"plugins/patchbay/up.go",     // through sayLine
+		"plugins/patchbay-lan/main.go",
+		"plugins/patchbay/cni.go",  // a panic and its stack
+		"plugins/patchbay/main.go", // the version
+		"plugins/patchbay/say.go",  // complain
+		"plugins/patchbay/up.go",   // through sayLine
 	}
 }
 

@@ -57,8 +57,14 @@ func imports() map[string][]string {
 		"pkg/hostsfile":    {"pkg/safefile"},
 		"pkg/hostnames":    {"pkg/cli", "pkg/hostsfile", "pkg/inventory", "pkg/printable", "pkg/store"},
 		"pkg/explain":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/nft", "pkg/printable", "pkg/ruleset", "pkg/store", "pkg/topo"},
+		"pkg/lan":          {},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
+
+		// A module of its own.
+		"plugins/patchbay-lan":          {"pkg/config", "pkg/lan", "pkg/printable", "pkg/safefile", "plugins/patchbay-lan/host", "plugins/patchbay-lan/registry"},
+		"plugins/patchbay-lan/host":     {"pkg/identity", "pkg/lan", "pkg/link", "pkg/safefile"},
+		"plugins/patchbay-lan/registry": {"pkg/lan"},
 	}
 }
 

@@ -71,6 +71,11 @@ func opens() map[string]string {
 		"pkg/nodeconf/files.go os.ReadDir":     proc,
 		"pkg/nodeconf/files.go os.ReadFile":    proc,
 		"pkg/nodeconf/files.go filepath.Glob":  "/etc/systemd/system is root's, and names of its directories are read, no files",
+
+		"plugins/patchbay-lan/host/files.go os.OpenFile": "the lock, in a directory that CheckDir has looked at; O_NOFOLLOW and O_NONBLOCK",
+		"plugins/patchbay-lan/host/files.go os.ReadDir":  "the directory of network configurations is root's; os.ReadDir opens directories alone (O_DIRECTORY)",
+		"plugins/patchbay-lan/host/files.go os.ReadFile": proc,
+		"plugins/patchbay-lan/host/host.go os.ReadDir":   state + "; names are read, no files",
 	}
 }
 

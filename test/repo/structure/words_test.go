@@ -53,6 +53,7 @@ func quotedTexts() []string {
 		"RTNHFDead",     // the same, as a Go name
 		"dead linkdown", // the same, as ip(8) prints it
 		"tell 0.0.0.0",  // an ARP probe, as tcpdump(8) prints it
+		"KeepAlive",     // of etcd's library
 		"patch cable",   // once, in the introduction of README
 	}
 }
