@@ -3,7 +3,7 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-packages=(./pkg/config ./pkg/ipam ./pkg/identity ./pkg/printable ./pkg/safefile)
+packages=(./pkg/cluster ./pkg/config ./pkg/ipam ./pkg/identity ./pkg/printable ./pkg/safefile)
 
 find_go
 export CGO_ENABLED=0 GOARCH=arm64
