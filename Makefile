@@ -1,10 +1,10 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build build-lan dist draft demo test test-runtimes test-kernels test-boot claims conformance test-arm64 lint bench soak chaos fuzz mutants clean
+.PHONY: help build build-lan dist draft demo test test-runtimes test-kernels test-boot test-cluster claims conformance test-arm64 lint bench soak chaos fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
 
-build: ## build the static binary bin/patchbay (VERSION=x.y.z stamps that version)
+build: ## build the static binaries bin/patchbay and bin/patchbay-agent (VERSION=x.y.z stamps that version)
 	@scripts/build.sh
 
 build-lan: ## build the static binary bin/patchbay-lan (docs/lan.md)
@@ -30,6 +30,9 @@ test-kernels: ## run the tests of the network on other kernels, in virtual machi
 
 test-boot: ## run the tests on Debian 12 with systemd, booted in virtual machines (RUN=regexp: only those)
 	@scripts/test-boot.sh
+
+test-cluster: ## run the tests of patchbay-agent with a real API server, built once (RUN=regexp: only those; PATCHBAY_NODES=1000)
+	@scripts/test-cluster.sh
 
 claims: ## check that the last `make test`, `make test-runtimes` and `make test-boot` kept every promise of test/claims.md
 	@scripts/test.sh claims

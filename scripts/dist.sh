@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Build a release in dist/, for amd64 and arm64: the static binaries, tar.gz, .deb, .rpm, a CycloneDX SBOM of each, an image for both, the manifests for
-# Kubernetes with its name, SHA256SUMS.
+# Build a release in dist/, for amd64 and arm64: the static binaries, tar.gz, .deb, .rpm, a CycloneDX SBOM of each, images for both, also of
+# patchbay-agent, the manifests for Kubernetes with their names, SHA256SUMS.
 #
 #   VERSION=x.y.z         the version; by default that of the tag which is checked out
 #   SOURCE_DATE_EPOCH=n   the time of all files, in seconds since 1970; by default that of the commit
 #   DIST=directory        where to write
 #
 # The same commit, version and Go give the same bytes, in whatever directory and environment. After `go mod download` and
-# `go -C scripts/dist mod download` it needs no network.
+# `go -C scripts/dist mod download` and `go -C plugins/patchbay-agent mod download` it needs no network.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -30,10 +30,11 @@ prepare() {
 	as_builder mkdir -p "$out" "$work"
 }
 
-# build ARCH builds the static binary.
+# build ARCH builds the static binaries.
 build() {
 	say "build patchbay $version for linux/$1"
 	PATCHBAY_BIN=$work/$1/patchbay GOARCH=$1 build_patchbay
+	PATCHBAY_BIN=$work/$1/patchbay GOARCH=$1 build_agent
 	as_builder cp "$work/$1/patchbay" "$out/patchbay-$version-linux-$1"
 }
 
@@ -98,19 +99,26 @@ packages() {
 	done
 }
 
-# sbom ARCH writes what the binary says of the modules that it is linked with, as CycloneDX.
+# sbom ARCH writes what the binaries say of the modules that they are linked with, as CycloneDX.
 sbom() {
-	as_builder "$PATCHBAY_CACHE_BIN/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" \
-		-output "$out/patchbay-linux-$1.cdx.json" "$work/$1/patchbay" 2>/dev/null
+	local program
+	for program in patchbay patchbay-agent; do
+		as_builder "$PATCHBAY_CACHE_BIN/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" \
+			-output "$out/$program-linux-$1.cdx.json" "$work/$1/$program" 2>/dev/null
+	done
 }
 
-# image writes the image for all architectures, and the manifests that run it.
-image() {
-	local arch programs=() manifest
-	for arch in "${arches[@]}"; do programs+=("$arch=$work/$arch/patchbay"); done
-	as_builder "$PATCHBAY_CACHE_BIN/image" -version "$version" -revision "$(commit)" -created "$SOURCE_DATE_EPOCH" -out "$out/patchbay-$version-image.tar" "${programs[@]}"
-	for manifest in install uninstall; do
-		sed "s|\(image: ghcr.io/patchbay-cni/patchbay\):.*|\1:${version//+/_}|" "$ROOT/conf/kubernetes/$manifest.yaml" | as_builder tee "$out/$manifest.yaml" >/dev/null
+# images writes the images for all architectures, and the manifests that run them.
+images() {
+	local arch name programs manifest
+	for name in patchbay patchbay-agent; do
+		programs=()
+		for arch in "${arches[@]}"; do programs+=("$arch=$work/$arch/$name"); done
+		as_builder "$PATCHBAY_CACHE_BIN/image" -name "$name" -version "$version" -revision "$(commit)" -created "$SOURCE_DATE_EPOCH" \
+			-out "$out/$name-$version-image.tar" "${programs[@]}"
+	done
+	for manifest in install uninstall agent; do
+		sed "s|\(image: ghcr.io/patchbay-cni/patchbay[a-z-]*\):.*|\1:${version//+/_}|" "$ROOT/conf/kubernetes/$manifest.yaml" | as_builder tee "$out/$manifest.yaml" >/dev/null
 	done
 }
 
@@ -123,7 +131,7 @@ for arch in "${arches[@]}"; do
 	packages "$arch"
 	sbom "$arch"
 done
-image
+images
 (cd "$out" && sha256sum -- * | as_builder tee SHA256SUMS >/dev/null)
 as_builder rm -rf "$work"
 say "dist: ${out#"$ROOT"/}, patchbay $version"

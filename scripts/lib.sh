@@ -6,7 +6,7 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
-#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_lan, build_etcd, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
+#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_agent, build_k8s, build_lan, build_etcd, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -265,6 +265,18 @@ build_containerd2() {
 	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 
+# build_k8s builds the kube-apiserver of scripts/k8s/go.mod; once, until go.mod or Go changes.
+build_k8s() {
+	find_go
+	local stamp=$ROOT/.cache/stamp/k8s want
+	want=$(go version; sha256sum <"$ROOT/scripts/k8s/go.mod")
+	[[ -x $PATCHBAY_CACHE_BIN/kube-apiserver && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	say "build kube-apiserver, once; it takes half an hour of CPU time"
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
+	go_static -C "$ROOT/scripts/k8s" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
+	as_builder tee "$stamp" <<<"$want" >/dev/null
+}
+
 # build_nerdctl builds the nerdctl of scripts/nerdctl/go.mod; once, until go.mod or Go changes.
 build_nerdctl() {
 	find_go
@@ -374,6 +386,12 @@ build_etcd() {
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
 	go_static -C "$ROOT/scripts/etcd" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/etcd" go.etcd.io/etcd/server/v3
 	as_builder tee "$stamp" <<<"$want" >/dev/null
+}
+
+# build_agent builds bin/patchbay-agent, beside patchbay: a module of its own, with the client of the Kubernetes API.
+build_agent() {
+	find_go
+	go_static -C "$ROOT/plugins/patchbay-agent" build -trimpath -ldflags "-s -w -X main.version=$(version)" -o "${PATCHBAY_BIN%/*}/patchbay-agent" .
 }
 
 # build_next builds a patchbay whose schema of nftables and form of records are one version higher: for tests alone.

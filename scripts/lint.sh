@@ -6,7 +6,7 @@ set -euo pipefail
 
 failed=0
 unchecked=
-modules=(. test plugins/patchbay-lan test/lan)
+modules=(. test plugins/patchbay-lan test/lan plugins/patchbay-agent)
 
 # check NAME CMD... runs one check and goes on, so that one run shows everything.
 check() {

@@ -51,9 +51,10 @@ quick() {
 		mapfile -t names < <(packages . .)
 	fi
 	events . "${as_root[@]}" "${names[@]}"
+	events plugins/patchbay-agent ./...
 	mapfile -t names < <(packages test "$rootless")
 	events test "${names[@]}"
-	mapfile -t names < <(packages test -v "$rootless|$slow|/test/(bench|boot)")
+	mapfile -t names < <(packages test -v "$rootless|$slow|/test/(bench|boot|cluster)")
 	one_at_a_time "${names[@]}"
 	sample
 }

@@ -3,7 +3,7 @@
 #
 #   test.sh quick      what needs nothing but plain tools and Go modules, with a sample of the crash and fault tests (make test)
 #   test.sh runtimes   with programs of other projects, and the crash, fault, load and version tests (make test-runtimes)
-#   test.sh claims     check the events of both runs and of make test-boot: every promise is kept by a test that ran and passed (make claims)
+#   test.sh claims     check the events of both runs, of make test-boot and of make test-cluster: every promise is kept by a test that ran and passed (make claims)
 #
 # RUN=regexp runs only the tests that match, and leaves the claims out. Of the kills and faults runtimes runs a third, another one each day;
 # PATCHBAY_FAULTS=all runs all.
@@ -101,12 +101,17 @@ case $part in
 		;;
 	claims)
 		build_test repo/claims
-		booted=("$ROOT" "$kept/quick.json" "$kept/runtimes.json" "$kept/boot.json")
-		if [[ ! -s $kept/boot.json ]]; then
-			say "claims: make test-boot has not run; the claims of test/boot are not checked"
-			booted=(-sampled=test/boot/... "${booted[@]:0:3}")
-		fi
-		check_claims -all "${booted[@]}"
+		ran=("$kept/quick.json" "$kept/runtimes.json")
+		without=
+		for name in boot cluster; do
+			if [[ -s $kept/$name.json ]]; then
+				ran+=("$kept/$name.json")
+			else
+				say "claims: make test-$name has not run; the claims of test/$name are not checked"
+				without+=${without:+,}test/$name/...
+			fi
+		done
+		check_claims -all ${without:+-sampled="$without"} "$ROOT" "${ran[@]}"
 		say_third
 		;;
 	*) die "usage: test.sh quick|runtimes|claims" ;;

@@ -2,6 +2,7 @@
 // It needs no daemon and no network, and the same arguments give the same bytes.
 //
 //	image -version 0.2.0 -created 1767225600 -out patchbay-image.tar amd64=PATH arm64=PATH
+//	image -name patchbay-agent -version ...
 package main
 
 import (
@@ -25,25 +26,25 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// program is the path of the program in the image. Its name decides what the program does.
-const program = "/patchbay"
+// registry is the beginning of the names under which runtimes know imported images.
+const registry = "ghcr.io/patchbay-cni/"
 
-// repository is the name under which runtimes know an imported image.
-const repository = "ghcr.io/patchbay-cni/patchbay"
-
-// release is what all architectures have in common.
+// release is what all architectures have in common. The name is that of the program, which is /NAME in the image and decides what the
+// program does.
 type release struct {
+	name              string
 	version, revision string
 	created           time.Time
 }
 
 func main() {
+	name := flag.String("name", "patchbay", "`name` of the program and of the image")
 	version := flag.String("version", "", "`version` of the program")
 	revision := flag.String("revision", "", "`commit` that it was built from")
 	created := flag.Int64("created", 0, "time of the release, in `seconds` since 1970")
 	out := flag.String("out", "", "`file` to write")
 	flag.Parse()
-	r := release{*version, *revision, time.Unix(*created, 0).UTC()}
+	r := release{*name, *version, *revision, time.Unix(*created, 0).UTC()}
 	if err := r.write(*out, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "image:", err)
 		os.Exit(1)
@@ -84,7 +85,7 @@ func (r release) write(out string, programs []string) error {
 // names returns the annotations by which runtimes name an imported image: ctr the first, podman the second.
 func (r release) names() map[string]string {
 	tag := strings.ReplaceAll(r.version, "+", "_")
-	return map[string]string{"io.containerd.image.name": repository + ":" + tag, "org.opencontainers.image.ref.name": tag}
+	return map[string]string{"io.containerd.image.name": registry + r.name + ":" + tag, "org.opencontainers.image.ref.name": tag}
 }
 
 // image returns the image of one architecture.
@@ -98,13 +99,17 @@ func (r release) image(arch, path string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	var command []string // of patchbay, which does many things
+	if r.name == "patchbay" {
+		command = []string{"install"}
+	}
 	return mutate.ConfigFile(image, &v1.ConfigFile{
 		OS: "linux", Architecture: arch, Created: v1.Time{Time: r.created}, RootFS: rootFS(image),
 		History: []v1.History{{Created: v1.Time{Time: r.created}, CreatedBy: "make dist"}},
 		Config: v1.Config{
-			Entrypoint: []string{program}, Cmd: []string{"install"},
+			Entrypoint: []string{"/" + r.name}, Cmd: command,
 			Labels: map[string]string{
-				"org.opencontainers.image.title":    "patchbay",
+				"org.opencontainers.image.title":    r.name,
 				"org.opencontainers.image.version":  r.version,
 				"org.opencontainers.image.revision": r.revision,
 				"org.opencontainers.image.source":   "https://github.com/patchbay-cni/patchbay",
@@ -130,7 +135,7 @@ func (r release) layer(path string) (v1.Layer, error) {
 	}
 	var packed bytes.Buffer
 	w := tar.NewWriter(&packed)
-	if err := r.add(w, strings.TrimPrefix(program, "/"), 0o755, bytes.NewReader(text), int64(len(text))); err != nil {
+	if err := r.add(w, r.name, 0o755, bytes.NewReader(text), int64(len(text))); err != nil {
 		return nil, err
 	}
 	if err := w.Close(); err != nil {

@@ -14,6 +14,9 @@ const Version = "0.2.0"
 // Image is the name that the image gets when a runtime imports it.
 const Image = "ghcr.io/patchbay-cni/patchbay:" + Version
 
+// AgentImage is the name of the image of patchbay-agent.
+const AgentImage = "ghcr.io/patchbay-cni/patchbay-agent:" + Version
+
 // Dir returns the directory that was built. Without it the test skips, or fails in CI.
 func Dir(t testing.TB) string {
 	t.Helper()

@@ -45,12 +45,13 @@ func files(t testing.TB, dir string) (names []string, sums map[string]string) {
 
 // TestFiles: the names are these, and SHA256SUMS has all others with their hashes.
 //
-// Claim: `make dist` builds for amd64 and arm64 a static binary, a tar.gz, a .deb, a .rpm and a CycloneDX SBOM, an image for both, and SHA256SUMS of all
+// Claim: `make dist` builds for amd64 and arm64 a static binary, a tar.gz, a .deb, a .rpm and a CycloneDX SBOM, images for both, and SHA256SUMS of all
 func TestFiles(t *testing.T) {
 	names, sums := files(t, release.Dir(t))
 	expect.Equal(t, "files", names, []string{
-		"SHA256SUMS", "install.yaml", "patchbay-0.2.0-1.aarch64.rpm", "patchbay-0.2.0-1.x86_64.rpm", "patchbay-0.2.0-image.tar",
+		"SHA256SUMS", "agent.yaml", "install.yaml", "patchbay-0.2.0-1.aarch64.rpm", "patchbay-0.2.0-1.x86_64.rpm", "patchbay-0.2.0-image.tar",
 		"patchbay-0.2.0-linux-amd64", "patchbay-0.2.0-linux-amd64.tar.gz", "patchbay-0.2.0-linux-arm64", "patchbay-0.2.0-linux-arm64.tar.gz",
+		"patchbay-agent-0.2.0-image.tar", "patchbay-agent-linux-amd64.cdx.json", "patchbay-agent-linux-arm64.cdx.json",
 		"patchbay-linux-amd64.cdx.json", "patchbay-linux-arm64.cdx.json", "patchbay_0.2.0_amd64.deb", "patchbay_0.2.0_arm64.deb", "uninstall.yaml",
 	})
 	var want strings.Builder
@@ -63,7 +64,7 @@ func TestFiles(t *testing.T) {
 	expect.Equal(t, "SHA256SUMS", string(got), want.String())
 }
 
-// Claim: `make dist` builds for amd64 and arm64 a static binary, a tar.gz, a .deb, a .rpm and a CycloneDX SBOM, an image for both, and SHA256SUMS of all
+// Claim: `make dist` builds for amd64 and arm64 a static binary, a tar.gz, a .deb, a .rpm and a CycloneDX SBOM, images for both, and SHA256SUMS of all
 func TestBinaries(t *testing.T) {
 	for arch, machine := range map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64} {
 		path := release.Path(t, "patchbay-0.2.0-linux-"+arch)

@@ -70,7 +70,24 @@ func follow(t testing.TB, layout map[string][]byte, d descriptor, into any) {
 //
 // Claim: The image is made from scratch: it has the static binary and nothing else, for amd64 and arm64, and at most 12 MB
 func TestImage(t *testing.T) {
-	path := release.Path(t, "patchbay-0.2.0-image.tar")
+	for name, of := range map[string]imageRow{
+		"patchbay":       {release.Image, []string{"/patchbay", "install"}},
+		"patchbay-agent": {release.AgentImage, []string{"/patchbay-agent"}},
+	} {
+		t.Run(name, func(t *testing.T) { imageFile(t, name, of) })
+	}
+}
+
+// imageRow is the name of an image, and what it runs.
+type imageRow struct {
+	name    string
+	command []string
+}
+
+// imageFile checks the file of one image.
+func imageFile(t *testing.T, program string, of imageRow) {
+	t.Helper()
+	path := release.Path(t, program+"-0.2.0-image.tar")
 	info, err := os.Stat(path)
 	check(t, err)
 	if info.Size() > mostOfImage {
@@ -79,18 +96,18 @@ func TestImage(t *testing.T) {
 	layout := layoutOf(t, path)
 	var top, index manifest
 	check(t, json.Unmarshal(layout["index.json"], &top))
-	expect.Equal(t, "name", top.Manifests[0].Annotations["io.containerd.image.name"], release.Image)
+	expect.Equal(t, "name", top.Manifests[0].Annotations["io.containerd.image.name"], of.name)
 	follow(t, layout, top.Manifests[0], &index)
 	var found []string
 	for _, d := range index.Manifests {
 		found = append(found, d.Platform.OS+"/"+d.Platform.Architecture)
-		imageOf(t, layout, d)
+		imageOf(t, layout, d, of)
 	}
 	expect.Equal(t, "platforms", found, []string{"linux/amd64", "linux/arm64"})
 }
 
 // imageOf checks the image of one architecture.
-func imageOf(t *testing.T, layout map[string][]byte, d descriptor) {
+func imageOf(t *testing.T, layout map[string][]byte, d descriptor, of imageRow) {
 	t.Helper()
 	var m manifest
 	var config struct {
@@ -100,14 +117,17 @@ func imageOf(t *testing.T, layout map[string][]byte, d descriptor) {
 	follow(t, layout, d, &m)
 	follow(t, layout, m.Config, &config)
 	expect.Equal(t, "architecture", config.Architecture, d.Platform.Architecture)
-	expect.Equal(t, "entrypoint", append(config.Config.Entrypoint, config.Config.Cmd...), []string{"/patchbay", "install"})
+	expect.Equal(t, "entrypoint", append(config.Config.Entrypoint, config.Config.Cmd...), of.command)
 	expect.Equal(t, "layers", len(m.Layers), 1)
 	unzipped, err := gzip.NewReader(bytes.NewReader(layout["blobs/sha256/"+m.Layers[0].Digest[len("sha256:"):]]))
 	check(t, err)
 	content := untar(t, unzipped)
-	binary, err := os.ReadFile(release.Path(t, "patchbay-0.2.0-linux-"+d.Platform.Architecture))
-	check(t, err)
-	if len(content) != 1 || !bytes.Equal(content["patchbay"], binary) {
+	binary := content[of.command[0][1:]]
+	if of.name == release.Image { // the other program is in its image alone
+		binary, err = os.ReadFile(release.Path(t, "patchbay-0.2.0-linux-"+d.Platform.Architecture))
+		check(t, err)
+	}
+	if len(content) != 1 || len(binary) == 0 || !bytes.Equal(content[of.command[0][1:]], binary) {
 		t.Errorf("the layer of %s has %d files, or another program", d.Platform.Architecture, len(content))
 	}
 	if size := len(binary); size > mostOfImage {

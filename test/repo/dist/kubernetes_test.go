@@ -117,3 +117,27 @@ func TestManifestsOfRelease(t *testing.T) {
 		}
 	}
 }
+
+// TestAgentManifest: the container that installs the plugin has no capability, and the agent has NET_ADMIN alone and a read-only root.
+//
+// Claim: The agent of a release has the capability NET_ADMIN and no other, and a read-only root file system
+// Claim: The manifests of a release name its image
+func TestAgentManifest(t *testing.T) {
+	for _, path := range []string{"../../../conf/kubernetes/agent.yaml", release.Path(t, "agent.yaml")} {
+		text, err := os.ReadFile(path)
+		check(t, err)
+		var set apps.DaemonSet
+		parts := strings.Split(string(text), "\n---\n")
+		check(t, yaml.UnmarshalStrict([]byte(parts[len(parts)-1]), &set))
+		pod := set.Spec.Template.Spec
+		expect.Equal(t, "containers", []int{len(pod.InitContainers), len(pod.Containers)}, []int{1, 1})
+		unprivileged(t, pod.InitContainers[0])
+		expect.Equal(t, "image of the plugin", pod.InitContainers[0].Image, release.Image)
+		agent := pod.Containers[0]
+		expect.Equal(t, "image of the agent", agent.Image, release.AgentImage)
+		expect.Equal(t, "capabilities", append(agent.SecurityContext.Capabilities.Drop, agent.SecurityContext.Capabilities.Add...), []core.Capability{"ALL", "NET_ADMIN"})
+		if !*agent.SecurityContext.ReadOnlyRootFilesystem || *agent.SecurityContext.AllowPrivilegeEscalation || !pod.HostNetwork {
+			t.Errorf("%s: %+v", path, agent.SecurityContext)
+		}
+	}
+}

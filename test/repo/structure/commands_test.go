@@ -109,11 +109,12 @@ func TestUnquotedFinds(t *testing.T) {
 // speakers are the files that write to stderr themselves, each by a printer of what others chose, or nothing of it.
 func speakers() []string {
 	return []string{
-		"pkg/cli/program.go",         // the file, for the program that a person runs
-		"pkg/delegate/find.go",       // an IPAM plugin's own words, through printable.Lines
-		"pkg/hostbridge/watchdog.go", // the file, for the second process of the program
-		"pkg/link/sandbox.go",        // a sentence of its own
-		"pkg/report/report.go",       // Warn
+		"pkg/cli/program.go",             // the file, for the program that a person runs
+		"pkg/delegate/find.go",           // an IPAM plugin's own words, through printable.Lines
+		"pkg/hostbridge/watchdog.go",     // the file, for the second process of the program
+		"pkg/link/sandbox.go",            // a sentence of its own
+		"pkg/report/report.go",           // Warn
+		"plugins/patchbay-agent/main.go", // log/slog, which quotes
 		"plugins/patchbay-lan/main.go",
 		"plugins/patchbay/cni.go",  // a panic and its stack
 		"plugins/patchbay/main.go", // the version

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -115,5 +116,23 @@ func TestBannedLinksFinds(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, bannedLinks(deps)); diff != "" {
 		t.Errorf("bannedLinks (-want +got):\n%s", diff)
+	}
+}
+
+// TestRootModule: what another program needs to speak to a cluster is in the modules of that program and of its tests, so that the plugin's
+// module cannot even name it.
+//
+// Claim: The module of the plugin requires no client of Kubernetes, of etcd or of gRPC
+func TestRootModule(t *testing.T) {
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(top(t), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"k8s.io/", "go.etcd.io/", "google.golang.org/grpc"} {
+			if strings.Contains(string(text), "\n"+path) || strings.Contains(string(text), "\t"+path) {
+				t.Errorf("%s has %s", name, path)
+			}
+		}
 	}
 }

@@ -63,7 +63,8 @@ func imports() map[string][]string {
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
 
-		// A module of its own.
+		// Modules of their own.
+		"plugins/patchbay-agent":        {"pkg/cluster", "pkg/config", "pkg/link", "pkg/noderoute", "pkg/safefile"},
 		"plugins/patchbay-lan":          {"pkg/config", "pkg/lan", "pkg/printable", "pkg/safefile", "plugins/patchbay-lan/host", "plugins/patchbay-lan/registry"},
 		"plugins/patchbay-lan/host":     {"pkg/identity", "pkg/lan", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay-lan/registry": {"pkg/lan"},
@@ -83,7 +84,7 @@ func external() []restricted {
 		{"github.com/google/nftables", []string{"pkg/nft", "pkg/nettest"}, "only pkg/nft speaks nftables"},
 		{"github.com/mdlayher/netlink", []string{"pkg/conntrack", "pkg/firewall", "pkg/nft"}, "only pkg/nft and pkg/firewall speak nftables, and only pkg/conntrack conntrack"},
 		{"regexp", []string{"pkg/nettest"}, "it adds a quarter of a megabyte to the binary, for a prefix and some digits"},
-		{"os/exec", []string{"pkg/nettest"}, "a delegated IPAM plugin is started by pkg/delegate, the program of \"up NAME -- CMD\" by pkg/cli/program.go, both with os.StartProcess"},
+		{"os/exec", []string{"pkg/nettest", "plugins/patchbay-agent"}, "a delegated IPAM plugin is started by pkg/delegate, the program of \"up NAME -- CMD\" by pkg/cli/program.go, both with os.StartProcess"},
 		{"github.com/stretchr/testify", nil, "tests are written with the standard library and go-cmp"},
 		{"github.com/onsi", nil, "tests are written with the standard library and go-cmp"},
 	}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/patchbay-cni/patchbay/pkg/cluster"
+)
+
+// api is the connection to the API server, and a cache of all nodes.
+type api struct {
+	client     *rest.RESTClient
+	store      cache.Store
+	controller cache.Controller
+
+	mu    sync.Mutex
+	since time.Time // of the first failure after the last success; zero: no failure
+	err   error
+}
+
+// newAPI prepares the connection. changed is called, in another goroutine, when a node has appeared, has gone, or has changed in a way
+// that concerns a plan: most changes of a Node object, such as the status that kubelet reports every few minutes, do not.
+func newAPI(o options, changed func()) (*api, error) {
+	c, err := clientConfig(o)
+	if err != nil {
+		return nil, err
+	}
+	a := &api{}
+	if a.client, err = rest.RESTClientFor(c); err != nil {
+		return nil, fmt.Errorf("connect to the API server: %w", err)
+	}
+	a.store, a.controller = cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: &cache.ListWatch{ListWithContextFunc: a.list, WatchFuncWithContext: a.watch},
+		ObjectType:    &Node{},
+		Transform:     compact,
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { changed() },
+			DeleteFunc: func(any) { changed() },
+			UpdateFunc: func(before, after any) {
+				b, _ := before.(*Node)
+				n, _ := after.(*Node)
+				if b == nil || n == nil || !n.read.Same(b.read) {
+					changed()
+				}
+			},
+		},
+	})
+	return a, nil
+}
+
+// clientConfig returns how the API server is reached: as pods do, or by --apiserver.
+func clientConfig(o options) (*rest.Config, error) {
+	c := &rest.Config{Host: o.apiserver, BearerTokenFile: o.tokenFile, TLSClientConfig: rest.TLSClientConfig{CAFile: o.caFile}}
+	if o.apiserver == "" {
+		var err error
+		if c, err = rest.InClusterConfig(); err != nil {
+			return nil, fmt.Errorf("find the API server: %w; set --apiserver", err)
+		}
+	}
+	scheme, version := runtime.NewScheme(), schema.GroupVersion{Version: "v1"}
+	scheme.AddKnownTypes(version, &Node{}, &NodeList{})
+	metav1.AddToGroupVersion(scheme, version)
+	c.APIPath, c.GroupVersion, c.NegotiatedSerializer = "/api", &version, serializer.NewCodecFactory(scheme).WithoutConversion()
+	c.ContentType, c.UserAgent = runtime.ContentTypeJSON, "patchbay-agent/"+version.Version
+	return c, nil
+}
+
+// run fills the cache and keeps it, until the context ends. After a failure it connects again, with a pause of up to 30 s.
+func (a *api) run(ctx context.Context) { a.controller.RunWithContext(ctx) }
+
+// list and watch are the two requests of the cache.
+func (a *api) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	all := &NodeList{}
+	err := a.client.Get().Resource("nodes").VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(all)
+	a.note(err)
+	return all, err
+}
+
+func (a *api) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	options.Watch = true
+	w, err := a.client.Get().Resource("nodes").VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+	a.note(err)
+	return w, err
+}
+
+// note keeps since when requests fail.
+func (a *api) note(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err = err; err == nil {
+		a.since = time.Time{}
+	} else if a.since.IsZero() {
+		a.since = time.Now()
+	}
+}
+
+// failing returns since when requests fail, and why; nil if the last one succeeded.
+func (a *api) failing() (time.Time, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.since, a.err
+}
+
+// synced reports whether the cache has had a whole list.
+func (a *api) synced() bool { return a.controller.HasSynced() }
+
+// nodes returns the nodes of the cache.
+func (a *api) nodes() []cluster.Node {
+	list := a.store.List()
+	nodes := make([]cluster.Node, 0, len(list))
+	for _, object := range list {
+		if n, is := object.(*Node); is {
+			nodes = append(nodes, n.read)
+		}
+	}
+	return nodes
+}
+
+// listTimeout bounds fresh.
+const listTimeout = 30 * time.Second
+
+// fresh requests a list of all nodes, from etcd and not from the cache of the API server.
+func (a *api) fresh(ctx context.Context) ([]cluster.Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	object, err := a.list(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	all, _ := object.(*NodeList)
+	nodes := make([]cluster.Node, 0, len(all.Items))
+	for i := range all.Items {
+		nodes = append(nodes, all.Items[i].parse())
+	}
+	return nodes, nil
+}

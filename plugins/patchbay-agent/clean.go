@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/patchbay-cni/patchbay/pkg/noderoute"
+)
+
+// clean deletes what the program has written: routes, network configuration and status. It goes on after a failure, and changes nothing
+// else: pods keep their interfaces, and the runtime needs another configuration to delete them.
+func clean(o options, log *slog.Logger) error {
+	failed := []error{cleanRoutes(log)}
+	for _, path := range []string{o.conflist, temporary(o.conflist), o.status, temporary(o.status)} {
+		err := os.Remove(path)
+		if err == nil {
+			log.Info("deleted", "path", path)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			failed = append(failed, err)
+		}
+	}
+	_ = os.Remove(filepath.Dir(o.status)) // if it is empty
+	return errors.Join(failed...)
+}
+
+// cleanRoutes deletes all routes of this program.
+func cleanRoutes(log *slog.Logger) error {
+	table, err := noderoute.Open()
+	if err != nil {
+		return fmt.Errorf("open rtnetlink: %w", err)
+	}
+	defer table.Close()
+	routes, err := table.List()
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		if err := table.Delete(r); err != nil {
+			return err
+		}
+	}
+	log.Info("deleted routes to other nodes", "routes", len(routes))
+	return nil
+}

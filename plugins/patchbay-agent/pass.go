@@ -1,0 +1,205 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/cluster"
+	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/noderoute"
+)
+
+// passing is one pass.
+type passing struct {
+	*agent
+	cluster  *cluster.Config
+	problems []cluster.Problem
+	failed   bool // something is to be tried again soon
+	state    status
+}
+
+// wait is a pass without nodes: there was no list yet. Routes and configuration of the last run stay as they are.
+func (a *agent) wait() {
+	p := &passing{agent: a, cluster: a.config.cluster}
+	p.reportAPI()
+	p.finish()
+}
+
+// pass makes routes and configuration those of the plan. It returns false if something is to be tried again soon. The order is what makes
+// it safe: a route is added before another one is deleted, and the configuration, with which kubelet makes the node Ready, is written when
+// the pods of all other nodes can be reached.
+func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
+	p := &passing{agent: a, cluster: a.config.cluster}
+	p.state.Nodes = len(nodes)
+	p.reportAPI()
+	host, err := p.facts(nodes)
+	if err != nil {
+		p.fail("", err)
+		return p.finish()
+	}
+	plan := p.cluster.Plan(nodes, host)
+	p.problems = append(p.problems, plan.Problems...)
+	for _, cidr := range plan.PodCIDRs {
+		p.state.PodCIDRs = append(p.state.PodCIDRs, cidr.String())
+	}
+	if err := p.routes(plan, clock); err != nil {
+		p.fail("", err)
+		return p.finish()
+	}
+	if plan.Conflist != nil {
+		p.writeConflist(plan.Conflist)
+	}
+	p.checkOthers(len(plan.Routes))
+	return p.finish()
+}
+
+// fail reports a problem that another try may solve.
+func (p *passing) fail(node string, err error) {
+	p.failed = true
+	p.problems = append(p.problems, cluster.Problem{Node: node, Text: err.Error()})
+}
+
+// report adds a problem of this node.
+func (p *passing) report(format string, args ...any) {
+	p.problems = append(p.problems, cluster.Problem{Node: p.options.node, Text: fmt.Sprintf(format, args...)})
+}
+
+// reportAPI reports that the API server cannot be reached, and a configuration that cannot be read.
+func (p *passing) reportAPI() {
+	p.state.Synced = p.api.synced()
+	if since, err := p.api.failing(); err != nil {
+		p.state.APIError, p.state.APISince = err.Error(), since.UTC().Format(time.RFC3339)
+		p.failed = true
+	}
+	if p.config.err != nil {
+		p.report("the configuration in use is the one from before: %v", p.config.err)
+	}
+}
+
+// facts reads what a plan needs of the host: the MTU of the interfaces with the addresses of the node, and the addresses of the bridge.
+func (p *passing) facts(nodes []cluster.Node) (cluster.Host, error) {
+	h := cluster.Host{Name: p.options.node}
+	addresses := p.options.nodeIPs
+	for _, n := range nodes {
+		if n.Name == h.Name && addresses == nil {
+			addresses = n.InternalIPs
+		}
+	}
+	for _, addr := range addresses {
+		index, err := p.table.LinkOf(addr)
+		if err != nil {
+			return h, err
+		}
+		if index == 0 {
+			p.report("no interface has %s: start kubelet with --node-ip, or this program with --node-ip", addr)
+			continue
+		}
+		l, err := p.agent.host.LinkAt(index)
+		if err != nil {
+			return h, err
+		}
+		if h.MTU == 0 || l.MTU < h.MTU {
+			h.MTU = l.MTU
+		}
+	}
+	var err error
+	h.Bridge, err = p.bridge()
+	return h, err
+}
+
+// bridge returns the addresses of the bridge; none if it does not exist.
+func (p *passing) bridge() ([]netip.Prefix, error) {
+	l, err := p.agent.host.Link(p.cluster.Bridge)
+	if errors.Is(err, link.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.agent.host.Addresses(l.Index)
+}
+
+// routes makes the routes those of the plan.
+func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
+	installed, err := p.table.List()
+	if err != nil {
+		return err
+	}
+	have := make([]cluster.Route, 0, len(installed))
+	links := make(map[cluster.Route]int, len(installed))
+	for _, r := range installed {
+		route := cluster.Route{Dst: r.Dst, Via: r.Via}
+		have, links[route] = append(have, route), r.Link
+	}
+	changes := cluster.Compare(plan.Routes, have)
+	p.each(changes.Add, "route added", func(r cluster.Route) error { return p.table.Add(r.Dst, r.Via) })
+	moved := p.each(changes.Move, "route moved", func(r cluster.Route) error { return p.table.AddBeside(r.Dst, r.Via) })
+	remove := func(r cluster.Route) error {
+		return p.table.Delete(noderoute.Route{Dst: r.Dst, Via: r.Via, Link: links[r]})
+	}
+	var replaced []cluster.Route
+	for _, r := range changes.Replaced {
+		if !moved[r.Dst] { // the new gateway could not be added: the old one is better than none
+			replaced = append(replaced, r)
+		}
+	}
+	p.each(replaced, "", remove)
+	if p.guard.Hold(changes.Gone, have, clock) {
+		p.state.Held = len(changes.Gone)
+		p.problems = append(p.problems, cluster.Problem{Text: fmt.Sprintf(
+			"%d of %d routes have no node any more; they stay until another list of nodes, at %s, confirms it", len(changes.Gone), len(have), p.guard.ListAt().UTC().Format(time.RFC3339))})
+	} else {
+		p.each(changes.Gone, "route deleted", remove)
+	}
+	p.state.Routes = len(plan.Routes)
+	return nil
+}
+
+// detailed is how many routes of one kind of change are in the log one by one.
+const detailed = 20
+
+// each changes routes, and returns the destinations for which that failed. Without a message they are not in the log.
+func (p *passing) each(routes []cluster.Route, message string, change func(cluster.Route) error) map[netip.Prefix]bool {
+	failed := map[netip.Prefix]bool{}
+	for i, r := range routes {
+		err := change(r)
+		switch {
+		case errors.Is(err, noderoute.ErrTaken):
+			failed[r.Dst] = true
+			protocol, _ := p.table.Owner(r.Dst)
+			p.report("another program has a route to %s (protocol %d of ip-route(8)): delete it, or leave that destination to it", r.Dst, protocol)
+		case errors.Is(err, noderoute.ErrNotDirect):
+			failed[r.Dst] = true
+			p.report("node %s is on no network of this host, so there is no route to %s: nodes behind a router need a route of that router", r.Via, r.Dst)
+		case err != nil:
+			failed[r.Dst] = true
+			p.fail(p.options.node, err)
+		case message != "" && i < detailed:
+			p.log.Info(message, "dst", r.Dst.String(), "via", r.Via.String())
+		}
+	}
+	if message != "" && len(routes) > detailed {
+		p.log.Info(message, "all", len(routes))
+	}
+	return failed
+}
+
+// writeConflist writes the network configuration if its bytes are others. A failure leaves the old one.
+func (p *passing) writeConflist(text []byte) {
+	path := p.options.conflist
+	if err := checkConflist(text); err != nil {
+		p.report("the network configuration would not be valid, and is not written: %v", err)
+		return
+	}
+	written, err := writeFile(path, text)
+	if err != nil {
+		p.fail(p.options.node, err)
+		return
+	}
+	p.state.Conflist = path
+	if written {
+		p.log.Info("network configuration written", "path", path, "podCIDRs", fmt.Sprint(p.state.PodCIDRs))
+	}
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Run the tests of test/cluster: patchbay-agent with a real API server. etcd and kube-apiserver are built once under .cache from the
+# modules of scripts/etcd and scripts/k8s, until they or Go change: about half an hour of CPU time.
+#
+#   RUN=regexp            only the tests that match
+#   TIMEOUT=30m           of all tests
+#   PATCHBAY_NODES=1000   Node objects of TestScale (20 to 5000); FORMAT=standard-verbose prints its figures
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+kept=$ROOT/.cache/test
+
+find_go
+need_root
+need_tools ip ping setpriv
+build_patchbay
+build_agent
+build_etcd
+build_k8s
+build_test repo/claims
+build_tool gotestsum
+as_builder mkdir -p "$kept"
+say "test; the events are kept in .cache/test/cluster.json"
+failed=0
+as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$kept/cluster.json" --raw-command -- \
+	go -C "$ROOT/test" test -json -count=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" ./cluster || failed=1
+[[ -n ${RUN:-} ]] || as_builder "$PATCHBAY_CACHE_BIN/claims" "$ROOT" "$kept/cluster.json" || failed=1
+exit "$failed"

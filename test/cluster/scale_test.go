@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// scale returns the number of Node objects of TestScale.
+func scale(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("PATCHBAY_NODES")
+	if text == "" {
+		return 100
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 20 || n > 5000 {
+		t.Fatalf("PATCHBAY_NODES=%s is not between 20 and 5000", text)
+	}
+	return n
+}
+
+// fleetNode is a Node object as a real cluster has it: 50 images, 14 kB.
+func fleetNode(i int) nodeObject {
+	via := netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)}) // RFC 2544
+	return nodeObject{
+		name: fmt.Sprintf("fleet-%d", i), images: 50,
+		cidrs:     []string{fmt.Sprintf("10.%d.%d.0/24", 128+i>>8, i&255), fmt.Sprintf("fd00:10:244:%x::/64", 0x1000+i)},
+		addresses: []string{via.String(), fmt.Sprintf("2001:db8:1::%x", i+1)},
+	}
+}
+
+// createFleet creates n Node objects, eight at a time.
+func createFleet(api *apiServer, n int) {
+	var wait sync.WaitGroup
+	next := make(chan int)
+	for range 8 {
+		wait.Go(func() {
+			for i := range next {
+				api.create(fleetNode(i))
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+}
+
+// usage is what the kernel says of the agent.
+type usage struct {
+	resident, peak int // kB
+	cpu            time.Duration
+}
+
+func (n *node) usage() (u usage) {
+	n.lab.t.Helper()
+	dir := fmt.Sprintf("/proc/%d/", n.agent.Process.Pid)
+	text, err := os.ReadFile(dir + "status")
+	if err != nil {
+		n.lab.t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		_, _ = fmt.Sscanf(line, "VmRSS: %d kB", &u.resident)
+		_, _ = fmt.Sscanf(line, "VmHWM: %d kB", &u.peak)
+	}
+	stat, err := os.ReadFile(dir + "stat")
+	if err != nil {
+		n.lab.t.Fatal(err)
+	}
+	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')'):]))
+	user, _ := strconv.Atoi(fields[12])
+	system, _ := strconv.Atoi(fields[13])
+	u.cpu = time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100
+	return u
+}
+
+// TestScale: an agent in a cluster of PATCHBAY_NODES nodes: its memory, what updates that are of no concern cost, how fast a new node has a
+// route, and all routes from none. The figures of docs/cluster.md are its output.
+//
+// Claim: With 100 nodes patchbay-agent has all routes, and a status that kubelet reports makes no pass
+func TestScale(t *testing.T) {
+	nodes := scale(t)
+	l := newLab(t, 1)
+	n := l.nodes[0]
+	n.write(configFile, `{"clusterCIDRs": ["10.128.0.0/9", "fd00:10:244::/48"]}`)
+	n.Run(t, "ip", "address", "add", "198.18.255.254/15", "dev", "eth0")
+	n.Run(t, "ip", "-6", "address", "add", "2001:db8:1::ffff/64", "dev", "eth0", "nodad")
+	n.Baseline()
+	began := time.Now()
+	createFleet(l.api, nodes)
+	t.Logf("%d Node objects created in %s", nodes, time.Since(began).Round(time.Second))
+
+	began = time.Now()
+	n.startAgent()
+	synced := func(want int) {
+		t.Helper()
+		eventually(t, fmt.Sprintf("%d routes", want), func() error {
+			if s := n.status(); s.Routes != want || !s.Synced || s.Conflist == "" {
+				return fmt.Errorf("%d routes, synced %t, conflist %s", s.Routes, s.Synced, s.Conflist)
+			}
+			return nil
+		})
+	}
+	synced(2 * nodes)
+	t.Logf("from the start to %d routes and the configuration: %s", 2*nodes, time.Since(began).Round(time.Millisecond))
+	if got := len(n.routes()); got != 2*nodes {
+		t.Errorf("the kernel has %d routes", got)
+	}
+	updates(t, n, nodes)
+
+	var longest time.Duration
+	for i := range 10 {
+		began = time.Now()
+		l.api.create(fleetNode(nodes + i))
+		synced(2 * (nodes + i + 1))
+		longest = max(longest, time.Since(began))
+	}
+	t.Logf("from the request to create a Node object to its routes: %s at most, of 10", longest.Round(time.Millisecond))
+	if nodes > 600 {
+		n.awaitProblem("gc_thresh3")
+	}
+	u := n.usage()
+	t.Logf("resident %d kB, at most %d kB", u.resident, u.peak)
+}
+
+// updates sends 30 reports of status a second for 10 s, as kubelets do, and requires that they make no pass.
+func updates(t *testing.T, n *node, nodes int) {
+	t.Helper()
+	const rate, seconds = 30, 10
+	before, passes := n.usage(), n.status().passes(t)
+	tick := time.NewTicker(time.Second / rate)
+	defer tick.Stop()
+	began := time.Now()
+	for i := range rate * seconds {
+		<-tick.C
+		condition := object{"type": "Ready", "status": "True", "lastHeartbeatTime": time.Now().UTC().Format(time.RFC3339), "reason": fmt.Sprint(i)}
+		n.lab.api.must("PATCH", fmt.Sprintf("/api/v1/nodes/fleet-%d/status", i%nodes), object{"status": object{"conditions": []object{condition}}}, nil)
+	}
+	elapsed, after := time.Since(began), n.usage()
+	t.Logf("%d updates in %s: %s of CPU time, %.2f %% of a core", rate*seconds, elapsed.Round(time.Second), after.cpu-before.cpu,
+		100*float64(after.cpu-before.cpu)/float64(elapsed))
+	if got := n.status().passes(t) - passes; got > 2 { // one a minute
+		t.Errorf("%d passes during the updates", got)
+	}
+}
+
+// passes is how many passes the agent has made.
+func (s status) passes(t *testing.T) int {
+	t.Helper()
+	if s.Passes == 0 {
+		t.Error("no passes in the status")
+	}
+	return s.Passes
+}
