@@ -85,6 +85,7 @@ type Counts struct {
 	Refused   atomic.Int64 // ADDs by the older version on the newer table
 	Disturbed atomic.Int64 // ADDs that failed because another program deleted something
 	Deletions atomic.Int64 // by another program
+	Busy      atomic.Int64 // calls that ended because a lock was held for 10 s
 	Commands  atomic.Int64
 	Restarts  atomic.Int64 // of a runtime, by SIGKILL
 	Pods      atomic.Int64 // started by it
@@ -122,6 +123,7 @@ func (h *Host) Report() string {
 		{"ADDs that the older version refused, because the table is of the newer one", h.Refused.Load()},
 		{"deletions of all rules or of a bridge, forwarding disabled, by another program", h.Deletions.Load()},
 		{"ADDs that failed because of these", h.Disturbed.Load()},
+		{"calls that gave up after 10 s of waiting for a lock, and were repeated", h.Busy.Load()},
 		{"commands: reload, gc, doctor, metrics", h.Commands.Load()},
 		{"pods of containerd", h.Pods.Load()},
 		{"SIGKILLs of containerd", h.Restarts.Load()},
