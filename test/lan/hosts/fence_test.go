@@ -2,6 +2,7 @@ package hosts
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 	"syscall"
@@ -27,7 +28,6 @@ func TestPartition(t *testing.T) {
 	p := a.attach(t, "kept")
 	a.awaitStatus(t, "has all blocks", func(s lan.Status) bool { return len(s.Blocks) == 2 })
 	a.Run(t, "nft", "add table inet cut; add chain inet cut out { type filter hook output priority 0; }; add rule inet cut out ip daddr "+etcdAddress+" drop")
-	b.start(t)
 	a.awaitStatus(t, "is fenced", func(s lan.Status) bool { return s.State == lan.Waiting })
 	if a.read(conflist) != "" {
 		t.Error("the network configuration exists")
@@ -37,6 +37,8 @@ func TestPartition(t *testing.T) {
 		_, _ = a.patchbay("down", "refused")
 	}
 	// The lease ends, and b claims both blocks; it cannot use the one with the container.
+	await(t, "the lease of host a ends", func() (bool, string) { blocks := b.listed(t, "a"); return len(blocks) == 0, fmt.Sprint(blocks) })
+	b.start(t)
 	b.awaitStatus(t, "has a block", isReady)
 	q := b.attach(t, "other")
 	b.awaitStatus(t, "has one block, and one in quarantine", func(s lan.Status) bool {
@@ -60,7 +62,7 @@ func TestPartition(t *testing.T) {
 func TestStartWithoutEtcd(t *testing.T) {
 	s := newSite(t, 1)
 	m := s.hosts[0]
-	s.initialize(t, "--subnet", "192.0.2.0/24", "--pool", "192.0.2.128/25", "--block", "28")
+	s.initialize(t, "--subnet", "192.0.2.0/24", "--pool", "192.0.2.128/26", "--block", "28")
 	m.start(t)
 	m.awaitStatus(t, "has a block", isReady)
 	before := m.blocks(t)
@@ -107,6 +109,8 @@ func TestForget(t *testing.T) {
 	if out, err := b.lan(t, "forget", network, "a", "--force"); err != nil || out != "lan: forgot a, released 1 blocks" {
 		t.Errorf("forget: %v\n%s", err, out)
 	}
+	_ = b.end(syscall.SIGTERM)
+	b.start(t)
 	b.awaitStatus(t, "has the block", isReady)
 }
 

@@ -53,7 +53,7 @@ func (m *machine) step(t testing.TB, kill func(n int) bool) stepper.Ending {
 func TestKilled(t *testing.T) {
 	s := newSite(t, 1)
 	m := s.hosts[0]
-	s.initialize(t, "--subnet", "192.0.2.0/24", "--pool", "192.0.2.128/25", "--block", "28")
+	s.initialize(t, "--subnet", "192.0.2.0/24", "--pool", "192.0.2.128/26", "--block", "28")
 	whole := m.step(t, func(int) bool { return false })
 	if whole.Exit != 0 || m.read(conflist) != "" {
 		t.Fatalf("without a kill: exit status %d\n%s", whole.Exit, whole.Stderr)

@@ -3,6 +3,7 @@ package hosts
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -72,7 +73,7 @@ func TestThreeHosts(t *testing.T) {
 			reached++
 		}
 	}
-	t.Logf("%d addresses on 3 hosts, %d pings answered", len(owner), reached)
+	t.Logf("%d addresses on 3 hosts, %d pings answered; patchbay-lan of host a: %s", len(owner), reached, s.hosts[0].memory(t))
 	s.checkListing(t)
 	for i, p := range pods {
 		s.hosts[i/each].detach(t, p)
@@ -83,6 +84,21 @@ func TestThreeHosts(t *testing.T) {
 	if out, err := s.hosts[0].lan(t, "ls", network); err != nil || !strings.Contains(out, "8 blocks of /28 in 192.0.2.128/25, 8 free") || strings.Contains(out, "NODE") {
 		t.Errorf("after all hosts have left: %v\n%s", err, out)
 	}
+}
+
+// memory returns the line about resident memory of the program's status.
+func (m *machine) memory(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", m.program.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "VmRSS:") {
+			return strings.Join(strings.Fields(line), " ")
+		}
+	}
+	return ""
 }
 
 // checkListing requires that ls has every host with its blocks.
@@ -126,7 +142,7 @@ func (m *machine) leave(t testing.TB) {
 func TestEtcdStops(t *testing.T) {
 	s := newSite(t, 1)
 	m := s.hosts[0]
-	s.initialize(t, "--subnet", "192.0.2.0/24", "--pool", "192.0.2.128/25", "--block", "28")
+	s.initialize(t, "--subnet", "192.0.2.0/24", "--pool", "192.0.2.128/26", "--block", "28")
 	m.start(t)
 	m.awaitStatus(t, "has a block", isReady)
 	s.stopEtcd()
