@@ -136,34 +136,54 @@ func (r *Registry) register(ctx context.Context, before lan.Snapshot) (lan.Snaps
 	if err != nil {
 		return lan.Snapshot{}, 0, err
 	}
-	value := r.self
+	s, err := r.write(ctx, before, lease)
+	if err != nil {
+		return lan.Snapshot{}, 0, fmt.Errorf("register node %s: %w", r.self.Node, err)
+	}
+	return s, ttl, nil
+}
+
+// write writes the key of the host, and moves the blocks that were on its lease to another lease, if it has one now.
+func (r *Registry) write(ctx context.Context, s lan.Snapshot, lease clientv3.LeaseID) (lan.Snapshot, error) {
+	key, value := s.Nodes[r.self.Node], r.self
 	value.Time, value.State = time.Now().UTC().Truncate(time.Second), lan.Usable
 	name := r.keys.Node(r.self.Node)
 	// What was listed about this host must still hold: a request of an earlier start may have been carried out since.
 	unchanged := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(name), "=", key.Revision)}
-	for p, h := range before.Blocks {
-		if h.SameHost(r.self) {
-			unchanged = append(unchanged, r.isSeen(p))
+	then := []clientv3.Op{clientv3.OpPut(name, string(value.Encode()), clientv3.WithLease(lease))}
+	var moved []netip.Prefix
+	for p, h := range s.Blocks {
+		if !h.SameHost(r.self) {
+			continue
+		}
+		unchanged = append(unchanged, r.isSeen(p))
+		if key.Lease != 0 && h.Lease == key.Lease && h.Lease != int64(lease) {
+			then, moved = append(then, clientv3.OpPut(r.keys.Block(p), string(h.Encode()), clientv3.WithLease(lease))), append(moved, p)
 		}
 	}
-	answer, err := r.commit(ctx, unchanged, nil, clientv3.OpPut(name, string(value.Encode()), clientv3.WithLease(lease)))
+	answer, err := r.commit(ctx, unchanged, nil, then...)
 	if err != nil {
-		return lan.Snapshot{}, 0, fmt.Errorf("register node %s: %w", r.self.Node, err)
+		return lan.Snapshot{}, err
 	}
 	if !answer.Succeeded {
-		return lan.Snapshot{}, 0, fmt.Errorf("register node %s: its keys were changed meanwhile", r.self.Node)
+		return lan.Snapshot{}, errors.New("its keys were changed meanwhile")
 	}
 	r.lease, r.registered = lease, answer.Header.Revision
-	before.Nodes[r.self.Node] = lan.Held{Owner: value, Revision: r.registered, Lease: int64(lease)}
-	return before, ttl, nil
+	s.Nodes[r.self.Node] = lan.Held{Owner: value, Revision: r.registered, Lease: int64(lease)}
+	for _, p := range moved {
+		s.Blocks[p] = lan.Held{Owner: s.Blocks[p].Owner, Revision: r.registered, Lease: int64(lease)}
+		r.seen[p] = r.registered
+	}
+	return s, nil
 }
 
-// leaseOf renews the lease of a key, or makes a new one.
+// leaseOf renews the lease of a key, or makes a new one: also if that of the key has another time than this start wants. The blocks move to
+// the new one, and the old one ends by itself.
 func (r *Registry) leaseOf(ctx context.Context, key lan.Held) (clientv3.LeaseID, time.Duration, error) {
 	if key.Lease != 0 {
 		id := clientv3.LeaseID(key.Lease)
 		ttl, err := r.renew(ctx, id)
-		if !errors.Is(err, rpctypes.ErrLeaseNotFound) {
+		if err != nil && !errors.Is(err, rpctypes.ErrLeaseNotFound) || err == nil && ttl == r.ttl.Truncate(time.Second) {
 			return id, ttl, err
 		}
 	}

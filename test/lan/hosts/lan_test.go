@@ -134,6 +134,24 @@ func (m *machine) leave(t testing.TB) {
 	}
 }
 
+// TestIPv6: a network of IPv6.
+func TestIPv6(t *testing.T) {
+	s := newSite(t, 1)
+	m := s.hosts[0]
+	s.initialize(t, "--subnet", "2001:db8:0:1::/64", "--pool", "2001:db8:0:1::1000/118", "--gateway", nettest.LANRouter6)
+	m.start(t)
+	m.awaitStatus(t, "has a block", isReady)
+	p := m.attach(t, "six")
+	if err := p.PingOnce(netip.MustParseAddr(nettest.LANOutside6)); err != nil {
+		t.Error(err)
+	}
+	text := fmt.Sprint(p.Addresses("eth0"))
+	if !strings.Contains(text, "2001:db8:0:1::1") || strings.Contains(text, "192.0.2.") {
+		t.Errorf("addresses %s", text)
+	}
+	m.detach(t, p)
+}
+
 // TestEtcdStops: while etcd does not answer, containers are attached and detached; a full block is error 11; when etcd answers again the host
 // claims another block.
 //

@@ -79,6 +79,40 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestAnotherTime: a start with another time of the lease moves the blocks to a lease of that time.
+//
+// Claim: A host whose patchbay-lan starts again keeps its blocks, and no request of the earlier start is carried out any more
+func TestAnotherTime(t *testing.T) {
+	client := etcd.Start(t).Client(t)
+	configured(t, client, "lan", "192.0.2.0/24")
+	self := owner(1)
+	r := start(client, self, ttl)
+	s := confirm(t, r)
+	if ok, _, err := claim(t, r, s, self, first); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	r = start(client, self, 2*ttl)
+	s, left, err := r.Confirm(t.Context())
+	if err != nil || left != 2*ttl {
+		t.Fatalf("a lease of %s, %v", left, err)
+	}
+	block := netip.MustParsePrefix(first)
+	listed, err := registry.List(t.Context(), client, "lan")
+	if err != nil || listed.Blocks[block].Lease != s.Nodes[self.Node].Lease || listed.Blocks[block].Revision != s.Blocks[block].Revision || s.Blocks[block].Lease != listed.Blocks[block].Lease {
+		t.Errorf("the block is %+v, listed %+v, %v", s.Blocks[block], listed.Blocks[block], err)
+	}
+	nodes, err := registry.Nodes(t.Context(), client, listed)
+	if err != nil || nodes[self.Node].Left < ttl+time.Hour {
+		t.Errorf("node %+v, %v", nodes[self.Node], err)
+	}
+	if err := r.Delete(t.Context(), block); err != nil {
+		t.Error(err)
+	}
+	if s = confirm(t, r); len(s.Blocks) != 0 {
+		t.Errorf("after the release %+v", s.Blocks)
+	}
+}
+
 // TestLeaseEnds: a host that does not renew its lease loses its blocks; the next host that claims one of them probes it.
 //
 // Claim: A block of a LAN that another host had is probed before its first use; if a host of the LAN answers, no container gets an address of it
