@@ -43,9 +43,6 @@ func newAgent(o options, log *slog.Logger) (*agent, error) {
 	if err := a.config.read(); err != nil {
 		return nil, err
 	}
-	if err := mayCollect(o); err != nil {
-		return nil, err
-	}
 	var err error
 	if a.api, err = newAPI(o, func() { a.kick(soon) }); err != nil {
 		return nil, err

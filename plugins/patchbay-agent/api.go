@@ -8,8 +8,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -67,11 +65,9 @@ func clientConfig(o options) (*rest.Config, error) {
 			return nil, fmt.Errorf("find the API server: %w; set --apiserver", err)
 		}
 	}
-	scheme, version := runtime.NewScheme(), schema.GroupVersion{Version: "v1"}
-	scheme.AddKnownTypes(version, &Node{}, &NodeList{})
-	metav1.AddToGroupVersion(scheme, version)
-	c.APIPath, c.GroupVersion, c.NegotiatedSerializer = "/api", &version, serializer.NewCodecFactory(scheme).WithoutConversion()
-	c.ContentType, c.UserAgent = runtime.ContentTypeJSON, "patchbay-agent/"+version.Version
+	gv := apiVersion()
+	c.APIPath, c.GroupVersion, c.NegotiatedSerializer = "/api", &gv, newJSONCodec()
+	c.ContentType, c.UserAgent = runtime.ContentTypeJSON, "patchbay-agent/"+version
 	return c, nil
 }
 

@@ -2,37 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"os"
 	"os/exec"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // gcTimeout bounds one run.
 const gcTimeout = 2 * time.Minute
-
-// mayCollect fails where `patchbay gc` must not run. It deletes attachments whose network namespace does not exist, and in a container it
-// sees none of those of the host. There either /proc shows the processes of the container alone, or the root of process 1 is another one.
-func mayCollect(o options) error {
-	if o.gcEvery == 0 {
-		return nil
-	}
-	const initial = "pid:[4026531836]" // PROC_PID_INIT_INO, linux/proc_ns.h
-	var own, first unix.Stat_t
-	name, err := os.Readlink("/proc/self/ns/pid")
-	if err == nil && name == initial {
-		err = errors.Join(unix.Stat("/", &own), unix.Stat("/proc/1/root/", &first))
-	}
-	if err != nil || name != initial || own.Dev != first.Dev || own.Ino != first.Ino {
-		return errors.New("--gc is for a service of the host: in a container the namespaces of the host's pods are not seen, " +
-			"and their attachments would be deleted; use conf/systemd/patchbay-gc.timer on the host instead")
-	}
-	return nil
-}
 
 // collect runs `patchbay gc` on a timer until the context ends: a pod whose sandbox failed before its DEL leaves an attachment, and its
 // address, behind.

@@ -47,7 +47,7 @@ func parseOptions(args []string) (o options, err error) {
 		}
 		return nil
 	})
-	f.DurationVar(&o.gcEvery, "gc", 0, "time between two runs of `patchbay gc`; 0: none. Not in a container, where it does not see the namespaces of the host")
+	f.DurationVar(&o.gcEvery, "gc", 0, "time between two runs of `patchbay gc`; 0: none. In a container it needs the directories /run/netns and /run/patchbay of the host")
 	f.StringVar(&o.patchbay, "patchbay", "/opt/cni/bin/patchbay", "program for --gc")
 	f.BoolVar(&o.clean, "clean", false, "delete the routes, the network configuration and the state, and exit")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
