@@ -12,10 +12,14 @@ import (
 
 // A verb has one deadline for all locks, programs and addresses that it waits for: kubelet kills a call after two minutes, and then
 // nothing undoes it. The undo of a failed ADD has time of its own, so that an ADD that fails at its deadline is still undone.
+//
+// A lock is waited for until that deadline while it passes from process to process: of a hundred ADDs at once on a slow machine the last one
+// waits for all others. It is not waited for when one process holds it for lockTime and does not run: that one is stopped, or waits itself.
 const (
 	verbTime = 75 * time.Second // an IPAM plugin takes up to 60 of them (delegate.Patience)
-	lockTime = 10 * time.Second // part of verbTime, for all locks together
-	undoLock = 3 * time.Second  // for all locks of undo
+	lockTime = 10 * time.Second // for all locks together, while they stay with one process
+	undoLock = 3 * time.Second  // the same in undo
+	undoAll  = 10 * time.Second // after verbTime, for all locks of undo
 	undoIPAM = 30 * time.Second // for the DEL of a delegated IPAM plugin in undo
 )
 
@@ -27,13 +31,18 @@ func Within(ctx context.Context) context.Context {
 	if _, has := ctx.Value(deadlineKey{}).(time.Time); has {
 		return ctx
 	}
-	ctx = store.WithLockBudget(ctx, lockTime)
-	return context.WithValue(ctx, deadlineKey{}, time.Now().Add(verbTime))
+	end := time.Now().Add(verbTime)
+	ctx = store.WithLockBudget(ctx, lockTime, end)
+	return context.WithValue(ctx, deadlineKey{}, end)
 }
 
 // toUndo returns the context for undo: a signal does not cancel it.
 func toUndo(ctx context.Context) context.Context {
-	return store.WithLockBudget(context.WithoutCancel(ctx), undoLock)
+	end := deadline(ctx)
+	if !end.IsZero() {
+		end = end.Add(undoAll)
+	}
+	return store.WithLockBudget(context.WithoutCancel(ctx), undoLock, end)
 }
 
 // deadline returns the deadline of a verb, or the zero Time if there is none.

@@ -32,7 +32,7 @@ func TestDeadline(t *testing.T) {
 	if p := within(context.Background(), plugin); p.Deadline != delegate.Patience {
 		t.Errorf("without a deadline a plugin has %v", p.Deadline)
 	}
-	if most, kubelet := verbTime+undoLock+undoIPAM, 2*time.Minute; most >= kubelet {
+	if most, kubelet := verbTime+undoAll+undoIPAM, 2*time.Minute; most >= kubelet {
 		t.Errorf("an ADD and its undoing take up to %v, kubelet waits %v", most, kubelet)
 	}
 	canceled, cancel := context.WithCancel(ctx)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/kmod"
 )
 
 // BridgeAlias is the alias (IFLA_IFALIAS) of a bridge that Patchbay created. A bridge without it was
@@ -146,7 +148,9 @@ func (h *Host) createBridge(spec BridgeSpec) (*Bridge, error) {
 	if spec.MAC == nil {
 		spec.MAC = randomMAC()
 	}
+	unlock, _ := kmod.Lock("bridge")
 	err := h.addBridge(spec)
+	unlock()
 	if errors.Is(err, syscall.EEXIST) {
 		return h.Bridge(spec.Name) // another process was faster
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/kmod"
 )
 
 // Veth describes a veth pair: the host interface, a port of the bridge, and the container interface.
@@ -56,10 +58,16 @@ func (h *Host) Plug(s *Sandbox, b *Bridge, v Veth) error {
 		req.AddData(attr)
 	}
 	req.AddData(peerInfo(s, v))
-	if err := h.socket.execute(req, nil); err != nil {
+	err := h.socket.execute(req, nil)
+	if errors.Is(err, syscall.EOPNOTSUPP) { // of many processes that need the module some were refused; see package kmod
+		unlock, _ := kmod.Lock("veth")
+		err = h.socket.execute(req, nil)
+		unlock()
+	}
+	if err != nil {
 		return plugError(b, v, err)
 	}
-	err := h.configureHostEnd(v)
+	err = h.configureHostEnd(v)
 	if err == nil && v.Port.VLANs != nil {
 		err = h.putIntoVLANs(v.HostName, b, v.Port.VLANs)
 	}

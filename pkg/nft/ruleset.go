@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/patchbay-cni/patchbay/pkg/kmod"
 	"github.com/patchbay-cni/patchbay/pkg/nfnl"
 	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 )
@@ -19,6 +20,8 @@ type Ruleset struct {
 // Open connects to the ruleset of the calling thread's network namespace. Close it
 // when done. The error wraps ErrUnsupported if the kernel has no nfnetlink.
 func Open() (*Ruleset, error) {
+	unlock, missing := kmod.Lock("nf_tables")
+	defer unlock()
 	conn, err := nfnl.Open()
 	if nfnl.IsUnsupported(err) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
@@ -26,7 +29,11 @@ func Open() (*Ruleset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open socket to nftables: %w", err)
 	}
-	return &Ruleset{conn: conn}, nil
+	r := &Ruleset{conn: conn}
+	if missing { // any request loads it, while no other process asks for it; whether it did is found by later requests
+		_ = r.Supported()
+	}
+	return r, nil
 }
 
 // Close closes the socket. After a transaction that removed something it blocks for

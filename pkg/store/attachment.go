@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -98,7 +99,7 @@ func isAbsent(err error) bool {
 // verb holds the lock, and os.ErrNotExist if there is no record.
 func TryOpen(dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
-	return a.orUnreadable(a.lock(WithLockBudget(context.Background(), 0), os.O_RDWR))
+	return a.orUnreadable(a.lock(WithLockBudget(context.Background(), 0, time.Time{}), os.O_RDWR))
 }
 
 // path returns the path of the record. "@" separates the container ID from the

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
 // ErrBusy is wrapped by a BusyError.
@@ -81,4 +83,20 @@ func lockHolder(f *os.File) int {
 		}
 	}
 	return 0
+}
+
+// mostThreads is the greatest number of threads of a process of which the states are read.
+const mostThreads = 1000
+
+// runs reports whether a thread of a process runs, waits for a CPU, or is in the kernel (states R and D of proc(5)). A stopped one does not.
+func runs(pid int) bool {
+	tasks, _ := safefile.Names(fmt.Sprintf("/proc/%d/task", pid), mostThreads)
+	for _, task := range tasks {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/stat", pid, task))
+		state := strings.TrimSpace(string(stat[1+strings.LastIndexByte(string(stat), ')'):]))
+		if strings.HasPrefix(state, "R") || strings.HasPrefix(state, "D") {
+			return true
+		}
+	}
+	return false
 }

@@ -107,28 +107,34 @@ func (o *other) pid() int { return o.cmd.Process.Pid }
 // awaitWaiter returns when a process waits for the lock of the file at path.
 func awaitWaiter(t *testing.T, path string) {
 	t.Helper()
+	awaitWaiters(t, path, 1)
+}
+
+// awaitWaiters returns when so many processes wait.
+func awaitWaiters(t *testing.T, path string, count int) {
+	t.Helper()
 	var stat unix.Stat_t
 	if err := unix.Stat(path, &stat); err != nil {
 		t.Fatalf("stat %s: %v", path, err)
 	}
 	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
 	for range 10_000 { // the kernel sends no event for this, so the table is polled
-		if isAwaited(inode) {
+		if waiting(inode) >= count {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-	t.Fatalf("no process waits for the lock of %s", path)
+	t.Fatalf("%d processes wait for the lock of %s, want %d", waiting(inode), path, count)
 }
 
-// isAwaited looks for `1: -> FLOCK ADVISORY WRITE 4711 00:19:1234 0 EOF` in /proc/locks.
-func isAwaited(inode string) bool {
+// waiting counts the lines `1: -> FLOCK ADVISORY WRITE 4711 00:19:1234 0 EOF` in /proc/locks.
+func waiting(inode string) (count int) {
 	table, _ := os.ReadFile("/proc/locks")
 	for line := range strings.Lines(string(table)) {
 		fields := strings.Fields(line)
 		if len(fields) > 6 && fields[1] == "->" && fields[6] == inode {
-			return true
+			count++
 		}
 	}
-	return false
+	return count
 }

@@ -20,7 +20,7 @@ import (
 // ErrBusy if a verb of the attachment is running.
 func TryOpenToRemove(dirs Dirs, key Key) (*Attachment, error) {
 	a := &Attachment{Key: key, dirs: dirs}
-	return a.orUnreadable(a.openOrCreate(WithLockBudget(context.Background(), 0)))
+	return a.orUnreadable(a.openOrCreate(WithLockBudget(context.Background(), 0, time.Time{})))
 }
 
 // FileClock returns the time of the kernel's coarse clock, from which file systems

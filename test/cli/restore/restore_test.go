@@ -153,12 +153,10 @@ func TestRetry(t *testing.T) {
 	s := newSite(t)
 	w := s.watch(t)
 	before := s.state(t)
-	lock := s.lockRuleset(t)
+	release := s.lockRuleset(t)
 	s.Shell(t, "nft delete table inet patchbay")
 	w.awaitTimes(t, "next attempt in 10s", 2) // what changed during the first attempt may have caused the second one
-	if err := lock.Close(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	s.awaitState(t, before, w)
 	w.end(t)
 }

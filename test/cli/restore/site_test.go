@@ -2,8 +2,8 @@ package restore
 
 import (
 	"bytes"
+	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -62,19 +62,25 @@ func (s *site) Shell(t *testing.T, lines string) string {
 	return s.Run(t, "sh", "-c", lines)
 }
 
-// lockRuleset takes the lock of the ruleset, until the file is closed.
-func (s *site) lockRuleset(t *testing.T) (lock *os.File) {
+// lockRuleset makes a process that sleeps hold the lock of the ruleset, until release is called.
+func (s *site) lockRuleset(t *testing.T) (release func()) {
 	t.Helper()
-	var err error
-	s.Do(func() {
-		if lock, err = os.OpenFile("/run/patchbay/.ruleset", os.O_RDWR, 0); err == nil {
-			err = syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
-		}
-	})
+	nettest.Need(t, nettest.Tool("flock"))
+	cmd := s.Command("flock", "--no-fork", "/run/patchbay/.ruleset", "sh", "-c", "echo locked; exec sleep 600")
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = io.ReadFull(out, make([]byte, len("locked\n")))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return lock
+	return func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
 }
 
 // cni calls a verb for another container, without a published port.
