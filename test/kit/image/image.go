@@ -61,10 +61,10 @@ func Busybox(t testing.TB) string {
 	return ""
 }
 
-// layer returns the root file system: busybox, and the links that tests use.
-func layer(t testing.TB) []byte {
+// layer returns the root file system: the static busybox at a path, and the links that tests use.
+func layer(t testing.TB, path string) []byte {
 	t.Helper()
-	busybox, err := os.ReadFile(Busybox(t))
+	busybox, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,13 @@ func layer(t testing.TB) []byte {
 // Docker returns an image in the format of `docker save`: its layer, its configuration and a manifest.
 func Docker(t testing.TB, name string, command ...string) []byte {
 	t.Helper()
-	root := layer(t)
+	return DockerOf(t, Busybox(t), name, command...)
+}
+
+// DockerOf is Docker with another static busybox than that of Busybox.
+func DockerOf(t testing.TB, busybox, name string, command ...string) []byte {
+	t.Helper()
+	root := layer(t, busybox)
 	config := encode(t, map[string]any{
 		"architecture": runtime.GOARCH,
 		"os":           "linux",

@@ -12,7 +12,7 @@ import (
 )
 
 // commandLimit bounds one command in the machine.
-const commandLimit = 5 * time.Minute
+const commandLimit = 10 * time.Minute
 
 var (
 	errEnded = errors.New("the machine ended")

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	limit   = 15 * time.Minute // of the time from power on to power off
-	starts  = 5 * time.Minute  // of a boot
+	limit   = 40 * time.Minute // of the time from power on to power off, also on a busy machine
+	starts  = 10 * time.Minute // of a boot
 	atOnce  = 2                // machines
 	memory  = 1024             // MiB of each
 	atMost  = 4 << 10          // bytes of the console that are printed
