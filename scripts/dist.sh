@@ -5,6 +5,7 @@
 #   VERSION=x.y.z         the version; by default that of the tag which is checked out
 #   SOURCE_DATE_EPOCH=n   the time of all files, in seconds since 1970; by default that of the commit
 #   DIST=directory        where to write
+#   ARCHES="amd64"        only these architectures; the image has only them as well
 #
 # The same commit, version and Go give the same bytes, in whatever directory and environment. After `go mod download` and
 # `go -C scripts/dist mod download` and `go -C plugins/patchbay-agent mod download` it needs no network.
@@ -16,7 +17,7 @@ export TZ=UTC LC_ALL=C GOTOOLCHAIN=local
 unset GOAMD64 GOARM64 GOEXPERIMENT GOFIPS140
 out=${DIST:-$ROOT/dist}
 work=$ROOT/.cache/dist
-arches=(amd64 arm64)
+read -ra arches <<<"${ARCHES:-amd64 arm64}"
 
 # prepare checks the version, builds the tools, and empties the directories.
 prepare() {

@@ -430,7 +430,7 @@ build_cnitool() {
 build_test() {
 	find_go
 	as_builder mkdir -p "$PATCHBAY_CACHE_BIN"
-	go_static -C "$ROOT/test" build -trimpath -o "$PATCHBAY_CACHE_BIN/${1##*/}" "./$1"
+	go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/${1##*/}" "./$1"
 }
 
 # build_dist_tools builds what scripts/dist.sh runs: the tools of scripts/dist/go.mod, and the program that writes the image; once, until they or Go

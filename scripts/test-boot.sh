@@ -14,7 +14,7 @@ kept=$ROOT/.cache/test
 packages=(
 	systemd systemd-sysv systemd-resolved libnss-resolve udev dbus kmod procps iproute2 iputils-ping ethtool conntrack strace busybox-static libteam-utils
 	openssh-server network-manager ifupdown bridge-utils netplan.io dnsmasq-base
-	nftables iptables firewalld ufw keepalived docker.io containerd runc lxc
+	nftables iptables firewalld ufw keepalived docker.io containerd runc containernetworking-plugins lxc
 )
 
 # Units that no test needs, and that take time where the CPU is emulated.
@@ -25,6 +25,42 @@ masked=(
 	dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount
 	apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer systemd-tmpfiles-clean.timer
 )
+
+# What test/boot/packages upgrades from: the oldest commit whose packages have the units of today, and 0.2.0, for which there was no package:
+# its program was copied by hand.
+older_package=f356d87bed0e4974d4a67218372ebc298cdc7f96
+older_program=224da480b02eb0ca4df76f65057919b83eb1901e
+
+# clone COMMIT DIRECTORY clones the repository, with the tools that build a release.
+clone() {
+	as_builder rm -rf "$2"
+	as_builder git clone --quiet --no-checkout --shared "$ROOT" "$2"
+	as_builder git -C "$2" checkout --quiet "$1" || die "$1 is not in the history of this clone: git fetch --unshallow"
+	as_builder mkdir -p "$2/.cache/bin" "$2/.cache/stamp"
+	as_builder cp "$PATCHBAY_CACHE_BIN"/{nfpm,cyclonedx-gomod,image} "$2/.cache/bin/"
+	as_builder cp "$ROOT/.cache/stamp/dist" "$2/.cache/stamp/"
+}
+
+# build_packages puts the .deb of the tree and, built once, the older ones into .cache/packages.
+build_packages() {
+	local dir=$ROOT/.cache/packages stamp=$ROOT/.cache/stamp/packages want from=$ROOT/.cache/older
+	build_dist_tools
+	as_builder mkdir -p "$dir"
+	want="$(go version) $older_package $older_program"
+	if [[ ! -f $stamp || $(<"$stamp") != "$want" ]]; then
+		say "build the older package and program that test/boot/packages upgrades from, once"
+		clone "$older_program" "$from"
+		VERSION=0.2.0 as_builder "$from/scripts/build.sh"
+		as_builder cp "$from/bin/patchbay" "$dir/patchbay-0.2.0"
+		clone "$older_package" "$from"
+		VERSION=0.3.0-alpha.1 DIST=$from/dist as_builder "$from/scripts/dist.sh"
+		as_builder cp "$from"/dist/patchbay_*_amd64.deb "$dir/older.deb"
+		as_builder rm -rf "$from"
+		as_builder tee "$stamp" <<<"$want" >/dev/null
+	fi
+	VERSION=0.3.0 ARCHES=amd64 DIST=$dir/release "$ROOT/scripts/dist.sh"
+	as_builder cp "$dir"/release/patchbay_*_amd64.deb "$dir/newer.deb"
+}
 
 # kernel_of_debian prints the kernel that Debian 12 installs in a cloud.
 kernel_of_debian() { apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2 }'; }
@@ -82,7 +118,9 @@ unpack_qemu
 unpack_program dnsmasq dnsmasq-base
 build_image
 build_patchbay
+build_packages
 build_test kit/vm/vmguest
+build_test boot/packages/guest
 build_test repo/claims
 build_tool gotestsum
 as_builder mkdir -p "$kept"
