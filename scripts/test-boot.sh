@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run the tests of test/boot: on Debian 12 with systemd and its stock kernel, booted in virtual machines (qemu, without KVM).
-# The image of the root file system is built once under .cache/vm, until the list of its packages, the kernel or this script changes.
+# The image of the root file system is built once under .cache/vm, until the list of its packages, the kernel or this script changes. The .deb that
+# test/boot/packages installs is that of the tree; it upgrades from older ones, which are built once from the history.
 #
 #   RUN=regexp     only the tests that match
 #   TIMEOUT=30m    of all tests
