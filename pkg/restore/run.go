@@ -17,6 +17,7 @@ type Options struct {
 	Report   func(sentence string) // what was restored and why, and errors
 	Ready    func()                // called once, when the host is as the records say and is watched
 	Again    <-chan os.Signal      // each value asks for a restoration of everything
+	Files    func() []string       // restores files that other programs do not change, at the beginning and when Again asks; returns sentences for Report
 }
 
 // The times of Run.
@@ -37,8 +38,9 @@ func Run(ctx context.Context, o Options) error {
 	defer e.loop.Close()
 	l := &loop{Options: o, todo: need{links: true, rules: true}}
 	l.act(ctx)
+	l.files()
 	o.Ready()
-	for {
+	for asked := false; ; asked = false {
 		var again <-chan time.Time
 		if l.failed {
 			again = time.After(retry)
@@ -47,6 +49,7 @@ func Run(ctx context.Context, o Options) error {
 		case <-ctx.Done():
 			return nil
 		case <-o.Again:
+			asked = true
 			l.todo.add(need{links: true, rules: true, causes: []string{"a signal asked for it"}})
 		case <-again:
 		case _, open := <-e.loop.Happened():
@@ -59,6 +62,9 @@ func Run(ctx context.Context, o Options) error {
 		}
 		l.todo.add(e.take())
 		l.act(ctx)
+		if asked {
+			l.files()
+		}
 	}
 }
 
@@ -78,6 +84,13 @@ type loop struct {
 	todo   need
 	failed bool             // the last restoration failed, and todo is still to be done
 	recent [burst]time.Time // when the last restorations ended, the oldest first
+}
+
+// files restores files, and reports them.
+func (l *loop) files() {
+	for _, sentence := range l.Files() {
+		l.Report(sentence)
+	}
 }
 
 // act restores what is to be done, and reports it.

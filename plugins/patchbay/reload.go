@@ -73,7 +73,7 @@ func watchHost(out io.Writer, stateDir string) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	return restore.Run(ctx, restore.Options{
-		StateDir: stateDir, Again: hangup, Ready: notifyReady,
+		StateDir: stateDir, Again: hangup, Ready: notifyReady, Files: reloadNames,
 		Report: func(sentence string) { sayLine(out, "%s", sentence) },
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
@@ -131,6 +132,23 @@ func TestAtStart(t *testing.T) {
 	w := s.watch(t)
 	expect.Equal(t, "state", s.state(t), before)
 	w.end(t)
+}
+
+// TestNamesAtStart: hosts files that are missing, as after an upgrade from a version that wrote none, are there when it is ready, and after SIGHUP.
+//
+// Claim: `reload --watch` writes hosts files that are missing or not up to date at its start and after SIGHUP
+func TestNamesAtStart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Shell(t, nettest.Patchbay(t)+" up one two")
+	before := s.Shell(t, "cat /etc/netns/one/hosts /etc/netns/two/hosts; rm /etc/netns/*/hosts")
+	w := s.watch(t)
+	expect.Equal(t, "hosts files", s.Shell(t, "cat /etc/netns/one/hosts /etc/netns/two/hosts"), before)
+	s.Shell(t, "rm /etc/netns/two/hosts")
+	w.signal(t, syscall.SIGHUP)
+	w.awaitTimes(t, "created /etc/netns/two/hosts", 2)
+	w.end(t)
+	s.Shell(t, nettest.Patchbay(t)+" down one two; rmdir /etc/netns; ip link delete patchbay0")
 }
 
 // TestFailedRestoration: an error is reported, and the restoration is repeated when something changes.
