@@ -133,7 +133,8 @@ func (x *examination) networkFiles() (found []Finding, err error) {
 		}
 		found = append(found, f)
 	}
-	return alike(found), err
+	more, failed := x.sharedNetworks()
+	return append(alike(found), alike(more)...), errors.Join(err, failed)
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

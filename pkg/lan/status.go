@@ -9,6 +9,15 @@ import (
 	"time"
 )
 
+// Where the files of a network NETWORK are.
+const (
+	// Dir has the status, NETWORK.json, and the file NETWORK.lock, which the program that keeps the blocks of the host has locked
+	// (flock(2)). Names of networks cannot begin with a dot, so that it is none of a network.
+	Dir = "/run/patchbay/.lan"
+	// ConflistSuffix follows NETWORK in the name of the network configuration.
+	ConflistSuffix = ".patchbay-lan.conflist"
+)
+
 // The values of Status.State.
 const (
 	Ready   = "ready"   // the network configuration exists

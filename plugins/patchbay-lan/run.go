@@ -78,7 +78,7 @@ The file does not exist
 Then no container gets an address. Running containers keep theirs.
 
 Under systemd it says when it is ready (sd_notify(3)), which is when the file of an earlier start is
-removed. The status is in ` + host.Dir + `/NETWORK.json; problems are printed when they change.`,
+removed. The status is in ` + lan.Dir + `/NETWORK.json; problems are printed when they change.`,
 		flags: func(flags *flag.FlagSet) {
 			flags.DurationVar(&f.forgetAfter, "forget-after", 24*time.Hour, "`time` after which others may claim the blocks of this host, if it does not reach etcd")
 			f.hostFlags.register(flags)

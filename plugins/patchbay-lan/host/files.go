@@ -15,10 +15,6 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
-// Dir is the directory of the lock and the status of each network. Names of networks cannot begin with a dot, so that it is
-// none of a network.
-const Dir = "/run/patchbay/.lan"
-
 // ErrRunning reports that another process keeps the blocks of the network on this host.
 var ErrRunning = errors.New("patchbay-lan runs already for this network")
 
@@ -47,15 +43,15 @@ func Self(node string) (lan.Owner, error) {
 
 // Lock makes this process the only one that keeps the blocks of the network, until it ends. Errors wrap ErrRunning.
 func (h *Host) Lock() (*os.File, error) {
-	for _, dir := range []string{filepath.Dir(Dir), Dir} {
+	for _, dir := range []string{filepath.Dir(lan.Dir), lan.Dir} {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return nil, err
 		}
 	}
-	if err := safefile.CheckDir(Dir); err != nil {
+	if err := safefile.CheckDir(lan.Dir); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(Dir, h.Network+".lock")
+	path := filepath.Join(lan.Dir, h.Network+".lock")
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
@@ -76,12 +72,12 @@ func (h *Host) WriteStatus(s lan.Status) error {
 	if err != nil {
 		return err
 	}
-	return safefile.Write(filepath.Join(Dir, h.Network+".json"), 0o600, append(text, '\n'))
+	return safefile.Write(filepath.Join(lan.Dir, h.Network+".json"), 0o600, append(text, '\n'))
 }
 
 // ReadStatus reads the status of the network.
 func (h *Host) ReadStatus() (s lan.Status, err error) {
-	text, err := safefile.Read(filepath.Join(Dir, h.Network+".json"), safefile.Rules{})
+	text, err := safefile.Read(filepath.Join(lan.Dir, h.Network+".json"), safefile.Rules{})
 	if err == nil {
 		err = json.Unmarshal(text, &s)
 	}
@@ -90,7 +86,7 @@ func (h *Host) ReadStatus() (s lan.Status, err error) {
 
 // RemoveStatus removes the status of the network.
 func (h *Host) RemoveStatus() error {
-	err := os.Remove(filepath.Join(Dir, h.Network+".json"))
+	err := os.Remove(filepath.Join(lan.Dir, h.Network+".json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -2,7 +2,7 @@
 // writes, two clocks of the kernel, and probes on the bridge. It implements lan.Host.
 //
 // It writes two files, both by rename, and the lock: the network configuration in the directory of runtimes, and the status in
-// Dir. Of the plugin's files it reads names alone.
+// lan.Dir. Of the plugin's files it reads names alone.
 package host
 
 import (
@@ -48,7 +48,7 @@ type listing struct {
 }
 
 // Conflist returns the path of the network configuration. Another file of that name is not kept.
-func (h *Host) Conflist() string { return filepath.Join(h.ConfDir, h.Network+".patchbay-lan.conflist") }
+func (h *Host) Conflist() string { return filepath.Join(h.ConfDir, h.Network+lan.ConflistSuffix) }
 
 // Now implements lan.Host.
 func (h *Host) Now() lan.Reading {

@@ -58,6 +58,7 @@ func TestPartition(t *testing.T) {
 // TestStartWithoutEtcd: after a kill the network configuration is there; the next start removes it until etcd has confirmed the blocks, which
 // are the same.
 //
+// Claim: `patchbay doctor` reports a network of patchbay-lan whose program does not run, and the problems of one that runs
 // Claim: From the start of patchbay-lan until etcd has confirmed the blocks of the host there is no network configuration
 func TestStartWithoutEtcd(t *testing.T) {
 	s := newSite(t, 1)
@@ -72,6 +73,9 @@ func TestStartWithoutEtcd(t *testing.T) {
 	if len(before) != 1 || len(m.blocks(t)) != 1 {
 		t.Fatalf("blocks %v, after the kill %v", before, m.blocks(t))
 	}
+	if out, err := m.patchbay("doctor"); err == nil || !strings.Contains(out, "patchbay-lan does not run for network lan") {
+		t.Errorf("doctor after the kill: %v\n%s", err, out)
+	}
 	s.stopEtcd()
 	m.start(t)
 	if out, err := m.Command(patchbayLAN(t), "wait", network, "--timeout", "2s").CombinedOutput(); err == nil || !strings.Contains(string(out), "lan is not ready after 2s") {
@@ -83,8 +87,14 @@ func TestStartWithoutEtcd(t *testing.T) {
 	if m.read(conflist) != "" {
 		t.Error("the network configuration exists before etcd has confirmed it")
 	}
+	if out, err := m.patchbay("doctor"); err == nil || !strings.Contains(out, "network lan: list the keys") || strings.Contains(out, "does not run") {
+		t.Errorf("doctor without etcd: %v\n%s", err, out)
+	}
 	s.startEtcd(t)
 	m.Run(t, patchbayLAN(t), "wait", network)
+	if out, err := m.patchbay("doctor"); err != nil {
+		t.Errorf("doctor with etcd: %v\n%s", err, out)
+	}
 	if after := m.blocks(t); len(after) != 1 || after[0] != before[0] {
 		t.Errorf("blocks %v, before %v", after, before)
 	}

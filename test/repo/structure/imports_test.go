@@ -47,7 +47,7 @@ func imports() map[string][]string {
 		"pkg/chained":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/identity", "pkg/link", "pkg/liveness", "pkg/names", "pkg/report", "pkg/ruleset", "pkg/store"},
 		"pkg/loopback":     {"pkg/attach", "pkg/config", "pkg/link"},
 		"pkg/upkeep":       {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/report", "pkg/ruleset", "pkg/store"},
-		"pkg/doctor":       {"pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/hostnames", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/link", "pkg/liveness", "pkg/nodeconf", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
+		"pkg/doctor":       {"pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/hostnames", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/lan", "pkg/link", "pkg/liveness", "pkg/nodeconf", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
 		"pkg/delegate":     {"pkg/printable"},
 		"pkg/nettest":      {},
 		"pkg/lxc":          {"pkg/config", "pkg/printable", "pkg/safefile", "pkg/store"},
