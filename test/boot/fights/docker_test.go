@@ -33,10 +33,59 @@ func TestDocker(t *testing.T) {
 	}
 }
 
+// TestDockerUser: docker beside a network with "firewall": "auto", which has two rules in docker's chain DOCKER-USER.
+//
+// Claim: with `"firewall": "auto"` running attachments keep working when docker starts after them and restarts; patchbay-reload.service
+// restores the rules in DOCKER-USER
+func TestDockerUser(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Shell(t, firewallAuto)
+	s.attach(t, "--network", "auto")
+	for _, r := range []row{
+		{
+			name: "docker starts after the containers, forwarding is disabled until then, `\"firewall\": \"auto\"`", breaks: "what is forwarded: the policy of FORWARD is drop, and the chain DOCKER-USER is new",
+			act: dockerAnew, works: "",
+			finding:  "docker drops",
+			restores: "docker's chain DOCKER-USER has the rules for bridge patchbay0 again",
+		},
+		{
+			name: "docker restarts, `\"firewall\": \"auto\"`", breaks: "some new connections while it restarts; docker keeps the rules in DOCKER-USER",
+			before: "iptables -P FORWARD DROP", // as docker does; in the row before, the service enabled forwarding first
+			act:    "systemctl restart docker; iptables -S DOCKER-USER | grep -q patchbay:patchbay0", works: works, measured: true,
+		},
+		{
+			name: "`iptables -F DOCKER-USER`, `\"firewall\": \"auto\"`", breaks: "what is forwarded: the two rules are gone",
+			act: "iptables -F DOCKER-USER; iptables -A DOCKER-USER -j RETURN", works: "",
+			finding:  "docker drops",
+			restores: "deleted rules of chain DOCKER-USER; restored in",
+		},
+	} {
+		t.Run(r.name, func(t *testing.T) { s.run(t, r) })
+	}
+}
+
+const (
+	firewallAuto = `mkdir -p /etc/cni/net.d
+		echo '{"cniVersion": "1.0.0", "name": "auto", "plugins": [{"type": "patchbay", "bridge": "patchbay0", "isDefaultGateway": true, "ipMasq": true, "hairpinMode": true, "firewall": "auto",
+			"ipam": {"type": "patchbay", "ranges": [[{"subnet": "10.71.0.0/24"}]]}}]}' >/etc/cni/net.d/auto.conflist`
+
+	// dockerAnew starts docker as on a node that has just booted: without its chains.
+	dockerAnew = `systemctl stop docker docker.socket
+		for i in iptables ip6tables; do
+			$i -P FORWARD ACCEPT; $i -F FORWARD
+			$i -F DOCKER-USER 2>/dev/null && $i -X DOCKER-USER || true
+		done
+		sysctl -q -w net.ipv4.ip_forward=0
+		systemctl start docker`
+)
+
 // hairpin carries out what doctor prints.
 const hairpin = `patchbay doctor | sed -n 's/^ *\(fix: \)\? *\(bridge link set .*\)/\2/p' >/tmp/fix
 grep -q hairpin /tmp/fix
 sh -eu /tmp/fix`
+
+const allowRouted = "ufw route allow in on patchbay0; ufw route allow out on patchbay0"
 
 const dockerAtBoot = `systemctl stop docker docker.socket; sysctl -q -w net.ipv4.ip_forward=0; systemctl start docker`
 
@@ -55,11 +104,11 @@ func TestReboot(t *testing.T) {
 	main := strings.TrimSpace(s.Run(t, "systemctl", "show", "-P", "MainPID", "patchbay-reload"))
 	expect.Equal(t, "mount namespace", s.Run(t, "readlink", "/proc/"+main+"/ns/mnt"), s.Run(t, "readlink", "/proc/1/ns/mnt"))
 
-	s.Shell(t, "ufw --force enable")
-	s.await(t, "")
-	expect.Contains(t, s.doctor(t), "ufw drops")
-	s.Shell(t, "ufw route allow in on patchbay0; ufw route allow out on patchbay0")
-	s.await(t, works)
+	s.run(t, row{
+		name: "ufw is enabled", breaks: "what is forwarded: routed packets are denied",
+		act: "ufw --force enable", works: "", finding: "ufw drops",
+		undo: allowRouted, prevent: allowRouted, how: "`ufw route allow in on BRIDGE`, `ufw route allow out on BRIDGE`, also over a reboot",
+	})
 
 	s.Reboot(t)
 	for _, unit := range []string{"patchbay-reload.service", "patchbay-gc.timer"} {

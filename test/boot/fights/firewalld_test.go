@@ -2,9 +2,9 @@ package fights
 
 import "testing"
 
-// TestFirewalld: firewalld starts and reloads.
+// TestFirewalld: firewalld starts, reloads and restarts.
 //
-// Claim: firewalld leaves the tables of Patchbay alone when it is reloaded; doctor reports what it rejects, and that it will reject it after a reload
+// Claim: firewalld leaves the tables of Patchbay alone when it is reloaded or restarted; doctor reports what it rejects, and that it will reject it after a reload
 func TestFirewalld(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -25,8 +25,12 @@ func TestFirewalld(t *testing.T) {
 			prevent: "firewall-cmd -q --permanent --zone=trusted --add-interface=patchbay0", how: "`firewall-cmd --permanent --zone=trusted --add-interface=BRIDGE`",
 		},
 		{
-			name: "firewalld reloads, `FlushAllOnReload=yes`, the bridge in a permanent zone", breaks: "nothing: it flushes its own tables",
-			before: "grep -q FlushAllOnReload=yes /etc/firewalld/firewalld.conf", act: "firewall-cmd -q --reload", works: works,
+			name: "firewalld reloads, `FlushAllOnReload=yes`, the bridge in a permanent zone", breaks: "new connections while it reloads: it flushes its own tables, no others",
+			before: "grep -q FlushAllOnReload=yes /etc/firewalld/firewalld.conf", act: "firewall-cmd -q --reload", works: works, measured: true,
+		},
+		{
+			name: "firewalld restarts, the bridge in a permanent zone", breaks: "new connections while it restarts",
+			act: "systemctl restart firewalld", works: works, measured: true,
 			after: "systemctl stop firewalld",
 		},
 	} {

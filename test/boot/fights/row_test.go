@@ -27,6 +27,7 @@ type row struct {
 	how     string // prevention, in the table
 
 	restores string // part of what patchbay-reload.service prints; "" if it does not restore this
+	measured bool   // connections are counted while the program acts, though nothing is to be restored
 	undo     string // shell: repairs what `patchbay reload` does not
 	after    string // shell: takes the program away
 }
@@ -52,7 +53,7 @@ func (s *site) run(t *testing.T, r row) {
 	}
 	s.await(t, works)
 	restored := "-"
-	if r.restores != "" {
+	if r.restores != "" || r.measured {
 		restored = s.restored(t, r)
 	}
 	if r.how != "" {

@@ -59,21 +59,20 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// attach gives the host its address, and attaches both namespaces.
-func (s *site) attach(t *testing.T) {
+// attach gives the host its address, and attaches both namespaces, with options of up.
+func (s *site) attach(t *testing.T, options ...string) {
 	t.Helper()
 	s.Shell(t, `ip -4 -o address show eth0 | grep -q 192.0.2.10 || ip address add 192.0.2.10/24 dev eth0
 		ip link set eth0 up
 		ip route show default | grep -q via || ip route add default via 192.0.2.1`)
-	s.up(t)
+	s.up(t, strings.Join(options, " "))
 	s.await(t, works)
 }
 
 // up attaches both namespaces and starts their servers.
-func (s *site) up(t *testing.T) {
+func (s *site) up(t *testing.T, options string) {
 	t.Helper()
-	s.Shell(t, `patchbay up web -p 8080:80 -p 8081:81
-		patchbay up db
+	s.Shell(t, "patchbay up web -p 8080:80 -p 8081:81 "+options+"; patchbay up db "+options+`
 		web=$(ip netns exec web hostname -I) db=$(ip netns exec db hostname -I)
 		systemd-run -q --unit=web ip netns exec web python3 /root/server.py out=198.51.100.1 peer="${db%% *}"
 		systemd-run -q --unit=db ip netns exec db python3 /root/server.py`)
