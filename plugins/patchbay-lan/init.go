@@ -28,9 +28,10 @@ once, on any host. If etcd has the same configuration already, nothing is change
 values is an error.
 
 Choose a --pool that nothing else on the LAN uses: neither a DHCP server, nor a host with a fixed
-address. A host of the LAN within the pool is named by --exclude.
+address. A host of the LAN within the pool is named by --exclude. The pool needs more blocks than there
+are hosts.
 
-  patchbay-lan init lan --subnet 192.0.2.0/24 --pool 192.0.2.128/25 --gateway 192.0.2.1`,
+  patchbay-lan init lan --subnet 192.0.2.0/24 --pool 192.0.2.128/25 --block 28 --gateway 192.0.2.1`,
 		flags: f.register, run: f.init,
 	}
 }
