@@ -30,6 +30,7 @@ func TestAllowNeedsMatches(t *testing.T) {
 		}
 		return
 	}
+	t.Log("iptables has no matches here")
 	want := "allow cni0 in DOCKER-USER of table ip filter: the kernel lacks matches of iptables: comment, conntrack; " +
 		"load the modules (modprobe -a nft_compat xt_comment xt_conntrack), or open the bridge in that firewall with rules of nft"
 	if !errors.Is(err, firewall.ErrNoMatches) || err.Error() != want {
