@@ -21,7 +21,7 @@ func relimit(host *link.Host, stateDir string, live []*store.Record) (done []str
 			continue
 		}
 		restored, failed := relimitAtRest(host, stateDir, r)
-		if failed != nil {
+		if failed != nil && !isGone(host, r) {
 			err = errors.Join(err, fmt.Errorf("%s: %w", r.Key(), failed))
 		}
 		if restored {

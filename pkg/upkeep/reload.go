@@ -85,7 +85,7 @@ func relink(host *link.Host, stateDir string, live []*store.Record) (done []stri
 	macs := liveness.BridgeMACs(live)
 	for _, r := range live {
 		did, failed := replug(host, r, macs[r.Bridge])
-		if failed != nil {
+		if failed != nil && !isGone(host, r) {
 			err = errors.Join(err, fmt.Errorf("%s: %w", r.Key(), failed))
 		}
 		done = append(done, did...)
@@ -94,6 +94,13 @@ func relink(host *link.Host, stateDir string, live []*store.Record) (done []stri
 	done, err = append(done, did...), errors.Join(err, failed)
 	did, failed = reforward(host, live)
 	return append(done, did...), errors.Join(err, failed)
+}
+
+// isGone reports whether the host interface of an attachment does not exist any more: a DEL, or the end of a network namespace, has deleted it
+// while reload worked on it. Then an error about it is none.
+func isGone(host *link.Host, r *store.Record) bool {
+	_, err := host.Link(r.HostLink)
+	return errors.Is(err, link.ErrNotFound)
 }
 
 // reforward enables forwarding for each family in which a live attachment has its gateway on the host, and on its bridge.
