@@ -32,7 +32,7 @@ build() {
 	local module=$ROOT package=./$1
 	if [[ $1 == test/* ]]; then module=$ROOT/test package=./${1#test/}; fi
 	if [[ $1 == test/lan/* ]]; then module=$ROOT/test/lan package=./${1#test/lan/}; fi
-	[[ $1 != test/faults/versions ]] || build_next || return
+	[[ $1 != test/faults/@(versions|chaos) ]] || build_next || return
 	[[ $1 != test/cluster ]] || build_agent || return
 	build_patchbay && go_static -C "$module" test -c -o "$work/${1//\//-}.test" "$package"
 }
