@@ -144,9 +144,11 @@ func (a *agent) step(ctx context.Context) time.Duration {
 		a.wait()
 	case !at.IsZero() && !now.Before(at):
 		nodes, err := a.api.fresh(ctx)
-		if err == nil {
-			ok = a.pass(nodes, cluster.Clock{Now: now, Listed: now})
+		if err != nil { // the list is requested again; routes that were deleted are not to wait for it
+			a.pass(a.api.nodes(), cluster.Clock{Now: now})
+			break
 		}
+		ok = a.pass(nodes, cluster.Clock{Now: now, Listed: now})
 	default:
 		ok = a.pass(a.api.nodes(), cluster.Clock{Now: now})
 	}
