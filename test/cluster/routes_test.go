@@ -8,12 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
 // TestNodes: three nodes of both families. Each gets the routes to the others and a configuration with which pods of all nodes reach each
 // other by their own addresses; a fourth node comes, moves and goes.
 //
 // Claim: With patchbay-agent pods of all nodes reach each other in both families, with no other right than listing and watching nodes and no other capability than NET_ADMIN
+// Claim: Pods of other nodes see the address of a pod, and hosts outside of the cluster see that of its node
 // Claim: patchbay-agent writes the network configuration, with which a node becomes Ready, after its routes
 // Claim: `patchbay-agent --clean` leaves no route and no file
 func TestNodes(t *testing.T) {
@@ -34,6 +37,10 @@ func TestNodes(t *testing.T) {
 		pods = append(pods, n.addPod("pod"))
 	}
 	mesh(t, pods)
+	for family, outside := range []string{nettest.LANOutside4, nettest.LANOutside6} {
+		sees(t, pods[0], pods[1].Netns, pods[1].addresses[family], pods[0].addresses[family])
+		sees(t, pods[0], l.lan.Outside, netip.MustParseAddr(outside), netip.MustParseAddr(l.nodes[0].object.addresses[family]))
+	}
 	checkConflist(t, l.nodes[0].read(conflist))
 	checkOrder(t, l.nodes[0])
 
@@ -59,6 +66,24 @@ func mesh(t *testing.T, pods []pod) {
 					t.Errorf("%s to %s: %v", from.addresses[0], addr, err)
 				}
 			}
+		}
+	}
+}
+
+// sees requires that a machine sees the echo requests of a pod with this address as their sender, and with no other.
+func sees(t *testing.T, from pod, at *nettest.Netns, to, as netip.Addr) {
+	t.Helper()
+	capture := at.Capture(t, "eth0")
+	if err := from.PingOnce(to); err != nil {
+		t.Error(err)
+	}
+	requests := capture.Stop(t).Where(func(f nettest.Frame) bool { return !f.Outgoing && f.Dst == to && f.Kind == nettest.EchoRequest })
+	if len(requests) == 0 {
+		t.Errorf("%s sees nothing of %s", to, from.addresses[0])
+	}
+	for _, f := range requests {
+		if f.Src != as {
+			t.Errorf("%s sees %s as sender, want %s", to, f.Src, as)
 		}
 	}
 }
