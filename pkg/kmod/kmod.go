@@ -12,6 +12,7 @@
 package kmod
 
 import (
+	"bytes"
 	"os"
 	"time"
 
@@ -25,15 +26,20 @@ const patience = 60 * time.Second
 // flock(2) works on any file, and the content does not matter.
 const lockFile = "/proc/sys/kernel/usermodehelper/inheritable"
 
-// Lock waits until no other process loads modules, and reports whether a module is missing. If it is loaded already, or the kernel loads none,
-// it does not wait. Call unlock after the request that makes the kernel load it.
+// Lock waits until no other process loads modules, and reports whether a module is missing. If it is loaded already or part of the kernel, or
+// the kernel loads none, it does not wait. Call unlock after the request that makes the kernel load it.
 func Lock(module string) (unlock func(), missing bool) {
-	if exists("/sys/module/"+module) || !exists("/proc/modules") {
+	if exists("/sys/module/"+module) || !exists("/proc/modules") || isBuiltIn(module) {
 		return func() {}, false
 	}
+	return wait(), true
+}
+
+// wait waits until no other process has the lock, for patience.
+func wait() (unlock func()) {
 	f, err := os.Open(lockFile)
 	if err != nil { // in a user namespace, which cannot load modules
-		return func() {}, true
+		return func() {}
 	}
 	release := func() { f.Close() }
 	locked := make(chan struct{})
@@ -47,11 +53,27 @@ func Lock(module string) (unlock func(), missing bool) {
 	defer timer.Stop()
 	select {
 	case <-locked:
-		return release, true
+		return release
 	case <-timer.C:
 		go func() { <-locked; release() }()
-		return func() {}, true
+		return func() {}
 	}
+}
+
+// isBuiltIn reports whether depmod(8) lists a module as a part of the kernel that runs. Such a one has no directory in /sys/module unless it has
+// parameters. Where the list cannot be read, as in a container, the answer is false, which costs a lock.
+func isBuiltIn(module string) bool {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	list, _ := os.ReadFile("/lib/modules/" + unix.ByteSliceToString(name.Release[:]) + "/modules.builtin")
+	return lists(list, module)
+}
+
+// lists reports whether a list of paths, "kernel/net/netfilter/nf_tables.ko", has a module.
+func lists(paths []byte, module string) bool {
+	return bytes.Contains(paths, []byte("/"+module+".ko\n"))
 }
 
 func exists(path string) bool {

@@ -27,9 +27,9 @@ func opens() map[string]string {
 		bound = "a namespace that OpenSandbox has looked at; O_NONBLOCK, should a FIFO be there by now"
 	)
 	return map[string]string{
-		"pkg/identity/names.go unix.Open":                "/etc/machine-id is root's; O_NONBLOCK, and 256 bytes of it are read",
-		"pkg/store/flock.go unix.Open":                   "a file that is open already, by /proc/self/fd; it is locked, not read",
-		"pkg/kmod/kmod.go os.Open":                       "a file of /proc/sys, which is locked, not read",
+		"pkg/identity/names.go unix.Open": "/etc/machine-id is root's; O_NONBLOCK, and 256 bytes of it are read",
+		"pkg/store/flock.go unix.Open":    "a file that is open already, by /proc/self/fd; it is locked, not read",
+		"pkg/kmod/kmod.go os.Open":        "a file of /proc/sys, which is locked, not read", "pkg/kmod/kmod.go os.ReadFile": "/lib/modules is root's",
 		"pkg/cli/program.go os.OpenFile":                 "/dev/tty is the caller's own terminal",
 		"pkg/cli/program.go os.ReadDir":                  "/etc/netns/NAME is root's, as ip-netns(8) has it",
 		"pkg/cli/program.go unix.Open":                   bound,
