@@ -33,6 +33,21 @@ func files(t *testing.T) []string {
 	return paths
 }
 
+// TestDirectories: libcni reads the files of a directory that is named as a network for plugins of that network. No directory of conf/ is.
+//
+// Claim: Every file of `conf/` works and is explained
+func TestDirectories(t *testing.T) {
+	for _, path := range files(t) {
+		list, err := libcni.NetworkConfFromFile(path)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if _, err := os.Stat(filepath.Join(confDir, list.Name)); !os.IsNotExist(err) {
+			t.Errorf("conf/%s has the name of the network of %s: %v", list.Name, path, err)
+		}
+	}
+}
+
 // host returns a host as a file needs it: br0 on a LAN, which has a DHCP server if needed, or, for macvlan, an uplink
 // that is not a bridge port.
 func host(t *testing.T, list *libcni.NetworkConfigList) *nettest.Node {
