@@ -111,7 +111,7 @@ func (a *adding) isChainLive(r *store.Record) bool {
 	if err1 != nil || err2 != nil || l.Master != b.Index || r.HostIndex != 0 && l.Index != r.HostIndex {
 		return false
 	}
-	if r.NetnsCookie == a.sandbox.Cookie() {
+	if r.IsNamespace(a.sandbox.Cookie(), a.sandbox.Inode()) {
 		return true
 	}
 	other, err := link.OpenSandbox(r.Netns, false)
@@ -119,7 +119,7 @@ func (a *adding) isChainLive(r *store.Record) bool {
 		return false
 	}
 	defer other.Close()
-	return other.Cookie() == r.NetnsCookie
+	return r.IsNamespace(other.Cookie(), other.Inode())
 }
 
 // checkUnenslaved reads the interface of the chain again after a stale attachment was removed. If it is still a bridge port, another

@@ -130,7 +130,7 @@ func (c *checking) kernel() (err error) {
 		return err
 	}
 	defer c.sandbox.Close()
-	if c.record != nil && c.record.NetnsCookie != c.sandbox.Cookie() {
+	if c.record != nil && !c.record.IsNamespace(c.sandbox.Cookie(), c.sandbox.Inode()) {
 		c.differ("%s is not the network namespace that was attached", c.req.Netns)
 	}
 	bridge, err := c.bridge()

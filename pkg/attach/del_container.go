@@ -28,7 +28,7 @@ func (r *removal) inContainer(record *store.Record, do func(*link.Sandbox) error
 		if err != nil {
 			continue
 		}
-		if sandbox.Cookie() == record.NetnsCookie {
+		if record.IsNamespace(sandbox.Cookie(), sandbox.Inode()) {
 			defer sandbox.Close()
 			return do(sandbox)
 		}

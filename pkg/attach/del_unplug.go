@@ -196,7 +196,7 @@ func (r *removal) peerOfContainerInterface() (*link.Link, error) {
 		return nil, fmt.Errorf("%w: %w", link.ErrNoNetns, err)
 	}
 	defer sandbox.Close()
-	if record := r.state.Record; record != nil && record.NetnsCookie != sandbox.Cookie() {
+	if record := r.state.Record; record != nil && !record.IsNamespace(sandbox.Cookie(), sandbox.Inode()) {
 		return nil, link.ErrNoNetns
 	}
 	end, err := sandbox.Link(ifName)

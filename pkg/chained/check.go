@@ -53,7 +53,7 @@ func (c *checking) run(p part) (err error) {
 		return err
 	}
 	defer c.sandbox.Close()
-	if c.record.Role != store.RoleIPAM && c.record.NetnsCookie != c.sandbox.Cookie() {
+	if c.record.Role != store.RoleIPAM && !c.record.IsNamespace(c.sandbox.Cookie(), c.sandbox.Inode()) {
 		c.differ("%s is not the network namespace that was attached", c.req.Netns)
 	}
 	if err := c.interfaces(); err != nil {

@@ -90,7 +90,7 @@ func (r *removing) inside(do func(*link.Sandbox) error) error {
 		if err != nil {
 			continue // it is gone, or cannot be entered by anyone
 		}
-		if s.Cookie() == r.record.NetnsCookie {
+		if r.record.IsNamespace(s.Cookie(), s.Inode()) {
 			defer s.Close()
 			return do(s)
 		}
