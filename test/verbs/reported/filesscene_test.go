@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -243,9 +244,7 @@ func (h *fileHost) payload(cgroup string) string {
 	}
 	cmd := exec.Command("sleep", "infinity")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		h.t.Fatal(err)
-	}
+	h.startFromThread(cmd)
 	pid := fmt.Sprint(cmd.Process.Pid)
 	h.t.Cleanup(func() {
 		// It leaves the cgroup before it ends, because the kernel removes ended processes from one only a moment later.
@@ -263,4 +262,21 @@ func (h *fileHost) payload(cgroup string) string {
 		h.t.Fatal(err)
 	}
 	return pid
+}
+
+// startFromThread starts a program from a thread that stays until the end of the test: Pdeathsig is sent when the thread that started the program
+// ends, and a thread of Go may end at any time (golang.org/issue/27505).
+func (h *fileHost) startFromThread(cmd *exec.Cmd) {
+	h.t.Helper()
+	started, end := make(chan error), make(chan struct{})
+	h.t.Cleanup(func() { close(end) })
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		started <- cmd.Start()
+		<-end
+	}()
+	if err := <-started; err != nil {
+		h.t.Fatal(err)
+	}
 }
