@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/lan"
+	"github.com/patchbay-cni/patchbay/plugins/patchbay-lan/registry"
 )
 
 // etcdFlags are the options of a connection to etcd, with the names that etcdctl gives them.
@@ -92,6 +94,21 @@ func (f *etcdFlags) using(network string, work func(*clientv3.Client) error) err
 		return fmt.Errorf("connect to etcd at %s: %w", f.endpoints, err)
 	}
 	return errors.Join(f.explain(work(client)), client.Close())
+}
+
+// usingNodes connects to etcd, reads the network and its hosts, and calls work.
+func (f *etcdFlags) usingNodes(network string, work func(*clientv3.Client, lan.Snapshot, map[string]registry.Node) error) error {
+	return f.using(network, func(client *clientv3.Client) error {
+		s, err := list(client, network)
+		if err != nil {
+			return err
+		}
+		nodes, err := registry.Nodes(context.Background(), client, s)
+		if err != nil {
+			return err
+		}
+		return work(client, s, nodes)
+	})
 }
 
 // explain adds the remedy to an error of etcd.

@@ -10,6 +10,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"github.com/patchbay-cni/patchbay/pkg/lan"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/plugins/patchbay-lan/host"
 	"github.com/patchbay-cni/patchbay/plugins/patchbay-lan/registry"
@@ -37,15 +38,7 @@ forgetting it is refused without --force.`,
 }
 
 func (f *forgetFlags) forget(out io.Writer, args []string) error {
-	return f.using(args[0], func(client *clientv3.Client) error {
-		s, err := list(client, args[0])
-		if err != nil {
-			return err
-		}
-		nodes, err := registry.Nodes(context.Background(), client, s)
-		if err != nil {
-			return err
-		}
+	return f.usingNodes(args[0], func(client *clientv3.Client, _ lan.Snapshot, nodes map[string]registry.Node) error {
 		n, known := nodes[args[1]]
 		if !known {
 			return fmt.Errorf("network %s has no host %s; patchbay-lan ls %s lists them", args[0], args[1], args[0])

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -72,15 +71,7 @@ func (f *lsFlags) ls(out io.Writer, args []string) error {
 	if f.output != "text" && f.output != "json" {
 		return errors.New("-o: use text or json")
 	}
-	return f.using(args[0], func(client *clientv3.Client) error {
-		s, err := list(client, args[0])
-		if err != nil {
-			return err
-		}
-		nodes, err := registry.Nodes(context.Background(), client, s)
-		if err != nil {
-			return err
-		}
+	return f.usingNodes(args[0], func(_ *clientv3.Client, s lan.Snapshot, nodes map[string]registry.Node) error {
 		l := listingOf(args[0], s, nodes)
 		if f.output == "json" {
 			text, err := json.MarshalIndent(l, "", "  ")
