@@ -21,14 +21,7 @@ func TestInterfaceLost(t *testing.T) {
 		}
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			total := lose(t, f, 0)
-			var cases []networks.Case
-			for n := 1; n <= total; n++ {
-				cases = append(cases, networks.Case{Name: fmt.Sprintf("lost before request %d", n), Run: func(t testing.TB) { lose(t, f, n) }})
-			}
-			if failed := networks.RunCases(t, cases, atOnce); total == 0 || failed > 0 {
-				t.Errorf("%d requests, %d failures", total, failed)
-			}
+			beforeEach(t, "lost", func(t testing.TB, n int) int { return lose(t, f, n) })
 		})
 	}
 }
@@ -48,4 +41,17 @@ func lose(t testing.TB, f networks.Family, n int) (requests int) {
 	answer.OK(t)
 	scene.Clean(t)
 	return requests
+}
+
+// beforeEach runs one case for each request of a program: run lets something happen before the nth one, never for 0, and returns their number.
+func beforeEach(t *testing.T, happens string, run func(t testing.TB, n int) (requests int)) {
+	t.Helper()
+	total := run(t, 0)
+	var cases []networks.Case
+	for n := 1; n <= total; n++ {
+		cases = append(cases, networks.Case{Name: fmt.Sprintf("%s before request %d", happens, n), Run: func(t testing.TB) { run(t, n) }})
+	}
+	if failed := networks.RunCases(t, cases, atOnce); total == 0 || failed > 0 {
+		t.Errorf("%d requests, %d failures", total, failed)
+	}
 }

@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -19,14 +18,7 @@ func TestReloadLost(t *testing.T) {
 	for _, f := range networks.Some(t, "ports", "bandwidth") {
 		t.Run(f.Name, func(t *testing.T) {
 			t.Parallel()
-			total := reloadWithout(t, f, 0)
-			var cases []networks.Case
-			for n := 1; n <= total; n++ {
-				cases = append(cases, networks.Case{Name: fmt.Sprintf("deleted before request %d", n), Run: func(t testing.TB) { reloadWithout(t, f, n) }})
-			}
-			if failed := networks.RunCases(t, cases, atOnce); total == 0 || failed > 0 {
-				t.Errorf("%d requests, %d failures", total, failed)
-			}
+			beforeEach(t, "deleted", func(t testing.TB, n int) int { return reloadWithout(t, f, n) })
 		})
 	}
 }
