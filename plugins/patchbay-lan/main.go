@@ -14,6 +14,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/patchbay-cni/patchbay/pkg/flagtext"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
@@ -142,22 +143,9 @@ func (c command) help(out io.Writer) error {
 			fmt.Fprintln(out)
 		}
 		first = false
-		printFlag(out, f)
+		flagtext.Print(out, f)
 	})
 	return nil
-}
-
-func printFlag(out io.Writer, f *flag.Flag) {
-	value, usage := flag.UnquoteUsage(f)
-	fmt.Fprintf(out, "  --%s", f.Name)
-	if value != "" {
-		fmt.Fprintf(out, " %s", value)
-	}
-	fmt.Fprintf(out, "\n    \t%s", usage)
-	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
-		fmt.Fprintf(out, " (default %q)", f.DefValue)
-	}
-	fmt.Fprintln(out)
 }
 
 // sayLine prints one line; control characters in names are escaped.

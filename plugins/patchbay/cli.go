@@ -16,6 +16,7 @@ import (
 	cniversion "github.com/containernetworking/cni/pkg/version"
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
+	"github.com/patchbay-cni/patchbay/pkg/flagtext"
 )
 
 // command is one command of the command line. The table is small enough for the standard library: cobra with its
@@ -136,9 +137,9 @@ func (c command) checkOptions(flags *flag.FlagSet, words []string) (err error) {
 	flags.Visit(func(f *flag.Flag) {
 		switch {
 		case limited && !slices.Contains(takes, f.Name):
-			err = fmt.Errorf("%s %s does not take the option %s; see patchbay help %s", c.name, words[0], dashed(f.Name), c.name)
+			err = fmt.Errorf("%s %s does not take the option %s; see patchbay help %s", c.name, words[0], flagtext.Dashed(f.Name), c.name)
 		case f.Value.String() == "" && f.DefValue == "" && slices.Contains(notEmpty(), f.Name) && c.name != "lxc-hook": // which says what is missing
-			err = fmt.Errorf("%s: the value is empty; leave the option out for the default", dashed(f.Name))
+			err = fmt.Errorf("%s: the value is empty; leave the option out for the default", flagtext.Dashed(f.Name))
 		}
 	})
 	return err
@@ -230,12 +231,12 @@ func flagError(err error, flags *flag.FlagSet) string {
 		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
 		near := cli.Nearest(strings.TrimLeft(name, "-"), names)
 		if near == "" {
-			return "unknown flag " + dashed(name)
+			return "unknown flag " + flagtext.Dashed(name)
 		}
-		return "unknown flag " + dashed(name) + "; did you mean " + dashed(near) + "?"
+		return "unknown flag " + flagtext.Dashed(name) + "; did you mean " + flagtext.Dashed(near) + "?"
 	}
 	if name, alone := strings.CutPrefix(text, "flag needs an argument: -"); alone {
-		return dashed(name) + " needs a value"
+		return flagtext.Dashed(name) + " needs a value"
 	}
 	before, rest, invalid := strings.Cut(text, " for flag -")
 	name, cause, found := strings.Cut(rest, ": ")
@@ -245,7 +246,7 @@ func flagError(err error, flags *flag.FlagSet) string {
 	if cause == "parse error" {
 		cause = wanted(flags.Lookup(name))
 	}
-	return dashed(name) + ": " + before + ": " + cause
+	return flagtext.Dashed(name) + ": " + before + ": " + cause
 }
 
 // wanted returns what the value of a flag must be.
@@ -256,15 +257,6 @@ func wanted(f *flag.Flag) string {
 		}
 	}
 	return "use a number"
-}
-
-// dashed returns a flag with its dashes: -o, --output.
-func dashed(name string) string {
-	name = strings.TrimLeft(name, "-")
-	if len(name) == 1 {
-		return "-" + name
-	}
-	return "--" + name
 }
 
 func helpCommand() command {
@@ -330,22 +322,8 @@ func (c command) help(out io.Writer) error {
 	if c.flags != nil {
 		fmt.Fprintln(out)
 	}
-	c.flagSet().VisitAll(func(f *flag.Flag) { printFlag(out, f) })
+	c.flagSet().VisitAll(func(f *flag.Flag) { flagtext.Print(out, f) })
 	return nil
-}
-
-// printFlag prints a flag as package flag does, with two dashes.
-func printFlag(out io.Writer, f *flag.Flag) {
-	value, usage := flag.UnquoteUsage(f)
-	fmt.Fprintf(out, "  %s", dashed(f.Name))
-	if value != "" {
-		fmt.Fprintf(out, " %s", value)
-	}
-	fmt.Fprintf(out, "\n    \t%s", usage)
-	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
-		fmt.Fprintf(out, " (default %q)", f.DefValue)
-	}
-	fmt.Fprintln(out)
 }
 
 func versionCommand() command {

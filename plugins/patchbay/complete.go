@@ -10,6 +10,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/flagtext"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/netconfig"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
@@ -61,7 +62,7 @@ func commandNames() (names []string) {
 }
 
 func flagNames(flags *flag.FlagSet) (names []string) {
-	flags.VisitAll(func(f *flag.Flag) { names = append(names, dashed(f.Name)) })
+	flags.VisitAll(func(f *flag.Flag) { names = append(names, flagtext.Dashed(f.Name)) })
 	return append(names, "--help")
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/flagtext"
 )
 
 // manPage prints the manual page of a command, in the macros of man(7), with the text of its help.
@@ -75,7 +77,7 @@ func manText(text string) string {
 
 func manFlag(out io.Writer, f *flag.Flag) {
 	value, usage := flag.UnquoteUsage(f)
-	fmt.Fprintf(out, ".TP\n.BI \"%s\" \" %s\"\n", roff(dashed(f.Name)), roff(value))
+	fmt.Fprintf(out, ".TP\n.BI \"%s\" \" %s\"\n", roff(flagtext.Dashed(f.Name)), roff(value))
 	if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
 		usage += fmt.Sprintf(" (default %q)", f.DefValue)
 	}
