@@ -76,7 +76,7 @@ func checkPlan(t *testing.T, config *Config, h Host, plan Plan) {
 	}
 }
 
-// FuzzParseConfig: every text is an error or a configuration whose conflist is JSON.
+// FuzzParseConfig: every input is rejected, or yields a configuration whose conflist is valid JSON.
 func FuzzParseConfig(f *testing.F) {
 	f.Add(clusterOfTests)
 	f.Add(`{"clusterCIDRs": ["10.244.0.0/16"], "mtu": 1400, "conflist": {"name": "n", "plugins": [{"type": "patchbay", "ipam": null}]}}`)
