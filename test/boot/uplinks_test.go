@@ -59,7 +59,10 @@ func TestUplinks(t *testing.T) {
 func (s *site) bridgedAndBack(t *testing.T, vlan bool) {
 	t.Helper()
 	s.until(t, "the router answers", func() bool { return s.Try(t, "ping", "-c", "1", "-W", "1", "203.0.113.1").Exit == 0 })
-	s.until(t, "the addresses are checked", func() bool { return !strings.Contains(s.state(t), "tentative") })
+	s.until(t, "the addresses are checked", func() bool {
+		own := s.Run(t, "ip", "-6", "address", "show", "up0") // a bond gets its own after its first port is up
+		return strings.Contains(own, "fe80::") && !strings.Contains(s.state(t), "tentative")
+	})
 	before := s.state(t)
 	expect.Contains(t, s.Run(t, "patchbay", "bridge", "create", "br0", "--uplink", "up0", "--yes"), "br0: gateway 203.0.113.1 answers\n", "br0: kept, up0 is its port\n")
 	expect.Contains(t, s.Run(t, "ip", "link", "show", "up0"), " master br0 ")

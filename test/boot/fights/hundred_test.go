@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,17 +15,20 @@ import (
 //go:embed testdata/hundred.sh
 var hundred []byte
 
-// TestHundred: 100 ADDs at once, while udev handles the interfaces and has a rule that renames each veth, alone and beside systemd-networkd.
+// TestHundred: 100 ADDs at once, while udev handles the interfaces and has a rule that renames each veth, alone and beside systemd-networkd and
+// NetworkManager.
 //
-// Claim: 100 ADDs at once under systemd-udevd with MACAddressPolicy=persistent and a rule that renames veths, also beside systemd-networkd:
-// all succeed, with the names and MAC addresses of Patchbay and different addresses, CHECK passes, and DEL leaves nothing
+// Claim: 100 ADDs at once under systemd-udevd with MACAddressPolicy=persistent and a rule that renames veths, also beside systemd-networkd or
+// NetworkManager: all succeed, with the names and MAC addresses of Patchbay and different addresses, CHECK passes, and DEL leaves nothing
 func TestHundred(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]string{"udev": "", "systemd-networkd": "systemctl start systemd-networkd"} {
+	for name, start := range map[string]string{"udev": "", "systemd-networkd": "systemctl start systemd-networkd", "NetworkManager": noProfiles} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.Write(t, "/root/hundred.sh", "0755", hundred)
+			s.copyFile(t, filepath.Join(conf, "modules-load.d/patchbay.conf"), "/etc/modules-load.d/patchbay.conf", "0644")
 			s.renamesVeths(t)
+			s.Shell(t, "systemctl restart systemd-modules-load") // as at boot; otherwise one ADD loads them while all others wait
 			s.shell(t, start)
 			before := s.Shell(t, leftovers)
 			s.hundred(t, "ADD")
@@ -36,6 +40,10 @@ func TestHundred(t *testing.T) {
 		})
 	}
 }
+
+// noProfiles starts NetworkManager, which makes no DHCP profile of its own for each new Ethernet interface, as on servers.
+const noProfiles = `mkdir -p /etc/NetworkManager/conf.d; printf '[main]\nno-auto-default=*\n' >/etc/NetworkManager/conf.d/10-auto.conf
+	systemctl start NetworkManager`
 
 // renamesVeths makes udev rename each veth when it appears, and requires that it does so with one of another program. It also creates the
 // network namespaces.
@@ -55,6 +63,22 @@ const leftovers = `ip -o link show type veth
 	for i in $(seq 100); do ip -n h$i -o link | grep -v ': lo:' || true; done
 	find /run/patchbay /var/lib/cni -type f -name '*.json' -o -name '10.88.*' 2>/dev/null || true
 	nft list ruleset 2>/dev/null | grep -c patchbay: || true`
+
+// TestModules: what the kernel loads itself while a container is attached is what systemd-modules-load.service loads at boot.
+//
+// Claim: `modules-load.d/patchbay.conf` names each kernel module that the interfaces and rules of a container with masquerade and published ports need
+func TestModules(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.copyFile(t, filepath.Join(conf, "modules-load.d/patchbay.conf"), "/etc/modules-load.d/patchbay.conf", "0644")
+	const loaded = "lsmod | cut -d ' ' -f 1 | sort"
+	expect.Equal(t, "nf_tables before", strings.Contains(s.Shell(t, loaded), "nf_tables"), false)
+	s.Shell(t, "systemctl restart systemd-modules-load")
+	before := s.Shell(t, loaded)
+	expect.Contains(t, before, "bridge\n", "nf_tables\n")
+	s.attach(t)
+	expect.Equal(t, "modules", s.Shell(t, loaded), before)
+}
 
 // hundred calls a verb for all, at once, and requires that each succeeds without a warning.
 func (s *site) hundred(t *testing.T, verb string) {
