@@ -3,8 +3,8 @@
 //
 //	t, err := noderoute.Open()
 //	routes, err := t.List()                        // one dump for each family, filtered by the kernel
-//	err = t.Add(dst, via)                          // ErrTaken: another program has a route to dst
-//	err = t.AddBeside(dst, via)                    // where List has one by another gateway
+//	err = t.Add(Route{Dst: dst, Via: via})         // ErrTaken: another program has a route to dst
+//	err = t.AddBeside(route)                       // where List has one by another gateway
 //	err = t.Delete(route)
 //
 // It is a package beside pkg/link because the plugin must not have it: a verb of CNI never touches a route to another node, and what

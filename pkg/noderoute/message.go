@@ -20,17 +20,12 @@ const (
 
 // header is a struct rtmsg without the fields that are always 0.
 type header struct {
-	family, bits, protocol, scope, kind byte
-	flags                               uint32
+	family, bits, table, protocol, scope, kind byte
+	flags                                      uint32
 }
 
-// bytes returns the header, for the main table; a look-up, which has flags, goes by all tables.
 func (h header) bytes() []byte {
-	table := byte(unix.RT_TABLE_MAIN)
-	if h.flags != 0 {
-		table = unix.RT_TABLE_UNSPEC
-	}
-	return binary.NativeEndian.AppendUint32([]byte{h.family, h.bits, 0, 0, table, h.protocol, h.scope, h.kind}, h.flags)
+	return binary.NativeEndian.AppendUint32([]byte{h.family, h.bits, 0, 0, h.table, h.protocol, h.scope, h.kind}, h.flags)
 }
 
 // parse reads an RTM_NEWROUTE; nil if it is not one of List, which a kernel without the filter would send.

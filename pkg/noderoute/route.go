@@ -25,7 +25,7 @@ var (
 type Route struct {
 	Dst  netip.Prefix
 	Via  netip.Addr // zero: none
-	Link int        // index of the interface
+	Link int        // index of the interface; List sets it always
 }
 
 // Table is a connection to the main routing tables of IPv4 and IPv6 in one network namespace. It is for one goroutine.
@@ -78,24 +78,27 @@ func (t *Table) list(family byte) (all []Route, err error) {
 
 // dump returns the request for the routes of one family: the kernel compares table, protocol and type.
 func dump(family byte) nlsock.Message {
-	head := header{family: family, protocol: Protocol, kind: unix.RTN_UNICAST}
+	head := header{family: family, table: unix.RT_TABLE_MAIN, protocol: Protocol, kind: unix.RTN_UNICAST}
 	return nlsock.Message{Type: unix.RTM_GETROUTE, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP, Data: head.bytes()}
 }
 
-// Add adds a route to a destination that has none. Errors wrap ErrTaken if another program has one with the same metric, ErrNotDirect if
-// the gateway can only be reached by another gateway.
-func (t *Table) Add(dst netip.Prefix, via netip.Addr) error { return t.add(dst, via, unix.NLM_F_EXCL) }
+// Add adds a route to a destination that has none. Without a Link the kernel finds the interface by the gateway, and refuses one that no
+// connected route covers. With one it takes the gateway to be behind that interface (RTNH_F_ONLINK), and does not look at its address; for
+// IPv6 it has to be a link-local one. Errors wrap ErrTaken if another program has a route with the same metric, ErrNotDirect if the gateway
+// can only be reached by another gateway.
+func (t *Table) Add(r Route) error { return t.add(r, unix.NLM_F_EXCL) }
 
-// AddBeside adds a route to a destination that has one of List by another gateway, which is deleted next. Until then IPv4 uses the old
-// one, and IPv6 both. Errors wrap ErrNotDirect as those of Add.
-func (t *Table) AddBeside(dst netip.Prefix, via netip.Addr) error {
-	return t.add(dst, via, unix.NLM_F_APPEND)
-}
+// AddBeside adds a route to a destination that has one of List by another gateway or interface, which is deleted next. Until then IPv4 uses
+// the old one, and IPv6 both. Errors wrap ErrNotDirect as those of Add.
+func (t *Table) AddBeside(r Route) error { return t.add(r, unix.NLM_F_APPEND) }
 
-// add adds a route. The kernel finds the interface by the gateway, and refuses one that no connected route covers.
-func (t *Table) add(dst netip.Prefix, via netip.Addr, flag uint16) error {
-	r := Route{Dst: dst, Via: via}
-	err := t.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|flag, r, unix.RT_SCOPE_UNIVERSE)
+// add adds a route.
+func (t *Table) add(r Route, flag uint16) error {
+	head := header{scope: unix.RT_SCOPE_UNIVERSE}
+	if r.Link != 0 && r.Via.Is4() {
+		head.flags = unix.RTNH_F_ONLINK
+	}
+	err := t.change(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|flag, r, head)
 	switch {
 	case errors.Is(err, unix.EEXIST):
 		err = ErrTaken
@@ -103,23 +106,24 @@ func (t *Table) add(dst netip.Prefix, via netip.Addr, flag uint16) error {
 		err = ErrNotDirect
 	}
 	if err != nil {
-		return fmt.Errorf("add route to %s by %s: %w", dst, via, err)
+		return fmt.Errorf("add route to %s by %s: %w", r.Dst, r.Via, err)
 	}
 	return nil
 }
 
 // Delete deletes exactly this route. One that does not exist is no error.
 func (t *Table) Delete(r Route) error {
-	err := t.change(unix.RTM_DELROUTE, 0, r, unix.RT_SCOPE_NOWHERE) // any scope
+	err := t.change(unix.RTM_DELROUTE, 0, r, header{scope: unix.RT_SCOPE_NOWHERE}) // any scope
 	if err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("delete route to %s by %s: %w", r.Dst, r.Via, err)
 	}
 	return nil
 }
 
-// change sends a request about one route. The protocol in it is also what a deletion compares.
-func (t *Table) change(kind, flags uint16, r Route, scope byte) error {
-	head := header{family: familyOf(r.Dst.Addr()), bits: byte(r.Dst.Bits()), protocol: Protocol, scope: scope, kind: unix.RTN_UNICAST}
+// change sends a request about one route, with the scope and flags of a header. The protocol in it is also what a deletion compares.
+func (t *Table) change(kind, flags uint16, r Route, head header) error {
+	head.family, head.bits = familyOf(r.Dst.Addr()), byte(r.Dst.Bits())
+	head.table, head.protocol, head.kind = unix.RT_TABLE_MAIN, Protocol, unix.RTN_UNICAST
 	data := nlsock.AppendAttribute(head.bytes(), unix.RTA_DST, r.Dst.Addr().AsSlice())
 	if r.Via.IsValid() {
 		data = nlsock.AppendAttribute(data, unix.RTA_GATEWAY, r.Via.AsSlice())

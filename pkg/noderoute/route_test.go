@@ -78,12 +78,12 @@ func TestMove(t *testing.T) {
 				t.Errorf("%s by %s, want %s", dst, gw, want)
 			}
 		}
-		must(t, table.Add(dst, first))
+		must(t, table.Add(Route{Dst: dst, Via: first}))
 		uses(first)
-		if err := table.Add(dst, second); !errors.Is(err, ErrTaken) {
+		if err := table.Add(Route{Dst: dst, Via: second}); !errors.Is(err, ErrTaken) {
 			t.Errorf("a second Add: %v", err)
 		}
-		must(t, table.AddBeside(dst, second))
+		must(t, table.AddBeside(Route{Dst: dst, Via: second}))
 		uses(first, second)
 		if diff := cmp.Diff([]string{p[0] + " via " + p[1], p[0] + " via " + p[2]}, listed(t, table)); diff != "" {
 			t.Errorf("during the move (-want +got):\n%s", diff)
@@ -119,14 +119,14 @@ func TestForeign(t *testing.T) {
 	h.Baseline() // from here on the leak check compares every route
 	for _, p := range pairs() {
 		dst, first, second := netip.MustParsePrefix(p[0]), netip.MustParseAddr(p[1]), netip.MustParseAddr(p[2])
-		if err := table.Add(dst, second); !errors.Is(err, ErrTaken) {
+		if err := table.Add(Route{Dst: dst, Via: second}); !errors.Is(err, ErrTaken) {
 			t.Errorf("%s: %v", dst, err)
 		}
 		if protocol, err := table.Owner(dst); err != nil || protocol != unix.RTPROT_STATIC {
 			t.Errorf("owner of %s: %d, %v", dst, protocol, err)
 		}
 		must(t, table.Delete(Route{Dst: dst, Via: first}))
-		must(t, table.AddBeside(dst, second))
+		must(t, table.AddBeside(Route{Dst: dst, Via: second}))
 		if got := listed(t, table); !slices.Contains(got, p[0]+" via "+p[2]) && dst.Addr().Is4() {
 			t.Errorf("beside the other one: %q", got)
 		}
@@ -137,7 +137,7 @@ func TestForeign(t *testing.T) {
 		if metric.Addr().Is4() {
 			metric = netip.MustParsePrefix("10.244.3.0/24")
 		}
-		must(t, table.Add(metric, netip.MustParseAddr(p[2])))
+		must(t, table.Add(Route{Dst: metric, Via: netip.MustParseAddr(p[2])}))
 		must(t, table.Delete(Route{Dst: metric, Via: netip.MustParseAddr(p[2])}))
 	}
 	if protocol, err := table.Owner(netip.MustParsePrefix("10.244.9.0/24")); err != nil || protocol != 0 {
@@ -145,16 +145,51 @@ func TestForeign(t *testing.T) {
 	}
 }
 
+// TestThroughDevice: a route through an interface by a gateway that is on no network of the host, and its move from a direct one and back.
+// The IPv6 gateway is link-local.
+func TestThroughDevice(t *testing.T) {
+	h, _, table := open(t)
+	h.Run(t, "ip", "link", "add", "d0", "up", "type", "bridge")
+	device, err := h.Netlink().LinkByName("d0")
+	must(t, err)
+	gateways := []string{"10.244.2.0", "fe80::7"}
+	for i, p := range pairs() {
+		dst, direct := netip.MustParsePrefix(p[0]), Route{Dst: netip.MustParsePrefix(p[0]), Via: netip.MustParseAddr(p[1])}
+		through := Route{Dst: dst, Via: netip.MustParseAddr(gateways[i]), Link: device.Attrs().Index}
+		both := []string{p[0] + " via " + p[1], p[0] + " via " + gateways[i]}
+		slices.Sort(both)
+		must(t, table.Add(direct))
+		must(t, table.AddBeside(through))
+		if diff := cmp.Diff(both, listed(t, table)); diff != "" {
+			t.Errorf("during the move (-want +got):\n%s", diff)
+		}
+		must(t, table.Delete(direct))
+		must(t, table.AddBeside(direct))
+		must(t, table.Delete(through))
+		if diff := cmp.Diff([]string{p[0] + " via " + p[1]}, listed(t, table)); diff != "" {
+			t.Errorf("after the move (-want +got):\n%s", diff)
+		}
+		must(t, table.Delete(direct))
+	}
+	for i, p := range pairs() {
+		must(t, table.Add(Route{Dst: netip.MustParsePrefix(p[0]), Via: netip.MustParseAddr(gateways[i]), Link: device.Attrs().Index}))
+	}
+	h.Run(t, "ip", "link", "del", "d0")
+	if rest := listed(t, table); rest != nil {
+		t.Errorf("without the interface: %q", rest)
+	}
+}
+
 // TestNotDirect: a gateway behind a router, and one that the host does not know, is refused.
 func TestNotDirect(t *testing.T) {
 	h, _, table := open(t)
 	for _, p := range [][2]string{{"10.244.2.0/24", nettest.LANOutside4}, {"fd00:10:244:2::/64", nettest.LANOutside6}} {
-		if err := table.Add(netip.MustParsePrefix(p[0]), netip.MustParseAddr(p[1])); !errors.Is(err, ErrNotDirect) {
+		if err := table.Add(Route{Dst: netip.MustParsePrefix(p[0]), Via: netip.MustParseAddr(p[1])}); !errors.Is(err, ErrNotDirect) {
 			t.Errorf("%s by %s: %v", p[0], p[1], err)
 		}
 	}
 	h.Run(t, "ip", "route", "del", "default")
-	if err := table.Add(netip.MustParsePrefix("10.244.2.0/24"), netip.MustParseAddr(nettest.LANOutside4)); !errors.Is(err, ErrNotDirect) {
+	if err := table.Add(Route{Dst: netip.MustParsePrefix("10.244.2.0/24"), Via: netip.MustParseAddr(nettest.LANOutside4)}); !errors.Is(err, ErrNotDirect) {
 		t.Errorf("without a default route: %v", err)
 	}
 	h.Run(t, "ip", "route", "add", "default", "via", nettest.LANRouter4)
@@ -176,7 +211,7 @@ func TestFilter(t *testing.T) {
 	h.Baseline()
 	for _, p := range pairs() {
 		dst, via := netip.MustParsePrefix(p[0]), netip.MustParseAddr(p[1])
-		must(t, table.Add(dst, via))
+		must(t, table.Add(Route{Dst: dst, Via: via}))
 		sent := 0
 		for _, err := range table.socket.Execute(dump(familyOf(via))) {
 			must(t, err)

@@ -55,14 +55,14 @@ func TestWatch(t *testing.T) {
 		kind Change
 		want bool
 	}{
-		{"our own addition", func() { must(t, table.Add(dst, via)) }, RouteLost, false},
+		{"our own addition", func() { must(t, table.Add(Route{Dst: dst, Via: via})) }, RouteLost, false},
 		{"a route of another program", func() {
 			w.run("route", "add", "10.9.0.0/16", "via", "192.0.2.20")
 			w.run("route", "del", "10.9.0.0/16")
 		}, RouteLost, false},
 		{"routes are flushed", func() { w.run("route", "flush", "proto", "112") }, RouteLost, true},
 		{"another program replaces the route", func() {
-			must(t, table.Add(dst, via))
+			must(t, table.Add(Route{Dst: dst, Via: via}))
 			w.run("route", "replace", dst.String(), "via", "192.0.2.21", "proto", "static")
 		}, RouteLost, true},
 		{"another setting of an interface", func() {

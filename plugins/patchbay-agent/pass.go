@@ -134,8 +134,8 @@ func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
 		have, links[route] = append(have, route), r.Link
 	}
 	changes := cluster.Compare(plan.Routes, have)
-	p.each(changes.Add, "route added", func(r cluster.Route) error { return p.table.Add(r.Dst, r.Via) })
-	moved := p.each(changes.Move, "route moved", func(r cluster.Route) error { return p.table.AddBeside(r.Dst, r.Via) })
+	p.each(changes.Add, "route added", func(r cluster.Route) error { return p.table.Add(noderoute.Route{Dst: r.Dst, Via: r.Via}) })
+	moved := p.each(changes.Move, "route moved", func(r cluster.Route) error { return p.table.AddBeside(noderoute.Route{Dst: r.Dst, Via: r.Via}) })
 	remove := func(r cluster.Route) error {
 		return p.table.Delete(noderoute.Route{Dst: r.Dst, Via: r.Via, Link: links[r]})
 	}
