@@ -39,8 +39,11 @@ func newClaims(nodes []*Node, besides []netip.Prefix) *claims {
 	return c
 }
 
-func family(addr netip.Addr) int {
-	if addr.Is4() {
+func family(addr netip.Addr) int { return familyOf(addr.Is4()) }
+
+// familyOf returns the index of a family in an array of both.
+func familyOf(is4 bool) int {
+	if is4 {
 		return 1
 	}
 	return 0

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -9,24 +10,24 @@ import (
 // before and in the plan is without one in between.
 type Changes struct {
 	Add      []Route // destinations that have no route
-	Move     []Route // destinations that have a route by another gateway: this one is added beside it
-	Replaced []Route // routes by another gateway than that of the plan
+	Move     []Route // destinations that have a route by another gateway or device: this one is added beside it
+	Replaced []Route // routes by another gateway or device than that of the plan
 	Gone     []Route // destinations that are not in the plan
 }
 
 // Compare compares the routes of a plan with the installed ones, which may have several by one destination.
 func Compare(want, have []Route) (c Changes) {
-	wanted := make(map[netip.Prefix]netip.Addr, len(want))
+	wanted := make(map[netip.Prefix]Route, len(want))
 	for _, r := range want {
-		wanted[r.Dst] = r.Via
+		wanted[r.Dst] = r
 	}
 	there := make(map[netip.Prefix]bool, len(have)) // to: by the gateway of the plan
 	for _, r := range have {
-		via, is := wanted[r.Dst]
+		planned, is := wanted[r.Dst]
 		switch {
 		case !is:
 			c.Gone = append(c.Gone, r)
-		case via != r.Via:
+		case planned != r:
 			c.Replaced = append(c.Replaced, r)
 		default:
 			there[r.Dst] = true
@@ -46,6 +47,11 @@ func Compare(want, have []Route) (c Changes) {
 		}
 	}
 	return c
+}
+
+// KeepOverlay takes routes through the overlay out of Gone.
+func (c *Changes) KeepOverlay() {
+	c.Gone = slices.DeleteFunc(c.Gone, func(r Route) bool { return r.Device != "" })
 }
 
 // Limits of Guard: a change that takes more than half of the routes of a family, and more than 10.

@@ -10,9 +10,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func route(dst, via string) Route { return Route{netip.MustParsePrefix(dst), netip.MustParseAddr(via)} }
+func route(dst, via string) Route {
+	return Route{Dst: netip.MustParsePrefix(dst), Via: netip.MustParseAddr(via)}
+}
 
-var byText = cmp.Transformer("text", func(r Route) string { return fmt.Sprintf("%s via %s", r.Dst, r.Via) })
+// by is a route through a device.
+func (r Route) by(device string) Route {
+	r.Device = device
+	return r
+}
+
+var byText = cmp.Transformer("text", func(r Route) string { return fmt.Sprintf("%s via %s dev %s", r.Dst, r.Via, r.Device) })
 
 // TestCompare: what is added, moved and removed.
 func TestCompare(t *testing.T) {
@@ -28,6 +36,7 @@ func TestCompare(t *testing.T) {
 		"gone":              {[]Route{b}, []Route{a, b, c}, Changes{Gone: []Route{a, c}}},
 		"moved":             {[]Route{moved, b}, []Route{a, b}, Changes{Move: []Route{moved}, Replaced: []Route{a}}},
 		"moved in part":     {[]Route{moved}, []Route{a, moved}, Changes{Replaced: []Route{a}}},
+		"to the overlay":    {[]Route{a.by(Overlay4)}, []Route{a}, Changes{Move: []Route{a.by(Overlay4)}, Replaced: []Route{a}}},
 		"the same, twice":   {[]Route{a}, []Route{a, a}, Changes{}},
 		"a narrower prefix": {[]Route{route("10.244.1.0/25", "192.0.2.1")}, []Route{a}, Changes{Add: []Route{route("10.244.1.0/25", "192.0.2.1")}, Gone: []Route{a}}},
 	} {

@@ -13,8 +13,15 @@ import (
 // Modes of Config: how packets get to another node.
 const (
 	ModeDirect = "direct" // all nodes are on one network of layer 2: the InternalIP of the other node is the gateway
-	ModeVXLAN  = "vxlan"
-	ModeAuto   = "auto"
+	ModeVXLAN  = "vxlan"  // by a VXLAN device, whose gateway is the other node
+	ModeAuto   = "auto"   // as direct to nodes on a network of the host, as vxlan to nodes behind a router
+)
+
+// Defaults of Config. 8472 is the port of the kernel's driver, which flannel and Cilium use too: devices with different VNIs share it.
+const (
+	defaultVNI  = 4096
+	defaultPort = 8472
+	maxVNI      = 1<<24 - 1
 )
 
 // MTUs, in bytes: of IPv4 (RFC 791) and IPv6 (RFC 8200 section 5) at least, and what a bridge and a veth can have at most.
@@ -27,8 +34,9 @@ const (
 type Config struct {
 	ClusterCIDRs []netip.Prefix // all pod CIDRs are in these; at least one, and at most one of each family is usual
 	MasqExclude  []netip.Prefix // destinations besides ClusterCIDRs to which pods keep their address
-	Mode         string         // ModeDirect
-	MTU          int            // bytes; 0: that of the interface with the InternalIP of the node
+	Mode         string         // ModeDirect, ModeVXLAN or ModeAuto
+	MTU          int            // bytes; 0: that of the interface with the InternalIP of the node, less what VXLAN needs unless Mode is ModeDirect
+	VNI, Port    int            // VXLAN network identifier and UDP port of the overlay
 	Bridge       string         // of the conflist
 
 	conflist template
@@ -40,12 +48,14 @@ type configFile struct {
 	MasqExclude  []netip.Prefix  `json:"masqExclude"`
 	Mode         string          `json:"mode"`
 	MTU          int             `json:"mtu"`
+	VNI          int             `json:"vxlanVNI"`
+	Port         int             `json:"vxlanPort"`
 	Conflist     json.RawMessage `json:"conflist"`
 }
 
 // ParseConfig reads a configuration, JSON, and checks it. Errors name the key.
 func ParseConfig(text []byte) (*Config, error) {
-	var f configFile
+	f := configFile{VNI: defaultVNI, Port: defaultPort}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
@@ -54,7 +64,7 @@ func ParseConfig(text []byte) (*Config, error) {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("decode configuration: there is text after the object")
 	}
-	c := &Config{ClusterCIDRs: f.ClusterCIDRs, MasqExclude: f.MasqExclude, Mode: f.Mode, MTU: f.MTU}
+	c := &Config{ClusterCIDRs: f.ClusterCIDRs, MasqExclude: f.MasqExclude, Mode: f.Mode, MTU: f.MTU, VNI: f.VNI, Port: f.Port}
 	if c.Mode == "" {
 		c.Mode = ModeDirect
 	}
@@ -90,20 +100,29 @@ func (c *Config) check() error {
 		}
 	}
 	switch c.Mode {
-	case ModeDirect:
-	case ModeVXLAN, ModeAuto:
-		return fmt.Errorf("mode: %s is not supported yet; the only mode is direct, for nodes that are on one network of layer 2", c.Mode)
+	case ModeDirect, ModeVXLAN, ModeAuto:
 	default:
-		return fmt.Errorf("mode: %q is unknown; the only mode is direct", c.Mode)
+		return fmt.Errorf("mode: %q is unknown; set direct, vxlan or auto", c.Mode)
+	}
+	if c.VNI < 1 || c.VNI > maxVNI {
+		return fmt.Errorf("vxlanVNI: %d is not between 1 and %d", c.VNI, maxVNI)
+	}
+	if c.Port < 1 || c.Port > 1<<16-1 {
+		return fmt.Errorf("vxlanPort: %d is not a port", c.Port)
 	}
 	return c.checkMTU()
 }
 
-func (c *Config) checkMTU() error {
-	least := minMTU
+// leastMTU returns the smallest MTU, in bytes, that packets of the families of the cluster need.
+func (c *Config) leastMTU() int {
 	if c.hasFamily(false) {
-		least = minMTU6
+		return minMTU6
 	}
+	return minMTU
+}
+
+func (c *Config) checkMTU() error {
+	least := c.leastMTU()
 	if c.MTU != 0 && (c.MTU < least || c.MTU > maxMTU) {
 		return fmt.Errorf("mtu: %d is not between %d and %d bytes; 0 means that of the interface with the InternalIP of the node", c.MTU, least, maxMTU)
 	}

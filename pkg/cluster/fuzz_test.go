@@ -14,10 +14,7 @@ func FuzzPlan(f *testing.F) {
 	f.Add("node-1 u1 1 10.244.1.0/24,fd00:10:244:1::/64 192.0.2.1,2001:db8::1\nnode-2 u2 2 10.244.2.0/24 192.0.2.2\nnode-3 u3 2 10.244.2.0/24 192.0.2.3", "10.244.9.1/24")
 	f.Add("node-2 u 0 10.244.0.0/16 10.244.0.1\nnode-2 u 0 fd00:10:244::/48 ::", "fe80::1/64")
 	f.Add("node-1 u 1 10.244.1.7/24,10.244.1.0/25 192.0.2.1\nnode-2 u 1 ::ffff:10.244.1.0/120 fe80::1%eth0", "")
-	config, err := ParseConfig([]byte(clusterOfTests))
-	if err != nil {
-		f.Fatal(err)
-	}
+	configs := []*Config{parseConfig(f, clusterOfTests), parseConfig(f, overlayConfig("auto")), parseConfig(f, overlayConfig("vxlan"))}
 	f.Fuzz(func(t *testing.T, text, bridge string) {
 		var nodes []Node
 		for line := range strings.Lines(text) {
@@ -26,7 +23,7 @@ func FuzzPlan(f *testing.F) {
 			o := Object{Name: fields[0], UID: fields[1], Created: time.Unix(0, 0).Add(second), PodCIDRs: strings.Split(fields[3], ","), InternalIPs: strings.Split(fields[4], ",")}
 			nodes = append(nodes, o.Node())
 		}
-		h := Host{Name: "node-1", MTU: 1500}
+		config, h := configs[len(text)%3], overlayHost("192.0.2.2", "2001:db8::2")
 		if p, err := netip.ParsePrefix(bridge); err == nil {
 			h.Bridge = append(h.Bridge, p)
 		}
@@ -54,7 +51,8 @@ func unique(nodes []Node) bool {
 func checkPlan(t *testing.T, config *Config, h Host, plan Plan) {
 	t.Helper()
 	for i, r := range plan.Routes {
-		if !config.contains(r.Dst) || r.Dst != r.Dst.Masked() || !r.Via.IsGlobalUnicast() || r.Via.Is4() != r.Dst.Addr().Is4() || r.Dst.Contains(r.Via) {
+		if !config.contains(r.Dst) || r.Dst != r.Dst.Masked() || r.Via.Is4() != r.Dst.Addr().Is4() ||
+			r.Device == "" && (!r.Via.IsGlobalUnicast() || r.Dst.Contains(r.Via)) || r.Device != "" && !resolved(plan, r) {
 			t.Errorf("route %s via %s", r.Dst, r.Via)
 		}
 		for _, other := range plan.Routes[:i] {
@@ -74,6 +72,21 @@ func checkPlan(t *testing.T, config *Config, h Host, plan Plan) {
 	if changes := Compare(plan.Routes, plan.Routes); len(changes.Add)+len(changes.Move)+len(changes.Replaced)+len(changes.Gone) > 0 {
 		t.Errorf("a plan that is carried out still has changes: %v", changes)
 	}
+}
+
+// resolved reports whether the device of a route has the entries for it, each once.
+func resolved(plan Plan, r Route) bool {
+	found := 0
+	for _, d := range plan.Devices {
+		for _, n := range d.Neighbours {
+			for _, f := range d.Forwards {
+				if d.Name == r.Device && n.Addr == r.Via && n.MAC == f.MAC && f.To.Is4() == d.Local.Is4() && f.MAC == MACOf(f.To) && f.MAC != d.MAC {
+					found++
+				}
+			}
+		}
+	}
+	return found == 1
 }
 
 // FuzzParseConfig: every input is rejected, or yields a configuration whose conflist is valid JSON.

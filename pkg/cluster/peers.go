@@ -33,8 +33,8 @@ func (p *planning) others() {
 			p.report(c.node.Name, "podCIDR ", c.dst.String(), " contains the InternalIP of ", node, ": give pods a network of their own")
 			continue
 		}
-		if via, ok := p.gateway(c); ok {
-			p.plan.Routes = append(p.plan.Routes, Route{c.dst, via})
+		if r, ok := p.route(c); ok {
+			p.plan.Routes = append(p.plan.Routes, r)
 		}
 	}
 	p.sameAddress()
@@ -68,20 +68,30 @@ func (p *planning) nodesInside() map[netip.Prefix]string {
 	return inside
 }
 
-// gateway returns the address by which a node is reached.
-func (p *planning) gateway(c claimed) (netip.Addr, bool) {
+// route plans the route to a CIDR: by the InternalIP of its node, or through the overlay.
+func (p *planning) route(c claimed) (Route, bool) {
 	via := c.node.InternalIP(c.dst.Addr().Is4())
-	switch {
-	case !via.IsValid():
-		p.report(c.node.Name, "podCIDR ", c.dst.String(), ": the node has no InternalIP of this family: start its kubelet with --node-ip=IPv4,IPv6")
-	case !via.IsGlobalUnicast():
-		p.report(c.node.Name, "InternalIP ", via.String(), " is not an address of a host: start its kubelet with --node-ip")
-	case p.self != nil && slices.Contains(p.self.InternalIPs, via):
-		p.report(c.node.Name, "InternalIP ", via.String(), " is that of this node too: start kubelet with --node-ip on both, with the address of the right interface")
-	default:
-		return via, true
+	if p.config.Mode == ModeVXLAN || p.config.Mode == ModeAuto && !p.host.Direct[via] {
+		return p.viaOverlay(c)
 	}
-	return netip.Addr{}, false
+	if !via.IsValid() {
+		p.report(c.node.Name, "podCIDR ", c.dst.String(), ": the node has no InternalIP of this family: start its kubelet with --node-ip=IPv4,IPv6")
+		return Route{}, false
+	}
+	return Route{Dst: c.dst, Via: via}, p.addressOfHost(c.node, via)
+}
+
+// addressOfHost reports an InternalIP that cannot be that of another node.
+func (p *planning) addressOfHost(n *Node, addr netip.Addr) bool {
+	switch {
+	case !addr.IsGlobalUnicast():
+		p.report(n.Name, "InternalIP ", addr.String(), " is not an address of a host: start its kubelet with --node-ip")
+	case p.self != nil && slices.Contains(p.self.InternalIPs, addr):
+		p.report(n.Name, "InternalIP ", addr.String(), " is that of this node too: start kubelet with --node-ip on both, with the address of the right interface")
+	default:
+		return true
+	}
+	return false
 }
 
 // sameAddress reports nodes with one InternalIP. Each keeps its route: the older object may be what is left of a machine that was

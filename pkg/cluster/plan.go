@@ -11,12 +11,17 @@ type Host struct {
 	Name   string         // of its Node object
 	MTU    int            // bytes, of the interface with the InternalIP; 0: no interface has it
 	Bridge []netip.Prefix // addresses of the bridge, with their length
+	Local  []netip.Addr   // addresses of the node that an interface of this host has
+
+	// Direct has the addresses that this host sends packets to without a router. Only ModeAuto asks for it, for InternalIPs of other nodes.
+	Direct map[netip.Addr]bool
 }
 
 // Route is a route to the pods of another node, in the main table.
 type Route struct {
-	Dst netip.Prefix
-	Via netip.Addr // InternalIP of the node
+	Dst    netip.Prefix
+	Via    netip.Addr // InternalIP of the node; through the overlay an address that only the neighbour table of the device has
+	Device string     // of the overlay; "" for a direct route
 }
 
 // Plan is what a host is to have.
@@ -24,7 +29,11 @@ type Plan struct {
 	Conflist []byte         // nil: it cannot be said yet; an existing file stays
 	PodCIDRs []netip.Prefix // of this node, those of the conflist
 	Routes   []Route        // one for a destination, sorted by it
+	Devices  []Device       // of the overlay: at most one for each family of the packets that it sends
 	Problems []Problem      // sorted
+
+	// KeepOverlay says that it is not known what this node is to have of the overlay: devices, and routes through them, stay.
+	KeepOverlay bool
 }
 
 // Problem is something about the nodes that keeps pods from reaching each other.
@@ -41,6 +50,8 @@ type planning struct {
 	nodes  []*Node // oldest first
 	claims *claims
 	plan   Plan
+
+	overlays overlays
 }
 
 // Plan makes the plan for a host from all nodes of the cluster, its own included.
@@ -55,7 +66,9 @@ func (c *Config) Plan(nodes []Node, host Host) Plan {
 	}
 	p.claims = newClaims(p.nodes, host.Bridge)
 	p.own()
+	p.prepareOverlays()
 	p.others()
+	p.finishOverlays()
 	slices.SortFunc(p.plan.Routes, func(a, b Route) int { return a.Dst.Compare(b.Dst) })
 	slices.SortFunc(p.plan.Problems, Problem.compare)
 	p.plan.Problems = slices.Compact(p.plan.Problems)
@@ -93,16 +106,9 @@ func (p *planning) own() {
 	if len(p.plan.PodCIDRs) == 0 {
 		return
 	}
-	mtu := p.config.MTU
-	if mtu == 0 {
-		mtu = p.host.MTU
+	if mtu := p.podMTU(); mtu != 0 {
+		p.plan.Conflist = p.config.renderConflist(p.plan.PodCIDRs, mtu)
 	}
-	if mtu == 0 {
-		p.report(p.host.Name, "no interface has an InternalIP of this node, so its MTU is not known, and no network configuration is written: ",
-			"start kubelet with --node-ip, this program with --node-ip, or set mtu")
-		return
-	}
-	p.plan.Conflist = p.config.renderConflist(p.plan.PodCIDRs, mtu)
 }
 
 // usable returns the first CIDR of each family of a node that is within the cluster's, and reports the others.

@@ -55,7 +55,11 @@ func host(bridge ...string) Host {
 // described returns the routes and problems of a plan as lines.
 func described(p Plan) (lines []string) {
 	for _, r := range p.Routes {
-		lines = append(lines, fmt.Sprintf("%s via %s", r.Dst, r.Via))
+		line := fmt.Sprintf("%s via %s", r.Dst, r.Via)
+		if r.Device != "" {
+			line += " dev " + r.Device
+		}
+		lines = append(lines, line)
 	}
 	for _, problem := range p.Problems {
 		lines = append(lines, problem.Node+": "+problem.Text)
@@ -227,9 +231,9 @@ func TestParseConfig(t *testing.T) {
 		`{"clusterCIDRs": ["::ffff:10.0.0.0/104"]}`:                       "not a network",
 		`{"clusterCIDRs": ["10.244.0.0/16", "10.244.8.0/24"]}`:            "overlaps another one",
 		`{` + cidr + `, "masqExclude": ["192.0.2.1/24"]}`:                 "masqExclude: 192.0.2.1/24",
-		`{` + cidr + `, "mode": "vxlan"}`:                                 "mode: vxlan is not supported yet",
-		`{` + cidr + `, "mode": "auto"}`:                                  "mode: auto is not supported yet",
 		`{` + cidr + `, "mode": "bgp"}`:                                   `mode: "bgp" is unknown`,
+		`{` + cidr + `, "vxlanVNI": 0}`:                                   "vxlanVNI: 0 is not between 1 and 16777215",
+		`{` + cidr + `, "vxlanPort": 65536}`:                              "vxlanPort: 65536 is not a port",
 		`{` + cidr + `, "mtu": 60}`:                                       "mtu: 60 is not between 68 and",
 		`{"clusterCIDRs": ["fd00::/48"], "mtu": 1279}`:                    "mtu: 1279 is not between 1280 and",
 		`{` + cidr + `, "mtu": 70000}`:                                    "mtu: 70000",

@@ -9,6 +9,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/noderoute"
+	"github.com/patchbay-cni/patchbay/pkg/overlay"
 )
 
 // Times of the loop: how long events are collected before a pass, how long interfaces are given to settle (each container changes some),
@@ -29,16 +30,19 @@ type agent struct {
 	table   *noderoute.Table
 	host    *link.Host
 	watch   *noderoute.Watch
+	overlay *overlay.Host
+	failed  chan error // of a goroutine without which the loop is of no use
 
-	guard    cluster.Guard
-	passes   int
-	reported map[cluster.Problem]bool // problems of the last pass, which are in the log
-	wake     map[time.Duration]chan struct{}
+	overlayWatch *overlay.Watch // nil until there is a device
+	guard        cluster.Guard
+	passes       int
+	reported     map[cluster.Problem]bool // problems of the last pass, which are in the log
+	wake         map[time.Duration]chan struct{}
 }
 
 // newAgent opens what the loop needs.
 func newAgent(o options, log *slog.Logger) (*agent, error) {
-	a := &agent{options: o, log: log, config: configFile{path: o.config}, reported: map[cluster.Problem]bool{}}
+	a := &agent{options: o, log: log, config: configFile{path: o.config}, reported: map[cluster.Problem]bool{}, failed: make(chan error, 2)}
 	a.wake = map[time.Duration]chan struct{}{soon: make(chan struct{}, 1), settled: make(chan struct{}, 1)}
 	if err := a.config.read(); err != nil {
 		return nil, err
@@ -53,6 +57,9 @@ func newAgent(o options, log *slog.Logger) (*agent, error) {
 	if a.host, err = link.OpenHost(); err != nil {
 		return nil, fmt.Errorf("open rtnetlink: %w", err)
 	}
+	if a.overlay, err = overlay.Open(); err != nil {
+		return nil, fmt.Errorf("open rtnetlink: %w", err)
+	}
 	if a.watch, err = noderoute.OpenWatch(); err != nil {
 		return nil, fmt.Errorf("open rtnetlink: %w", err)
 	}
@@ -62,6 +69,7 @@ func newAgent(o options, log *slog.Logger) (*agent, error) {
 func (a *agent) close() {
 	a.table.Close()
 	a.host.Close()
+	a.overlay.Close()
 }
 
 // kick wakes the loop after a time.
@@ -75,9 +83,8 @@ func (a *agent) kick(after time.Duration) {
 // loop makes a pass at the start, after each event, and every minute.
 func (a *agent) loop(ctx context.Context) error {
 	a.log.Info("start", "version", version, "node", a.options.node, "clusterCIDRs", fmt.Sprint(a.config.cluster.ClusterCIDRs))
-	failed := make(chan error, 1)
 	go a.api.run(ctx)
-	go func() { failed <- a.follow() }()
+	go func() { a.failed <- a.follow() }()
 	if a.options.gcEvery != 0 {
 		go collect(ctx, a.options, a.log)
 	}
@@ -86,7 +93,7 @@ func (a *agent) loop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
+		case err := <-a.failed:
 			return err
 		case <-a.wake[soon]:
 			a.collectEvents(ctx, soon)
@@ -132,6 +139,16 @@ func (a *agent) follow() error {
 		if change&noderoute.LinkChanged != 0 {
 			a.kick(settled)
 		}
+	}
+}
+
+// followOverlay wakes the loop when a device of the overlay or an entry of it has changed.
+func (a *agent) followOverlay(w *overlay.Watch) error {
+	for {
+		if err := w.Next(); err != nil {
+			return err
+		}
+		a.kick(soon)
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/noderoute"
 )
 
-// clean deletes what the program has written: routes, network configuration and status. It goes on after a failure, and changes nothing
+// clean deletes what the program has written: routes, the overlay, network configuration and status. It goes on after a failure, and changes nothing
 // else: pods keep their interfaces, and the runtime needs another configuration to delete them.
 func clean(o options, log *slog.Logger) error {
-	failed := []error{cleanRoutes(log)}
+	failed := []error{cleanRoutes(log), cleanOverlay(log)}
 	for _, path := range []string{o.conflist, temporary(o.conflist), o.status, temporary(o.status)} {
 		err := os.Remove(path)
 		if err == nil {

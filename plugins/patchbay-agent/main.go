@@ -1,11 +1,11 @@
 // Command patchbay-agent makes a node of a Kubernetes cluster reach the pods of all other nodes: it watches the Node objects, and writes the
-// routes and the network configuration of its own node. One runs on each node. It decides nothing: Kubernetes has given each node its pod
+// routes, the VXLAN device and the network configuration of its own node. One runs on each node. It decides nothing: Kubernetes has given each node its pod
 // CIDRs, and package cluster plans from them.
 //
 // Everything is done by one function, pass, which compares all nodes with all routes of the kernel, whatever has happened. No handler of an
 // event changes anything: it only wakes the loop that calls pass. So an event that is lost, late or in another order is of no concern.
 //
-// The routes and the file stay when the program ends, is updated or cannot reach the API server. `patchbay-agent --clean` removes them.
+// Routes, device and file stay when the program ends, is updated or cannot reach the API server. `patchbay-agent --clean` removes them.
 package main
 
 import (

@@ -49,7 +49,7 @@ func parseOptions(args []string) (o options, err error) {
 	})
 	f.DurationVar(&o.gcEvery, "gc", 0, "time between two runs of `patchbay gc`; 0: none. In a container it needs the directories /run/netns and /run/patchbay of the host")
 	f.StringVar(&o.patchbay, "patchbay", "/opt/cni/bin/patchbay", "program for --gc")
-	f.BoolVar(&o.clean, "clean", false, "delete the routes, the network configuration and the state, and exit")
+	f.BoolVar(&o.clean, "clean", false, "delete the routes, the overlay, the network configuration and the state, and exit")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -59,7 +59,7 @@ func TestConfigFile(t *testing.T) {
 	if c.refresh(); c.err != nil || c.cluster.MTU != 1400 {
 		t.Errorf("MTU %d, %v", c.cluster.MTU, c.err)
 	}
-	for _, text := range []string{`{"mode": "vxlan", "clusterCIDRs": ["10.244.0.0/16"]}`, "{"} {
+	for _, text := range []string{`{"mode": "bgp", "clusterCIDRs": ["10.244.0.0/16"]}`, "{"} {
 		write(text)
 		if c.refresh(); c.err == nil || c.cluster.MTU != 1400 {
 			t.Errorf("%s: MTU %d, %v", text, c.cluster.MTU, c.err)

@@ -18,6 +18,9 @@ type passing struct {
 	problems []cluster.Problem
 	failed   bool // something is to be tried again soon
 	state    status
+
+	devices map[string]int  // of the overlay: name to index of those that exist
+	broken  map[string]bool // those that could not be made as planned
 }
 
 // wait is a pass without nodes: there was no list yet. Routes and configuration of the last run stay as they are.
@@ -28,10 +31,10 @@ func (a *agent) wait() {
 }
 
 // pass makes routes and configuration those of the plan. It returns false if something is to be tried again soon. The order is what makes
-// it safe: a route is added before another one is deleted, and the configuration, with which kubelet makes the node Ready, is written when
-// the pods of all other nodes can be reached.
+// it safe: a route is added before another one is deleted, the entries of the overlay are there before a route needs them and as long as one
+// does, and the configuration, with which kubelet makes the node Ready, is written when the pods of all other nodes can be reached.
 func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
-	p := &passing{agent: a, cluster: a.config.cluster}
+	p := &passing{agent: a, cluster: a.config.cluster, broken: map[string]bool{}}
 	p.state.Nodes = len(nodes)
 	p.reportAPI()
 	host, err := p.facts(nodes)
@@ -44,9 +47,13 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 	for _, cidr := range plan.PodCIDRs {
 		p.state.PodCIDRs = append(p.state.PodCIDRs, cidr.String())
 	}
+	p.overlayBefore(&plan)
 	if err := p.routes(plan, clock); err != nil {
 		p.fail("", err)
 		return p.finish()
+	}
+	if err := p.overlayAfter(plan); err != nil {
+		p.fail(p.options.node, err)
 	}
 	if plan.Conflist != nil {
 		p.writeConflist(plan.Conflist)
@@ -96,6 +103,7 @@ func (p *passing) facts(nodes []cluster.Node) (cluster.Host, error) {
 			p.report("no interface has %s: start kubelet with --node-ip, or this program with --node-ip", addr)
 			continue
 		}
+		h.Local = append(h.Local, addr)
 		l, err := p.agent.host.LinkAt(index)
 		if err != nil {
 			return h, err
@@ -104,6 +112,7 @@ func (p *passing) facts(nodes []cluster.Node) (cluster.Host, error) {
 			h.MTU = l.MTU
 		}
 	}
+	p.direct(nodes, &h)
 	var err error
 	h.Bridge, err = p.bridge()
 	return h, err
@@ -130,12 +139,15 @@ func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
 	have := make([]cluster.Route, 0, len(installed))
 	links := make(map[cluster.Route]int, len(installed))
 	for _, r := range installed {
-		route := cluster.Route{Dst: r.Dst, Via: r.Via}
+		route := cluster.Route{Dst: r.Dst, Via: r.Via, Device: p.deviceAt(r.Link)}
 		have, links[route] = append(have, route), r.Link
 	}
-	changes := cluster.Compare(plan.Routes, have)
-	p.each(changes.Add, "route added", func(r cluster.Route) error { return p.table.Add(noderoute.Route{Dst: r.Dst, Via: r.Via}) })
-	moved := p.each(changes.Move, "route moved", func(r cluster.Route) error { return p.table.AddBeside(noderoute.Route{Dst: r.Dst, Via: r.Via}) })
+	changes := cluster.Compare(p.possible(plan.Routes), have)
+	if plan.KeepOverlay {
+		changes.KeepOverlay()
+	}
+	p.each(changes.Add, "route added", func(r cluster.Route) error { return p.table.Add(p.kernelRoute(r)) })
+	moved := p.each(changes.Move, "route moved", func(r cluster.Route) error { return p.table.AddBeside(p.kernelRoute(r)) })
 	remove := func(r cluster.Route) error {
 		return p.table.Delete(noderoute.Route{Dst: r.Dst, Via: r.Via, Link: links[r]})
 	}
@@ -172,12 +184,12 @@ func (p *passing) each(routes []cluster.Route, message string, change func(clust
 			p.report("another program has a route to %s (protocol %d of ip-route(8)): delete it, or leave that destination to it", r.Dst, protocol)
 		case errors.Is(err, noderoute.ErrNotDirect):
 			failed[r.Dst] = true
-			p.report("node %s is on no network of this host, so there is no route to %s: nodes behind a router need a route of that router", r.Via, r.Dst)
+			p.report("node %s is on no network of this host, so there is no route to %s: set mode to auto on all nodes, or give the router a route", r.Via, r.Dst)
 		case err != nil:
 			failed[r.Dst] = true
 			p.fail(p.options.node, err)
 		case message != "" && i < detailed:
-			p.log.Info(message, "dst", r.Dst.String(), "via", r.Via.String())
+			p.log.Info(message, "dst", r.Dst.String(), "via", r.Via.String(), "dev", r.Device)
 		}
 	}
 	if message != "" && len(routes) > detailed {

@@ -58,19 +58,32 @@ func newLab(t *testing.T, hosts int) *lab {
 // addHost makes a host on the LAN.
 func (l *lab) addHost(number int) {
 	l.t.Helper()
-	n := &node{Node: nettest.Host(l.t), lab: l, number: number}
-	n.SetSysctl("net/ipv6/conf/default/accept_dad", "0") // link-local addresses are usable at once
+	n := l.newHost(number)
 	port := fmt.Sprintf("node%d", number)
-	n.object = nodeObject{
-		name:      fmt.Sprintf("node-%d", number),
-		cidrs:     []string{fmt.Sprintf("10.244.%d.0/24", number), fmt.Sprintf("fd00:10:244:%x::/64", number)},
-		addresses: []string{fmt.Sprintf("192.0.2.%d", 20+number), fmt.Sprintf("2001:db8:0:1::%d", 20+number)},
-	}
 	n.Veth("eth0", l.lan.Switch, port)
 	l.lan.Switch.Plug(port, "lan0")
 	n.AddAddress("eth0", n.object.addresses[0]+"/24", n.object.addresses[1]+"/64")
 	n.AddRoute("0.0.0.0/0", nettest.LANRouter4)
 	n.AddRoute("::/0", nettest.LANRouter6)
+	l.add(n)
+}
+
+// newHost makes a host without an interface, with the addresses of a host on the LAN in its Node object.
+func (l *lab) newHost(number int) *node {
+	l.t.Helper()
+	n := &node{Node: nettest.Host(l.t), lab: l, number: number}
+	n.SetSysctl("net/ipv6/conf/default/accept_dad", "0") // link-local addresses are usable at once
+	n.object = nodeObject{
+		name:      fmt.Sprintf("node-%d", number),
+		cidrs:     []string{fmt.Sprintf("10.244.%d.0/24", number), fmt.Sprintf("fd00:10:244:%x::/64", number)},
+		addresses: []string{fmt.Sprintf("192.0.2.%d", 20+number), fmt.Sprintf("2001:db8:0:1::%d", 20+number)},
+	}
+	return n
+}
+
+// add creates the Node object of a host.
+func (l *lab) add(n *node) {
+	l.t.Helper()
 	n.write(configFile, clusterCIDRs)
 	n.Baseline()
 	l.nodes = append(l.nodes, n)
@@ -89,6 +102,11 @@ func (n *node) tearDown() {
 	}
 	if routes := n.routes(); len(routes) > 0 {
 		n.lab.t.Errorf("--clean on %s left %q", n.object.name, routes)
+	}
+	for _, name := range []string{device, "patchbay.vx6"} {
+		if n.has(name) {
+			n.lab.t.Errorf("--clean on %s left %s", n.object.name, name)
+		}
 	}
 	for _, path := range []string{conflist, filepath.Dir(statusFile)} {
 		if n.Command("test", "-e", path).Run() == nil {

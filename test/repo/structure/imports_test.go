@@ -27,6 +27,7 @@ func imports() map[string][]string {
 		"pkg/link":         {"pkg/kmod", "pkg/nlsock", "pkg/printable"},
 		"pkg/bandwidth":    {"pkg/nlsock"},
 		"pkg/noderoute":    {"pkg/nlsock"},
+		"pkg/overlay":      {"pkg/cluster", "pkg/nlsock"},
 		"pkg/nft":          {"pkg/kmod", "pkg/nfnl", "pkg/nlsock", "pkg/printable"},
 		"pkg/conntrack":    {"pkg/nfnl", "pkg/nlsock"},
 		"pkg/firewall":     {"pkg/nfnl", "pkg/nlsock", "pkg/printable"},
@@ -64,9 +65,8 @@ func imports() map[string][]string {
 		"pkg/lan":          {},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/flagtext", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
-
 		// Modules of their own.
-		"plugins/patchbay-agent":        {"pkg/cluster", "pkg/config", "pkg/link", "pkg/noderoute", "pkg/safefile"},
+		"plugins/patchbay-agent":        {"pkg/cluster", "pkg/config", "pkg/link", "pkg/noderoute", "pkg/overlay", "pkg/safefile"},
 		"plugins/patchbay-lan":          {"pkg/config", "pkg/flagtext", "pkg/lan", "pkg/printable", "pkg/safefile", "plugins/patchbay-lan/host", "plugins/patchbay-lan/registry"},
 		"plugins/patchbay-lan/host":     {"pkg/identity", "pkg/lan", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay-lan/registry": {"pkg/lan"},
@@ -82,7 +82,7 @@ type restricted struct {
 
 func external() []restricted {
 	return []restricted{
-		{"github.com/vishvananda/netlink", []string{"pkg/link", "pkg/nettest"}, "only pkg/link speaks rtnetlink"},
+		{"github.com/vishvananda/netlink", []string{"pkg/link", "pkg/nettest", "pkg/overlay"}, "only pkg/link and pkg/overlay use it"},
 		{"github.com/google/nftables", []string{"pkg/nft", "pkg/nettest"}, "only pkg/nft speaks nftables"},
 		{"github.com/mdlayher/netlink", []string{"pkg/conntrack", "pkg/firewall", "pkg/nft"}, "only pkg/nft and pkg/firewall speak nftables, and only pkg/conntrack conntrack"},
 		{"regexp", []string{"pkg/nettest"}, "it adds a quarter of a megabyte to the binary, for a prefix and some digits"},
@@ -170,7 +170,7 @@ func TestForbiddenImportsFinds(t *testing.T) {
 		{"link may use netlink", file("pkg/link/a.go", "github.com/vishvananda/netlink", "github.com/vishvananda/netlink/nl"), nil},
 		{
 			"attach may not", file("pkg/attach/a.go", "github.com/vishvananda/netlink/nl"),
-			[]string{"pkg/attach/a.go:2 imports github.com/vishvananda/netlink/nl: only pkg/link speaks rtnetlink"},
+			[]string{"pkg/attach/a.go:2 imports github.com/vishvananda/netlink/nl: only pkg/link and pkg/overlay use it"},
 		},
 		{"its test may", file("pkg/attach/a_test.go", "github.com/vishvananda/netlink", "os/exec", module+"/pkg/nettest"), nil},
 		{
