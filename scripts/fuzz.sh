@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Run every fuzz test of the module for FUZZTIME (default 20s) each; no root. It ends at the first one that fails; the
+# Run every fuzz test of the modules in modules for FUZZTIME (default 20s) each; no root. It ends at the first one that fails; the
 # input is then in testdata/fuzz of its package, and is a case of every `make test` once it is committed.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+
+modules=(. plugins/patchbay-agent)
 
 packages() { as_builder go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...; }
 
@@ -20,9 +22,11 @@ fuzz() {
 }
 
 find_go
-cd "$ROOT"
-listed=$(packages)
-for package in $listed; do
-	names=$(fuzz_tests "$package")
-	for name in $names; do fuzz "$package" "$name"; done
+for module in "${modules[@]}"; do
+	cd "$ROOT/$module"
+	listed=$(packages)
+	for package in $listed; do
+		names=$(fuzz_tests "$package")
+		for name in $names; do fuzz "$package" "$name"; done
+	done
 done

@@ -66,8 +66,8 @@ func clientConfig(o options) (*rest.Config, error) {
 		}
 	}
 	gv := apiVersion()
-	c.APIPath, c.GroupVersion, c.NegotiatedSerializer = "/api", &gv, newJSONCodec()
-	c.ContentType, c.UserAgent = runtime.ContentTypeJSON, "patchbay-agent/"+version
+	c.APIPath, c.GroupVersion, c.NegotiatedSerializer = "/api", &gv, newCodec()
+	c.AcceptContentTypes, c.UserAgent = accepted, "patchbay-agent/"+version
 	return c, nil
 }
 
@@ -82,9 +82,11 @@ func (a *api) list(ctx context.Context, options metav1.ListOptions) (runtime.Obj
 	return all, err
 }
 
+// watch asks for no compression: Kubernetes 1.37 would compress the events behind a streamed list one by one, which takes a third of the time
+// that an event takes here, and as much at the server for each watcher.
 func (a *api) watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 	options.Watch = true
-	w, err := a.client.Get().Resource("nodes").VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+	w, err := a.client.Get().Resource("nodes").VersionedParams(&options, metav1.ParameterCodec).SetHeader("Accept-Encoding", "identity").Watch(ctx)
 	a.note(err)
 	return w, err
 }

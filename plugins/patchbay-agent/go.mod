@@ -8,6 +8,8 @@ replace github.com/patchbay-cni/patchbay => ../..
 require (
 	github.com/patchbay-cni/patchbay v0.0.0
 	golang.org/x/sys v0.49.0
+	google.golang.org/protobuf v1.36.12
+	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/client-go v0.37.2
 	k8s.io/klog/v2 v2.140.0

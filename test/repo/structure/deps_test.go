@@ -38,11 +38,11 @@ type listed struct {
 	Imports    []string
 }
 
-// dependencies lists every package linked into target on Linux.
-func dependencies(t *testing.T, target, arch string) []listed {
+// dependencies lists every package linked on Linux into the program of a directory.
+func dependencies(t *testing.T, directory, arch string) []listed {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", target)
-	cmd.Dir = top(t)
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", ".")
+	cmd.Dir = filepath.Join(top(t), directory)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0", "GOWORK=off")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
@@ -93,12 +93,28 @@ func bannedLinks(deps []listed) []string {
 func TestBinaryDependencies(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64"} {
 		t.Run(arch, func(t *testing.T) {
-			deps := dependencies(t, "./plugins/patchbay", arch)
+			deps := dependencies(t, "plugins/patchbay", arch)
 			if len(deps) < 50 {
 				t.Fatalf("go list names only %d packages", len(deps))
 			}
 			report(t, bannedLinks(deps))
 		})
+	}
+}
+
+// TestAgentDependencies: patchbay-agent reads Node objects without the types of k8s.io/api, which are in its module for the tests alone: they and
+// a clientset are 3 to 18 MB, and memory for each field of each node.
+func TestAgentDependencies(t *testing.T) {
+	deps := dependencies(t, "plugins/patchbay-agent", "amd64")
+	if len(deps) < 50 {
+		t.Fatalf("go list names only %d packages", len(deps))
+	}
+	for _, p := range deps {
+		for _, heavy := range []string{"k8s.io/api/", "k8s.io/client-go/kubernetes", "sigs.k8s.io/controller-runtime"} {
+			if strings.HasPrefix(p.ImportPath, heavy) {
+				t.Errorf("bin/patchbay-agent links %s", p.ImportPath)
+			}
+		}
 	}
 }
 
