@@ -123,10 +123,39 @@ func TestScale(t *testing.T) {
 		longest = max(longest, time.Since(began))
 	}
 	t.Logf("from the request to create a Node object to its routes: %s at most, of 10", longest.Round(time.Millisecond))
-	u := n.usage()
-	t.Logf("resident %d kB, at most %d kB", u.resident, u.peak)
+	checkMemory(t, n, nodes)
 	if nodes > 600 {
 		n.awaitProblem("gc_thresh3")
+		halve(t, n, nodes)
+	}
+}
+
+// halve deletes most of the Node objects while the agent is down, so that it requests a second list.
+func halve(t *testing.T, n *node, nodes int) {
+	t.Helper()
+	n.stopAgent()
+	eachOf(nodes*6/10, func(i int) { n.lab.api.remove(fmt.Sprintf("fleet-%d", i)) })
+	n.startAgent()
+	n.awaitProblem("they stay until another list of nodes")
+	n.awaitNoProblem("they stay until another list of nodes")
+	if got, want := len(n.routes()), 2*(nodes-nodes*6/10+10); got != want {
+		t.Errorf("%d routes, want %d", got, want)
+	}
+	t.Log("a start without most nodes, and a second list:")
+	checkMemory(t, n, nodes)
+}
+
+// checkMemory compares the memory of the agent with its limit: agent.yaml has 64Mi, which is for kernel memory and other machines too.
+func checkMemory(t *testing.T, n *node, nodes int) {
+	t.Helper()
+	limit := 30 << 10
+	if nodes > 1000 {
+		limit = 40 << 10
+	}
+	u := n.usage()
+	t.Logf("resident %d kB, at most %d kB", u.resident, u.peak)
+	if u.peak > limit {
+		t.Errorf("with %d nodes the agent has had %d kB of memory, more than %d", nodes, u.peak, limit)
 	}
 }
 
