@@ -4,6 +4,7 @@
 #
 #   RUN=regexp            only the tests that match
 #   TIMEOUT=30m           of all tests
+#   PATCHBAY_FAULTS=all   all kills of TestCrash; 0, 1 or 2: that third. Without it another third each day
 #   PATCHBAY_NODES=1000   Node objects of TestScale (20 to 5000); FORMAT=standard-verbose prints its figures
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -20,6 +21,8 @@ build_k8s
 build_test repo/claims
 build_tool gotestsum
 as_builder mkdir -p "$kept"
+export PATCHBAY_FAULTS=${PATCHBAY_FAULTS:-$(($(date +%s) / 86400 % 3))}
+say "kills of TestCrash: PATCHBAY_FAULTS=$PATCHBAY_FAULTS (a third: 0, 1 or 2; or all)"
 say "test; the events are kept in .cache/test/cluster.json"
 failed=0
 as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$kept/cluster.json" --raw-command -- \

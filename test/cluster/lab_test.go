@@ -146,10 +146,13 @@ func (n *node) startAgent() {
 
 func (n *node) logFile() string { return n.lab.api.path(n.object.name + ".log") }
 
-// stopAgent kills the agent.
-func (n *node) stopAgent() {
+// stopAgent kills the agent; endAgent lets it finish a pass.
+func (n *node) stopAgent() { n.signalAgent(syscall.SIGKILL) }
+func (n *node) endAgent()  { n.signalAgent(syscall.SIGTERM) }
+
+func (n *node) signalAgent(s syscall.Signal) {
 	if n.agent != nil {
-		_ = n.agent.Process.Signal(syscall.SIGKILL)
+		_ = n.agent.Process.Signal(s)
 		_ = n.agent.Wait()
 		n.agent = nil
 	}
