@@ -35,6 +35,7 @@ func (p *planning) others() {
 		}
 		if r, ok := p.route(c); ok {
 			p.plan.Routes = append(p.plan.Routes, r)
+			p.plan.Owners[r.Dst] = c.node.Name
 		}
 	}
 	p.sameAddress()

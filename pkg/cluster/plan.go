@@ -26,11 +26,12 @@ type Route struct {
 
 // Plan is what a host is to have.
 type Plan struct {
-	Conflist []byte         // nil: it cannot be said yet; an existing file stays
-	PodCIDRs []netip.Prefix // of this node, those of the conflist
-	Routes   []Route        // one for a destination, sorted by it
-	Devices  []Device       // of the overlay: at most one for each family of the packets that it sends
-	Problems []Problem      // sorted
+	Conflist []byte                  // nil: it cannot be said yet; an existing file stays
+	PodCIDRs []netip.Prefix          // of this node, those of the conflist
+	Routes   []Route                 // one for a destination, sorted by it
+	Owners   map[netip.Prefix]string // of the destinations of Routes: the name of the node
+	Devices  []Device                // of the overlay: at most one for each family of the packets that it sends
+	Problems []Problem               // sorted
 
 	// KeepOverlay says that it is not known what this node is to have of the overlay: devices, and routes through them, stay.
 	KeepOverlay bool
@@ -64,6 +65,7 @@ func (c *Config) Plan(nodes []Node, host Host) Plan {
 	if at := slices.IndexFunc(p.nodes, func(n *Node) bool { return n.Name == host.Name }); at >= 0 {
 		p.self = p.nodes[at]
 	}
+	p.plan.Owners = make(map[netip.Prefix]string, len(nodes))
 	p.claims = newClaims(p.nodes, host.Bridge)
 	p.own()
 	p.prepareOverlays()

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/noderoute"
@@ -36,6 +37,7 @@ type agent struct {
 	overlayWatch *overlay.Watch // nil until there is a device
 	guard        cluster.Guard
 	passes       int
+	lock         agentstatus.Lock         // held as long as the program runs
 	reported     map[cluster.Problem]bool // problems of the last pass, which are in the log
 	wake         map[time.Duration]chan struct{}
 }
@@ -67,6 +69,7 @@ func newAgent(o options, log *slog.Logger) (*agent, error) {
 }
 
 func (a *agent) close() {
+	a.lock.Release()
 	a.table.Close()
 	a.host.Close()
 	a.overlay.Close()

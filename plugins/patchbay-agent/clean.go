@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/noderoute"
 )
 
@@ -15,7 +16,8 @@ import (
 // else: pods keep their interfaces, and the runtime needs another configuration to delete them.
 func clean(o options, log *slog.Logger) error {
 	failed := []error{cleanRoutes(log), cleanOverlay(log)}
-	for _, path := range []string{o.conflist, temporary(o.conflist), o.status, temporary(o.status)} {
+	peers := agentstatus.PeersPath(o.status)
+	for _, path := range []string{o.conflist, temporary(o.conflist), o.status, temporary(o.status), peers, temporary(peers)} {
 		err := os.Remove(path)
 		if err == nil {
 			log.Info("deleted", "path", path)

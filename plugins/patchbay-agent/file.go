@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
@@ -17,7 +18,7 @@ import (
 // created. The temporary file has one name, so that a process which was killed leaves one at most, which the next call replaces and clean
 // removes. Runtimes do not read it: its name ends in .new.
 func writeFile(path string, text []byte) (written bool, err error) {
-	if old, err := safefile.Read(path, safefile.Rules{}); err == nil && bytes.Equal(old, text) {
+	if old, err := safefile.Read(path, safefile.Rules{MaxBytes: agentstatus.MaxPeersBytes}); err == nil && bytes.Equal(old, text) {
 		return false, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -175,9 +175,11 @@ func (p *passing) deleteEntries(index int, want cluster.Entries, stay []cluster.
 // possible returns the routes of a plan without those through a device that could not be made.
 func (p *passing) possible(routes []cluster.Route) (possible []cluster.Route) {
 	for _, r := range routes {
-		if !p.broken[r.Device] {
-			possible = append(possible, r)
+		if p.broken[r.Device] {
+			p.unreached[r.Dst] = "interface " + r.Device + " of the overlay could not be made: see the problems of this node"
+			continue
 		}
+		possible = append(possible, r)
 	}
 	return possible
 }

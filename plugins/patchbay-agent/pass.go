@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/noderoute"
@@ -17,10 +18,12 @@ type passing struct {
 	cluster  *cluster.Config
 	problems []cluster.Problem
 	failed   bool // something is to be tried again soon
-	state    status
+	state    agentstatus.Status
 
 	devices map[string]int  // of the overlay: name to index of those that exist
 	broken  map[string]bool // those that could not be made as planned
+
+	unreached map[netip.Prefix]string // destinations that have no route of the plan, and why
 }
 
 // wait is a pass without nodes: there was no list yet. Routes and configuration of the last run stay as they are.
@@ -34,7 +37,7 @@ func (a *agent) wait() {
 // it safe: a route is added before another one is deleted, the entries of the overlay are there before a route needs them and as long as one
 // does, and the configuration, with which kubelet makes the node Ready, is written when the pods of all other nodes can be reached.
 func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
-	p := &passing{agent: a, cluster: a.config.cluster, broken: map[string]bool{}}
+	p := &passing{agent: a, cluster: a.config.cluster, broken: map[string]bool{}, unreached: map[netip.Prefix]string{}}
 	p.state.Nodes = len(nodes)
 	p.reportAPI()
 	host, err := p.facts(nodes)
@@ -44,9 +47,7 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 	}
 	plan := p.cluster.Plan(nodes, host)
 	p.problems = append(p.problems, plan.Problems...)
-	for _, cidr := range plan.PodCIDRs {
-		p.state.PodCIDRs = append(p.state.PodCIDRs, cidr.String())
-	}
+	p.state.PodCIDRs = texts(plan.PodCIDRs)
 	p.overlayBefore(&plan)
 	if err := p.routes(plan, clock); err != nil {
 		p.fail("", err)
@@ -59,6 +60,7 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 		p.writeConflist(plan.Conflist)
 	}
 	p.checkOthers(len(plan.Routes))
+	p.writePeers(nodes, plan)
 	return p.finish()
 }
 
@@ -77,7 +79,7 @@ func (p *passing) report(format string, args ...any) {
 func (p *passing) reportAPI() {
 	p.state.Synced = p.api.synced()
 	if since, err := p.api.failing(); err != nil {
-		p.state.APIError, p.state.APISince = err.Error(), since.UTC().Format(time.RFC3339)
+		p.state.APIError, p.state.APISince = shortened(err.Error()), since.UTC().Truncate(time.Second)
 		p.failed = true
 	}
 	if p.config.err != nil {
@@ -90,7 +92,11 @@ func (p *passing) facts(nodes []cluster.Node) (cluster.Host, error) {
 	h := cluster.Host{Name: p.options.node}
 	addresses := p.options.nodeIPs
 	for _, n := range nodes {
-		if n.Name == h.Name && addresses == nil {
+		if n.Name != h.Name {
+			continue
+		}
+		p.state.InternalIPs = texts(n.InternalIPs)
+		if addresses == nil {
 			addresses = n.InternalIPs
 		}
 	}
@@ -190,6 +196,9 @@ func (p *passing) each(routes []cluster.Route, message string, change func(clust
 			p.fail(p.options.node, err)
 		case message != "" && i < detailed:
 			p.log.Info(message, "dst", r.Dst.String(), "via", r.Via.String(), "dev", r.Device)
+		}
+		if failed[r.Dst] && message != "" {
+			p.unreached[r.Dst] = p.problems[len(p.problems)-1].Text
 		}
 	}
 	if message != "" && len(routes) > detailed {

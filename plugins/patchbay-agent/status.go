@@ -1,30 +1,16 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
 )
 
-// status is the file of --status: what the last pass found, for other programs.
-type status struct {
-	Node     string            `json:"node"`
-	Version  string            `json:"version"`
-	Synced   bool              `json:"synced"` // a whole list of nodes was received since the start
-	Nodes    int               `json:"nodes"`
-	Routes   int               `json:"routes"`             // of the plan
-	Passes   int               `json:"passes"`             // since the start
-	Held     int               `json:"held"`               // routes without a node that stay until another list confirms it
-	PodCIDRs []string          `json:"podCIDRs"`           // of this node
-	Conflist string            `json:"conflist,omitempty"` // path, if the file is that of the plan
-	APIError string            `json:"apiError,omitempty"` // of the last request
-	APISince string            `json:"apiSince,omitempty"` // RFC 3339
-	Problems []cluster.Problem `json:"problems"`
-}
-
-// finish logs which problems are new and which are solved, and writes the status if it has changed. It returns false if something is to
-// be tried again soon.
+// finish logs which problems are new and which are solved, and writes the status. It returns false if something is to be tried again soon.
 func (p *passing) finish() bool {
 	now := make(map[cluster.Problem]bool, len(p.problems))
 	logged := 0
@@ -55,18 +41,90 @@ func (p *passing) finish() bool {
 	return !p.failed
 }
 
-// writeStatus writes the file.
+// writeStatus writes the file of the state, and takes the lock by which others know that this program runs.
 func (p *passing) writeStatus() error {
 	p.agent.passes++
-	p.state.Passes = p.agent.passes
-	p.state.Node, p.state.Version, p.state.Problems = p.options.node, version, p.problems
-	var text bytes.Buffer
-	e := json.NewEncoder(&text)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(p.state); err != nil {
+	s := &p.state
+	s.Passes, s.Node, s.Version, s.Mode, s.Bridge = p.agent.passes, p.options.node, version, p.cluster.Mode, p.cluster.Bridge
+	s.LastPass, s.Interval = time.Now().UTC().Truncate(time.Second), int(idle/time.Second)
+	s.Problems = make([]agentstatus.Problem, 0, len(p.problems))
+	for _, problem := range p.problems {
+		s.Problems = append(s.Problems, agentstatus.Problem{Node: problem.Node, Text: shortened(problem.Text)})
+	}
+	text, err := s.Encode()
+	if err != nil {
 		return err
 	}
-	_, err := writeFile(p.options.status, text.Bytes())
-	return err
+	if _, err := writeFile(p.options.status, text); err != nil {
+		return err
+	}
+	return p.agent.lock.Hold(p.options.status)
+}
+
+// writePeers writes the file of the other nodes, if it has changed.
+func (p *passing) writePeers(nodes []cluster.Node, plan cluster.Plan) {
+	text, err := peersOf(p.options.node, nodes, plan, p.unreached).Encode()
+	if err == nil {
+		_, err = writeFile(agentstatus.PeersPath(p.options.status), text)
+	}
+	if err != nil {
+		p.failed = true
+		p.log.Warn("write the other nodes", "error", err)
+	}
+}
+
+// peersOf returns how a node reaches each other one: by the routes of the plan, without those that could not be made, for which unreached
+// has the reason.
+func peersOf(self string, nodes []cluster.Node, plan cluster.Plan, unreached map[netip.Prefix]string) agentstatus.Peers {
+	all := agentstatus.Peers{Node: self, Peers: []agentstatus.Peer{}}
+	routes := make(map[netip.Prefix]cluster.Route, len(plan.Routes))
+	for _, r := range plan.Routes {
+		routes[r.Dst] = r
+	}
+	problems := map[string][]string{}
+	for _, problem := range plan.Problems {
+		problems[problem.Node] = append(problems[problem.Node], shortened(problem.Text))
+	}
+	for _, n := range nodes {
+		if n.Name == self {
+			continue
+		}
+		peer := agentstatus.Peer{Name: n.Name, InternalIPs: texts(n.InternalIPs), PodCIDRs: texts(n.PodCIDRs), Reached: agentstatus.None, Routes: []agentstatus.Route{}, Problems: problems[n.Name]}
+		for _, cidr := range n.PodCIDRs {
+			why := unreached[cidr]
+			switch r, is := routes[cidr]; {
+			case !is || plan.Owners[cidr] != n.Name: // of several nodes with one CIDR one has it
+				continue
+			case why != "":
+				peer.Problems = append(slices.Clip(peer.Problems), shortened(why))
+				continue
+			case r.Device != "":
+				peer.Reached = agentstatus.Overlay
+			default:
+				peer.Reached = agentstatus.Direct
+			}
+			peer.Routes = append(peer.Routes, agentstatus.Route{Dst: cidr.String(), Via: routes[cidr].Via.String(), Dev: routes[cidr].Device})
+		}
+		all.Peers = append(all.Peers, peer)
+	}
+	slices.SortFunc(all.Peers, func(a, b agentstatus.Peer) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// shortened returns a text of which no part can make the files grow without bound: a Node object may have any text as a CIDR.
+func shortened(text string) string {
+	const most = 500 // bytes
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// texts returns values as text; never nil.
+func texts[T interface{ String() string }](values []T) []string {
+	all := make([]string, 0, len(values))
+	for _, v := range values {
+		all = append(all, v.String())
+	}
+	return all
 }

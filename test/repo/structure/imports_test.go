@@ -2,6 +2,7 @@ package structure
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,12 +14,13 @@ import (
 // imports returns the packages of the root module, and for each of them the packages of this module that it may
 // import. A new package needs a row. TestArchitecturePage compares docs/architecture.md with it.
 func imports() map[string][]string {
-	return map[string][]string{
+	rows := map[string][]string{
 		"pkg/printable":    {},
 		"pkg/safefile":     {},
 		"pkg/ipam":         {},
 		"pkg/flagtext":     {},
 		"pkg/cluster":      {},
+		"pkg/agentstatus":  {"pkg/safefile"},
 		"pkg/jsonwriter":   {},
 		"pkg/names":        {},
 		"pkg/nlsock":       {},
@@ -65,8 +67,15 @@ func imports() map[string][]string {
 		"pkg/lan":          {},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/flagtext", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
-		// Modules of their own.
-		"plugins/patchbay-agent":        {"pkg/cluster", "pkg/config", "pkg/link", "pkg/noderoute", "pkg/overlay", "pkg/safefile"},
+	}
+	maps.Copy(rows, modules())
+	return rows
+}
+
+// modules returns the rows of modules of their own.
+func modules() map[string][]string {
+	return map[string][]string{
+		"plugins/patchbay-agent":        {"pkg/agentstatus", "pkg/cluster", "pkg/config", "pkg/link", "pkg/noderoute", "pkg/overlay", "pkg/safefile"},
 		"plugins/patchbay-lan":          {"pkg/config", "pkg/flagtext", "pkg/lan", "pkg/printable", "pkg/safefile", "plugins/patchbay-lan/host", "plugins/patchbay-lan/registry"},
 		"plugins/patchbay-lan/host":     {"pkg/identity", "pkg/lan", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay-lan/registry": {"pkg/lan"},

@@ -1,0 +1,136 @@
+package agentstatus
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"time"
+)
+
+// Path is the file of the state, unless the agent was started with another --status.
+const Path = "/run/patchbay-agent/status.json"
+
+// Format is the version of both files.
+const Format = 1
+
+// Limits of what is written.
+const (
+	MaxPeers    = 5000 // in the file of peers
+	MaxProblems = 1000 // in the state
+	maxOwn      = 4    // problems of one peer
+)
+
+// Status is the state that the last pass of the agent found.
+type Status struct {
+	Format  int    `json:"format"`
+	Node    string `json:"node"`
+	Version string `json:"version"` // of the agent
+	Mode    string `json:"mode"`    // of the configuration: how packets get to other nodes
+
+	LastPass time.Time `json:"lastPass"`
+	Interval int       `json:"intervalSeconds"` // between two passes, at most
+	Passes   int       `json:"passes"`          // since the start
+
+	InternalIPs []string `json:"internalIPs"`        // of this node, as its Node object has them
+	PodCIDRs    []string `json:"podCIDRs"`           // of this node, those in use
+	Bridge      string   `json:"bridge"`             // of the pods
+	Conflist    string   `json:"conflist,omitempty"` // path, if the file is that of the plan
+
+	Synced bool `json:"synced"` // a whole list of nodes was received since the start
+	Nodes  int  `json:"nodes"`  // of the cluster, this one included
+	Routes int  `json:"routes"` // of the plan
+	Held   int  `json:"held"`   // routes without a node that stay until another list confirms it
+
+	APIError string    `json:"apiError,omitempty"` // of the last request; "" if it succeeded
+	APISince time.Time `json:"apiSince,omitzero"`  // since when requests fail
+
+	Problems     []Problem `json:"problems"`               // at most MaxProblems
+	MoreProblems int       `json:"moreProblems,omitempty"` // that are not in the list
+}
+
+// Problem is something that keeps pods from reaching each other.
+type Problem struct {
+	Node string `json:"node"` // its name; "" if the problem is not about one
+	Text string `json:"text"` // what is the matter, and the remedy
+}
+
+// Peers are the other nodes of the cluster.
+type Peers struct {
+	Format  int    `json:"format"`
+	Node    string `json:"node"`              // that has written the file
+	Omitted int    `json:"omitted,omitempty"` // nodes that are not in the list
+	Peers   []Peer `json:"peers"`             // by name, at most MaxPeers
+}
+
+// How packets of pods get to a node.
+const (
+	Direct  = "direct"  // its InternalIP is the gateway
+	Overlay = "overlay" // through a VXLAN device
+	None    = "none"    // there is no route
+)
+
+// Peer is another node.
+type Peer struct {
+	Name        string   `json:"name"`
+	InternalIPs []string `json:"internalIPs"`
+	PodCIDRs    []string `json:"podCIDRs"` // of its Node object
+	Reached     string   `json:"reached"`  // Direct, Overlay or None
+	Routes      []Route  `json:"routes"`   // that this node has to it
+	Problems    []string `json:"problems,omitempty"`
+}
+
+// Route is a route to pods of a peer.
+type Route struct {
+	Dst string `json:"dst"`           // CIDR
+	Via string `json:"via"`           // gateway
+	Dev string `json:"dev,omitempty"` // the device of the overlay; "" for a direct route
+}
+
+// PeersPath returns the path of the peers beside a file of the state.
+func PeersPath(status string) string { return filepath.Join(filepath.Dir(status), "peers.json") }
+
+// Encode returns the file of a state. It sets Format, and counts the problems that it leaves out.
+func (s Status) Encode() ([]byte, error) {
+	s.Format = Format
+	for _, list := range []*[]string{&s.InternalIPs, &s.PodCIDRs} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	if len(s.Problems) > MaxProblems {
+		s.MoreProblems = len(s.Problems) - MaxProblems
+		s.Problems = s.Problems[:MaxProblems]
+	}
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(s)
+	return text.Bytes(), err
+}
+
+// Encode returns the file of peers, a line for each. It sets Format, and leaves out peers above MaxPeers and problems above four of one peer.
+func (p Peers) Encode() ([]byte, error) {
+	all := p.Peers[:min(len(p.Peers), MaxPeers)]
+	head := Peers{Format: Format, Node: p.Node, Omitted: len(p.Peers) - len(all), Peers: []Peer{}}
+	text, err := json.Marshal(head)
+	if err != nil {
+		return nil, err
+	}
+	out := bytes.NewBuffer(bytes.TrimSuffix(text, []byte("]}")))
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	for i, one := range all {
+		if i > 0 {
+			out.WriteByte(',')
+		}
+		out.WriteByte('\n')
+		one.Problems = one.Problems[:min(len(one.Problems), maxOwn)]
+		if err := e.Encode(one); err != nil {
+			return nil, err
+		}
+		out.Truncate(out.Len() - 1) // the end of the line
+	}
+	out.WriteString("\n]}\n")
+	return out.Bytes(), nil
+}

@@ -1,0 +1,151 @@
+package agentstatus
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
+)
+
+// write writes a file of a directory of its own.
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestBadFiles: what is no file of the agent is an error that names it, and never a state.
+//
+// Claim: A file of patchbay-agent that is torn, too large, of another type or of another version is reported, and never used in part
+func TestBadFiles(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"empty": "", "torn": `{"format": 1, "node": "a", "prob`, "zeros": strings.Repeat("\x00", 100), "a list": "[]", "a string": `"x"`,
+		"another type": `{"format": 1, "nodes": "many", "peers": {}}`, "a time that is none": `{"format": 1, "lastPass": "yesterday", "peers": 7}`,
+		"deep": strings.Repeat(`{"a":`, 100_000), "text behind it": `{"format": 1} {}`,
+		"no version": `{"node": "a"}`, "a later version": `{"format": 2, "node": {"name": "a"}, "peers": 1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := write(t, "f", text)
+			s, err := Read(path)
+			p, failed := ReadPeers(path)
+			if s != nil || p != nil || err == nil || failed == nil || !strings.Contains(err.Error(), path) || !strings.Contains(failed.Error(), path) {
+				t.Errorf("got %+v, %v; %+v, %v", s, err, p, failed)
+			}
+			if other := strings.Contains(name, "version"); other != errors.Is(err, ErrFormat) || other != errors.Is(failed, ErrFormat) {
+				t.Errorf("got %v; %v", err, failed)
+			}
+		})
+	}
+	large := write(t, "f", `{"format": 1}`+strings.Repeat(" ", MaxStatusBytes))
+	if _, err := Read(large); !errors.Is(err, safefile.ErrTooLarge) {
+		t.Errorf("a large file: %v", err)
+	}
+	if s, err := Read(large + "x"); s != nil || err != nil {
+		t.Errorf("without a file: %+v, %v", s, err)
+	}
+}
+
+// TestLimits: more nodes and problems than the limits are counted and left out, by who writes and by who reads.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	s, p := Status{}, Peers{}
+	for i := range MaxPeers + 7 {
+		s.Problems = append(s.Problems, Problem{Text: fmt.Sprint(i)})
+		p.Peers = append(p.Peers, Peer{Name: fmt.Sprint(i), Problems: make([]string, 9)})
+	}
+	text, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := Read(write(t, "s", string(text)))
+	if err != nil || len(read.Problems) != MaxProblems || read.MoreProblems != MaxPeers+7-MaxProblems {
+		t.Errorf("%v, %d problems and %d more", err, len(read.Problems), read.MoreProblems)
+	}
+	if text, err = p.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	peers, err := ReadPeers(write(t, "p", string(text)))
+	if err != nil || len(peers.Peers) != MaxPeers || peers.Omitted != 7 || len(peers.Peers[1].Problems) != maxOwn {
+		t.Errorf("%v, %d peers without %d", err, len(peers.Peers), peers.Omitted)
+	}
+	more := `{"format": 1, "omitted": 3, "peers": [` + strings.Repeat(`{},`, MaxPeers+1) + `{}]}`
+	if peers, err = ReadPeers(write(t, "p", more)); err != nil || len(peers.Peers) != MaxPeers || peers.Omitted != 5 {
+		t.Errorf("%v, %d peers without %d", err, len(peers.Peers), peers.Omitted)
+	}
+	if text, err = (Peers{}).Encode(); err != nil {
+		t.Fatal(err)
+	}
+	if peers, err = ReadPeers(write(t, "p", string(text))); err != nil || peers.Peers == nil {
+		t.Errorf("%v, %+v of %s", err, peers, text)
+	}
+}
+
+// TestActivity: an agent runs as long as it has the lock, of the directory that is there now; it is late after two intervals.
+func TestActivity(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "dir", "status.json")
+	s, now := Status{LastPass: time.Unix(1000, 0), Interval: 60}, time.Unix(1120, 0)
+	is := func(want Activity, now time.Time) {
+		t.Helper()
+		if got := s.Activity(path, now); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	is(Stopped, now)
+	var l, other Lock
+	for range 2 { // another directory has the path the second time
+		if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		is(Stopped, now)
+		for range 2 {
+			if err := l.Hold(path); err != nil {
+				t.Fatal(err)
+			}
+			is(Running, now)
+		}
+		if err := os.Remove(filepath.Dir(path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(l.Hold(path), other.Hold(path)); err != nil || other.held {
+		t.Errorf("%v; a second lock is held: %t", err, other.held)
+	}
+	is(Late, now.Add(time.Second))
+	is(Running, time.Unix(0, 0)) // the clock was set back
+	l.Release()
+	is(Stopped, now)
+}
+
+// FuzzRead: whatever the files have, they are read or are an error.
+func FuzzRead(f *testing.F) {
+	for _, name := range []string{"status.json", "peers.json"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		path := write(t, "f", string(text))
+		if s, err := Read(path); (s == nil) == (err == nil) {
+			t.Errorf("%+v, %v", s, err)
+		}
+		if p, err := ReadPeers(path); (p == nil) == (err == nil) {
+			t.Errorf("%+v, %v", p, err)
+		}
+	})
+}
