@@ -161,6 +161,31 @@ func (t *Table) Owner(dst netip.Prefix) (protocol int, err error) {
 	return 0, nil
 }
 
+// Direct reports whether this host sends packets to an address without a router, by the rules and tables of the kernel. It is false for an
+// address of the host, and for one without a route.
+func (t *Table) Direct(addr netip.Addr) (bool, error) {
+	head := header{family: familyOf(addr), bits: byte(addr.BitLen())}
+	request := nlsock.Message{
+		Type: unix.RTM_GETROUTE, Flags: unix.NLM_F_REQUEST,
+		Data: nlsock.AppendAttribute(head.bytes(), unix.RTA_DST, addr.AsSlice()),
+	}
+	for m, err := range t.socket.Execute(request) {
+		if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL) {
+			return false, nil // no route, or one of the types unreachable, prohibit and blackhole
+		}
+		if err != nil {
+			return false, fmt.Errorf("look up the route to %s: %w", addr, err)
+		}
+		if len(m.Data) < unix.SizeofRtMsg {
+			continue
+		}
+		attributes := m.Data[unix.SizeofRtMsg:]
+		routed := nlsock.Attribute(attributes, unix.RTA_GATEWAY) != nil || nlsock.Attribute(attributes, unix.RTA_VIA) != nil
+		return m.Data[kindAt] == unix.RTN_UNICAST && !routed, nil
+	}
+	return false, nil
+}
+
 func familyOf(addr netip.Addr) byte {
 	if addr.Is4() {
 		return unix.AF_INET

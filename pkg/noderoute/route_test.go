@@ -195,6 +195,31 @@ func TestNotDirect(t *testing.T) {
 	h.Run(t, "ip", "route", "add", "default", "via", nettest.LANRouter4)
 }
 
+// TestDirect: to which addresses the host sends without a router.
+func TestDirect(t *testing.T) {
+	h, _, table := open(t)
+	h.Run(t, "ip", "route", "add", "203.0.113.1/32", "dev", "br0")
+	h.Run(t, "ip", "route", "add", "203.0.113.2/32", "via", "192.0.2.20")
+	h.Run(t, "ip", "route", "add", "203.0.113.3/32", "via", "inet6", "2001:db8:0:1::20")
+	h.Run(t, "ip", "route", "add", "unreachable", "203.0.113.4/32")
+	h.Run(t, "ip", "route", "add", "blackhole", "203.0.113.5/32")
+	h.Run(t, "ip", "route", "add", "unreachable", "2001:db8:5::/48")
+	h.Baseline()
+	for text, want := range map[string]bool{
+		"192.0.2.20": true, "2001:db8:0:1::20": true, "203.0.113.1": true, nettest.LANHost4: false, nettest.LANHost6: false, nettest.LANOutside4: false,
+		nettest.LANOutside6: false, "203.0.113.2": false, "203.0.113.3": false, "203.0.113.4": false, "203.0.113.5": false, "2001:db8:5::1": false,
+	} {
+		if got, err := table.Direct(netip.MustParseAddr(text)); err != nil || got != want {
+			t.Errorf("%s: %t, %v; want %t", text, got, err, want)
+		}
+	}
+	h.Run(t, "ip", "route", "del", "default")
+	if got, err := table.Direct(netip.MustParseAddr(nettest.LANOutside4)); got || err != nil {
+		t.Errorf("without a route: %t, %v", got, err)
+	}
+	h.Run(t, "ip", "route", "add", "default", "via", nettest.LANRouter4)
+}
+
 // TestFilter: the kernel itself selects the routes: of 600 routes it sends one.
 //
 // Claim: The routes to other nodes are listed by a dump that the kernel filters by protocol and table

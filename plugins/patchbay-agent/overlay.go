@@ -16,22 +16,26 @@ import (
 // overlayNames are the names of the devices, in the order in which they are made.
 func overlayNames() []string { return []string{cluster.Overlay4, cluster.Overlay6} }
 
-// direct fills in, for the mode auto, to which nodes this host sends without a router.
-func (p *passing) direct(nodes []cluster.Node, h *cluster.Host) {
+// direct returns, for the mode auto, to which InternalIPs of other nodes this host sends without a router. One without a route is reached
+// through the overlay, as soon as there is a route.
+func (p *passing) direct(nodes []cluster.Node) (map[netip.Addr]bool, error) {
 	if p.cluster.Mode != cluster.ModeAuto {
-		return
+		return nil, nil
 	}
-	h.Direct = make(map[netip.Addr]bool, 2*len(nodes))
+	direct := make(map[netip.Addr]bool, 2*len(nodes))
 	for _, n := range nodes {
 		for _, is4 := range []bool{true, false} {
 			addr := n.InternalIP(is4)
-			if n.Name == h.Name || !addr.IsValid() {
+			if n.Name == p.options.node || !addr.IsValid() {
 				continue
 			}
-			next, err := p.agent.host.NextHop(addr)
-			h.Direct[addr] = err == nil && !next.Local && !next.Routed // without a route: through the overlay, as soon as there is one
+			var err error
+			if direct[addr], err = p.table.Direct(addr); err != nil {
+				return nil, err
+			}
 		}
 	}
+	return direct, nil
 }
 
 // overlayBefore makes the devices and adds their entries, before routes are added. Where that fails, routes through the device stay, and none is

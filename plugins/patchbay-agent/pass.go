@@ -118,8 +118,10 @@ func (p *passing) facts(nodes []cluster.Node) (cluster.Host, error) {
 			h.MTU = l.MTU
 		}
 	}
-	p.direct(nodes, &h)
 	var err error
+	if h.Direct, err = p.direct(nodes); err != nil {
+		return h, err
+	}
 	h.Bridge, err = p.bridge()
 	return h, err
 }
