@@ -6,6 +6,7 @@
 #   TIMEOUT=30m           of all tests
 #   PATCHBAY_FAULTS=all   all kills of TestCrash; 0, 1 or 2: that third. Without it another third each day
 #   PATCHBAY_NODES=1000   Node objects of TestScale (20 to 5000); FORMAT=standard-verbose prints its figures
+#   PATCHBAY_MODE=auto    its mode
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 

@@ -29,7 +29,7 @@ packages() {
 		printf '%s\n' $PACKAGES
 		return
 	fi
-	go -C "$ROOT" list ./pkg/link ./pkg/noderoute ./pkg/nft ./pkg/nfnl ./pkg/conntrack ./pkg/firewall | sed 's|.*/patchbay/pkg/|pkg/|'
+	go -C "$ROOT" list ./pkg/link ./pkg/noderoute ./pkg/overlay ./pkg/nft ./pkg/nfnl ./pkg/conntrack ./pkg/firewall | sed 's|.*/patchbay/pkg/|pkg/|'
 	go -C "$ROOT/test" list ./network/... ./verbs ./verbs/names ./cli/bridge ./cli/names ./cli/restore ./firewalls ./runtimes/secondary ./faults/crash |
 		sed 's|.*/patchbay/test/|test/|'
 }

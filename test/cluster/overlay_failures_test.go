@@ -115,6 +115,37 @@ func TestOverlayAddress(t *testing.T) {
 	})
 }
 
+// TestOverlayNewNode: the Node object of a host behind the router is created, and all pods reach its pod.
+//
+// Claim: Pods of a new node behind a router are reached within two seconds after its Node object was created
+func TestOverlayNewNode(t *testing.T) {
+	t.Parallel()
+	r := newRouted(t, "auto")
+	r.startAgents()
+	r.awaitAuto()
+	var longest time.Duration
+	for range 5 {
+		r.api.remove(r.far.object.name)
+		r.first.awaitBy(r.far, "")
+		r.second.awaitBy(r.far, "")
+		if text := r.first.overlay(); strings.Contains(text, "203.0.113") || strings.Contains(text, "PERMANENT") {
+			t.Errorf("entries of a node that is gone:\n%s", text)
+		}
+		if text := r.far.overlay(); strings.Count(text, "PERMANENT") != 4 {
+			t.Errorf("without its own Node object the overlay has changed:\n%s", text)
+		}
+		began := time.Now()
+		r.api.create(r.far.object)
+		eventually(t, "the new node is reached", func() error { return r.reach(device) })
+		longest = max(longest, time.Since(began))
+	}
+	t.Logf("from the request to create a Node object to answers from its pod: %s at most, of 5", longest.Round(time.Millisecond))
+	if longest > 20*time.Second { // the promise is two seconds, on a machine that does nothing else
+		t.Errorf("it took %s", longest)
+	}
+	mesh(t, r.pods)
+}
+
 // reach returns nil when the hosts of the LAN have their routes to the far node by a device, and reach its pod.
 func (r *routed) reach(name string) error {
 	for i, n := range []*node{r.first, r.second} {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -82,14 +83,15 @@ func (n *node) usage() (u usage) {
 }
 
 // TestScale: an agent in a cluster of PATCHBAY_NODES nodes: its memory, what updates that are of no concern cost, how fast a new node has a
-// route, and all routes from none. The figures of docs/cluster.md are its output.
+// route, and all routes from none, in the mode PATCHBAY_MODE. The figures of docs/cluster.md are its output.
 //
 // Claim: With 100 nodes patchbay-agent has all routes, and a status that kubelet reports makes no pass
 func TestScale(t *testing.T) {
 	nodes := scale(t)
 	l := newLab(t, 1)
 	n := l.nodes[0]
-	n.write(configFile, `{"clusterCIDRs": ["10.128.0.0/9", "fd00:10:244::/48"]}`)
+	mode := cmp.Or(os.Getenv("PATCHBAY_MODE"), "direct")
+	n.write(configFile, fmt.Sprintf(`{"clusterCIDRs": ["10.128.0.0/9", "fd00:10:244::/48"], "mode": %q}`, mode))
 	n.Run(t, "ip", "address", "add", "198.18.255.254/15", "dev", "eth0")
 	n.Run(t, "ip", "-6", "address", "add", "2001:db8:1::ffff/64", "dev", "eth0", "nodad")
 	n.Baseline()

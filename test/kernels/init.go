@@ -54,7 +54,7 @@ func mounts() [][3]string {
 
 // modules are what a distribution has loaded; the kernel loads others on demand.
 func modules() []string {
-	return []string{"bridge", "br_netfilter", "veth", "8021q", "nf_tables", "nf_conntrack", "nf_conntrack_netlink", "nfnetlink", "macvlan", "af_packet", "tun"}
+	return []string{"bridge", "br_netfilter", "veth", "8021q", "nf_tables", "nf_conntrack", "nf_conntrack_netlink", "nfnetlink", "macvlan", "af_packet", "tun", "vxlan"}
 }
 
 // hooks keep the static keys of netfilter and of traffic control (Documentation/staging/static-keys.rst) switched on. The kernel patches its code
