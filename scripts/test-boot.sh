@@ -120,6 +120,8 @@ unpack_program dnsmasq dnsmasq-base
 build_image
 build_patchbay
 build_packages
+build_etcd
+build_lan
 build_test kit/vm/vmguest
 build_test boot/packages/guest
 build_test repo/claims

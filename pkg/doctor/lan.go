@@ -9,8 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/patchbay-cni/patchbay/pkg/heldlock"
 	"github.com/patchbay-cni/patchbay/pkg/lan"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
@@ -18,12 +17,12 @@ import (
 
 // sharedNetworks reports networks of patchbay-lan whose program does not run, and what a program that runs reports.
 func (x *examination) sharedNetworks() (found []Finding, err error) {
-	held, err := heldLocks()
+	held, err := heldlock.Read()
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range namesOf(x.confDir, lan.ConflistSuffix) {
-		if !isHeld(held, filepath.Join(lan.Dir, name+".lock")) {
+		if !held.Has(filepath.Join(lan.Dir, name+".lock")) {
 			found = append(found, Finding{
 				Says: fmt.Sprintf("patchbay-lan does not run for network %s: other hosts may claim its blocks, and give the same addresses to their containers", name),
 				Seen: filepath.Join(x.confDir, name+lan.ConflistSuffix) + " exists",
@@ -34,7 +33,7 @@ func (x *examination) sharedNetworks() (found []Finding, err error) {
 	for _, name := range namesOf(lan.Dir, ".json") {
 		path := filepath.Join(lan.Dir, name+".json")
 		text, failed := safefile.Read(path, safefile.Rules{})
-		if !isHeld(held, filepath.Join(lan.Dir, name+".lock")) || errors.Is(failed, os.ErrNotExist) {
+		if !held.Has(filepath.Join(lan.Dir, name+".lock")) || errors.Is(failed, os.ErrNotExist) {
 			continue
 		}
 		var s lan.Status
@@ -67,29 +66,4 @@ func namesOf(dir, suffix string) (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// heldLocks returns the inode of each file that a process has locked with flock(2), as /proc/locks has it: taking the lock would
-// disturb a program that starts.
-func heldLocks() (map[string]bool, error) {
-	text, err := safefile.Read("/proc/locks", safefile.Rules{AnyOwner: true, MaxBytes: 16 << 20})
-	if err != nil {
-		return nil, err
-	}
-	held := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		if words := strings.Fields(line); len(words) > 5 && words[1] == "FLOCK" {
-			held[words[5]] = true
-		}
-	}
-	return held, nil
-}
-
-// isHeld reports whether a process has locked a file.
-func isHeld(held map[string]bool, path string) bool {
-	var info unix.Stat_t
-	if err := unix.Lstat(path, &info); err != nil {
-		return false
-	}
-	return held[fmt.Sprintf("%02x:%02x:%d", unix.Major(info.Dev), unix.Minor(info.Dev), info.Ino)]
 }

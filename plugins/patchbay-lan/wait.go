@@ -39,7 +39,7 @@ func wait(network string, timeout time.Duration) error {
 			return nil
 		case time.Now().Before(deadline):
 		case err != nil:
-			return fmt.Errorf("%s is not ready after %s: %w; does patchbay-lan run?", network, timeout, err)
+			return fmt.Errorf("%s is not ready after %s: %w", network, timeout, err)
 		default:
 			return fmt.Errorf("%s is not ready after %s: %s", network, timeout, strings.Join(s.Problems, "; "))
 		}

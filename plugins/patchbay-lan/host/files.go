@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/patchbay-cni/patchbay/pkg/heldlock"
 	"github.com/patchbay-cni/patchbay/pkg/identity"
 	"github.com/patchbay-cni/patchbay/pkg/lan"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
@@ -75,8 +76,18 @@ func (h *Host) WriteStatus(s lan.Status) error {
 	return safefile.Write(filepath.Join(lan.Dir, h.Network+".json"), 0o600, append(text, '\n'))
 }
 
-// ReadStatus reads the status of the network.
+// ErrNotRunning reports that no process keeps the blocks of the network on this host: a status that one has left says nothing.
+var ErrNotRunning = errors.New("patchbay-lan does not run for this network")
+
+// ReadStatus reads the status of the network. Errors wrap ErrNotRunning.
 func (h *Host) ReadStatus() (s lan.Status, err error) {
+	held, err := heldlock.Read()
+	if err != nil {
+		return s, err
+	}
+	if !held.Has(filepath.Join(lan.Dir, h.Network+".lock")) {
+		return s, ErrNotRunning
+	}
 	text, err := safefile.Read(filepath.Join(lan.Dir, h.Network+".json"), safefile.Rules{})
 	if err == nil {
 		err = json.Unmarshal(text, &s)

@@ -51,7 +51,7 @@ func imports() map[string][]string {
 		"pkg/chained":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/identity", "pkg/link", "pkg/liveness", "pkg/names", "pkg/report", "pkg/ruleset", "pkg/store"},
 		"pkg/loopback":     {"pkg/attach", "pkg/config", "pkg/link"},
 		"pkg/upkeep":       {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/report", "pkg/ruleset", "pkg/store"},
-		"pkg/doctor":       {"pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/hostnames", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/lan", "pkg/link", "pkg/liveness", "pkg/nodeconf", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
+		"pkg/doctor":       {"pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/heldlock", "pkg/hostnames", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/lan", "pkg/link", "pkg/liveness", "pkg/nodeconf", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
 		"pkg/delegate":     {"pkg/printable"},
 		"pkg/nettest":      {},
 		"pkg/lxc":          {"pkg/config", "pkg/printable", "pkg/safefile", "pkg/store"},
@@ -64,6 +64,7 @@ func imports() map[string][]string {
 		"pkg/hostsfile":    {"pkg/safefile"},
 		"pkg/hostnames":    {"pkg/cli", "pkg/hostsfile", "pkg/inventory", "pkg/printable", "pkg/store"},
 		"pkg/explain":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/nft", "pkg/printable", "pkg/ruleset", "pkg/store", "pkg/topo"},
+		"pkg/heldlock":     {"pkg/safefile"},
 		"pkg/lan":          {},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/flagtext", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
@@ -77,7 +78,7 @@ func modules() map[string][]string {
 	return map[string][]string{
 		"plugins/patchbay-agent":        {"pkg/agentstatus", "pkg/cluster", "pkg/config", "pkg/link", "pkg/noderoute", "pkg/overlay", "pkg/safefile"},
 		"plugins/patchbay-lan":          {"pkg/config", "pkg/flagtext", "pkg/lan", "pkg/printable", "pkg/safefile", "plugins/patchbay-lan/host", "plugins/patchbay-lan/registry"},
-		"plugins/patchbay-lan/host":     {"pkg/identity", "pkg/lan", "pkg/link", "pkg/safefile"},
+		"plugins/patchbay-lan/host":     {"pkg/heldlock", "pkg/identity", "pkg/lan", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay-lan/registry": {"pkg/lan"},
 	}
 }
