@@ -41,7 +41,7 @@ build() {
 logged() { "${@:2}" 2>&1 | as_builder tee "$1" >/dev/null; }
 
 # run DIRECTORY PATTERN TIMES runs tests of a package.
-run() { (cd "$ROOT/$1" && as_root "$work/${1//\//-}.test" -test.run "$2" -test.count "$3" -test.timeout 2m -test.v); }
+run() { (cd "$ROOT/$1" && as_root "$work/${1//\//-}.test" -test.run "$2" -test.count "$3" -test.timeout 5m -test.v); }
 
 # exact TEST is the pattern of one test, TestX or TestX/subtest.
 exact() { sed 's|/|$/^|g; s|.*|^&$|' <<<"$1"; }
