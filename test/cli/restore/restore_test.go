@@ -157,7 +157,7 @@ func TestFailedRestoration(t *testing.T) {
 	s := newSite(t)
 	w := s.watch(t)
 	before := s.state(t)
-	s.Shell(t, "nft delete table inet patchbay && nft add table inet patchbay") // a foreign one is not replaced
+	s.Shell(t, "nft 'delete table inet patchbay; add table inet patchbay'") // in one transaction; a foreign one is not replaced
 	w.await(t, "restore: ")
 	w.await(t, "next attempt in 10s")
 	s.Shell(t, "nft delete table inet patchbay")
