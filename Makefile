@@ -1,5 +1,5 @@
 # Every target is one line that calls Go or a script; `make help` lists them.
-.PHONY: help build build-lan dist draft demo test test-runtimes test-kernels test-boot test-cluster claims conformance test-arm64 lint bench soak chaos fuzz mutants clean
+.PHONY: help build build-lan dist draft demo test test-runtimes test-kernels test-boot test-cluster cluster claims conformance test-arm64 lint bench soak chaos fuzz mutants clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' Makefile
@@ -33,6 +33,9 @@ test-boot: ## run the tests on Debian 12 with systemd, booted in virtual machine
 
 test-cluster: ## run the tests of patchbay-agent with a real API server, built once (RUN=regexp: only those; PATCHBAY_NODES=1000)
 	@scripts/test-cluster.sh
+
+cluster: ## run three real kubelets with patchbay-agent, and their tests (RUN=regexp: only those; HOLD=1: until Ctrl-C, without tests)
+	@scripts/cluster.sh
 
 claims: ## check that the last `make test`, `make test-runtimes` and `make test-boot` kept every promise of test/claims.md
 	@scripts/test.sh claims

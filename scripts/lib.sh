@@ -265,16 +265,29 @@ build_containerd2() {
 	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 
-# build_k8s builds the kube-apiserver of scripts/k8s/go.mod; once, until go.mod or Go changes.
+# build_k8s PROGRAM... builds programs of scripts/k8s/go.mod; each once, until go.mod or Go changes.
 build_k8s() {
 	find_go
-	local stamp=$ROOT/.cache/stamp/k8s want
+	local stamp name want
 	want=$(go version; sha256sum <"$ROOT/scripts/k8s/go.mod")
-	[[ -x $PATCHBAY_CACHE_BIN/kube-apiserver && -f $stamp && $(<"$stamp") == "$want" ]] && return
-	say "build kube-apiserver, once; it takes half an hour of CPU time"
-	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
-	go_static -C "$ROOT/scripts/k8s" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
-	as_builder tee "$stamp" <<<"$want" >/dev/null
+	for name; do
+		stamp=$ROOT/.cache/stamp/$name
+		[[ -x $PATCHBAY_CACHE_BIN/$name && -f $stamp && $(<"$stamp") == "$want" ]] && continue
+		say "build $name, once; the first program of Kubernetes takes up to half an hour of CPU time, the others minutes"
+		as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
+		go_static -C "$ROOT/scripts/k8s" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/$name" "k8s.io/kubernetes/cmd/$name"
+		as_builder tee "$stamp" <<<"$want" >/dev/null
+	done
+}
+
+# build_cluster_images writes the images of bin/patchbay and bin/patchbay-agent as those of a release are written, in .cache/cluster.
+build_cluster_images() {
+	local name
+	as_builder mkdir -p "$ROOT/.cache/cluster"
+	for name in patchbay patchbay-agent; do
+		as_builder "$PATCHBAY_CACHE_BIN/image" -name "$name" -version 0.2.0 -revision "$(commit)" -created 1 \
+			-out "$ROOT/.cache/cluster/$name-image.tar" "$(go env GOHOSTARCH)=$ROOT/bin/$name"
+	done
 }
 
 # build_nerdctl builds the nerdctl of scripts/nerdctl/go.mod; once, until go.mod or Go changes.

@@ -18,7 +18,7 @@ need_tools ip ping setpriv
 build_patchbay
 build_agent
 build_etcd
-build_k8s
+build_k8s kube-apiserver
 build_test repo/claims
 build_tool gotestsum
 as_builder mkdir -p "$kept"

@@ -3,7 +3,7 @@
 #
 #   test.sh quick      what needs nothing but plain tools and Go modules, with a sample of the crash and fault tests (make test)
 #   test.sh runtimes   with programs of other projects, and the crash, fault, load and version tests (make test-runtimes)
-#   test.sh claims     check the events of both runs, of make test-boot and of make test-cluster: every promise is kept by a test that ran and passed (make claims)
+#   test.sh claims     check the events of both runs, of make test-boot, test-cluster and cluster: every promise is kept by a test that ran and passed (make claims)
 #
 # RUN=regexp runs only the tests that match, and leaves the claims out. Of the kills and faults runtimes runs a third, another one each day;
 # PATCHBAY_FAULTS=all runs all.
@@ -103,11 +103,12 @@ case $part in
 		build_test repo/claims
 		ran=("$kept/quick.json" "$kept/runtimes.json")
 		without=
-		for name in boot cluster; do
-			if [[ -s $kept/$name.json ]]; then
-				ran+=("$kept/$name.json")
+		for run in test-boot=boot test-cluster=cluster cluster=cluster/nodes; do
+			name=${run#*=}
+			if [[ -s $kept/${name##*/}.json ]]; then
+				ran+=("$kept/${name##*/}.json")
 			else
-				say "claims: make test-$name has not run; the claims of test/$name are not checked"
+				say "claims: make ${run%=*} has not run; the claims of test/$name are not checked"
 				without+=${without:+,}test/$name/...
 			fi
 		done

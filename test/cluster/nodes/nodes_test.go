@@ -1,0 +1,46 @@
+package nodes
+
+import (
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestCluster starts one cluster for all of its parts. Three nodes become Ready by the DaemonSet of agent.yaml, whose pods have the capability
+// NET_ADMIN, a read-only root file system and a service account that may list and watch nodes; 12 pods run on them.
+// After the pods are deleted nothing of them is left on a node, and after the nodes are powered off nothing of the nodes.
+//
+// Claim: Three kubelets become Ready by conf/kubernetes/agent.yaml alone; after 12 pods nothing of them is left on the nodes
+// Claim/Mesh: Every pod of three nodes reaches every other in both families, with its own address
+func TestCluster(t *testing.T) {
+	c := newReadyCluster(t)
+	if os.Getenv("PATCHBAY_HOLD") != "" {
+		c.hold(t)
+		return
+	}
+	began := time.Now()
+	c.apply(t, web)
+	c.awaitPods(t, "default", "app=web", 12)
+	t.Logf("12 pods Ready: %s", since(began))
+	t.Run("Mesh", c.testMesh)
+	c.scale(t, 0)
+	c.checkClean(t)
+}
+
+// hold keeps the cluster until SIGINT.
+func (c *cluster) hold(t *testing.T) {
+	t.Helper()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(interrupted)
+	t.Logf("the API: sudo %s kubectl --kubeconfig %s get nodes", c.nodes[0].prefix[0]+" "+c.nodes[0].prefix[2], c.api.Path("admin.kubeconfig"))
+	for _, n := range c.nodes {
+		t.Logf("%s: sudo %s bash; its logs: %s/*.log", n.name, strings.Join(n.prefix, " "), n.dir)
+	}
+	t.Logf("image of busybox with a web server for pods: %s (imagePullPolicy: Never)", serverImage)
+	t.Log("Ctrl-C deletes everything")
+	<-interrupted
+}
