@@ -27,6 +27,7 @@ func Read(path string) (*Status, error) {
 	if !there || err != nil {
 		return nil, err
 	}
+	s.MoreProblems = max(0, s.MoreProblems)
 	return s, nil
 }
 

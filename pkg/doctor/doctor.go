@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
@@ -38,6 +39,8 @@ type Report struct {
 	Notes       []string  `json:"notes"`       // what may be intended
 	Risks       []Risk    `json:"risks"`       // what other programs will undo
 	Findings    []Finding `json:"findings"`
+
+	Agent *agentstatus.Status `json:"-"` // what patchbay-agent says of this node; nil without it
 }
 
 // Risk is what another program of the host will undo: no problem now.
@@ -83,6 +86,7 @@ func Examine(h Host) (*Report, error) {
 			report.Findings = append(report.Findings, f.printable())
 		}
 	}
+	report.Agent = x.agent
 	report.Risks = append(report.Risks, x.risks()...)
 	for _, text := range x.remarks {
 		report.Notes = append(report.Notes, printable.Text(text, maxLine))
@@ -131,6 +135,7 @@ func checks() []check {
 		{"host names", (*examination).hostNames},
 		{"programs", (*examination).programs},
 		{"neighbours", (*examination).neighbours},
+		{"cluster", (*examination).cluster},
 	}
 }
 
@@ -147,6 +152,7 @@ type examination struct {
 	bridges   []*bridge
 	inside    map[string]*link.Survey // of network namespaces, by path
 	remarks   []string                // notes of the checks
+	agent     *agentstatus.Status     // nil without one
 }
 
 // bridge is a bridge of live attachments.

@@ -2,6 +2,7 @@ package health
 
 import (
 	"slices"
+	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/doctor"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
@@ -15,8 +16,9 @@ type Summary struct {
 	Up          int          `json:"up"`          // those that ls prints as up
 	Ports       int          `json:"ports"`       // published, a range counts as its ports
 	Ruleset     RulesetState `json:"ruleset"`
-	Problems    int          `json:"problems"`  // findings of doctor
-	Unchecked   int          `json:"unchecked"` // checks of doctor that failed
+	Problems    int          `json:"problems"`        // findings of doctor
+	Unchecked   int          `json:"unchecked"`       // checks of doctor that failed
+	Agent       *Agent       `json:"agent,omitempty"` // nil without patchbay-agent, or if its file cannot be read
 
 	Attached  []inventory.Attachment  `json:"-"` // of every state
 	Published []inventory.Publication `json:"-"`
@@ -51,7 +53,7 @@ func Examine(h doctor.Host) (*Summary, error) {
 	}
 	s := &Summary{
 		Attachments: len(attached), Problems: len(report.Findings), Unchecked: len(report.Unchecked),
-		Attached: attached, Published: ports, Report: report,
+		Attached: attached, Published: ports, Report: report, Agent: agentOf(report.Agent, time.Now()),
 	}
 	for _, a := range attached {
 		if a.State == inventory.StateUp {

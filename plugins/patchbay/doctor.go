@@ -33,11 +33,12 @@ interfaces that do not exist or are down; missing nftables rules; published port
 of the host listens; routes to containers and rp_filter; br_netfilter; MTUs; the number of bridge
 ports; records that cannot be read; stale attachments; duplicate addresses on a bridge, in records
 and in containers; invalid network configurations, and misspelt keys in them; name servers that a
-network namespace cannot reach; hosts files that lack names; taps that no program can use; and names
-of a drop-in that lead to another program by now. A note is what may be intended: no default route,
-or echo requests that are dropped. A risk is what another program will undo, such as
-systemd-networkd, NetworkManager, nftables.service, firewalld, ufw, docker or a file of sysctl, with
-the file and line that say so.
+network namespace cannot reach; hosts files that lack names; taps that no program can use; names of a
+drop-in that lead to another program by now; and on a node with patchbay-agent the problems that it
+reports, that it does not run, and containers that other nodes have no route to. A note is what may
+be intended: no default route, or echo requests that are dropped. A risk is what another program will
+undo, such as systemd-networkd, NetworkManager, nftables.service, firewalld, ufw, docker or a file of
+sysctl, with the file and line that say so.
 
 Nothing is sent, unless --probe asks for it: probes as of duplicate address detection (RFC 5227, RFC
 4862), for the addresses of attachments on bridges with an uplink, and for the gateway addresses of

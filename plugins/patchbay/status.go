@@ -19,13 +19,16 @@ func statusCommand() command {
 		long: `Prints the version, the networks with the addresses that are used and free, the numbers of
 attachments and published ports, whether the ruleset has the rules of every attachment, and how many
 problems "patchbay doctor" finds. It changes nothing. Of more than four networks it prints those
-with attachments first, and how many more there are.
+with attachments first, and how many more there are. On a node with patchbay-agent, which writes
+/run/patchbay-agent/status.json, two more lines have name, mode, pod CIDRs and routes of the node,
+whether the agent runs, and whether the API server answers it; its first five problems follow.
 
 The exit status is 1 if doctor finds a problem or a check failed. -o json prints one object: version,
 networks (a list of objects with name, bridge, attachments and pools, each with subnets, used, free
 and size, which count up to 65536), attachments, up (those that ls prints as up), ports, ruleset
-(complete, incomplete or unknown), problems and unchecked (checks that failed). Fields may be added,
-but not renamed or removed.`,
+(complete, incomplete or unknown), problems and unchecked (checks that failed); and with
+patchbay-agent agent: what status.json has, activity (running, late or stopped), and ageSeconds of
+its last pass. Fields may be added, but not renamed or removed.`,
 		flags: f.register, run: f.status,
 	}
 }
@@ -83,6 +86,12 @@ func printSummary(out io.Writer, s *health.Summary) {
 		doctor += ", " + many(s.Unchecked, "check") + " failed"
 	}
 	fmt.Fprintf(out, "doctor: %s\n", doctor)
+	for _, text := range s.Report.Unchecked {
+		sayLine(out, "  %s", text)
+	}
+	if s.Agent != nil {
+		printAgent(out, s.Agent)
+	}
 }
 
 // poolsText returns the addresses of a network, a clause for each range set.

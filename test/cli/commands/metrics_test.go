@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
@@ -157,6 +159,7 @@ func TestMetricsDocs(t *testing.T) {
 	c := m.Container("c")
 	m.cni(t, "ADD", c).OK(t)
 	m.cni(t, "DEL", c).OK(t)
+	m.agentWrites(t, agentstatus.Path, asWritten(t, time.Now()))
 	var want []string
 	for name, family := range m.metrics(t, 0) {
 		want = append(want, fmt.Sprintf("`%s` %s", name, strings.ToLower(family.GetType().String())))

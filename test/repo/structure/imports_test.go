@@ -40,9 +40,9 @@ func imports() map[string][]string {
 		"pkg/poll":         {},
 		"pkg/watch":        {"pkg/link", "pkg/poll", "pkg/store"},
 		"pkg/diagram":      {"pkg/link", "pkg/printable", "pkg/store", "pkg/topo"},
-		"pkg/metrics":      {"pkg/health", "pkg/inventory", "pkg/safefile"},
+		"pkg/metrics":      {"pkg/agentstatus", "pkg/health", "pkg/inventory", "pkg/printable", "pkg/safefile"},
 		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/poll", "pkg/printable", "pkg/report", "pkg/upkeep"},
-		"pkg/health":       {"pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/store"},
+		"pkg/health":       {"pkg/agentstatus", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/store"},
 		"pkg/identity":     {"pkg/printable", "pkg/store"},
 		"pkg/report":       {"pkg/printable"},
 		"pkg/liveness":     {"pkg/config", "pkg/identity", "pkg/link", "pkg/report", "pkg/store"},
@@ -51,7 +51,7 @@ func imports() map[string][]string {
 		"pkg/chained":      {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/identity", "pkg/link", "pkg/liveness", "pkg/names", "pkg/report", "pkg/ruleset", "pkg/store"},
 		"pkg/loopback":     {"pkg/attach", "pkg/config", "pkg/link"},
 		"pkg/upkeep":       {"pkg/attach", "pkg/bandwidth", "pkg/config", "pkg/link", "pkg/liveness", "pkg/report", "pkg/ruleset", "pkg/store"},
-		"pkg/doctor":       {"pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/heldlock", "pkg/hostnames", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/lan", "pkg/link", "pkg/liveness", "pkg/nodeconf", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
+		"pkg/doctor":       {"pkg/agentstatus", "pkg/attach", "pkg/cli", "pkg/config", "pkg/firewall", "pkg/heldlock", "pkg/hostnames", "pkg/identity", "pkg/install", "pkg/inventory", "pkg/lan", "pkg/link", "pkg/liveness", "pkg/nodeconf", "pkg/noderoute", "pkg/printable", "pkg/ruleset", "pkg/safefile", "pkg/store"},
 		"pkg/delegate":     {"pkg/printable"},
 		"pkg/nettest":      {},
 		"pkg/lxc":          {"pkg/config", "pkg/printable", "pkg/safefile", "pkg/store"},
@@ -67,7 +67,7 @@ func imports() map[string][]string {
 		"pkg/heldlock":     {"pkg/safefile"},
 		"pkg/lan":          {},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
-		"plugins/patchbay": {"pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/flagtext", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
+		"plugins/patchbay": {"pkg/agentstatus", "pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/flagtext", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
 	}
 	maps.Copy(rows, modules())
 	return rows
