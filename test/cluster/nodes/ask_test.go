@@ -64,3 +64,16 @@ func hostOf(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+// ask requests the page of each host from a node.
+func (n *node) ask(t *testing.T, hosts ...string) []string {
+	t.Helper()
+	return linesOf(n.run(t, asker(t, hosts)...))
+}
+
+// askOutside requests the page of each host from the outside, which is behind the router of the LAN.
+func (c *cluster) askOutside(t *testing.T, hosts ...string) []string {
+	t.Helper()
+	args := asker(t, hosts)
+	return linesOf(c.lan.Outside.Run(t, args[0], args[1:]...))
+}

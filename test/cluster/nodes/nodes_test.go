@@ -15,6 +15,11 @@ import (
 //
 // Claim: Three kubelets become Ready by conf/kubernetes/agent.yaml alone; after 12 pods nothing of them is left on the nodes
 // Claim/Mesh: Every pod of three nodes reaches every other in both families, with its own address
+// Claim/Services/ClusterIP: By kube-proxy in mode nftables pods and nodes reach a ClusterIP in both families, and servers see the address of the pod
+// Claim/Services/Hairpin: A pod reaches itself by the ClusterIP of its Service, in both families
+// Claim/Services/NodePort: Clients outside reach a Service by the address of every node, in both families
+// Claim/Services/Local: With externalTrafficPolicy Local the pod sees the address of a client outside
+// Claim/Services/Outside: A server outside the cluster sees the address of the pod's node, in both families
 func TestCluster(t *testing.T) {
 	c := newReadyCluster(t)
 	if os.Getenv("PATCHBAY_HOLD") != "" {
@@ -26,6 +31,7 @@ func TestCluster(t *testing.T) {
 	c.awaitPods(t, "default", "app=web", 12)
 	t.Logf("12 pods Ready: %s", since(began))
 	t.Run("Mesh", c.testMesh)
+	t.Run("Services", c.testServices)
 	c.scale(t, 0)
 	c.checkClean(t)
 }
