@@ -20,6 +20,7 @@ import (
 // Claim/Services/NodePort: Clients outside reach a Service by the address of every node, in both families
 // Claim/Services/Local: With externalTrafficPolicy Local the pod sees the address of a client outside
 // Claim/Services/Outside: A server outside the cluster sees the address of the pod's node, in both families
+// Claim/Restart: A rolling restart of the DaemonSet loses no echo between pods of different nodes
 func TestCluster(t *testing.T) {
 	c := newReadyCluster(t)
 	if os.Getenv("PATCHBAY_HOLD") != "" {
@@ -32,6 +33,7 @@ func TestCluster(t *testing.T) {
 	t.Logf("12 pods Ready: %s", since(began))
 	t.Run("Mesh", c.testMesh)
 	t.Run("Services", c.testServices)
+	t.Run("Restart", c.testRestart)
 	c.scale(t, 0)
 	c.checkClean(t)
 }
