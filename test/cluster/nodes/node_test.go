@@ -33,8 +33,11 @@ const boot = `set -e
 state=$0 dir=$1 name=$2 cgroups=$3
 hostname "$name"
 mount --make-rprivate /
-for d in /run /opt/cni /etc/cni /var/log; do mkdir -p $d; mount -t tmpfs tmpfs $d; done
-mkdir -p /run/netns /run/lock /run/cgroup /opt/cni/bin /etc/cni/net.d
+for d in /run /var/log; do mount -t tmpfs tmpfs $d; done
+mkdir -p $state/opt $state/opt.work $state/net.d
+mount -t overlay overlay -o "lowerdir=/opt,upperdir=$state/opt,workdir=$state/opt.work" /opt
+mkdir -p /run/netns /run/lock /run/cgroup /etc/cni/net.d /opt/cni/bin
+mount --bind $state/net.d /etc/cni/net.d
 for d in kubelet containerd cni patchbay; do mkdir -p /var/lib/$d $state/$d; mount --bind $state/$d /var/lib/$d; done
 for s in vm/overcommit_memory=1 kernel/panic=10 kernel/panic_on_oops=1 kernel/keys/root_maxkeys=1000000 kernel/keys/root_maxbytes=25000000; do
 	f=/run/sysctl-$(echo "${s%=*}" | tr / -)
