@@ -5,6 +5,7 @@
 #
 #   RUN=regexp       only the tests that match: RUN=TestCluster/Mesh
 #   TIMEOUT=30m      of all tests; FORMAT=standard-verbose prints the figures
+#   PATCHBAY_API_DOWN=10m   how long TestFailures has the API server down; 20s by default
 #   HOLD=1           no tests: the cluster runs until Ctrl-C, and is then taken down
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
