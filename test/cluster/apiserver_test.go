@@ -1,30 +1,17 @@
 package cluster
 
 import (
-	"bytes"
-	"context"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/apiserver"
 )
 
-// Tokens of the API server: that of the tests, and that of the service account of conf/kubernetes/agent.yaml.
+// accountToken is that of the service account of conf/kubernetes/agent.yaml.
 const (
-	adminToken   = "admin-of-tests"
 	accountToken = "account-of-tests"
 	apiAddress   = "192.0.2.100"
 	apiURL       = "https://" + apiAddress + ":6443"
@@ -32,124 +19,32 @@ const (
 
 // apiServer is etcd and kube-apiserver in a namespace on the LAN.
 type apiServer struct {
+	*apiserver.Server
 	t     testing.TB
 	netns *nettest.Netns
-	dir   string
-	etcd  *nettest.Cmd
-	api   *nettest.Cmd
-	http  *http.Client
 }
 
 // startAPIServer starts both, and returns when requests are answered.
 func startAPIServer(t testing.TB, lan *nettest.LAN) *apiServer {
 	t.Helper()
-	s := &apiServer{t: t, netns: lan.Neighbour("api", apiAddress+"/24", "2001:db8:0:1::100/64"), dir: t.TempDir()}
-	dial := func(context.Context, string, string) (conn net.Conn, err error) {
-		s.netns.Do(func() { conn, err = net.Dial("tcp", apiAddress+":6443") })
-		return conn, err
+	s := &apiServer{t: t, netns: lan.Neighbour("api", apiAddress+"/24", "2001:db8:0:1::100/64")}
+	s.Server = apiserver.Start(t, apiserver.Options{
+		Netns: s.netns, Address: apiAddress,
+		Tokens: accountToken + ",system:serviceaccount:kube-system:patchbay-agent,2,system:serviceaccounts\n",
+		Args:   []string{"--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount"},
+	})
+	if err := os.WriteFile(s.path("token"), []byte(accountToken), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	//nolint:gosec // the certificate is made by the server when it starts
-	s.http = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	s.writeFiles()
-	const client, peer = "http://127.0.0.1:2379", "http://127.0.0.1:2380"
-	s.etcd = s.command("etcd", "--data-dir", filepath.Join(s.dir, "etcd"), "--unsafe-no-fsync", "--listen-client-urls", client,
-		"--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
-	t.Cleanup(func() { s.stop(&s.api); s.stop(&s.etcd) })
-	s.start()
 	return s
 }
 
-// writeFiles writes the tokens, and the key by which the server signs those of service accounts.
-func (s *apiServer) writeFiles() {
-	s.t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	tokens := adminToken + ",admin,1,system:masters\n" + accountToken + ",system:serviceaccount:kube-system:patchbay-agent,2,system:serviceaccounts\n"
-	for name, text := range map[string][]byte{
-		"tokens.csv": []byte(tokens), "token": []byte(accountToken),
-		"sa.key": pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
-	} {
-		if err := os.WriteFile(s.path(name), text, 0o600); err != nil {
-			s.t.Fatal(err)
-		}
-	}
-}
-
-func (s *apiServer) path(name string) string { return filepath.Join(s.dir, name) }
-
-// command starts a program; its output is in a file of its name.
-func (s *apiServer) command(name string, args ...string) *nettest.Cmd {
-	s.t.Helper()
-	log, err := os.OpenFile(s.path(name+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer log.Close()
-	c := s.netns.Command(nettest.Program(s.t, name), args...)
-	c.Stdout, c.Stderr = log, log
-	if err := c.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	return c
-}
-
-// start starts the API server again, with the same certificate and what etcd has.
-func (s *apiServer) start() {
-	s.t.Helper()
-	s.api = s.command("kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", "--bind-address="+apiAddress, "--advertise-address="+apiAddress,
-		"--secure-port=6443", "--cert-dir="+s.dir, "--token-auth-file="+s.path("tokens.csv"), "--authorization-mode=RBAC",
-		"--service-account-key-file="+s.path("sa.key"), "--service-account-signing-key-file="+s.path("sa.key"),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount")
-	eventually(s.t, "the API server is ready", func() error { return s.request("GET", "/readyz", nil, nil) })
-}
-
-// stop kills a program and waits for its end.
-func (s *apiServer) stop(c **nettest.Cmd) {
-	if *c == nil {
-		return
-	}
-	_ = (*c).Process.Signal(syscall.SIGKILL)
-	_ = (*c).Wait()
-	*c = nil
-	s.http.CloseIdleConnections()
-}
-
-// request sends JSON and decodes the answer.
-func (s *apiServer) request(method, path string, in, out any) error {
-	text, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequest(method, apiURL+path, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Authorization", "Bearer "+adminToken)
-	r.Header.Set("Content-Type", "application/json")
-	if method == http.MethodPatch {
-		r.Header.Set("Content-Type", "application/merge-patch+json")
-	}
-	answer, err := s.http.Do(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	if err == nil && answer.StatusCode >= 300 {
-		err = fmt.Errorf("%s %s: %s: %s", method, path, answer.Status, body)
-	}
-	if err == nil && out != nil {
-		err = json.Unmarshal(body, out)
-	}
-	return err
-}
+func (s *apiServer) path(name string) string { return s.Path(name) }
 
 // must ends the test if a request failed.
 func (s *apiServer) must(method, path string, in, out any) {
 	s.t.Helper()
-	if err := s.request(method, path, in, out); err != nil {
+	if err := s.Request(method, path, in, out); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -162,7 +57,7 @@ type nodeObject struct {
 	images    int // number of image names in the status
 }
 
-type object = map[string]any
+type object = apiserver.Object
 
 // create creates a Node object with its status.
 func (s *apiServer) create(n nodeObject) {
@@ -220,11 +115,5 @@ func (s *apiServer) awaitLaterThan(name string) {
 // eventually waits until check returns nil.
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
-	var err error
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if err = check(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("%s: %v", what, err)
+	apiserver.Eventually(t, what, check)
 }

@@ -98,7 +98,7 @@ func TestAPIDown(t *testing.T) {
 	p.api.create(gone)
 	p.first.awaitRoutes(p.routesWith(gone)...)
 	running, text := ping(p.from, p.to.addresses), p.first.read(conflist)
-	p.api.stop(&p.api.api)
+	p.api.Stop()
 	for _, n := range p.nodes {
 		n.stopAgent()
 		n.startAgent()
@@ -112,7 +112,7 @@ func TestAPIDown(t *testing.T) {
 	if got := p.first.routes(); !slices.Equal(got, p.routesWith(gone)) || p.first.read(conflist) != text {
 		t.Errorf("without the API server: routes %q, conflist %s", got, p.first.read(conflist))
 	}
-	p.api.start()
+	p.api.Resume()
 	came := other(102)
 	p.api.remove(gone.name)
 	p.api.create(came)
@@ -248,7 +248,7 @@ func TestMostNodesGone(t *testing.T) {
 	if got := p.first.routes(); !slices.Equal(got, p.routesWith(many...)) {
 		t.Errorf("routes: %q", got)
 	}
-	p.api.stop(&p.api.api)
+	p.api.Stop()
 	eventually(t, "the second list is due, and nothing answers", func() error {
 		if s := p.first.status(); s.APIError == "" || time.Since(began) < 62*time.Second {
 			return fmt.Errorf("status: %s", p.first.read(statusFile))
@@ -257,7 +257,7 @@ func TestMostNodesGone(t *testing.T) {
 	})
 	p.first.Run(t, "ip", "-4", "route", "flush", "proto", "112")
 	p.first.awaitRoutes(append([]string{p.second.route(0)}, p.routesWith(many...)[1+len(many):]...)...)
-	p.api.start()
+	p.api.Resume()
 	p.first.awaitRoutes(p.routesWith()...)
 	p.first.awaitNoProblem("they stay until another list of nodes")
 }

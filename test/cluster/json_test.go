@@ -34,7 +34,7 @@ func (s *apiServer) jsonProxy() *jsonProxy {
 		s.t.Fatal(err)
 	}
 	forward := &httputil.ReverseProxy{
-		Transport: s.http.Transport,
+		Transport: s.Transport(),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Header.Set("Accept", "application/json")

@@ -73,6 +73,9 @@ func Start(t testing.TB, o Options) *Server {
 // URL returns the address of the API.
 func (s *Server) URL() string { return "https://" + s.options.Address + ":6443" }
 
+// Transport returns the way by which requests reach the server, for a proxy.
+func (s *Server) Transport() http.RoundTripper { return s.http.Transport }
+
 // Path returns the path of a file in the directory of the server: its certificate is "apiserver.crt", the key that signs the tokens of service
 // accounts "sa.key". The directory may be used for more files.
 func (s *Server) Path(name string) string { return filepath.Join(s.dir, name) }
@@ -185,7 +188,7 @@ func (s *Server) Must(t testing.TB, method, path string, in any) {
 func Eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err = check(); err == nil {
 			return
 		}
