@@ -10,6 +10,7 @@
 // A CNI verb links this package and must not pay for it: it has no variables that are computed when the program starts, and writes without
 // templates.
 //
-// model.go has the boxes and lines, of.go, host.go and container.go make them of a View. mermaid.go and dot.go write graphs; measure.go and
+// model.go has the boxes and lines, of.go, host.go and container.go make them of a View, cluster.go of what patchbay-agent has written about
+// the nodes of a cluster. mermaid.go and dot.go write graphs; measure.go and
 // layout.go compute the places of a picture, which svg.go writes and html.go makes a page of.
 package diagram

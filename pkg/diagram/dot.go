@@ -54,7 +54,7 @@ func (t *dot) frame(depth int, b *Box) {
 		t.line(depth+1, `%sempty [style=invis, label=""]`, b.ID) // a cluster without a node is not drawn
 	}
 	for _, inside := range b.Inside {
-		if inside.Kind == KindBridge {
+		if inside.Kind.holds() {
 			t.frame(depth+1, inside)
 			continue
 		}

@@ -68,7 +68,7 @@ func groupKey(c *placed) string { return cmp.Or(c.Group, "\xff") }
 
 // takePorts takes the ports that lead to containers out of the host and its bridges, and gives each of these bridges a trunk.
 func (g *grid) takePorts() {
-	g.host.inside = slices.DeleteFunc(g.host.inside, func(p *placed) bool { return p.Kind != KindBridge && g.take(p) })
+	g.host.inside = slices.DeleteFunc(g.host.inside, func(p *placed) bool { return !p.Kind.holds() && g.take(p) })
 	for _, bridge := range g.host.inside {
 		t, ports := &trunk{bridge: bridge, lane: len(g.trunks)}, len(bridge.inside)
 		bridge.inside = slices.DeleteFunc(bridge.inside, func(port *placed) bool {
@@ -79,10 +79,18 @@ func (g *grid) takePorts() {
 			return taken
 		})
 		if taken := ports - len(bridge.inside); taken > 0 {
-			bridge.add(fmt.Sprintf("%d interfaces of containers", taken), "dim")
+			bridge.add(fmt.Sprintf(taking(bridge.Kind), taken), "dim")
 			g.trunks = append(g.trunks, t)
 		}
 	}
+}
+
+// taking says what is taken out of a box.
+func taking(k Kind) string {
+	if k == KindPath {
+		return "to %d nodes"
+	}
+	return "%d interfaces of containers"
 }
 
 // take notes a port with the interface that it leads to, if that is of a container.

@@ -125,7 +125,7 @@ func (l *layout) columns(host *Box, containers []*placed) {
 			p.inside = append(p.inside, q)
 			p.w = max(p.w, q.w+6*pad)
 		}
-		if b.Kind != KindBridge {
+		if !b.Kind.holds() {
 			p = l.port(b)
 		}
 		l.host.inside = append(l.host.inside, p)
@@ -157,7 +157,7 @@ func (l *layout) placeHost() {
 	h.x, h.y = l.hostX, margin
 	y, outside := h.y+h.textHeight(), margin
 	for _, p := range h.inside {
-		if p.Kind != KindBridge {
+		if !p.Kind.holds() {
 			y = l.placePort(p, h.right()-pad-p.w, y) + pad
 			continue
 		}

@@ -54,7 +54,7 @@ func (m *mermaid) frame(depth int, b *Box) {
 		m.line(depth+1, `%stext["%s"]`, b.ID, mermaidLines(b.Text))
 	}
 	for _, inside := range b.Inside {
-		if inside.Kind == KindBridge {
+		if inside.Kind.holds() {
 			m.frame(depth+1, inside)
 			continue
 		}

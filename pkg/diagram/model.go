@@ -6,7 +6,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
-// Diagram is a view as boxes and lines. Its boxes and lines have IDs that are words of ASCII letters and digits.
+// Diagram is a view, or the nodes of a cluster, as boxes and lines. Its boxes and lines have IDs that are words of ASCII letters and digits.
 type Diagram struct {
 	Host       *Box    // with its bridges; host interfaces are inside their bridges, or of the host if they have none
 	Outside    []*Box  // what bridge ports lead to that are not attachments: a LAN, other veth pairs
@@ -27,7 +27,15 @@ const (
 	KindOutside   Kind = "outside" // what a port that is no attachment leads to
 	KindContainer Kind = "container"
 	KindInterface Kind = "interface" // of a container
+
+	KindNode  Kind = "node"  // another node of a cluster
+	KindPath  Kind = "path"  // how nodes are reached
+	KindRoute Kind = "route" // to a node
+	KindPods  Kind = "pods"  // of a node
 )
+
+// holds reports whether boxes of a kind are inside of the host with others inside of them.
+func (k Kind) holds() bool { return k == KindBridge || k == KindPath }
 
 // Box is a box with a title, lines of text and boxes inside.
 type Box struct {

@@ -71,7 +71,7 @@ func (s *svg) box(p *placed) {
 	}
 	s.printf(`<g class="%s"%s%s><rect x="%d" y="%d" width="%d" height="%d" rx="4"/>`+"\n", class, id, s.forReaders(p), p.x, p.y, p.w, p.h)
 	y := p.y + pad/2 + lineHeight - 4
-	if p.Kind == KindPort || p.Kind == KindUplink {
+	if p.Kind == KindPort || p.Kind == KindUplink || p.Kind == KindRoute {
 		y = p.y + portHeight/2 + 4
 	}
 	for _, l := range p.lines {

@@ -13,8 +13,8 @@ type Agent struct {
 	*agentstatus.Status
 }
 
-// agentOf returns the summary of a state, nil without one.
-func agentOf(s *agentstatus.Status, now time.Time) *Agent {
+// AgentOf returns the summary of a state, nil without one.
+func AgentOf(s *agentstatus.Status, now time.Time) *Agent {
 	if s == nil {
 		return nil
 	}

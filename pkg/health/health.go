@@ -53,7 +53,7 @@ func Examine(h doctor.Host) (*Summary, error) {
 	}
 	s := &Summary{
 		Attachments: len(attached), Problems: len(report.Findings), Unchecked: len(report.Unchecked),
-		Attached: attached, Published: ports, Report: report, Agent: agentOf(report.Agent, time.Now()),
+		Attached: attached, Published: ports, Report: report, Agent: AgentOf(report.Agent, time.Now()),
 	}
 	for _, a := range attached {
 		if a.State == inventory.StateUp {

@@ -23,6 +23,7 @@ type showFlags struct {
 	ascii bool
 	width int
 	watch bool
+	nodes bool
 	topo.Options
 }
 
@@ -40,6 +41,10 @@ clicked, and a search, in one file that loads nothing; -o mermaid and -o dot pri
 Mermaid (GitHub, GitLab) and for dot of Graphviz.
 With --watch it draws again after each change of interfaces, addresses, routes and records, at most
 five times a second; what is new is highlighted.
+With --cluster it draws this node and the other nodes of the cluster with their pod CIDRs, and how
+each is reached: direct (its InternalIP is the gateway), by the overlay, or not at all, and why, from
+the files that patchbay-agent writes to /run/patchbay-agent. -o json prints node (as agent of "status
+-o json"), peers (name, internalIPs, podCIDRs, reached, routes, problems) and omitted.
 Nothing is changed. Without root the records and the inside of network namespaces cannot be read,
 and the picture says so.`,
 		flags: f.register, run: f.run,
@@ -51,6 +56,7 @@ func (f *showFlags) register(flags *flag.FlagSet) {
 	f.registerNetwork(flags, "only attachments of this network")
 	flags.StringVar(&f.stateDir, "state-dir", config.DefaultStateDir, stateDirMeaning)
 	f.registerOutput(flags, "mermaid", "dot", "svg", "html")
+	flags.BoolVar(&f.nodes, "cluster", false, "the other nodes of the cluster, and how this node reaches them, as patchbay-agent has written it")
 	flags.BoolVar(&f.watch, "watch", false, "draw again after each change, until Ctrl-C; needs a terminal")
 	flags.BoolVar(&f.ascii, "ascii", false, "draw with ASCII only")
 	flags.IntVar(&f.width, "width", 0, "width in columns, at least 30 (default that of the terminal, else 80)")
@@ -60,6 +66,9 @@ func (f *showFlags) run(out io.Writer) error {
 	format, err := f.chosen()
 	if err != nil {
 		return err
+	}
+	if f.nodes {
+		return f.runCluster(out, format)
 	}
 	if f.watch {
 		return f.runWatch(out, format)
@@ -86,16 +95,10 @@ func (f *showFlags) print(out io.Writer, view *topo.View, format string) error {
 	switch format {
 	case "json":
 		return printJSON(out, view)
-	case "mermaid":
-		return diagram.Mermaid(out, diagram.Of(view))
-	case "dot":
-		return diagram.DOT(out, diagram.Of(view))
-	case "svg":
-		return diagram.SVG(out, diagram.Of(view))
-	case "html":
-		return diagram.HTML(out, diagram.Of(view))
+	case "text":
+		return topo.Draw(out, view, f.style(out))
 	}
-	return topo.Draw(out, view, f.style(out))
+	return drawing(format)(out, diagram.Of(view))
 }
 
 // named returns an error for an unknown network. If the records cannot be read, the picture says so.

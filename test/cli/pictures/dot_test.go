@@ -36,12 +36,16 @@ func plain(t *testing.T, graph string) (nodes, edges []string) {
 	return nodes, edges
 }
 
+// isFrame reports whether a box has others inside, or could have.
+func isFrame(b *diagram.Box) bool {
+	return slices.Contains([]diagram.Kind{diagram.KindHost, diagram.KindBridge, diagram.KindContainer, diagram.KindPath, diagram.KindNode}, b.Kind)
+}
+
 // wanted returns the nodes and edges of a diagram: boxes with others inside are clusters.
 func wanted(d *diagram.Diagram) (nodes, edges []string) {
 	for _, b := range d.All() {
-		frame := b.Kind == diagram.KindHost || b.Kind == diagram.KindBridge || b.Kind == diagram.KindContainer
 		switch {
-		case !frame:
+		case !isFrame(b):
 			nodes = append(nodes, b.ID)
 		case len(b.Inside) == 0:
 			nodes = append(nodes, b.ID+"empty")
