@@ -6,7 +6,7 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
-#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_agent, build_k8s, build_lan, build_etcd, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
+#   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_agent, build_k8s, build_lan, build_etcd, build_flannel, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
 
@@ -405,6 +405,25 @@ build_etcd() {
 build_agent() {
 	find_go
 	go_static -C "$ROOT/plugins/patchbay-agent" build -trimpath -ldflags "-s -w -X main.version=$(version)" -o "${PATCHBAY_BIN%/*}/patchbay-agent" .
+}
+
+# build_flannel builds flanneld, which test/cluster measures beside patchbay-agent, from its module: without the backends of one cloud, whose module
+# the proxy does not have, and udp, which needs C. Once.
+build_flannel() {
+	find_go
+	local version=v0.28.10 dir=$ROOT/.cache/flannel stamp=$ROOT/.cache/stamp/flannel want
+	want="$(go version) $version"
+	[[ -x $PATCHBAY_CACHE_BIN/flanneld && -f $stamp && $(<"$stamp") == "$want" ]] && return
+	say "build flanneld, once; it takes two minutes"
+	as_builder rm -rf "$dir"
+	as_builder mkdir -p "$PATCHBAY_CACHE_BIN" "${stamp%/*}"
+	as_builder cp -R "$(as_builder go mod download -json "github.com/flannel-io/flannel@$version" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')" "$dir"
+	as_builder chmod -R u+w "$dir"
+	as_builder sed -i '/backend\/\(tencentvpc\|udp\)"/d' "$dir/main.go"
+	as_builder rm -rf "$dir/pkg/backend/tencentvpc"
+	go_static -C "$dir" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/flanneld" .
+	as_builder rm -rf "$dir"
+	as_builder tee "$stamp" <<<"$want" >/dev/null
 }
 
 # build_next builds a patchbay whose schema of nftables and form of records are one version higher: for tests alone.

@@ -19,6 +19,7 @@ build_patchbay
 build_agent
 build_etcd
 build_k8s kube-apiserver
+build_flannel
 build_test repo/claims
 build_tool gotestsum
 as_builder mkdir -p "$kept"

@@ -132,12 +132,18 @@ func (n *node) startAgent() {
 		"--bounding-set=-all,+net_admin", "--inh-caps=-all", agentProgram(n.lab.t), "--node", n.object.name, "--apiserver", apiURL,
 		"--token-file", n.lab.api.path("token"), "--ca-file", n.lab.api.path("apiserver.crt"),
 	}
+	n.startLogged("setpriv", append(args, n.args...)...)
+}
+
+// startLogged starts a program in place of the agent, whose output is printed if the test fails.
+func (n *node) startLogged(name string, args ...string) {
+	n.lab.t.Helper()
 	log, err := os.OpenFile(n.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		n.lab.t.Fatal(err)
 	}
 	defer log.Close()
-	n.agent = n.Command("setpriv", append(args, n.args...)...)
+	n.agent = n.Command(name, args...)
 	n.agent.Stdout, n.agent.Stderr = log, log
 	if err := n.agent.Start(); err != nil {
 		n.lab.t.Fatal(err)
