@@ -80,8 +80,10 @@ type etcd struct {
 func (s *site) startEtcd(t *testing.T) *etcd {
 	t.Helper()
 	const client, peer = "http://192.0.2.1:2379", "http://192.0.2.1:2380"
-	e := &etcd{args: []string{nettest.Program(t, "etcd"), "--data-dir", filepath.Join(t.TempDir(), "etcd"), "--listen-client-urls", client, "--advertise-client-urls", client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer, "--log-level", "error"}}
+	e := &etcd{args: []string{
+		nettest.Program(t, "etcd"), "--data-dir", filepath.Join(t.TempDir(), "etcd"), "--listen-client-urls", client, "--advertise-client-urls", client,
+		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer, "--log-level", "error",
+	}}
 	s.startEtcdAgain(t, e)
 	t.Cleanup(e.stop)
 	return e
