@@ -109,8 +109,12 @@ func (r *removal) run(ctx context.Context) error {
 	if !r.forget {
 		return nil
 	}
-	if !r.batch {
-		r.retireGateways(ctx)
+	record := r.state.Record
+	others := !r.batch && r.retireGateways(ctx, record)
+	if err := r.state.Remove(); err != nil || !others {
+		return err
 	}
-	return r.state.Remove()
+	// Two last attachments that are removed at once count each other as users before: the later one finds no other record now.
+	r.retireGateways(ctx, record)
+	return nil
 }

@@ -123,3 +123,35 @@ func TestSmallMTUOnANewBridge(t *testing.T) {
 	expect.Contains(t, ip(t, h.Netns, "link show dev cni0"), "mtu 1000")
 	a.del(t)
 }
+
+// TestLastDelsAtOnce: several DELs at once remove the last attachments with the gateway of an earlier configuration.
+//
+// Claim: A gateway that a changed subnet has replaced is removed with its last attachments, also if their DELs run at once
+func TestLastDelsAtOnce(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	old, moved := cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24")), cni.Network(cni.Gateway(), cni.Pool("10.2.0.0/24"))
+	var all []*attachment
+	for i := range 4 {
+		all = append(all, on(h, h.Container("c"+strconv.Itoa(i)), old))
+	}
+	last := on(h, h.Container("d"), moved)
+	for range 10 {
+		var running []*nettest.Running
+		for _, a := range all {
+			a.conf = old
+			a.add(t)
+			a.conf = moved // as the runtime has read it since
+		}
+		last.add(t)
+		for _, a := range all {
+			running = append(running, h.StartCNI(t, a.call(t, "DEL")))
+		}
+		for i, a := range all {
+			running[i].Wait(t).OK(t)
+			a.prev = nil
+		}
+		expect.Equal(t, "addresses", addressesOf(t, h.Netns, "cni0"), []string{"10.2.0.1/24"})
+		last.del(t)
+	}
+}
