@@ -61,6 +61,9 @@ func TestThreeHosts(t *testing.T) {
 				t.Errorf("%s on host %s, and on host %s", p.addr, m.name, owner[p.addr])
 			}
 			owner[p.addr] = m.name
+			if !m.hasBlockOf(p.addr) {
+				t.Errorf("%s on host %s is in none of its blocks: %+v", p.addr, m.name, m.status().Blocks)
+			}
 		}
 	}
 	reached := 0
@@ -101,15 +104,30 @@ func (m *machine) memory(t testing.TB) string {
 	return ""
 }
 
-// checkListing requires that ls has every host with its blocks.
+// hasBlockOf reports whether an address is in a block of the host, as its status has them.
+func (m *machine) hasBlockOf(addr netip.Addr) bool {
+	for _, b := range m.status().Blocks {
+		if block, err := netip.ParsePrefix(b.Block); err == nil && block.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkListing requires that ls has every host with its blocks, and that no two hosts have the same one: the probe of ADD would hide that.
 func (s *site) checkListing(t testing.TB) {
 	t.Helper()
 	out, err := s.hosts[1].lan(t, "ls", network)
 	if err != nil {
 		t.Errorf("ls: %v\n%s", err, out)
 	}
+	owners := map[string]string{}
 	for _, m := range s.hosts {
 		for _, b := range m.status().Blocks {
+			if owners[b.Block] != "" {
+				t.Errorf("block %s is that of host %s and of host %s", b.Block, owners[b.Block], m.name)
+			}
+			owners[b.Block] = m.name
 			if !strings.Contains(out, b.Block) {
 				t.Errorf("ls does not list %s of host %s:\n%s", b.Block, m.name, out)
 			}
