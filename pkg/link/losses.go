@@ -2,7 +2,6 @@ package link
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
 	"time"
 
@@ -30,7 +29,7 @@ const (
 func (c *Changes) Read() (losses []Loss, err error) {
 	c.socket.SetDeadline(time.Now().Add(time.Second))
 	datagram, err := c.socket.Receive()
-	if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EMSGSIZE) {
+	if nlsock.IsLoss(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -199,10 +199,31 @@ func (s *Socket) Wait(atMost time.Duration) error {
 		return err
 	}
 	_, err := s.Receive()
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EMSGSIZE) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || IsLoss(err) {
 		return nil
 	}
 	return err
+}
+
+// IsLoss reports whether an error of Receive says that notifications were lost, because the receive buffer was full (netlink(7), ENOBUFS) or
+// one was larger than the buffer of this package (EMSGSIZE): anything may have changed.
+func IsLoss(err error) bool { return errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EMSGSIZE) }
+
+// Notifications waits, without a limit, for the next datagram of the groups that the socket is subscribed to, and returns its messages, which
+// are valid until the next call. If notifications were lost it says so instead.
+func (s *Socket) Notifications() (all iter.Seq[Message], lost bool, err error) {
+	for {
+		datagram, err := s.Receive()
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			continue
+		case IsLoss(err):
+			return nil, true, nil
+		case err != nil:
+			return nil, false, err
+		}
+		return Messages(datagram), false, nil
+	}
 }
 
 // setTimeout bounds the next reads. Zero would mean no bound (SO_RCVTIMEO).

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -46,17 +45,15 @@ func (w *Watch) Close() { w.socket.Close() }
 // Next waits for a change. It returns all changes if notifications were lost.
 func (w *Watch) Next() (Change, error) {
 	for {
-		datagram, err := w.socket.Receive()
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			continue
-		case errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.EMSGSIZE):
-			return RouteLost | LinkChanged, nil
-		case err != nil:
+		all, lost, err := w.socket.Notifications()
+		if err != nil {
 			return 0, fmt.Errorf("watch routes: %w", err)
 		}
+		if lost {
+			return RouteLost | LinkChanged, nil
+		}
 		var changed Change
-		for m := range nlsock.Messages(datagram) {
+		for m := range all {
 			changed |= changeOf(m)
 		}
 		if changed != 0 {

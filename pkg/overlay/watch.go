@@ -2,9 +2,7 @@ package overlay
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 
@@ -48,16 +46,14 @@ func (w *Watch) Follow(devices []int) {
 // Next waits for a change. It also returns if notifications were lost.
 func (w *Watch) Next() error {
 	for {
-		datagram, err := w.socket.Receive()
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			continue
-		case errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.EMSGSIZE):
-			return nil
-		case err != nil:
+		all, lost, err := w.socket.Notifications()
+		if err != nil {
 			return fmt.Errorf("watch the overlay: %w", err)
 		}
-		for m := range nlsock.Messages(datagram) {
+		if lost {
+			return nil
+		}
+		for m := range all {
 			if w.concerns(m) {
 				return nil
 			}

@@ -1,16 +1,14 @@
 package restore
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/patchbay-cni/patchbay/pkg/link"
 	"github.com/patchbay-cni/patchbay/pkg/nfnl"
+	"github.com/patchbay-cni/patchbay/pkg/nlsock"
 	"github.com/patchbay-cni/patchbay/pkg/poll"
 	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
@@ -131,7 +129,7 @@ func (e *events) read(ready []bool) (happened bool, err error) {
 // readRules adds the need of transactions that have ended.
 func (e *events) readRules(n *need) error {
 	transactions, err := e.rules.Read()
-	if errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EMSGSIZE) {
+	if nlsock.IsLoss(err) {
 		n.add(need{links: true, rules: true, causes: []string{"notifications of nftables were lost"}})
 		return nil
 	}

@@ -41,7 +41,7 @@ func imports() map[string][]string {
 		"pkg/watch":        {"pkg/link", "pkg/poll", "pkg/store"},
 		"pkg/diagram":      {"pkg/agentstatus", "pkg/link", "pkg/printable", "pkg/store", "pkg/topo"},
 		"pkg/metrics":      {"pkg/agentstatus", "pkg/health", "pkg/inventory", "pkg/printable", "pkg/safefile"},
-		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/poll", "pkg/printable", "pkg/report", "pkg/upkeep"},
+		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/nlsock", "pkg/poll", "pkg/printable", "pkg/report", "pkg/upkeep"},
 		"pkg/health":       {"pkg/agentstatus", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/store"},
 		"pkg/identity":     {"pkg/printable", "pkg/store"},
 		"pkg/report":       {"pkg/printable"},
