@@ -31,6 +31,13 @@ func TestHas(t *testing.T) {
 		if got := held.Has(path); got != want {
 			t.Errorf("held: %t, want %t", got, want)
 		}
+		var info unix.Stat_t
+		if err := unix.Stat(path, &info); err != nil {
+			t.Fatal(err)
+		}
+		if got := held.Holder(&info); (got == os.Getpid()) != want {
+			t.Errorf("held by process %d, this one is %d; want %t", got, os.Getpid(), want)
+		}
 		if held.Has(path + ".missing") {
 			t.Error("a file that does not exist is locked")
 		}

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/patchbay-cni/patchbay/pkg/heldlock"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
@@ -65,24 +65,14 @@ func busy(f *os.File, waited time.Duration) *BusyError {
 }
 
 // lockHolder returns the process that holds the flock(2) of a file; 0 if
-// /proc/locks does not show it. The table identifies a file by device and inode.
+// /proc/locks does not show it.
 func lockHolder(f *os.File) int {
 	var stat unix.Stat_t
 	if unix.Fstat(int(f.Fd()), &stat) != nil {
 		return 0
 	}
-	inode := fmt.Sprintf("%02x:%02x:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev), stat.Ino)
-	table, _ := os.ReadFile("/proc/locks")
-	for line := range strings.Lines(string(table)) {
-		// Format: "1: FLOCK  ADVISORY  WRITE 4711 00:19:1234 0 EOF". A line of a
-		// waiting process has "->" as its second field.
-		fields := strings.Fields(line)
-		if len(fields) > 5 && fields[1] == "FLOCK" && fields[5] == inode {
-			pid, _ := strconv.Atoi(fields[4])
-			return max(pid, 0) // the kernel shows 0 or -1 for a process of another PID namespace
-		}
-	}
-	return 0
+	held, _ := heldlock.Read()
+	return held.Holder(&stat)
 }
 
 // mostThreads is the greatest number of threads of a process of which the states are read.

@@ -34,7 +34,7 @@ func imports() map[string][]string {
 		"pkg/conntrack":    {"pkg/nfnl", "pkg/nlsock"},
 		"pkg/firewall":     {"pkg/nfnl", "pkg/nlsock", "pkg/printable"},
 		"pkg/config":       {"pkg/ipam", "pkg/printable"},
-		"pkg/store":        {"pkg/ipam", "pkg/jsonwriter", "pkg/printable", "pkg/safefile"},
+		"pkg/store":        {"pkg/heldlock", "pkg/ipam", "pkg/jsonwriter", "pkg/printable", "pkg/safefile"},
 		"pkg/inventory":    {"pkg/identity", "pkg/link", "pkg/liveness", "pkg/ruleset", "pkg/store"},
 		"pkg/topo":         {"pkg/identity", "pkg/inventory", "pkg/link", "pkg/printable", "pkg/store"},
 		"pkg/poll":         {},
@@ -189,7 +189,7 @@ func TestForbiddenImportsFinds(t *testing.T) {
 		},
 		{
 			"store reads ipam only", file("pkg/store/a.go", module+"/pkg/ipam", module+"/pkg/link"),
-			[]string{"pkg/store/a.go:3 imports " + module + "/pkg/link: this package imports only pkg/ipam, pkg/jsonwriter, pkg/printable, pkg/safefile"},
+			[]string{"pkg/store/a.go:3 imports " + module + "/pkg/link: this package imports only pkg/heldlock, pkg/ipam, pkg/jsonwriter, pkg/printable, pkg/safefile"},
 		},
 		{
 			"nettest is for tests", file("pkg/attach/b.go", module+"/pkg/nettest"),
