@@ -2,6 +2,7 @@ package agentstatus
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"path/filepath"
 	"time"
@@ -52,6 +53,25 @@ type Status struct {
 type Problem struct {
 	Node string `json:"node"` // its name; "" if the problem is not about one
 	Text string `json:"text"` // what is the matter, and the remedy
+}
+
+// Subject returns the name of the node that the problem is about, "cluster" if it is about none.
+func (p Problem) Subject() string { return cmp.Or(p.Node, "cluster") }
+
+// Besides returns the problems that no peer has, in their order.
+func Besides(problems []Problem, peers []Peer) (rest []Problem) {
+	said := map[string]bool{}
+	for i := range peers {
+		for _, text := range peers[i].Problems {
+			said[text] = true
+		}
+	}
+	for _, p := range problems {
+		if !said[p.Text] {
+			rest = append(rest, p)
+		}
+	}
+	return rest
 }
 
 // Peers are the other nodes of the cluster.

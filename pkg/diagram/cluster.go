@@ -20,21 +20,14 @@ type clusterBuilder struct {
 func OfCluster(s *agentstatus.Status, peers *agentstatus.Peers) *Diagram {
 	b := &clusterBuilder{builder: builder{d: &Diagram{}, count: map[string]int{}}, paths: map[string]*Box{}}
 	b.own(s)
-	said := map[string]bool{}
 	for i := range peers.Peers {
-		p := &peers.Peers[i]
-		for _, text := range p.Problems {
-			said[text] = true
-		}
-		b.peer(p)
+		b.peer(&peers.Peers[i])
 	}
 	if peers.Omitted > 0 {
 		b.d.Notes = append(b.d.Notes, Text{Text: fmt.Sprintf("%d more nodes are not in the picture", peers.Omitted)})
 	}
-	for _, p := range s.Problems {
-		if !said[p.Text] {
-			b.d.Notes = append(b.d.Notes, Text{Text: clean(cmp.Or(p.Node, "cluster") + ": " + p.Text), Wrong: true})
-		}
+	for _, p := range agentstatus.Besides(s.Problems, peers.Peers) {
+		b.d.Notes = append(b.d.Notes, Text{Text: clean(p.Subject() + ": " + p.Text), Wrong: true})
 	}
 	return b.d
 }

@@ -92,7 +92,8 @@ func peersOf(self string, nodes []cluster.Node, plan cluster.Plan, unreached map
 		peer := agentstatus.Peer{Name: n.Name, InternalIPs: texts(n.InternalIPs), PodCIDRs: texts(n.PodCIDRs), Reached: agentstatus.None, Routes: []agentstatus.Route{}, Problems: problems[n.Name]}
 		for _, cidr := range n.PodCIDRs {
 			why := unreached[cidr]
-			switch r, is := routes[cidr]; {
+			r, is := routes[cidr]
+			switch {
 			case !is || plan.Owners[cidr] != n.Name: // of several nodes with one CIDR one has it
 				continue
 			case why != "":
@@ -103,7 +104,7 @@ func peersOf(self string, nodes []cluster.Node, plan cluster.Plan, unreached map
 			default:
 				peer.Reached = agentstatus.Direct
 			}
-			peer.Routes = append(peer.Routes, agentstatus.Route{Dst: cidr.String(), Via: routes[cidr].Via.String(), Dev: routes[cidr].Device})
+			peer.Routes = append(peer.Routes, agentstatus.Route{Dst: cidr.String(), Via: r.Via.String(), Dev: r.Device})
 		}
 		all.Peers = append(all.Peers, peer)
 	}

@@ -90,7 +90,7 @@ func mark(n *agentstatus.Peer) string {
 
 // printNodeProblems prints the problems of the nodes, and those about no other node.
 func printNodeProblems(out io.Writer, v *clusterView) {
-	said, empty := map[string]bool{}, true
+	empty := true
 	say := func(name, problem string) {
 		if empty {
 			fmt.Fprintln(out)
@@ -101,13 +101,10 @@ func printNodeProblems(out io.Writer, v *clusterView) {
 	for _, p := range v.Peers {
 		for _, problem := range p.Problems {
 			say(p.Name, problem)
-			said[problem] = true
 		}
 	}
-	for _, p := range v.Node.Problems {
-		if !said[p.Text] {
-			say(cmp.Or(p.Node, "cluster"), p.Text)
-		}
+	for _, p := range agentstatus.Besides(v.Node.Problems, v.Peers) {
+		say(p.Subject(), p.Text)
 	}
 }
 

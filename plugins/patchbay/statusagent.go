@@ -22,11 +22,7 @@ func printAgent(out io.Writer, a *health.Agent) {
 	fmt.Fprintf(out, "cluster: node %s, mode %s, %s; %s, %s\n", cell(a.Node), cell(a.Mode), printable.Text(cidrs, maxCell), many(a.Nodes, "node"), many(a.Routes, "route"))
 	fmt.Fprintf(out, "agent: %s; %s\n", activityText(a), apiText(a))
 	for _, p := range a.Problems[:min(len(a.Problems), most)] {
-		name := p.Node
-		if name == "" {
-			name = "cluster"
-		}
-		fmt.Fprintf(out, "  %s: %s\n", cell(name), printable.Text(p.Text, maxProblem))
+		fmt.Fprintf(out, "  %s: %s\n", cell(p.Subject()), printable.Text(p.Text, maxProblem))
 	}
 	if more := len(a.Problems) - most + a.MoreProblems; len(a.Problems) > most {
 		fmt.Fprintf(out, "  and %s (patchbay doctor)\n", many(more, "more problem"))
