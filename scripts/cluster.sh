@@ -10,8 +10,6 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-kept=$ROOT/.cache/test
-
 # hold runs the cluster for a person. Ctrl-C reaches the program, which ends by itself.
 hold() {
 	trap : INT
@@ -33,12 +31,4 @@ build_dist_tools
 build_cluster_images
 go_static -C "$ROOT/test" build -trimpath -ldflags "-s -w" -o "$PATCHBAY_CACHE_BIN/" github.com/containernetworking/plugins/plugins/main/loopback
 if [[ -n ${HOLD:-} ]]; then hold; exit; fi
-build_test repo/claims
-build_tool gotestsum
-as_builder mkdir -p "$kept"
-say "test; the events are kept in .cache/test/nodes.json"
-failed=0
-as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$kept/nodes.json" --raw-command -- \
-	go -C "$ROOT/test" test -json -count=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" ./cluster/nodes || failed=1
-[[ -n ${RUN:-} ]] || as_builder "$PATCHBAY_CACHE_BIN/claims" "$ROOT" "$kept/nodes.json" || failed=1
-exit "$failed"
+run_and_check nodes ./cluster/nodes

@@ -6,6 +6,8 @@
 #   need_tools NAME...  install the plain tools that are missing, after saying so
 #   unpack SET PACKAGE...   unpack Debian packages under .cache/pkg/SET, installing nothing
 #   unpack_program PROGRAM PACKAGE   the same for one program, with the libraries that this machine lacks
+#   run_and_check NAME GO-TEST-ARG...   run tests as root, check the claims, and exit
+#   choose_third   say and set which third of the kills and faults runs
 #   build_patchbay, build_next, build_reference, build_callers, build_containerd2, build_nerdctl, build_agent, build_k8s, build_lan, build_etcd, build_flannel, build_dist_tools, build_release, build_test NAME, build_tool NAME   put a program in bin/ or .cache/
 #
 # shellcheck shell=bash
@@ -485,6 +487,27 @@ build_release() {
 	export PATCHBAY_GOMODCACHE
 	say "build a release in .cache/release"
 	VERSION=0.2.0 DIST=$ROOT/.cache/release "$ROOT/scripts/dist.sh"
+}
+
+# choose_third makes the crash and fault tests run a third of their cases, another one each day: all of them take longer than everything else.
+# PATCHBAY_FAULTS=all runs all, 0, 1 or 2 that third.
+choose_third() {
+	export PATCHBAY_FAULTS=${PATCHBAY_FAULTS:-$(($(date +%s) / 86400 % 3))}
+	say "kills and faults: PATCHBAY_FAULTS=$PATCHBAY_FAULTS (a third: 0, 1 or 2; or all)"
+}
+
+# run_and_check NAME GO-TEST-ARG... runs tests that need a machine or a cluster of their own, as root, keeps their events in .cache/test/NAME.json,
+# checks the claims unless RUN is set, and exits. RUN, TIMEOUT and FORMAT are those of the caller.
+run_and_check() {
+	local events=$ROOT/.cache/test/$1.json failed=0
+	build_test repo/claims
+	build_tool gotestsum
+	as_builder mkdir -p "${events%/*}"
+	say "test; the events are kept in ${events#"$ROOT"/}"
+	as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$events" --raw-command -- \
+		go -C "$ROOT/test" test -json -count=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" "${@:2}" || failed=1
+	[[ -n ${RUN:-} ]] || as_builder "$PATCHBAY_CACHE_BIN/claims" "$ROOT" "$events" || failed=1
+	exit "$failed"
 }
 
 # build_tool NAME builds the tool line of scripts/tools/go.mod that ends in NAME; once, until go.mod or Go changes.

@@ -9,7 +9,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 vm=$ROOT/.cache/vm
-kept=$ROOT/.cache/test
 
 # What the image has. No service of these is enabled; a test enables what it needs.
 packages=(
@@ -124,12 +123,4 @@ build_etcd
 build_lan
 build_test kit/vm/vmguest
 build_test boot/packages/guest
-build_test repo/claims
-build_tool gotestsum
-as_builder mkdir -p "$kept"
-say "test; the events are kept in .cache/test/boot.json"
-failed=0
-as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$kept/boot.json" --raw-command -- \
-	go -C "$ROOT/test" test -json -count=1 -p=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" ./boot/... || failed=1
-[[ -n ${RUN:-} ]] || as_builder "$PATCHBAY_CACHE_BIN/claims" "$ROOT" "$kept/boot.json" || failed=1
-exit "$failed"
+run_and_check boot -p=1 ./boot/...

@@ -10,8 +10,6 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-kept=$ROOT/.cache/test
-
 find_go
 need_root
 need_tools ip ping setpriv
@@ -20,14 +18,5 @@ build_agent
 build_etcd
 build_k8s kube-apiserver
 build_flannel
-build_test repo/claims
-build_tool gotestsum
-as_builder mkdir -p "$kept"
-export PATCHBAY_FAULTS=${PATCHBAY_FAULTS:-$(($(date +%s) / 86400 % 3))}
-say "kills of TestCrash: PATCHBAY_FAULTS=$PATCHBAY_FAULTS (a third: 0, 1 or 2; or all)"
-say "test; the events are kept in .cache/test/cluster.json"
-failed=0
-as_tester "$PATCHBAY_CACHE_BIN/gotestsum" --format "${FORMAT:-testname}" --jsonfile "$kept/cluster.json" --raw-command -- \
-	go -C "$ROOT/test" test -json -count=1 -timeout="${TIMEOUT:-30m}" ${RUN:+-run="$RUN"} -exec "$ROOT/scripts/as-root.sh" ./cluster || failed=1
-[[ -n ${RUN:-} ]] || as_builder "$PATCHBAY_CACHE_BIN/claims" "$ROOT" "$kept/cluster.json" || failed=1
-exit "$failed"
+choose_third
+run_and_check cluster ./cluster

@@ -62,13 +62,6 @@ check_claims() {
 	as_builder "$PATCHBAY_CACHE_BIN/claims" "$@" || failed=1
 }
 
-# choose_third makes the crash and fault tests run a third of their cases, another one each day: all of them take longer than everything else.
-# PATCHBAY_FAULTS=all runs all, 0, 1 or 2 that third.
-choose_third() {
-	export PATCHBAY_FAULTS=${PATCHBAY_FAULTS:-$(($(date +%s) / 86400 % 3))}
-	say "kills and faults: PATCHBAY_FAULTS=$PATCHBAY_FAULTS (a third: 0, 1 or 2; or all)"
-}
-
 # say_third says which third of the kills and faults is in the events.
 say_third() {
 	local third

@@ -65,7 +65,7 @@ func TestDockerUser(t *testing.T) {
 	}
 }
 
-// restartDocker restarts docker. Its unit allows three starts a minute.
+// restartDocker restarts docker, or starts one that is stopped. Its unit allows three starts a minute.
 const restartDocker = "systemctl reset-failed docker 2>/dev/null || :; systemctl restart docker"
 
 const (
@@ -80,8 +80,7 @@ const (
 			$i -F DOCKER-USER 2>/dev/null && $i -X DOCKER-USER || true
 		done
 		sysctl -q -w net.ipv4.ip_forward=0
-		systemctl reset-failed docker || :
-		systemctl start docker`
+		` + restartDocker
 )
 
 // hairpin carries out what doctor prints.
@@ -91,7 +90,7 @@ sh -eu /tmp/fix`
 
 const allowRouted = "ufw route allow in on patchbay0; ufw route allow out on patchbay0"
 
-const dockerAtBoot = `systemctl stop docker docker.socket; sysctl -q -w net.ipv4.ip_forward=0; systemctl reset-failed docker || :; systemctl start docker`
+const dockerAtBoot = `systemctl stop docker docker.socket; sysctl -q -w net.ipv4.ip_forward=0; ` + restartDocker
 
 // TestReboot: the units are enabled, and the node reboots: the attachments of the previous boot are gone, and no unit fails or writes a warning.
 // ufw, which denies routed packets from then on, is reported.
