@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
@@ -128,6 +130,51 @@ func TestActivity(t *testing.T) {
 	is(Running, time.Unix(0, 0)) // the clock was set back
 	l.Release()
 	is(Stopped, now)
+}
+
+// TestHoldBesideReader: a process that looks whether the agent runs, at the moment in which the agent takes its lock, does not keep it from that;
+// one that keeps the lock does, and Hold then ends after 90 ms of pauses.
+//
+// Claim: A command that looks whether patchbay-agent runs, at the moment of its start, does not make it look stopped
+func TestHoldBesideReader(t *testing.T) {
+	t.Parallel()
+	for _, after := range []int{1, 9, 100} {
+		path := filepath.Join(t.TempDir(), "status.json")
+		reader, err := safefile.OpenDir(filepath.Dir(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Flock(reader, unix.LOCK_SH|unix.LOCK_NB); err != nil {
+			t.Fatal(err)
+		}
+		pauses, waited := 0, time.Duration(0)
+		l := Lock{pause: func(d time.Duration) {
+			waited += d
+			if pauses++; pauses == after {
+				_ = unix.Flock(reader, unix.LOCK_UN)
+			}
+		}}
+		if err := l.Hold(path); err != nil || l.held != (after < 100) || pauses != min(after, 9) || waited > 100*time.Millisecond {
+			t.Errorf("reader until pause %d: %v, held %t after %d pauses, %s", after, err, l.held, pauses, waited)
+		}
+		if got := Held(path); got != l.held {
+			t.Errorf("reader until pause %d: Held is %t", after, got)
+		}
+		l.Release()
+		_ = unix.Close(reader)
+	}
+}
+
+// TestLockErrors: a lock that cannot be asked for is an error of Hold, and not held for a reader.
+func TestLockErrors(t *testing.T) {
+	t.Parallel()
+	if isHeld(-1) {
+		t.Error("a descriptor that is not open is locked")
+	}
+	l := Lock{pause: func(time.Duration) { t.Error("tried again") }}
+	if err := l.take(-1); !errors.Is(err, unix.EBADF) {
+		t.Errorf("got %v", err)
+	}
 }
 
 // FuzzRead: whatever the files have, they are read or are an error.
