@@ -26,7 +26,7 @@ func Check(binDir string) (lost []Lost, err error) {
 		if err != nil && !other {
 			return lost, err
 		}
-		if !entry.wrote(seen) {
+		if !entry.wrote(seen) && !(entry.Yields && (other || seen.exists)) {
 			lost = append(lost, Lost{Path: filepath.Join(binDir, entry.Name), Replaced: other || seen.exists})
 		}
 	}

@@ -10,7 +10,8 @@ import (
 )
 
 // Install installs the running program as BinDir/patchbay and, with DropIn, under the
-// names of the reference plugins, and a network configuration. Names that an earlier
+// names of the reference plugins, with Loopback as that one if no program has the name, and
+// a network configuration. Names that an earlier
 // Install has installed are replaced too. It returns the changes, also those before an
 // error.
 //

@@ -39,6 +39,7 @@ type installed struct {
 	SHA256   string    `json:"sha256"`
 	Replaces []string  `json:"replacesSha256,omitempty"` // of earlier versions, one of which may still be in place; empty if complete
 	Original *original `json:"original,omitempty"`       // what had the name before; kept aside
+	Yields   bool      `json:"yields,omitempty"`         // to a file of another program, which Install then leaves
 }
 
 // original is a file that is kept aside.
@@ -76,7 +77,7 @@ func (i installed) next(sha256 string) installed {
 	if i.SHA256 != "" && i.SHA256 != sha256 && !slices.Contains(replaces, i.SHA256) {
 		replaces = append(replaces, i.SHA256)
 	}
-	return installed{Name: i.Name, SHA256: sha256, Replaces: replaces, Original: i.Original}
+	return installed{Name: i.Name, SHA256: sha256, Replaces: replaces, Original: i.Original, Yields: i.Yields}
 }
 
 // find returns the entry of a name; the zero value if there is none.

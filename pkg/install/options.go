@@ -8,8 +8,11 @@ const (
 	DefaultConfDir = "/etc/cni/net.d"
 )
 
-// ownName is the name of the program itself.
-const ownName = "patchbay"
+// Names of programs: that of this one, and that of the plugin without which most runtimes attach no container.
+const (
+	ownName      = "patchbay"
+	loopbackName = "loopback"
+)
 
 // dropInNames returns the names of the reference plugins, and the names under which
 // BuildKit looks for them first.
@@ -26,6 +29,7 @@ type Options struct {
 	BinDir   string // absolute
 	DropIn   bool   // also under the names of the reference plugins, and of those BuildKit's that exist
 	BuildKit bool   // with DropIn: also under all names that BuildKit looks for
+	Loopback bool   // also as loopback, unless another program has installed one
 	Conf     string // file of a network configuration to install; "" for none
 	ConfDir  string // where it is installed; absolute
 	DryRun   bool   // return what would be done, and change nothing

@@ -52,6 +52,9 @@ func (s *session) programNames() ([]string, error) {
 			}
 		}
 	}
+	if s.Loopback && !s.DropIn {
+		names = append(names, loopbackName)
+	}
 	for _, entry := range s.m.Programs {
 		if !slices.Contains(names, entry.Name) {
 			names = append(names, entry.Name)
@@ -67,21 +70,48 @@ func (p *program) isAt(path string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(at, own)
 }
 
-// planProgram plans the installation of one name, and returns its entry; one without a name for a link to the running program, such as a
-// package has in the directory of a distribution's runtimes: it belongs to the package.
+// entryOf returns the entry of a name in the manifest. What was installed because there was no such program yields to one of another program; a
+// drop-in does not.
+func (s *session) entryOf(name string) installed {
+	entry := find(s.m.Programs, name)
+	plain, _ := dropInNames()
+	switch {
+	case s.DropIn && slices.Contains(plain, name):
+		entry.Yields = false
+	case s.Loopback && name == loopbackName && entry.SHA256 == "":
+		entry.Yields = true
+	}
+	return entry
+}
+
+// stays returns the change of a file that belongs to another program and is left as it is: a link to the running program, such as a package has
+// in the directory of a distribution's runtimes, or one to which the entry of the name yields. It has no path for every other file.
+func (s *session) stays(was installed, seen found, unsuitable error, self *program) Change {
+	path := s.BinDir + "/" + was.Name
+	switch {
+	case errors.Is(unsuitable, ErrLeadsAway) && was.Name == ownName && was.Original == nil && self.isAt(path):
+		return Change{Already, path, "as a link to this program"}
+	case was.Yields && (unsuitable != nil || seen.exists && !was.wrote(seen)):
+		return Change{Left, path, "of another program"}
+	}
+	return Change{}
+}
+
+// planProgram plans the installation of one name, and returns its entry; one without a name for a file of another program that stays.
 func (s *session) planProgram(name string, self *program) (installed, error) {
 	seen, err := s.bin.look(name)
-	if errors.Is(err, ErrLeadsAway) && name == ownName && find(s.m.Programs, name).Original == nil && self.isAt(s.bin.join(name)) {
-		s.add(Change{Already, s.bin.join(name), "as a link to this program"}, nil)
-		return installed{}, nil
-	}
-	if errors.Is(err, ErrUnsuitable) || errors.Is(err, ErrLeadsAway) {
-		err = fmt.Errorf("%w; move it away first", err)
-	}
-	if err != nil {
+	unsuitable := errors.Is(err, ErrUnsuitable) || errors.Is(err, ErrLeadsAway)
+	if err != nil && !unsuitable {
 		return installed{}, err
 	}
-	was := find(s.m.Programs, name)
+	was := s.entryOf(name)
+	if change := s.stays(was, seen, err, self); change.Path != "" {
+		s.add(change, nil)
+		return installed{}, nil
+	}
+	if unsuitable {
+		return installed{}, fmt.Errorf("%w; move it away first", err)
+	}
 	entry := was.next(self.sha256)
 	path := s.BinDir + "/" + name
 	switch {

@@ -58,6 +58,7 @@ done, a list of action, path and note. Exit status 1 is an error.`,
 			f.register(flags)
 			flags.BoolVar(&f.DropIn, "drop-in", false, "also install under the names of the reference plugins, and as buildkit-cni-* where these exist")
 			flags.BoolVar(&f.BuildKit, "buildkit", false, "with --drop-in: also as buildkit-cni-*, the names that BuildKit looks for first")
+			flags.BoolVar(&f.Loopback, "loopback", false, "also install as loopback, unless another program has installed one: most runtimes need it")
 			flags.StringVar(&f.Conf, "conf", "", "`file` of a network configuration to install; it is named 10-NAME unless it begins with a digit")
 			f.registerConfDir(flags)
 		},

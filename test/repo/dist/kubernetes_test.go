@@ -72,7 +72,7 @@ func unprivileged(t *testing.T, c core.Container) {
 func TestManifests(t *testing.T) {
 	for name, want := range map[string]struct{ args, paths, mounts []string }{
 		"install": {
-			[]string{"install", "--conf", "/networks/$(NODE_NAME).conflist"},
+			[]string{"install", "--loopback", "--conf", "/networks/$(NODE_NAME).conflist"},
 			[]string{"/opt/cni/bin", "/etc/cni/net.d"},
 			[]string{"bin /opt/cni/bin", "net /etc/cni/net.d", "networks /networks read-only"},
 		},
@@ -132,6 +132,7 @@ func TestAgentManifest(t *testing.T) {
 		pod := set.Spec.Template.Spec
 		expect.Equal(t, "containers", []int{len(pod.InitContainers), len(pod.Containers)}, []int{1, 1})
 		unprivileged(t, pod.InitContainers[0])
+		expect.Equal(t, "arguments", pod.InitContainers[0].Args, []string{"install", "--loopback"})
 		expect.Equal(t, "image of the plugin", pod.InitContainers[0].Image, release.Image)
 		agent := pod.Containers[0]
 		expect.Equal(t, "image of the agent", agent.Image, release.AgentImage)

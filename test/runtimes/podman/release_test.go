@@ -56,13 +56,13 @@ func TestReleaseImage(t *testing.T) {
 	s := newScene(t)
 	s.releaseNode()
 	for _, want := range [][]string{
-		{"created /opt/cni/bin/patchbay", "created /etc/cni/net.d/10-n1.conflist"},
-		{"already installed /opt/cni/bin/patchbay", "already installed /etc/cni/net.d/10-n1.conflist"},
+		{"created /opt/cni/bin/patchbay", "created /opt/cni/bin/loopback", "created /etc/cni/net.d/10-n1.conflist"},
+		{"already installed /opt/cni/bin/patchbay", "already installed /opt/cni/bin/loopback", "already installed /etc/cni/net.d/10-n1.conflist"},
 	} {
-		out := s.podman(s.initContainer("install", "--conf", "/networks/n1.conflist")...)
+		out := s.podman(s.initContainer("install", "--loopback", "--conf", "/networks/n1.conflist")...)
 		expect.Equal(t, "output of install", strings.Split(out, "\n"), want)
 	}
-	expect.Equal(t, "plugins", s.names("/run/node/bin"), ".patchbay patchbay")
+	expect.Equal(t, "plugins", s.names("/run/node/bin"), ".patchbay loopback patchbay")
 	expect.Equal(t, "configurations", s.names("/run/node/net.d"), "10-n1.conflist")
 	expect.Equal(t, "configuration", s.run("cat", "/run/node/net.d/10-n1.conflist"), conf)
 	expect.Contains(t, s.run("/run/node/bin/patchbay", "version"), "patchbay "+release.Version+" ")
@@ -77,7 +77,7 @@ func TestReleaseImage(t *testing.T) {
 	s.podman("rm", "--force", "--time", "0", "web")
 	out = s.podman(s.initContainer("uninstall", "--unused")...)
 	expect.Equal(t, "output of uninstall", strings.Split(out, "\n"), []string{
-		"deleted /etc/cni/net.d/10-n1.conflist", "deleted /opt/cni/bin/patchbay", "deleted /opt/cni/bin/.patchbay",
+		"deleted /etc/cni/net.d/10-n1.conflist", "deleted /opt/cni/bin/loopback", "deleted /opt/cni/bin/patchbay", "deleted /opt/cni/bin/.patchbay",
 	})
 	expect.Equal(t, "plugins", s.names("/run/node/bin"), "")
 	expect.Equal(t, "configurations", s.names("/run/node/net.d"), "")
