@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // Path is the file of the state, unless the agent was started with another --status.
@@ -45,14 +47,16 @@ type Status struct {
 	APIError string    `json:"apiError,omitempty"` // of the last request; "" if it succeeded
 	APISince time.Time `json:"apiSince,omitzero"`  // since when requests fail
 
-	Problems     []Problem `json:"problems"`               // at most MaxProblems
-	MoreProblems int       `json:"moreProblems,omitempty"` // that are not in the list
+	Problems     []Problem                `json:"problems"`               // at most MaxProblems
+	MoreProblems int                      `json:"moreProblems,omitempty"` // that are not in the list
+	ProblemKinds map[nodeproblem.Kind]int `json:"problemKinds"`           // how many of each kind, also of those that are not in the list
 }
 
 // Problem is something that keeps pods from reaching each other.
 type Problem struct {
-	Node string `json:"node"` // its name; "" if the problem is not about one
-	Text string `json:"text"` // what is the matter, and the remedy
+	Node string           `json:"node"` // its name; "" if the problem is not about one
+	Kind nodeproblem.Kind `json:"kind"`
+	Text string           `json:"text"` // what is the matter, and the remedy
 }
 
 // Subject returns the name of the node that the problem is about, "cluster" if it is about none.
@@ -109,13 +113,30 @@ type Route struct {
 // PeersPath returns the path of the peers beside a file of the state.
 func PeersPath(status string) string { return filepath.Join(filepath.Dir(status), "peers.json") }
 
-// Encode returns the file of a state. It sets Format, and counts the problems that it leaves out.
+// Kinds returns how many problems there are of each kind. Those of a kind that this program does not know, and those that the state does not
+// say the kind of, are Other; all together are as many as Problems and MoreProblems.
+func (s *Status) Kinds() map[nodeproblem.Kind]int {
+	counts := map[nodeproblem.Kind]int{}
+	rest := len(s.Problems) + s.MoreProblems
+	for _, kind := range nodeproblem.Kinds() {
+		counts[kind] = max(0, min(s.ProblemKinds[kind], rest))
+		rest -= counts[kind]
+	}
+	counts[nodeproblem.Other] = rest
+	return counts
+}
+
+// Encode returns the file of a state. It sets Format, counts the problems by kind, and those that it leaves out.
 func (s Status) Encode() ([]byte, error) {
 	s.Format = Format
 	for _, list := range []*[]string{&s.InternalIPs, &s.PodCIDRs} {
 		if *list == nil {
 			*list = []string{}
 		}
+	}
+	s.ProblemKinds = map[nodeproblem.Kind]int{}
+	for _, p := range s.Problems {
+		s.ProblemKinds[p.Kind]++
 	}
 	if len(s.Problems) > MaxProblems {
 		s.MoreProblems = len(s.Problems) - MaxProblems

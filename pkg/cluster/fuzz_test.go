@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // FuzzPlan makes nodes of lines "name uid second cidrs ips", and checks what holds for every plan.
@@ -64,6 +66,11 @@ func checkPlan(t *testing.T, config *Config, h Host, plan Plan) {
 			if own.Overlaps(r.Dst) {
 				t.Errorf("route to %s, and %s is here", r.Dst, own)
 			}
+		}
+	}
+	for _, problem := range plan.Problems {
+		if problem.Kind.Known() != problem.Kind || problem.Kind == nodeproblem.Other || problem.Text == "" {
+			t.Errorf("a problem of kind %q: %+v", problem.Kind, problem)
 		}
 	}
 	if plan.Conflist != nil && (!json.Valid(plan.Conflist) || len(plan.PodCIDRs) == 0 || len(plan.PodCIDRs) > 2) {

@@ -129,6 +129,11 @@ func (h *history) pass() (fault string, done bool) {
 	}
 	h.random.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
 	plan := h.config.Plan(nodes, h.facts(nodes))
+	for _, problem := range plan.Problems {
+		if problem.Kind.Known() != problem.Kind {
+			return fmt.Sprintf("a problem of kind %q: %+v", problem.Kind, problem), false
+		}
+	}
 	steps := h.steps(plan)
 	if done = h.random.IntN(4) != 0; !done && len(steps) > 0 {
 		steps = steps[:h.random.IntN(len(steps))]

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // Names of the VXLAN devices: the one that sends over IPv4, and the one that sends over IPv6. A VXLAN device has one of both.
@@ -105,7 +107,7 @@ func (p *planning) prepareOverlays() {
 	}
 	p.plan.KeepOverlay = p.overlays.devices == [2]*Device{}
 	if p.plan.KeepOverlay {
-		p.report(p.host.Name, "no interface has an InternalIP of this node, so the overlay stays as it is: start kubelet with --node-ip, or this program with --node-ip")
+		p.report(p.host.Name, nodeproblem.NoUplink, "no interface has an InternalIP of this node, so the overlay stays as it is: start kubelet with --node-ip, or this program with --node-ip")
 	}
 }
 
@@ -131,7 +133,7 @@ func (p *planning) viaOverlay(c claimed) (Route, bool) {
 	}
 	to, device := p.underlay(c.node)
 	if device == nil {
-		p.report(c.node.Name, "the node has no InternalIP of a family that this node has too, so there is no overlay to it: start its kubelet with --node-ip=IPv4,IPv6")
+		p.report(c.node.Name, nodeproblem.NoInternalIP, "the node has no InternalIP of a family that this node has too, so there is no overlay to it: start its kubelet with --node-ip=IPv4,IPv6")
 		return Route{}, false
 	}
 	if !p.addressOfHost(c.node, to) {
@@ -139,7 +141,7 @@ func (p *planning) viaOverlay(c claimed) (Route, bool) {
 	}
 	mac := MACOf(to)
 	if other, taken := p.overlays.nodes[mac]; taken && other != to {
-		p.report(c.node.Name, "InternalIP ", to.String(), " has the same derived MAC as ", other.String(), ": give the node another address")
+		p.report(c.node.Name, nodeproblem.SameMAC, "InternalIP ", to.String(), " has the same derived MAC as ", other.String(), ": give the node another address")
 		return Route{}, false
 	}
 	p.overlays.nodes[mac] = to
@@ -186,7 +188,7 @@ func (p *planning) podMTU() int {
 	case p.config.MTU != 0:
 		return p.config.MTU
 	case mtu == 0:
-		p.report(p.host.Name, "no interface has an InternalIP of this node, so its MTU is not known, and no network configuration is written: ",
+		p.report(p.host.Name, nodeproblem.NoUplink, "no interface has an InternalIP of this node, so its MTU is not known, and no network configuration is written: ",
 			"start kubelet with --node-ip, this program with --node-ip, or set mtu")
 		return 0
 	case p.config.Mode == ModeDirect:
@@ -197,7 +199,7 @@ func (p *planning) podMTU() int {
 		mtu -= overhead6
 	}
 	if least := p.config.leastMTU(); mtu < least {
-		p.report(p.host.Name, fmt.Sprintf("the MTU of the interface with the InternalIP leaves %d bytes for a packet of a pod, less than %d, "+
+		p.report(p.host.Name, nodeproblem.SmallMTU, fmt.Sprintf("the MTU of the interface with the InternalIP leaves %d bytes for a packet of a pod, less than %d, "+
 			"and no network configuration is written: enlarge it, or set mtu", mtu, least))
 		return 0
 	}

@@ -65,7 +65,7 @@ func overlayRows() map[string]planRow {
 		"10.244.2.0/24 via 10.244.2.0 dev patchbay.vx", "fd00:10:244:2::/64 via " + gateway2 + " dev patchbay.vx", device4,
 		"  " + mac2 + " to 192.0.2.2", "  10.244.2.0 is " + mac2, "  " + gateway2 + " is " + mac2,
 	}
-	none := "node-2: the node has no InternalIP of a family that this node has too..."
+	none := "node-2 noInternalIP: the node has no InternalIP of a family that this node has too..."
 	return map[string]planRow{
 		"vxlan":                     {overlayConfig("vxlan"), overlayHost("192.0.2.2", "2001:db8::2"), two, all},
 		"auto, behind a router":     {overlayConfig("auto"), overlayHost(), two, all},
@@ -80,20 +80,20 @@ func overlayRows() map[string]planRow {
 		"this node has IPv6 alone": {overlayConfig("vxlan"), onlyLocal("2001:db8::1"), []Node{node(1, addresses("2001:db8::1")), node(2, addresses("192.0.2.2"))}, []string{none, device6}},
 		"no family of both":        {overlayConfig("vxlan"), onlyLocal("192.0.2.1"), []Node{node(1, addresses("192.0.2.1")), node(2, addresses("2001:db8::2"))}, []string{none, device4}},
 		"no interface has our address": {overlayConfig("vxlan"), host(), two, []string{
-			"node-1: no interface has an InternalIP of this node, so the overlay stays as it is...",
+			"node-1 noUplink: no interface has an InternalIP of this node, so the overlay stays as it is...",
 		}},
 		"our Node object is gone": {overlayConfig("vxlan"), overlayHost(), []Node{node(2)}, []string{
-			"node-1: no interface has an InternalIP of this node, so the overlay stays as it is...", "node-1: the cluster has no Node object of this name...",
+			"node-1 noUplink: no interface has an InternalIP of this node, so the overlay stays as it is...", "node-1 noNode: the cluster has no Node object of this name...",
 		}},
 		"--node-ip names another address": {overlayConfig("vxlan"), onlyLocal("198.51.100.1"), []Node{node(1, addresses("192.0.2.1"))}, []string{
 			strings.Replace(device4, "local 192.0.2.1", "local 198.51.100.1", 1),
 		}},
 		"two nodes with one InternalIP": {overlayConfig("vxlan"), overlayHost(), []Node{node(1), node(2, cidrs("10.244.2.0/24")), node(3, cidrs("10.244.3.0/24"), addresses("192.0.2.2"))}, []string{
-			"10.244.2.0/24 via 10.244.2.0 dev patchbay.vx", "10.244.3.0/24 via 10.244.3.0 dev patchbay.vx", "node-3: InternalIP 192.0.2.2 is that of node-2 too...", device4,
+			"10.244.2.0/24 via 10.244.2.0 dev patchbay.vx", "10.244.3.0/24 via 10.244.3.0 dev patchbay.vx", "node-3 sameInternalIP: InternalIP 192.0.2.2 is that of node-2 too...", device4,
 			"  " + mac2 + " to 192.0.2.2", "  10.244.2.0 is " + mac2, "  10.244.3.0 is " + mac2,
 		}},
 		"our own InternalIP": {overlayConfig("vxlan"), overlayHost(), []Node{node(1), node(2, cidrs("10.244.2.0/24"), addresses("192.0.2.1"))}, []string{
-			"node-2: InternalIP 192.0.2.1 is that of this node too...", device4,
+			"node-2 sameInternalIP: InternalIP 192.0.2.1 is that of this node too...", device4,
 		}},
 	}
 }
@@ -156,7 +156,7 @@ func TestSameMAC(t *testing.T) {
 		t.Fatalf("%s has %s and %s has %s", first, a, second, b)
 	}
 	plan := parseConfig(t, overlayConfig("vxlan")).Plan([]Node{node(1), node(3, addresses(second)), node(2, addresses(first))}, overlayHost())
-	want := "node-3: InternalIP " + second + " has the same derived MAC as " + first + ": give the node another address"
+	want := "node-3 sameMAC: InternalIP " + second + " has the same derived MAC as " + first + ": give the node another address"
 	if got := described(plan); len(plan.Routes) != 2 || !slices.Contains(got, want) {
 		t.Errorf("plan %q", got)
 	}

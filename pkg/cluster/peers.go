@@ -3,6 +3,8 @@ package cluster
 import (
 	"net/netip"
 	"slices"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // claimed is a CIDR of another node, which that node is the oldest to claim.
@@ -20,7 +22,7 @@ func (p *planning) others() {
 		}
 		for _, cidr := range p.usable(n) {
 			if owner, ok := p.claims.claim(cidr, n.Name); !ok {
-				p.report(n.Name, "podCIDR ", cidr.String(), " overlaps that of ", owner, ", which has it: delete the Node object that is not in use")
+				p.report(n.Name, nodeproblem.SameCIDR, "podCIDR ", cidr.String(), " overlaps that of ", owner, ", which has it: delete the Node object that is not in use")
 				continue
 			}
 			all = append(all, claimed{n, cidr})
@@ -30,7 +32,7 @@ func (p *planning) others() {
 	inside := p.nodesInside()
 	for _, c := range all {
 		if node, hit := inside[c.dst]; hit {
-			p.report(c.node.Name, "podCIDR ", c.dst.String(), " contains the InternalIP of ", node, ": give pods a network of their own")
+			p.report(c.node.Name, nodeproblem.InternalIPInside, "podCIDR ", c.dst.String(), " contains the InternalIP of ", node, ": give pods a network of their own")
 			continue
 		}
 		if r, ok := p.route(c); ok {
@@ -49,7 +51,7 @@ func (p *planning) olderThanSelf() {
 		}
 		for _, cidr := range n.PodCIDRs {
 			if slices.ContainsFunc(p.plan.PodCIDRs, cidr.Overlaps) {
-				p.report(p.host.Name, "podCIDR ", cidr.String(), " belongs to the older node ", n.Name,
+				p.report(p.host.Name, nodeproblem.SameCIDR, "podCIDR ", cidr.String(), " belongs to the older node ", n.Name,
 					" too, to which the other nodes send: delete the Node object that is not in use")
 			}
 		}
@@ -76,7 +78,7 @@ func (p *planning) route(c claimed) (Route, bool) {
 		return p.viaOverlay(c)
 	}
 	if !via.IsValid() {
-		p.report(c.node.Name, "podCIDR ", c.dst.String(), ": the node has no InternalIP of this family: start its kubelet with --node-ip=IPv4,IPv6")
+		p.report(c.node.Name, nodeproblem.NoInternalIP, "podCIDR ", c.dst.String(), ": the node has no InternalIP of this family: start its kubelet with --node-ip=IPv4,IPv6")
 		return Route{}, false
 	}
 	return Route{Dst: c.dst, Via: via}, p.addressOfHost(c.node, via)
@@ -86,9 +88,9 @@ func (p *planning) route(c claimed) (Route, bool) {
 func (p *planning) addressOfHost(n *Node, addr netip.Addr) bool {
 	switch {
 	case !addr.IsGlobalUnicast():
-		p.report(n.Name, "InternalIP ", addr.String(), " is not an address of a host: start its kubelet with --node-ip")
+		p.report(n.Name, nodeproblem.BadInternalIP, "InternalIP ", addr.String(), " is not an address of a host: start its kubelet with --node-ip")
 	case p.self != nil && slices.Contains(p.self.InternalIPs, addr):
-		p.report(n.Name, "InternalIP ", addr.String(), " is that of this node too: start kubelet with --node-ip on both, with the address of the right interface")
+		p.report(n.Name, nodeproblem.SameInternalIP, "InternalIP ", addr.String(), " is that of this node too: start kubelet with --node-ip on both, with the address of the right interface")
 	default:
 		return true
 	}
@@ -105,7 +107,7 @@ func (p *planning) sameAddress() {
 			switch other := first[addr]; {
 			case !addr.IsValid() || other == n || n == p.self || other == p.self && other != nil:
 			case other != nil:
-				p.report(n.Name, "InternalIP ", addr.String(), " is that of ", other.Name, " too: delete the Node object that is not in use")
+				p.report(n.Name, nodeproblem.SameInternalIP, "InternalIP ", addr.String(), " is that of ", other.Name, " too: delete the Node object that is not in use")
 			default:
 				first[addr] = n
 			}

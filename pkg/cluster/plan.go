@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // Host is what a plan needs to know of the host besides the Node objects.
@@ -39,8 +42,9 @@ type Plan struct {
 
 // Problem is something about the nodes that keeps pods from reaching each other.
 type Problem struct {
-	Node string `json:"node"` // its name; "" if the problem is not about one
-	Text string `json:"text"` // what is the matter and the remedy
+	Node string           // its name; "" if the problem is not about one
+	Kind nodeproblem.Kind // never ""
+	Text string           // what is the matter and the remedy
 }
 
 // planning is a plan in the making.
@@ -81,19 +85,19 @@ func (p Problem) compare(q Problem) int {
 	if c := strings.Compare(p.Node, q.Node); c != 0 {
 		return c
 	}
-	return strings.Compare(p.Text, q.Text)
+	return cmp.Or(strings.Compare(p.Text, q.Text), strings.Compare(string(p.Kind), string(q.Kind)))
 }
 
 // report adds a problem; its text is made of parts.
-func (p *planning) report(node string, parts ...string) {
-	p.plan.Problems = append(p.plan.Problems, Problem{node, strings.Join(parts, "")})
+func (p *planning) report(node string, kind nodeproblem.Kind, parts ...string) {
+	p.plan.Problems = append(p.plan.Problems, Problem{node, kind, strings.Join(parts, "")})
 }
 
 // own plans for the node itself: its CIDRs, which no other node gets a route for here, and the conflist. The addresses of the bridge count
 // too: a route to them would take the packets of pods that are there, from before the node got another CIDR.
 func (p *planning) own() {
 	if p.self == nil {
-		p.report(p.host.Name, "the cluster has no Node object of this name; nothing is removed and the network configuration stays: ",
+		p.report(p.host.Name, nodeproblem.NoNode, "the cluster has no Node object of this name; nothing is removed and the network configuration stays: ",
 			"check --node, or restart kubelet, which creates the object")
 	} else {
 		p.plan.PodCIDRs = p.usable(p.self)
@@ -116,19 +120,19 @@ func (p *planning) own() {
 // usable returns the first CIDR of each family of a node that is within the cluster's, and reports the others.
 func (p *planning) usable(n *Node) (cidrs []netip.Prefix) {
 	if len(n.Unreadable) > 0 {
-		p.report(n.Name, "not a CIDR or an address: ", strings.Join(n.Unreadable, ", "))
+		p.report(n.Name, nodeproblem.Unreadable, "not a CIDR or an address: ", strings.Join(n.Unreadable, ", "))
 	}
 	if len(n.PodCIDRs) == 0 {
-		p.report(n.Name, "the node has no podCIDR: run kube-controller-manager with --allocate-node-cidrs; ",
+		p.report(n.Name, nodeproblem.NoPodCIDR, "the node has no podCIDR: run kube-controller-manager with --allocate-node-cidrs; ",
 			"if it does, its range is full (event CIDRNotAvailable)")
 	}
 	var has [2]bool
 	for _, cidr := range n.PodCIDRs {
 		switch at := family(cidr.Addr()); {
 		case !p.config.contains(cidr):
-			p.report(n.Name, "podCIDR ", cidr.String(), " is not within clusterCIDRs: correct clusterCIDRs")
+			p.report(n.Name, nodeproblem.OutsideClusterCIDRs, "podCIDR ", cidr.String(), " is not within clusterCIDRs: correct clusterCIDRs")
 		case has[at]:
-			p.report(n.Name, "podCIDR ", cidr.String(), " is the second one of its family and is not used")
+			p.report(n.Name, nodeproblem.SecondCIDR, "podCIDR ", cidr.String(), " is the second one of its family and is not used")
 		default:
 			has[at] = true
 			cidrs = append(cidrs, cidr)
@@ -148,7 +152,7 @@ func (p *planning) missingFamilies() {
 	}{{true, "IPv4"}, {false, "IPv6"}} {
 		has := slices.ContainsFunc(p.plan.PodCIDRs, func(c netip.Prefix) bool { return c.Addr().Is4() == f.is4 })
 		if p.config.hasFamily(f.is4) && !has {
-			p.report(p.host.Name, "the node has no usable podCIDR of ", f.name, ", which clusterCIDRs has: its pods get no address of that family")
+			p.report(p.host.Name, nodeproblem.MissingFamily, "the node has no usable podCIDR of ", f.name, ", which clusterCIDRs has: its pods get no address of that family")
 		}
 	}
 }

@@ -62,7 +62,7 @@ func described(p Plan) (lines []string) {
 		lines = append(lines, line)
 	}
 	for _, problem := range p.Problems {
-		lines = append(lines, problem.Node+": "+problem.Text)
+		lines = append(lines, fmt.Sprintf("%s %s: %s", problem.Node, problem.Kind, problem.Text))
 	}
 	return lines
 }
@@ -83,33 +83,33 @@ func claimRows() map[string]planRow {
 		"both families": {clusterOfTests, host(), []Node{node(2), node(1)}, []string{"10.244.2.0/24 via 192.0.2.2", "fd00:10:244:2::/64 via 2001:db8::2"}},
 		"one node":      {clusterOfTests, host(), []Node{node(1)}, nil},
 		"the older of two": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(3, cidrs("10.244.2.0/24")), node(2, cidrs("10.244.2.0/24"))}, []string{
-			"10.244.2.0/24 via 192.0.2.2", "node-3: podCIDR 10.244.2.0/24 overlaps that of node-2, which has it...",
+			"10.244.2.0/24 via 192.0.2.2", "node-3 sameCIDR: podCIDR 10.244.2.0/24 overlaps that of node-2, which has it...",
 		}},
 		"of the same second, by uid": {only4, host(), []Node{
 			node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.2.0/24"), created(7), uid("b")), node(3, cidrs("10.244.2.0/24"), created(7), uid("a")),
-		}, []string{"10.244.2.0/24 via 192.0.2.3", "node-2: podCIDR 10.244.2.0/24 overlaps that of node-3, which has it..."}},
+		}, []string{"10.244.2.0/24 via 192.0.2.3", "node-2 sameCIDR: podCIDR 10.244.2.0/24 overlaps that of node-3, which has it..."}},
 		"the older has the shorter prefix": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.32.0/20")), node(3, cidrs("10.244.40.0/24"))}, []string{
-			"10.244.32.0/20 via 192.0.2.2", "node-3: podCIDR 10.244.40.0/24 overlaps that of node-2, which has it...",
+			"10.244.32.0/20 via 192.0.2.2", "node-3 sameCIDR: podCIDR 10.244.40.0/24 overlaps that of node-2, which has it...",
 		}},
 		"the older has the longer prefix": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(3, cidrs("10.244.32.0/20")), node(2, cidrs("10.244.40.0/24"))}, []string{
-			"10.244.40.0/24 via 192.0.2.2", "node-3: podCIDR 10.244.32.0/20 overlaps that of node-2, which has it...",
+			"10.244.40.0/24 via 192.0.2.2", "node-3 sameCIDR: podCIDR 10.244.32.0/20 overlaps that of node-2, which has it...",
 		}},
 		"the oldest of a row, and one that overlaps only a younger one": {only4, host(), []Node{
 			node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.32.0/24")), node(3, cidrs("10.244.32.0/20")), node(4, cidrs("10.244.40.0/24")),
-		}, []string{"10.244.32.0/24 via 192.0.2.2", "10.244.40.0/24 via 192.0.2.4", "node-3: podCIDR 10.244.32.0/20 overlaps that of node-2..."}},
+		}, []string{"10.244.32.0/24 via 192.0.2.2", "10.244.40.0/24 via 192.0.2.4", "node-3 sameCIDR: podCIDR 10.244.32.0/20 overlaps that of node-2..."}},
 		"our own CIDR": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.1.0/24"))}, []string{
-			"node-2: podCIDR 10.244.1.0/24 overlaps that of node-1, which has it...",
+			"node-2 sameCIDR: podCIDR 10.244.1.0/24 overlaps that of node-1, which has it...",
 		}},
 		"our own CIDR, of an older node": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(0, cidrs("10.244.1.0/24"), addresses("192.0.2.9"))}, []string{
-			"node-0: podCIDR 10.244.1.0/24 overlaps that of node-1, which has it...",
-			"node-1: podCIDR 10.244.1.0/24 belongs to the older node node-0 too, to which the other nodes send...",
+			"node-0 sameCIDR: podCIDR 10.244.1.0/24 overlaps that of node-1, which has it...",
+			"node-1 sameCIDR: podCIDR 10.244.1.0/24 belongs to the older node node-0 too, to which the other nodes send...",
 		}},
 		"a CIDR of our bridge": {only4, host("10.244.7.1/24", "fe80::1/64"), []Node{node(1, cidrs("10.244.1.0/24")), node(7, cidrs("10.244.7.0/24"))}, []string{
-			"node-7: podCIDR 10.244.7.0/24 overlaps that of the bridge cni0, which has it...",
+			"node-7 sameCIDR: podCIDR 10.244.7.0/24 overlaps that of the bridge cni0, which has it...",
 		}},
 		"outside of the cluster": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("0.0.0.0/0")), node(3, cidrs("192.0.2.0/24")), node(4, cidrs("10.0.0.0/8"))}, []string{
-			"node-2: podCIDR 0.0.0.0/0 is not within clusterCIDRs...", "node-3: podCIDR 192.0.2.0/24 is not within clusterCIDRs...",
-			"node-4: podCIDR 10.0.0.0/8 is not within clusterCIDRs...",
+			"node-2 outsideClusterCIDRs: podCIDR 0.0.0.0/0 is not within clusterCIDRs...", "node-3 outsideClusterCIDRs: podCIDR 192.0.2.0/24 is not within clusterCIDRs...",
+			"node-4 outsideClusterCIDRs: podCIDR 10.0.0.0/8 is not within clusterCIDRs...",
 		}},
 	}
 }
@@ -117,37 +117,37 @@ func claimRows() map[string]planRow {
 // nodeRows are about nodes that lack something, and their addresses.
 func nodeRows() map[string]planRow {
 	return map[string]planRow{
-		"no CIDR yet": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs())}, []string{"node-2: the node has no podCIDR: run kube-controller-manager with --allocate-node-cidrs..."}},
+		"no CIDR yet": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs())}, []string{"node-2 noPodCIDR: the node has no podCIDR: run kube-controller-manager with --allocate-node-cidrs..."}},
 		"two of a family": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.2.0/24", "10.244.3.0/24"))}, []string{
-			"10.244.2.0/24 via 192.0.2.2", "node-2: podCIDR 10.244.3.0/24 is the second one of its family and is not used",
+			"10.244.2.0/24 via 192.0.2.2", "node-2 secondCIDR: podCIDR 10.244.3.0/24 is the second one of its family and is not used",
 		}},
 		"the first InternalIP of a family": {clusterOfTests, host(), []Node{node(1), node(2, addresses("2001:db8::9", "192.0.2.9", "192.0.2.8", "2001:db8::8"))}, []string{
 			"10.244.2.0/24 via 192.0.2.9", "fd00:10:244:2::/64 via 2001:db8::9",
 		}},
 		"no InternalIP of a family": {clusterOfTests, host(), []Node{node(1), node(2, addresses("192.0.2.9"))}, []string{
-			"10.244.2.0/24 via 192.0.2.9", "node-2: podCIDR fd00:10:244:2::/64: the node has no InternalIP of this family...",
+			"10.244.2.0/24 via 192.0.2.9", "node-2 noInternalIP: podCIDR fd00:10:244:2::/64: the node has no InternalIP of this family...",
 		}},
 		"InternalIPs of no host": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.2.0/24"), addresses("127.0.0.1")), node(3, cidrs("10.244.3.0/24"), addresses("224.0.0.1"))}, []string{
-			"node-2: InternalIP 127.0.0.1 is not an address of a host...", "node-3: InternalIP 224.0.0.1 is not an address of a host...",
+			"node-2 badInternalIP: InternalIP 127.0.0.1 is not an address of a host...", "node-3 badInternalIP: InternalIP 224.0.0.1 is not an address of a host...",
 		}},
 		"our own InternalIP": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24"), addresses("10.0.2.15")), node(2, cidrs("10.244.2.0/24"), addresses("10.0.2.15"))}, []string{
-			"node-2: InternalIP 10.0.2.15 is that of this node too...",
+			"node-2 sameInternalIP: InternalIP 10.0.2.15 is that of this node too...",
 		}},
 		"two others with one InternalIP": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.2.0/24"), addresses("192.0.2.9")), node(3, cidrs("10.244.3.0/24"), addresses("192.0.2.9"))}, []string{
-			"10.244.2.0/24 via 192.0.2.9", "10.244.3.0/24 via 192.0.2.9", "node-3: InternalIP 192.0.2.9 is that of node-2 too...",
+			"10.244.2.0/24 via 192.0.2.9", "10.244.3.0/24 via 192.0.2.9", "node-3 sameInternalIP: InternalIP 192.0.2.9 is that of node-2 too...",
 		}},
 		"a node within a CIDR": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.2.0/24")), node(3, cidrs("10.244.3.0/24"), addresses("10.244.2.3"))}, []string{
-			"10.244.3.0/24 via 10.244.2.3", "node-2: podCIDR 10.244.2.0/24 contains the InternalIP of node-3...",
+			"10.244.3.0/24 via 10.244.2.3", "node-2 internalIPInside: podCIDR 10.244.2.0/24 contains the InternalIP of node-3...",
 		}},
 		"text that is no CIDR or address": {only4, host(), []Node{node(1, cidrs("10.244.1.0/24")), node(2, cidrs("10.244.2.0", "10.244.2.1/24"), addresses("::ffff:192.0.2.2", "192.0.2.2"))}, []string{
-			"10.244.2.0/24 via 192.0.2.2", "node-2: not a CIDR or an address: 10.244.2.0, ::ffff:192.0.2.2",
+			"10.244.2.0/24 via 192.0.2.2", "node-2 unreadable: not a CIDR or an address: 10.244.2.0, ::ffff:192.0.2.2",
 		}},
 		"our own Node object is gone": {only4, host("10.244.1.1/24"), []Node{node(2, cidrs("10.244.2.0/24")), node(9, cidrs("10.244.1.0/24"))}, []string{
-			"10.244.2.0/24 via 192.0.2.2", "node-1: the cluster has no Node object of this name; nothing is removed...",
-			"node-9: podCIDR 10.244.1.0/24 overlaps that of the bridge cni0, which has it...",
+			"10.244.2.0/24 via 192.0.2.2", "node-1 noNode: the cluster has no Node object of this name; nothing is removed...",
+			"node-9 sameCIDR: podCIDR 10.244.1.0/24 overlaps that of the bridge cni0, which has it...",
 		}},
 		"one family for a node in a cluster with two": {clusterOfTests, host(), []Node{node(1, cidrs("10.244.1.0/24"))}, []string{
-			"node-1: the node has no usable podCIDR of IPv6, which clusterCIDRs has...",
+			"node-1 missingFamily: the node has no usable podCIDR of IPv6, which clusterCIDRs has...",
 		}},
 	}
 }

@@ -15,11 +15,12 @@ import (
 
 // Finding is one problem.
 type Finding struct {
-	About string   `json:"about"` // the check that found it: forwarding, firewall, ports ...
-	Says  string   `json:"says"`  // what is wrong: one sentence
-	Seen  string   `json:"seen"`  // the evidence
-	Maybe bool     `json:"maybe"` // it depends on rules that were not understood, or on addresses and ports
-	Fix   []string `json:"fix"`   // lines for a shell; a line that begins with # is not a command
+	About string   `json:"about"`          // the check that found it: forwarding, firewall, ports ...
+	Kind  string   `json:"kind,omitempty"` // of a problem that patchbay-agent reports: a nodeproblem.Kind
+	Says  string   `json:"says"`           // what is wrong: one sentence
+	Seen  string   `json:"seen"`           // the evidence
+	Maybe bool     `json:"maybe"`          // it depends on rules that were not understood, or on addresses and ports
+	Fix   []string `json:"fix"`            // lines for a shell; a line that begins with # is not a command
 }
 
 // Host says what to examine.
@@ -94,12 +95,15 @@ func Examine(h Host) (*Report, error) {
 	return report, failed
 }
 
-// maxLine is the greatest length in characters of a sentence of a finding.
-const maxLine = 2000
+// The greatest lengths in characters of a sentence of a finding, and of its kind.
+const (
+	maxLine = 2000
+	maxKind = 64
+)
 
 // printable returns the finding without control characters: it contains names that containers and users chose.
 func (f Finding) printable() Finding {
-	f.Says, f.Seen = printable.Text(f.Says, maxLine), printable.Text(f.Seen, maxLine)
+	f.Says, f.Seen, f.Kind = printable.Text(f.Says, maxLine), printable.Text(f.Seen, maxLine), printable.Text(f.Kind, maxKind)
 	f.Fix = slices.Clone(f.Fix)
 	for i, line := range f.Fix {
 		f.Fix[i] = printable.Text(line, 0) // a command that is cut would be another command

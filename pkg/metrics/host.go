@@ -7,10 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/health"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
-	"github.com/patchbay-cni/patchbay/pkg/printable"
 )
 
 // Host is what Write writes.
@@ -60,31 +58,6 @@ func (e *exposition) writeState(s *health.Summary) {
 	e.writeFindings(s)
 	if s.Agent != nil {
 		e.writeAgent(s.Agent)
-	}
-}
-
-// maxLabel is the greatest length of a label that another program wrote, in characters: the name of a node has at most 253.
-const maxLabel = 253
-
-// writeAgent writes what patchbay-agent says of the node.
-func (e *exposition) writeAgent(a *health.Agent) {
-	e.family("patchbay_agent_info", gauge, "The node as patchbay-agent knows it; the value is 1.")
-	label := func(text string) string { return printable.Text(text, maxLabel) }
-	e.sample("patchbay_agent_info", 1, "node", label(a.Node), "mode", label(a.Mode), "version", label(a.Version))
-	for _, f := range []struct {
-		name, help string
-		value      float64
-	}{
-		{"patchbay_agent_up", "Whether patchbay-agent runs.", yes(a.Activity != agentstatus.Stopped)},
-		{"patchbay_agent_api_up", "Whether the last request of patchbay-agent to the API server succeeded.", yes(a.APIError == "")},
-		{"patchbay_agent_nodes", "Nodes of the cluster, this one included.", float64(a.Nodes)},
-		{"patchbay_agent_routes", "Routes to other nodes that this node is to have.", float64(a.Routes)},
-		{"patchbay_agent_routes_held", "Routes without a node that stay until another list of nodes confirms it.", float64(a.Held)},
-		{"patchbay_agent_problems", "Problems that patchbay-agent reports.", float64(len(a.Problems) + a.MoreProblems)},
-		{"patchbay_agent_last_pass_timestamp_seconds", "Time of the last pass of patchbay-agent.", float64(a.LastPass.Unix())},
-	} {
-		e.family(f.name, gauge, f.help)
-		e.sample(f.name, f.value)
 	}
 }
 

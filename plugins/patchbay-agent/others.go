@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/patchbay-cni/patchbay/pkg/config"
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
@@ -25,7 +26,7 @@ func (p *passing) checkOthers(routes int) {
 		switch filepath.Ext(name) {
 		case ".conf", ".conflist", ".json":
 			if name < own {
-				p.report("%s sorts before %s, so the runtime uses it for new pods: remove it if it is not wanted", filepath.Join(dir, name), own)
+				p.report(nodeproblem.ForeignConflist, "%s sorts before %s, so the runtime uses it for new pods: remove it if it is not wanted", filepath.Join(dir, name), own)
 			}
 		}
 	}
@@ -44,7 +45,7 @@ func (p *passing) checkOthers(routes int) {
 			}
 		}
 		if routes > 0 && t.Limit < 2*peers {
-			p.report("net.%s.neigh.default.gc_thresh3 is %d, for %d other nodes and all containers of the machine: set it to %d at least", name, t.Limit, peers, 2*peers)
+			p.report(nodeproblem.NeighbourTable, "net.%s.neigh.default.gc_thresh3 is %d, for %d other nodes and all containers of the machine: set it to %d at least", name, t.Limit, peers, 2*peers)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 	"github.com/patchbay-cni/patchbay/pkg/noderoute"
 	"github.com/patchbay-cni/patchbay/pkg/overlay"
 )
@@ -45,7 +46,7 @@ func (p *passing) overlayBefore(plan *cluster.Plan) {
 	for _, name := range overlayNames() {
 		index, err := p.agent.overlay.Index(name)
 		if err != nil {
-			p.fail(p.options.node, err)
+			p.fail(p.options.node, nodeproblem.Overlay, err)
 			plan.KeepOverlay = true
 		} else if index != 0 {
 			p.devices[name] = index
@@ -55,9 +56,9 @@ func (p *passing) overlayBefore(plan *cluster.Plan) {
 		index, err := p.device(d)
 		switch {
 		case errors.Is(err, overlay.ErrForeign):
-			p.report("%v: rename or delete it; until then there are no routes to nodes behind a router", err)
+			p.report(nodeproblem.Overlay, "%v: rename or delete it; until then there are no routes to nodes behind a router", err)
 		case err != nil:
-			p.fail(p.options.node, err)
+			p.fail(p.options.node, nodeproblem.Overlay, err)
 		default:
 			p.devices[d.Name] = index
 			continue
@@ -76,7 +77,7 @@ func (p *passing) watchOverlay() {
 	if p.overlayWatch == nil {
 		w, err := overlay.OpenWatch()
 		if err != nil {
-			p.fail(p.options.node, err)
+			p.fail(p.options.node, nodeproblem.Overlay, err)
 			return
 		}
 		p.agent.overlayWatch = w

@@ -9,6 +9,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
 	"github.com/patchbay-cni/patchbay/pkg/link"
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 	"github.com/patchbay-cni/patchbay/pkg/noderoute"
 )
 
@@ -42,7 +43,7 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 	p.reportAPI()
 	host, err := p.facts(nodes)
 	if err != nil {
-		p.fail("", err)
+		p.fail("", nodeproblem.Kernel, err)
 		return p.finish()
 	}
 	plan := p.cluster.Plan(nodes, host)
@@ -50,11 +51,11 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 	p.state.PodCIDRs = texts(plan.PodCIDRs)
 	p.overlayBefore(&plan)
 	if err := p.routes(plan, clock); err != nil {
-		p.fail("", err)
+		p.fail("", nodeproblem.Kernel, err)
 		return p.finish()
 	}
 	if err := p.overlayAfter(plan); err != nil {
-		p.fail(p.options.node, err)
+		p.fail(p.options.node, nodeproblem.Overlay, err)
 	}
 	if plan.Conflist != nil {
 		p.writeConflist(plan.Conflist)
@@ -65,14 +66,14 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 }
 
 // fail reports a problem that another try may solve.
-func (p *passing) fail(node string, err error) {
+func (p *passing) fail(node string, kind nodeproblem.Kind, err error) {
 	p.failed = true
-	p.problems = append(p.problems, cluster.Problem{Node: node, Text: err.Error()})
+	p.problems = append(p.problems, cluster.Problem{Node: node, Kind: kind, Text: err.Error()})
 }
 
 // report adds a problem of this node.
-func (p *passing) report(format string, args ...any) {
-	p.problems = append(p.problems, cluster.Problem{Node: p.options.node, Text: fmt.Sprintf(format, args...)})
+func (p *passing) report(kind nodeproblem.Kind, format string, args ...any) {
+	p.problems = append(p.problems, cluster.Problem{Node: p.options.node, Kind: kind, Text: fmt.Sprintf(format, args...)})
 }
 
 // reportAPI reports that the API server cannot be reached, and a configuration that cannot be read.
@@ -83,7 +84,7 @@ func (p *passing) reportAPI() {
 		p.failed = true
 	}
 	if p.config.err != nil {
-		p.report("the configuration in use is the one from before: %v", p.config.err)
+		p.report(nodeproblem.Config, "the configuration in use is the one from before: %v", p.config.err)
 	}
 }
 
@@ -106,7 +107,7 @@ func (p *passing) facts(nodes []cluster.Node) (cluster.Host, error) {
 			return h, err
 		}
 		if index == 0 {
-			p.report("no interface has %s: start kubelet with --node-ip, or this program with --node-ip", addr)
+			p.report(nodeproblem.NoUplink, "no interface has %s: start kubelet with --node-ip, or this program with --node-ip", addr)
 			continue
 		}
 		h.Local = append(h.Local, addr)
@@ -168,7 +169,7 @@ func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
 	p.each(replaced, "", remove)
 	if p.guard.Hold(changes.Gone, have, clock) {
 		p.state.Held = len(changes.Gone)
-		p.problems = append(p.problems, cluster.Problem{Text: fmt.Sprintf(
+		p.problems = append(p.problems, cluster.Problem{Kind: nodeproblem.Held, Text: fmt.Sprintf(
 			"%d of %d routes have no node any more; they stay until another list of nodes, at %s, confirms it", len(changes.Gone), len(have), p.guard.ListAt().UTC().Format(time.RFC3339))})
 	} else {
 		p.each(changes.Gone, "route deleted", remove)
@@ -189,13 +190,13 @@ func (p *passing) each(routes []cluster.Route, message string, change func(clust
 		case errors.Is(err, noderoute.ErrTaken):
 			failed[r.Dst] = true
 			protocol, _ := p.table.Owner(r.Dst)
-			p.report("another program has a route to %s (protocol %d of ip-route(8)): delete it, or leave that destination to it", r.Dst, protocol)
+			p.report(nodeproblem.RouteTaken, "another program has a route to %s (protocol %d of ip-route(8)): delete it, or leave that destination to it", r.Dst, protocol)
 		case errors.Is(err, noderoute.ErrNotDirect):
 			failed[r.Dst] = true
-			p.report("node %s is on no network of this host, so there is no route to %s: set mode to auto on all nodes, or give the router a route", r.Via, r.Dst)
+			p.report(nodeproblem.NotDirect, "node %s is on no network of this host, so there is no route to %s: set mode to auto on all nodes, or give the router a route", r.Via, r.Dst)
 		case err != nil:
 			failed[r.Dst] = true
-			p.fail(p.options.node, err)
+			p.fail(p.options.node, nodeproblem.Kernel, err)
 		case message != "" && i < detailed:
 			p.log.Info(message, "dst", r.Dst.String(), "via", r.Via.String(), "dev", r.Device)
 		}
@@ -213,12 +214,12 @@ func (p *passing) each(routes []cluster.Route, message string, change func(clust
 func (p *passing) writeConflist(text []byte) {
 	path := p.options.conflist
 	if err := checkConflist(text); err != nil {
-		p.report("the network configuration would not be valid, and is not written: %v", err)
+		p.report(nodeproblem.BadConflist, "the network configuration would not be valid, and is not written: %v", err)
 		return
 	}
 	written, err := writeFile(path, text)
 	if err != nil {
-		p.fail(p.options.node, err)
+		p.fail(p.options.node, nodeproblem.Write, err)
 		return
 	}
 	p.state.Conflist = path

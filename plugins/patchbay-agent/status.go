@@ -17,7 +17,7 @@ func (p *passing) finish() bool {
 	for _, problem := range p.problems {
 		if !now[problem] && !p.reported[problem] {
 			if logged++; logged <= detailed {
-				p.log.Warn(problem.Text, "node", problem.Node)
+				p.log.Warn(problem.Text, "node", problem.Node, "kind", string(problem.Kind))
 			}
 		}
 		now[problem] = true
@@ -29,7 +29,7 @@ func (p *passing) finish() bool {
 	for problem := range p.reported {
 		if !now[problem] {
 			if solved++; solved <= detailed {
-				p.log.Info("no longer: "+problem.Text, "node", problem.Node)
+				p.log.Info("no longer: "+problem.Text, "node", problem.Node, "kind", string(problem.Kind))
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func (p *passing) writeStatus() error {
 	s.LastPass, s.Interval = time.Now().UTC().Truncate(time.Second), int(idle/time.Second)
 	s.Problems = make([]agentstatus.Problem, 0, len(p.problems))
 	for _, problem := range p.problems {
-		s.Problems = append(s.Problems, agentstatus.Problem{Node: problem.Node, Text: shortened(problem.Text)})
+		s.Problems = append(s.Problems, agentstatus.Problem{Node: problem.Node, Kind: problem.Kind, Text: shortened(problem.Text)})
 	}
 	text, err := s.Encode()
 	if err != nil {

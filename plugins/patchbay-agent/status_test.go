@@ -12,6 +12,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // golden is where the tests of the commands of patchbay have the files of the agent from.
@@ -56,7 +57,7 @@ func TestFiles(t *testing.T) {
 	}
 	plan := config.Plan(nodes, host)
 	p.problems = append(p.problems, plan.Problems...)
-	p.report("another program has a route to 10.244.3.0/24 (protocol 4 of ip-route(8)): delete it, or leave that destination to it")
+	p.report(nodeproblem.RouteTaken, "another program has a route to 10.244.3.0/24 (protocol 4 of ip-route(8)): delete it, or leave that destination to it")
 	p.unreached[netip.MustParsePrefix("10.244.3.0/24")] = p.problems[len(p.problems)-1].Text
 	p.state.Synced, p.state.Nodes, p.state.Routes, p.state.Conflist = true, len(nodes), len(plan.Routes), "/etc/cni/net.d/10-patchbay.conflist"
 	p.state.InternalIPs, p.state.PodCIDRs = texts(nodes[0].InternalIPs), texts(plan.PodCIDRs)

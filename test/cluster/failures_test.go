@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // pair is a lab with two hosts whose agents run, and a pod on each.
@@ -140,7 +142,7 @@ func TestNodeObjects(t *testing.T) {
 	late := other(101)
 	late.cidrs = nil
 	p.api.create(late)
-	n.awaitProblem("has no podCIDR")
+	n.awaitProblem(nodeproblem.NoPodCIDR, "has no podCIDR")
 	late = other(101)
 	p.api.must("PATCH", "/api/v1/nodes/"+late.name, object{"spec": object{"podCIDR": late.cidrs[0], "podCIDRs": late.cidrs}}, nil)
 	n.awaitRoutes(p.routesWith(late)...)
@@ -164,7 +166,7 @@ func TestNodeObjects(t *testing.T) {
 
 	text := n.read(conflist)
 	p.api.remove(n.object.name)
-	n.awaitProblem("no Node object of this name")
+	n.awaitProblem(nodeproblem.NoNode, "no Node object of this name")
 	p.second.awaitRoutes(heir.route(0), heir.route(1))
 	if got := n.routes(); !slices.Equal(got, p.routesWith(heir)) || n.read(conflist) != text {
 		t.Errorf("without its own Node object: routes %q, conflist %s", got, n.read(conflist))
@@ -183,7 +185,7 @@ func TestOwnCIDR(t *testing.T) {
 	p := newPair(t)
 	n, old := p.first, p.first.object
 	p.api.remove(old.name)
-	n.awaitProblem("no Node object of this name")
+	n.awaitProblem(nodeproblem.NoNode, "no Node object of this name")
 	n.object.cidrs = other(50).cidrs
 	p.api.create(n.object)
 	p.second.awaitOthers()
@@ -198,7 +200,7 @@ func TestOwnCIDR(t *testing.T) {
 	heir.cidrs = old.cidrs
 	p.api.create(heir)
 	p.second.awaitRoutes(heir.route(0), n.route(0), heir.route(1), n.route(1))
-	n.awaitProblem("podCIDR 10.244.1.0/24 overlaps that of the bridge cni0")
+	n.awaitProblem(nodeproblem.SameCIDR, "podCIDR 10.244.1.0/24 overlaps that of the bridge cni0")
 	n.awaitRoutes(p.routesWith()...)
 	if err := p.from.PingOnce(netip.MustParseAddr("10.244.1.1")); err != nil {
 		t.Errorf("the pod from before has lost its gateway: %v", err)
@@ -217,7 +219,7 @@ func TestSameCIDR(t *testing.T) {
 	running := ping(p.from, p.to.addresses)
 	for range 20 {
 		p.api.create(young)
-		p.first.awaitProblem("overlaps that of node-2")
+		p.first.awaitProblem(nodeproblem.SameCIDR, "overlaps that of node-2")
 		p.api.remove(young.name)
 		p.first.awaitNoProblem("overlaps that of node-2")
 	}
@@ -244,7 +246,7 @@ func TestMostNodesGone(t *testing.T) {
 	}
 	began := time.Now()
 	p.first.startAgent()
-	p.first.awaitProblem("they stay until another list of nodes")
+	p.first.awaitProblem(nodeproblem.Held, "they stay until another list of nodes")
 	if got := p.first.routes(); !slices.Equal(got, p.routesWith(many...)) {
 		t.Errorf("routes: %q", got)
 	}

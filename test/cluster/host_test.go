@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // files returns the names in a directory of the host.
@@ -52,7 +54,7 @@ func TestOtherPrograms(t *testing.T) {
 	before := n.Run(t, "ip", "-d", "route", "show", "10.244.101.0/24")
 	o := other(101)
 	p.api.create(o)
-	n.awaitProblem("another program has a route to 10.244.101.0/24 (protocol 4")
+	n.awaitProblem(nodeproblem.RouteTaken, "another program has a route to 10.244.101.0/24 (protocol 4")
 	p.api.remove(o.name)
 	n.awaitNoProblem("another program has a route")
 	if after := n.Run(t, "ip", "-d", "route", "show", "10.244.101.0/24"); after != before {
@@ -62,7 +64,7 @@ func TestOtherPrograms(t *testing.T) {
 
 	n.write("/etc/cni/net.d/05-other.conflist", "{}")
 	n.touch()
-	n.awaitProblem("/etc/cni/net.d/05-other.conflist sorts before 10-patchbay.conflist")
+	n.awaitProblem(nodeproblem.ForeignConflist, "/etc/cni/net.d/05-other.conflist sorts before 10-patchbay.conflist")
 	n.write(conflist, "torn")
 	n.touch()
 	eventually(t, "the configuration is written again", func() error {
@@ -103,8 +105,8 @@ func TestUplinks(t *testing.T) {
 	mtu("1400")
 	moved.addresses = []string{"192.0.2.99"}
 	p.api.setAddresses(moved)
-	n.awaitProblem("no interface has 192.0.2.99")
-	n.awaitProblem("its MTU is not known, and no network configuration is written")
+	n.awaitProblem(nodeproblem.NoUplink, "no interface has 192.0.2.99")
+	n.awaitProblem(nodeproblem.NoUplink, "its MTU is not known, and no network configuration is written")
 	mtu("1400")
 	n.stopAgent()
 	n.args = []string{"--node-ip", n.object.addresses[0]}
@@ -141,7 +143,7 @@ func TestFullDisk(t *testing.T) {
 	n.Do(func() { _ = os.WriteFile(filler, make([]byte, 1<<20), 0o600) }) // until ENOSPC
 	n.Run(t, "ip", "link", "set", "eth0", "mtu", "1480")
 	n.touch()
-	n.awaitProblem("no space left on device")
+	n.awaitProblem(nodeproblem.Write, "no space left on device")
 	if err := written("1500")(); err != nil {
 		t.Errorf("the old file has changed: %v", err)
 	}

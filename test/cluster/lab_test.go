@@ -11,7 +11,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 const (
@@ -237,7 +239,7 @@ type status struct {
 	Nodes, Routes, Held, Passes int
 	Conflist, APIError          string
 	PodCIDRs                    []string
-	Problems                    []struct{ Node, Text string }
+	Problems                    []agentstatus.Problem
 }
 
 func (n *node) status() (s status) {
@@ -245,12 +247,12 @@ func (n *node) status() (s status) {
 	return s
 }
 
-// awaitProblem waits until the status has a problem with a text; awaitNoProblem until it has none.
-func (n *node) awaitProblem(text string) {
+// awaitProblem waits until the status has a problem of a kind with a text; awaitNoProblem until it has none with that.
+func (n *node) awaitProblem(kind nodeproblem.Kind, text string) {
 	n.lab.t.Helper()
 	eventually(n.lab.t, "problem "+text, func() error {
 		for _, p := range n.status().Problems {
-			if strings.Contains(p.Text, text) {
+			if p.Kind == kind && strings.Contains(p.Text, text) {
 				return nil
 			}
 		}

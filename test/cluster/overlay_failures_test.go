@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // TestOverlayRestored: what other programs delete or change of the overlay is back at once.
@@ -56,7 +58,7 @@ func TestOverlayForeign(t *testing.T) {
 	n.Run(t, "ip", "link", "add", device, "type", "vxlan", "id", "7", "dstport", "4789", "local", n.object.addresses[0])
 	before := n.Run(t, "ip", "-d", "address", "show", device)
 	r.startAgents()
-	n.awaitProblem("another program has made an interface of this name")
+	n.awaitProblem(nodeproblem.Overlay, "another program has made an interface of this name")
 	n.awaitBy(r.second, "eth0")
 	mesh(t, r.pods[:2])
 	if got := n.by(r.far); got != [2]string{} {

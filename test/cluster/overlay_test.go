@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // TestOverlay: in mode auto two nodes on one network and one behind a router. All pods reach each other by their own addresses, although the
@@ -73,7 +74,7 @@ func TestOverlayModes(t *testing.T) {
 		t.Helper()
 		r.first.awaitBy(r.second, "eth0")
 		r.first.awaitBy(r.far, "")
-		r.first.awaitProblem("is on no network of this host")
+		r.first.awaitProblem(nodeproblem.NotDirect, "is on no network of this host")
 		for _, n := range r.nodes {
 			eventually(t, "no "+device, func() error {
 				if n.has(device) {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
 // scale returns the number of Node objects of TestScale.
@@ -127,7 +129,7 @@ func TestScale(t *testing.T) {
 	t.Logf("from the request to create a Node object to its routes: %s at most, of 10", longest.Round(time.Millisecond))
 	checkMemory(t, n, nodes)
 	if nodes > 600 {
-		n.awaitProblem("gc_thresh3")
+		n.awaitProblem(nodeproblem.NeighbourTable, "gc_thresh3")
 		halve(t, n, nodes)
 	}
 }
@@ -138,7 +140,7 @@ func halve(t *testing.T, n *node, nodes int) {
 	n.stopAgent()
 	eachOf(nodes*6/10, func(i int) { n.lab.api.remove(fmt.Sprintf("fleet-%d", i)) })
 	n.startAgent()
-	n.awaitProblem("they stay until another list of nodes")
+	n.awaitProblem(nodeproblem.Held, "they stay until another list of nodes")
 	n.awaitNoProblem("they stay until another list of nodes")
 	if got, want := len(n.routes()), 2*(nodes-nodes*6/10+10); got != want {
 		t.Errorf("%d routes, want %d", got, want)

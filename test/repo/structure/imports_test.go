@@ -19,8 +19,9 @@ func imports() map[string][]string {
 		"pkg/safefile":     {},
 		"pkg/ipam":         {},
 		"pkg/flagtext":     {},
-		"pkg/cluster":      {},
-		"pkg/agentstatus":  {"pkg/safefile"},
+		"pkg/nodeproblem":  {},
+		"pkg/cluster":      {"pkg/nodeproblem"},
+		"pkg/agentstatus":  {"pkg/nodeproblem", "pkg/safefile"},
 		"pkg/jsonwriter":   {},
 		"pkg/names":        {},
 		"pkg/nlsock":       {},
@@ -40,7 +41,7 @@ func imports() map[string][]string {
 		"pkg/poll":         {},
 		"pkg/watch":        {"pkg/link", "pkg/poll", "pkg/store"},
 		"pkg/diagram":      {"pkg/agentstatus", "pkg/link", "pkg/printable", "pkg/store", "pkg/topo"},
-		"pkg/metrics":      {"pkg/agentstatus", "pkg/health", "pkg/inventory", "pkg/printable", "pkg/safefile"},
+		"pkg/metrics":      {"pkg/agentstatus", "pkg/health", "pkg/inventory", "pkg/nodeproblem", "pkg/printable", "pkg/safefile"},
 		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/nlsock", "pkg/poll", "pkg/printable", "pkg/report", "pkg/upkeep"},
 		"pkg/health":       {"pkg/agentstatus", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/store"},
 		"pkg/identity":     {"pkg/printable", "pkg/store"},
@@ -76,7 +77,7 @@ func imports() map[string][]string {
 // modules returns the rows of modules of their own.
 func modules() map[string][]string {
 	return map[string][]string{
-		"plugins/patchbay-agent":        {"pkg/agentstatus", "pkg/cluster", "pkg/config", "pkg/link", "pkg/noderoute", "pkg/overlay", "pkg/safefile"},
+		"plugins/patchbay-agent":        {"pkg/agentstatus", "pkg/cluster", "pkg/config", "pkg/link", "pkg/nodeproblem", "pkg/noderoute", "pkg/overlay", "pkg/safefile"},
 		"plugins/patchbay-lan":          {"pkg/config", "pkg/flagtext", "pkg/lan", "pkg/printable", "pkg/safefile", "plugins/patchbay-lan/host", "plugins/patchbay-lan/registry"},
 		"plugins/patchbay-lan/host":     {"pkg/heldlock", "pkg/identity", "pkg/lan", "pkg/link", "pkg/safefile"},
 		"plugins/patchbay-lan/registry": {"pkg/lan"},
