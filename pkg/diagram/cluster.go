@@ -16,10 +16,14 @@ type clusterBuilder struct {
 }
 
 // OfCluster returns the diagram of a node and of the other nodes: inside of the node are the paths by which it reaches others, each with a
-// route for each node; nodes to which it has no route have no line. Problems of no other node are notes.
-func OfCluster(s *agentstatus.Status, peers *agentstatus.Peers) *Diagram {
+// route for each node; nodes to which it has no route have no line. Problems of no other node are notes. Warnings are about all of it: that
+// it is of an earlier time, for example.
+func OfCluster(s *agentstatus.Status, peers *agentstatus.Peers, warnings ...string) *Diagram {
 	b := &clusterBuilder{builder: builder{d: &Diagram{}, count: map[string]int{}}, paths: map[string]*Box{}}
 	b.own(s)
+	for _, text := range warnings {
+		b.d.Host.warn(text)
+	}
 	for i := range peers.Peers {
 		b.peer(&peers.Peers[i])
 	}

@@ -37,7 +37,7 @@ func (x *examination) cluster() (found []Finding, err error) {
 	case agentstatus.Late:
 		found = append(found, Finding{
 			Says: fmt.Sprintf("patchbay-agent has made no pass for more than %d s: routes and network configuration may be those of before", 2*s.Interval),
-			Seen: pass, Fix: agentCommands("logs daemonset/patchbay-agent"),
+			Seen: pass, Fix: agentLog(),
 		})
 		found = append(found, reportedByAgent(s, pass)...)
 	default:
@@ -50,12 +50,25 @@ func (x *examination) cluster() (found []Finding, err error) {
 	return append(found, strays...), err
 }
 
-// agentCommands returns commands for the agent, as conf/kubernetes/agent.yaml runs it.
-func agentCommands(commands ...string) (fix []string) {
-	for _, c := range commands {
-		fix = append(fix, "kubectl -n kube-system "+c)
+// podsOfAgent selects the pods of conf/kubernetes/agent.yaml, on a node and in the API.
+const podsOfAgent = "app.kubernetes.io/name=patchbay-agent"
+
+// agentLog returns the commands that print the log of the agent of this node, as conf/kubernetes/agent.yaml runs it: its container is named
+// "agent". It asks the runtime, so that it works without the API server; kubectl would choose a pod of any node.
+func agentLog() []string {
+	return []string{
+		"pod=$(crictl pods --quiet --latest --label " + podsOfAgent + ")",
+		`crictl logs --tail 50 "$(crictl ps --quiet --latest --name '^agent$' --pod "${pod:?}")"`,
+		"# without crictl: tail -n 50 /var/log/pods/kube-system_patchbay-agent-*/agent/*.log",
 	}
-	return fix
+}
+
+// agentPod returns the command that prints the pod of the agent on a node.
+func agentPod(node string) string {
+	if refusal := printable.Refusal(node); refusal != "" {
+		return refusal
+	}
+	return printable.Command("kubectl", "-n", "kube-system", "get", "pods", "-o", "wide", "-l", podsOfAgent, "--field-selector", "spec.nodeName="+node)
 }
 
 // stoppedAgent reports routes and configuration that nothing keeps true any more.
@@ -86,7 +99,7 @@ func stoppedAgent(s *agentstatus.Status, pass string) ([]Finding, error) {
 	return []Finding{{
 		Says: fmt.Sprintf("patchbay-agent does not run, and nothing keeps %s up to date: nodes that are new or have changed are not reached", strings.Join(left, " and ")),
 		Seen: "no process has the lock of " + filepath.Dir(agentstatus.Path) + "; " + pass,
-		Fix:  append(agentCommands("rollout status daemonset patchbay-agent"), "# or, if it was removed: patchbay-agent --clean"),
+		Fix:  append(agentLog(), agentPod(s.Node), "# or, if it was removed: patchbay-agent --clean"),
 	}}, nil
 }
 
@@ -95,12 +108,12 @@ func reportedByAgent(s *agentstatus.Status, pass string) (found []Finding) {
 	if s.APIError != "" {
 		found = append(found, Finding{
 			Says: "the API server does not answer patchbay-agent: nodes that are new or have changed are not reached",
-			Seen: "since " + s.APISince.Format(time.RFC3339) + ": " + s.APIError,
-			Fix:  append(agentCommands("logs daemonset/patchbay-agent"), "# check the address of --apiserver: it must work without kube-proxy"),
+			Seen: "since " + s.APISince.Format(time.RFC3339) + ": " + s.APIError + "; " + pass,
+			Fix:  append(agentLog(), "# check the address of --apiserver: it must work without kube-proxy"),
 		})
 	}
 	for _, p := range s.Problems[:min(len(s.Problems), mostNodeFindings)] {
-		f := Finding{Says: p.Text, Seen: pass, Fix: []string{"# the sentence has the remedy; patchbay-agent looks again within a minute"}}
+		f := Finding{Kind: string(p.Kind), Says: p.Text, Seen: pass, Fix: []string{"# the sentence has the remedy; patchbay-agent looks again within a minute"}}
 		if p.Node != "" {
 			f.Says = "node " + p.Node + ": " + p.Text
 		}

@@ -47,8 +47,8 @@ the host on all bridges. It takes 200 ms for 32 addresses, and 10 s at most.
 The exit status is 0 without problems, also with notes and risks, and 1 with problems or if a check
 failed. -o json prints one object: networks and attachments (the number of live ones), looked (the
 checks), unchecked (checks that failed, and why), notes (sentences), risks, each with program, says,
-seen and fix, and findings, each with about, says, seen, maybe (it depends on rules that were not
-understood) and fix (a list).`,
+seen and fix, and findings, each with about, kind (of problems that patchbay-agent reports), says,
+seen, maybe (it depends on rules that were not understood) and fix (a list).`,
 		flags: func(flags *flag.FlagSet) {
 			f.register(flags)
 			flags.BoolVar(&f.probe, "probe", false, "send ARP and neighbour discovery on the bridges, for 10 s at most, to find duplicate addresses")

@@ -44,7 +44,10 @@ func (f *showFlags) runCluster(out io.Writer, format string) error {
 	case "text":
 		return f.printCluster(out, v)
 	}
-	return drawing(format)(out, diagram.OfCluster(s, peers))
+	if when := asOf(v.Node); when != "" {
+		return drawing(format)(out, diagram.OfCluster(v.Node.Status, peers, activityText(v.Node), when))
+	}
+	return drawing(format)(out, diagram.OfCluster(v.Node.Status, peers))
 }
 
 // drawing returns what writes a format that is a picture or a graph.

@@ -17,8 +17,12 @@ const mostInFull = 50
 // printCluster prints a node and the other nodes by how they are reached. Of many nodes it prints name and first pod CIDR, in columns.
 func (f *showFlags) printCluster(out io.Writer, v *clusterView) error {
 	var text strings.Builder
+	width := cmp.Or(f.style(out).Width, 80)
 	fmt.Fprintf(&text, "node %s  %s  pods %s\n", cell(v.Node.Node), listOf(v.Node.InternalIPs), listOf(v.Node.PodCIDRs))
-	fmt.Fprintf(&text, "mode %s, %s, %s; agent: %s; %s\n", cell(v.Node.Mode), many(v.Node.Nodes, "node"), many(v.Node.Routes, "route"), activityText(v.Node), apiText(v.Node))
+	fmt.Fprintf(&text, "mode %s, %s\nagent: %s\n%s\n", cell(v.Node.Mode), countText(v.Node), activityText(v.Node), apiText(v.Node))
+	if when := asOf(v.Node); when != "" {
+		fmt.Fprintf(&text, "nodes, routes and problems: %s\n", when)
+	}
 	for _, way := range []struct{ reached, says string }{
 		{agentstatus.Direct, "direct, the gateway is the InternalIP of the node"},
 		{agentstatus.Overlay, "overlay, through a VXLAN device"},
@@ -26,14 +30,14 @@ func (f *showFlags) printCluster(out io.Writer, v *clusterView) error {
 	} {
 		if nodes := reachedBy(v.Peers, way.reached); len(nodes) > 0 {
 			fmt.Fprintf(&text, "\n%s: %s\n", way.says, many(len(nodes), "node"))
-			printNodes(&text, nodes, cmp.Or(f.style(out).Width, 80))
+			printNodes(&text, nodes, width)
 		}
 	}
 	if v.Omitted > 0 {
 		fmt.Fprintf(&text, "\nand %s\n", many(v.Omitted, "more node"))
 	}
 	printNodeProblems(&text, v)
-	_, err := io.WriteString(out, text.String())
+	_, err := io.WriteString(out, wrapped(text.String(), width))
 	return err
 }
 

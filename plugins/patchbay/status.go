@@ -21,14 +21,16 @@ attachments and published ports, whether the ruleset has the rules of every atta
 problems "patchbay doctor" finds. It changes nothing. Of more than four networks it prints those
 with attachments first, and how many more there are. On a node with patchbay-agent, which writes
 /run/patchbay-agent/status.json, two more lines have name, mode, pod CIDRs and routes of the node,
-whether the agent runs, and whether the API server answers it; its first five problems follow.
+whether the agent runs, and whether the API server answers it; its first five problems follow. What
+is of an earlier time, because the agent does not run or makes no passes, has "as of" and that time.
 
 The exit status is 1 if doctor finds a problem or a check failed. -o json prints one object: version,
 networks (a list of objects with name, bridge, attachments and pools, each with subnets, used, free
 and size, which count up to 65536), attachments, up (those that ls prints as up), ports, ruleset
 (complete, incomplete or unknown), problems and unchecked (checks that failed); and with
-patchbay-agent agent: what status.json has, activity (running, late or stopped), and ageSeconds of
-its last pass. Fields may be added, but not renamed or removed.`,
+patchbay-agent agent: what status.json has, activity (running, late or stopped), ageSeconds of its
+last pass, api (answers, fails or unknown), and asOf, the time of that pass, if activity is not
+running: the rest is of that time. Fields may be added, but not renamed or removed.`,
 		flags: f.register, run: f.status,
 	}
 }

@@ -160,6 +160,7 @@ func TestMetricsDocs(t *testing.T) {
 	m.cni(t, "ADD", c).OK(t)
 	m.cni(t, "DEL", c).OK(t)
 	m.agentWrites(t, agentstatus.Path, asWritten(t, time.Now()))
+	m.agentRuns(t)
 	var want []string
 	for name, family := range m.metrics(t, 0) {
 		want = append(want, fmt.Sprintf("`%s` %s", name, strings.ToLower(family.GetType().String())))
