@@ -37,11 +37,11 @@ type Status struct {
 	InternalIPs []string `json:"internalIPs"`        // of this node, as its Node object has them
 	PodCIDRs    []string `json:"podCIDRs"`           // of this node, those in use
 	Bridge      string   `json:"bridge"`             // of the pods
-	Conflist    string   `json:"conflist,omitempty"` // path, if the file is that of the plan
+	Conflist    string   `json:"conflist,omitempty"` // path, if the file is one that the agent has written
 
 	Synced bool `json:"synced"` // a whole list of nodes was received since the start
 	Nodes  int  `json:"nodes"`  // of the cluster, this one included
-	Routes int  `json:"routes"` // of the plan
+	Routes int  `json:"routes"` // of the plan, and of those of the overlay that stay without one
 	Held   int  `json:"held"`   // routes without a node that stay until another list confirms it
 
 	APIError string    `json:"apiError,omitempty"` // of the last request; "" if it succeeded

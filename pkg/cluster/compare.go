@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -49,9 +48,18 @@ func Compare(want, have []Route) (c Changes) {
 	return c
 }
 
-// KeepOverlay takes routes through the overlay out of Gone.
-func (c *Changes) KeepOverlay() {
-	c.Gone = slices.DeleteFunc(c.Gone, func(r Route) bool { return r.Device != "" })
+// KeepOverlay takes routes through the overlay out of Gone, and returns them.
+func (c *Changes) KeepOverlay() (kept []Route) {
+	var gone []Route
+	for _, r := range c.Gone {
+		if r.Device != "" {
+			kept = append(kept, r)
+		} else {
+			gone = append(gone, r)
+		}
+	}
+	c.Gone = gone
+	return kept
 }
 
 // Limits of Guard: a change that takes more than half of the routes of a family, and more than 10.

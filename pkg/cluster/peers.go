@@ -26,6 +26,7 @@ func (p *planning) others() {
 				continue
 			}
 			all = append(all, claimed{n, cidr})
+			p.plan.Owners[cidr] = n.Name
 		}
 	}
 	p.olderThanSelf()
@@ -37,7 +38,6 @@ func (p *planning) others() {
 		}
 		if r, ok := p.route(c); ok {
 			p.plan.Routes = append(p.plan.Routes, r)
-			p.plan.Owners[r.Dst] = c.node.Name
 		}
 	}
 	p.sameAddress()

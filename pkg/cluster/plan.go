@@ -32,7 +32,7 @@ type Plan struct {
 	Conflist []byte                  // nil: it cannot be said yet; an existing file stays
 	PodCIDRs []netip.Prefix          // of this node, those of the conflist
 	Routes   []Route                 // one for a destination, sorted by it
-	Owners   map[netip.Prefix]string // of the destinations of Routes: the name of the node
+	Owners   map[netip.Prefix]string // of the pod CIDRs of other nodes, also of those without a route: the name of the node that has it
 	Devices  []Device                // of the overlay: at most one for each family of the packets that it sends
 	Problems []Problem               // sorted
 

@@ -25,6 +25,7 @@ type passing struct {
 	broken  map[string]bool // those that could not be made as planned
 
 	unreached map[netip.Prefix]string // destinations that have no route of the plan, and why
+	kept      []cluster.Route         // that the plan does not have, through an overlay of which it is not known what this node is to have
 }
 
 // wait is a pass without nodes: there was no list yet. Routes and configuration of the last run stay as they are.
@@ -153,7 +154,7 @@ func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
 	}
 	changes := cluster.Compare(p.possible(plan.Routes), have)
 	if plan.KeepOverlay {
-		changes.KeepOverlay()
+		p.kept = changes.KeepOverlay()
 	}
 	p.each(changes.Add, "route added", func(r cluster.Route) error { return p.table.Add(p.kernelRoute(r)) })
 	moved := p.each(changes.Move, "route moved", func(r cluster.Route) error { return p.table.AddBeside(p.kernelRoute(r)) })
@@ -174,7 +175,7 @@ func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
 	} else {
 		p.each(changes.Gone, "route deleted", remove)
 	}
-	p.state.Routes = len(plan.Routes)
+	p.state.Routes = countRoutes(plan.Routes, p.kept)
 	return nil
 }
 

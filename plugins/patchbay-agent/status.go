@@ -8,6 +8,7 @@ import (
 
 	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/cluster"
+	"github.com/patchbay-cni/patchbay/pkg/safefile"
 )
 
 // finish logs which problems are new and which are solved, and writes the status. It returns false if something is to be tried again soon.
@@ -45,6 +46,7 @@ func (p *passing) finish() bool {
 func (p *passing) writeStatus() error {
 	p.agent.passes++
 	s := &p.state
+	p.readConflist()
 	s.Passes, s.Node, s.Version, s.Mode, s.Bridge = p.agent.passes, p.options.node, version, p.cluster.Mode, p.cluster.Bridge
 	s.LastPass, s.Interval = time.Now().UTC().Truncate(time.Second), int(idle/time.Second)
 	s.Problems = make([]agentstatus.Problem, 0, len(p.problems))
@@ -61,9 +63,40 @@ func (p *passing) writeStatus() error {
 	return p.agent.lock.Hold(p.options.status)
 }
 
+// readConflist adds the network configuration to the state if this program has written the file at an earlier time, and no plan says what it
+// is to be: without a list of nodes, or without the Node object of this node. Without a list it also has the pod CIDRs.
+func (p *passing) readConflist() {
+	if p.state.Conflist != "" {
+		return
+	}
+	text, err := safefile.Read(p.options.conflist, safefile.Rules{})
+	if err != nil {
+		return // a file that cannot be written either is a problem of a pass with a plan
+	}
+	cidrs, ok := p.cluster.ReadConflist(text)
+	if !ok {
+		return
+	}
+	p.state.Conflist = p.options.conflist
+	if !p.state.Synced {
+		p.state.PodCIDRs = texts(cidrs)
+	}
+}
+
+// countRoutes counts the destinations of routes.
+func countRoutes(lists ...[]cluster.Route) int {
+	all := map[netip.Prefix]bool{}
+	for _, routes := range lists {
+		for _, r := range routes {
+			all[r.Dst] = true
+		}
+	}
+	return len(all)
+}
+
 // writePeers writes the file of the other nodes, if it has changed.
 func (p *passing) writePeers(nodes []cluster.Node, plan cluster.Plan) {
-	text, err := peersOf(p.options.node, nodes, plan, p.unreached).Encode()
+	text, err := p.peersOf(nodes, plan).Encode()
 	if err == nil {
 		_, err = writeFile(agentstatus.PeersPath(p.options.status), text)
 	}
@@ -74,11 +107,16 @@ func (p *passing) writePeers(nodes []cluster.Node, plan cluster.Plan) {
 }
 
 // peersOf returns how a node reaches each other one: by the routes of the plan, without those that could not be made, for which unreached
-// has the reason.
-func peersOf(self string, nodes []cluster.Node, plan cluster.Plan, unreached map[netip.Prefix]string) agentstatus.Peers {
-	all := agentstatus.Peers{Node: self, Peers: []agentstatus.Peer{}}
+// has the reason, and by those that stay although the plan does not have them.
+func (p *passing) peersOf(nodes []cluster.Node, plan cluster.Plan) agentstatus.Peers {
+	all := agentstatus.Peers{Node: p.options.node, Peers: []agentstatus.Peer{}}
 	routes := make(map[netip.Prefix]cluster.Route, len(plan.Routes))
 	for _, r := range plan.Routes {
+		if p.unreached[r.Dst] == "" {
+			routes[r.Dst] = r
+		}
+	}
+	for _, r := range p.kept {
 		routes[r.Dst] = r
 	}
 	problems := map[string][]string{}
@@ -86,23 +124,24 @@ func peersOf(self string, nodes []cluster.Node, plan cluster.Plan, unreached map
 		problems[problem.Node] = append(problems[problem.Node], shortened(problem.Text))
 	}
 	for _, n := range nodes {
-		if n.Name == self {
+		if n.Name == p.options.node {
 			continue
 		}
 		peer := agentstatus.Peer{Name: n.Name, InternalIPs: texts(n.InternalIPs), PodCIDRs: texts(n.PodCIDRs), Reached: agentstatus.None, Routes: []agentstatus.Route{}, Problems: problems[n.Name]}
 		for _, cidr := range n.PodCIDRs {
-			why := unreached[cidr]
-			r, is := routes[cidr]
-			switch {
-			case !is || plan.Owners[cidr] != n.Name: // of several nodes with one CIDR one has it
+			if plan.Owners[cidr] != n.Name { // of several nodes with one CIDR one has it
 				continue
-			case why != "":
+			}
+			if why := p.unreached[cidr]; why != "" {
 				peer.Problems = append(slices.Clip(peer.Problems), shortened(why))
+			}
+			r, is := routes[cidr]
+			if !is {
 				continue
-			case r.Device != "":
+			}
+			peer.Reached = agentstatus.Direct
+			if r.Device != "" {
 				peer.Reached = agentstatus.Overlay
-			default:
-				peer.Reached = agentstatus.Direct
 			}
 			peer.Routes = append(peer.Routes, agentstatus.Route{Dst: cidr.String(), Via: r.Via.String(), Dev: r.Device})
 		}
