@@ -63,6 +63,7 @@ var (
 	errBridgeShared = errors.New("serves another network")
 	errPortInUse    = errors.New("is in use by a process of the host")
 
+	errNotReady     = errors.New("does not exist: the network of this host is not set up yet")
 	errOfRuntime    = errors.New("was attached by a runtime, which would not know of a change of its ports")
 	errNotLive      = errors.New("is stale: its host interface does not exist")
 	errNoRecord     = errors.New("has no readable record")
@@ -106,6 +107,7 @@ type cause struct {
 func causes() []cause {
 	return append(slices.Concat(causesOfVLANs(), causesOfPorts()), []cause{
 		{errNoAddress, types.ErrTryAgainLater, "delete unused containers, or add a range to ipam.ranges; set statusOnFull to \"warn\" to make STATUS succeed nevertheless"},
+		{errNotReady, types.ErrTryAgainLater, "wait for the program that creates the file, or start it; if patchbay-agent does, patchbay doctor reports why it does not"},
 		{errInterrupted, types.ErrTryAgainLater, "call ADD again"},
 		{errOutput, types.ErrIOFailure, "keep the plugin's stdout open until it exits"},
 		{errAttached, CodeAttached, "call DEL first, or use another container ID or interface name"},

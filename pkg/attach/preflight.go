@@ -3,7 +3,9 @@ package attach
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -30,6 +32,7 @@ type check struct {
 // alone, and its error has a row in causes.
 func checks() []check {
 	return []check{
+		{name: "ready file", examine: (*preflight).readyFile},
 		{name: "dns", examine: (*preflight).dns, delegated: true},
 		{name: "sysctls", examine: (*preflight).sysctlsAllowed},
 		{name: "privileges", examine: (*preflight).privileges},
@@ -63,6 +66,20 @@ func (p *preflight) examine(late bool) error {
 		}
 	}
 	return nil
+}
+
+// readyFile looks for the file by which another program, such as patchbay-agent, says that the network of this host is set up. What kind of
+// file it is does not matter.
+func (p *preflight) readyFile() error {
+	path := p.cfg.ReadyFile
+	if path == "" {
+		return nil
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("ready file %s %w", path, errNotReady)
+	}
+	return err
 }
 
 // dns reads the file that ipam.resolvConf names.

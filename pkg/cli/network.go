@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
@@ -84,6 +85,13 @@ func (m *Misspelt) Error() string {
 	return fmt.Sprintf("key %s is not known; did you mean %s?", m.Key, m.Near)
 }
 
+// NotReady is a network of which every ADD fails, because the file of its key readyFile does not exist.
+type NotReady struct {
+	File string // absolute path
+}
+
+func (n *NotReady) Error() string { return fmt.Sprintf("ready file %s does not exist", n.File) }
+
 // Shared is a segment, a bridge or a VLAN of one, that several networks of a directory have.
 type Shared struct {
 	Segment string // "br0", or "br0.100"
@@ -91,7 +99,7 @@ type Shared struct {
 }
 
 // CheckNetworks returns the files of a configuration directory that cannot be read, those with a network of type
-// patchbay that ADD would refuse or of which it ignores a key (Misspelt), and those whose network has the name of one
+// patchbay that ADD would refuse, of which it ignores a key (Misspelt) or that waits for a file (NotReady), and those whose network has the name of one
 // in an earlier file; and the segments that several networks have, sorted.
 func CheckNetworks(dir string) (bad []Misconfigured, shared []Shared, err error) {
 	c := &networkCheck{first: map[string]string{}, on: map[string][]string{}}
@@ -132,6 +140,9 @@ func (c *networkCheck) see(path string, n *Network, err error) {
 	}
 	if names := c.on[cfg.Segment()]; !slices.Contains(names, n.Name) {
 		c.on[cfg.Segment()] = append(names, n.Name)
+	}
+	if _, failed := os.Stat(cfg.ReadyFile); cfg.ReadyFile != "" && errors.Is(failed, fs.ErrNotExist) {
+		c.bad = append(c.bad, Misconfigured{path, n.Name, &NotReady{cfg.ReadyFile}})
 	}
 	for _, u := range unread {
 		if near := Nearest(u.Key, u.Known); near != "" {

@@ -70,6 +70,7 @@ type Config struct {
 	PromiscMode               bool
 	EnableDAD                 bool
 	DisableContainerInterface bool
+	ReadyFile                 string           // absolute path of a file without which ADD and STATUS fail; "" for none
 	WarnOnFull                bool             // statusOnFull is "warn": STATUS of an exhausted pool succeeds with a warning
 	MTU                       int              // bytes; 0 for the bridge's
 	MAC                       net.HardwareAddr // of the container interface; nil to derive one

@@ -160,7 +160,6 @@ func object(data []byte) (section, *Error) {
 	return section{fields: fields}, nil
 }
 
-// IsObject reports whether data is one complete JSON object.
 // IsObject reports whether data is a JSON object, whole and alone.
 func IsObject(data []byte) bool {
 	_, err := object(data)

@@ -195,6 +195,7 @@ func (d *decoder) bridge(top section, c *Config) {
 	c.EnableDAD = d.flag(top, "enabledad")
 	c.DisableContainerInterface = d.flag(top, "disableContainerInterface")
 	c.MTU = d.mtu(top)
+	c.ReadyFile = d.readyFile(top)
 	c.Tuning = d.tuning(top)
 	c.SBR = d.sbr(top)
 	c.Masq = d.masq(top)
@@ -217,6 +218,15 @@ func (d *decoder) mtu(top section) int {
 		return own
 	}
 	return mtu
+}
+
+// readyFile decodes the key "readyFile".
+func (d *decoder) readyFile(top section) string {
+	path := d.text(top, "readyFile")
+	if path != "" {
+		d.absolute("readyFile", path)
+	}
+	return path
 }
 
 // bridgeName decodes the key "bridge".

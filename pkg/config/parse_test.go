@@ -101,6 +101,8 @@ func TestParseKeys(t *testing.T) {
 		{`"stateDir": ""`, func(*Config) {}},
 		{`"logFile": "/var/log/patchbay"`, func(c *Config) { c.LogFile = "/var/log/patchbay" }},
 		{`"logFile": ""`, func(*Config) {}},
+		{`"readyFile": "/run/x/ready"`, func(c *Config) { c.ReadyFile = "/run/x/ready" }},
+		{`"readyFile": ""`, func(*Config) {}},
 		{`"dns": {"domain": "example.org"}`, func(c *Config) { c.DNS.Domain = "example.org" }},
 		{`"dns": {}`, func(*Config) {}},
 		{`"ipam": {}`, func(*Config) {}},
@@ -293,7 +295,7 @@ func keysOf() map[string]map[string]string {
 		`"a": 1%s`: {
 			"cniVersions": list, "capabilities": object, "args": object, "runtimeConfig": object, "prevResult": "", "ipam": object,
 			"bridge": text, "isGateway": flag, "isDefaultGateway": flag, "forceAddress": flag, "hairpinMode": flag, "promiscMode": flag,
-			"enabledad": flag, "disableContainerInterface": flag, "mtu": number, "dns": object, "statusOnFull": text, "stateDir": text, "logFile": text,
+			"enabledad": flag, "disableContainerInterface": flag, "mtu": number, "dns": object, "statusOnFull": text, "stateDir": text, "logFile": text, "readyFile": text,
 			"ipMasq": flag, "masqExclude": list, "masqFamilies": list, "randomFully": flag, "ipMasqBackend": text,
 			"snat": "", "masqAll": flag, "markMasqBit": "", "hostLocalhost": "", "backend": text, "externalSetMarkChain": text, "conditionsV4": list,
 			"conditionsV6": list, "ingressPolicy": text, "egress": "", "outboundAddr4": text, "outboundAddr6": text, "firewall": text, "spoofCheck": text, "macspoofchk": flag, "stpGuard": "",

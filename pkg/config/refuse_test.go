@@ -54,6 +54,8 @@ func invalidKeys() []refusal {
 		{`"stateDir": "/run\u0000"`, `stateDir: "/run\x00" is not an absolute path`, pathHelp},
 		{`"logFile": 7`, `logFile: want a string, got 7`, textHelp},
 		{`"logFile": "log"`, `logFile: "log" is not an absolute path`, pathHelp},
+		{`"readyFile": true`, `readyFile: want a string, got true`, textHelp},
+		{`"readyFile": "ready"`, `readyFile: "ready" is not an absolute path`, pathHelp},
 		{`"stateDir": "run/patchbay"`, `stateDir: "run/patchbay" is not an absolute path`, pathHelp},
 	}
 }

@@ -3,9 +3,11 @@ package doctor
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
 	"github.com/patchbay-cni/patchbay/pkg/cli"
 	"github.com/patchbay-cni/patchbay/pkg/config"
 	"github.com/patchbay-cni/patchbay/pkg/inventory"
@@ -117,11 +119,14 @@ func (x *examination) networkFiles() (found []Finding, err error) {
 		}
 		var mistake *config.Error
 		var misspelt *cli.Misspelt
+		var notReady *cli.NotReady
 		switch {
 		case errors.As(b.Err, &misspelt):
 			f.Says = fmt.Sprintf("network %s has the key %s, which is not known: every ADD ignores it", b.Name, misspelt.Key)
 			f.Seen = b.Path
 			f.Fix = []string{"# did you mean " + misspelt.Near + "?"}
+		case errors.As(b.Err, &notReady):
+			f = waiting(b, notReady.File)
 		case errors.As(b.Err, &mistake):
 			f.Says = fmt.Sprintf("network %s is invalid: every ADD fails", b.Name)
 			f.Seen = fmt.Sprintf("%s: %s", b.Path, mistake.Msg)
@@ -135,6 +140,20 @@ func (x *examination) networkFiles() (found []Finding, err error) {
 	}
 	more, failed := x.sharedNetworks()
 	return append(alike(found), alike(more)...), errors.Join(err, failed)
+}
+
+// waiting reports a network whose ready file does not exist.
+func waiting(b cli.Misconfigured, file string) Finding {
+	f := Finding{
+		Says: fmt.Sprintf("network %s is not ready: every ADD fails until the program that sets up the network of this host creates %s", b.Name, file),
+		Seen: fmt.Sprintf("%s has the key readyFile, and that file does not exist", b.Path),
+		Fix:  []string{"# start that program, or read its log"},
+	}
+	if filepath.Dir(file) == filepath.Dir(agentstatus.Path) {
+		f.Says = fmt.Sprintf("network %s is not ready: every ADD fails until patchbay-agent has written the routes to other nodes, for the first time since the boot", b.Name)
+		f.Fix = agentCommands("logs daemonset/patchbay-agent")
+	}
+	return f
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

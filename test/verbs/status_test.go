@@ -87,3 +87,29 @@ func TestStatusAsIPAM(t *testing.T) {
 	expect.Equal(t, "code", status(t, h, n).Error(t).Code, codeNotReady)
 	a.check(t)
 }
+
+// TestReadyFile: without the file of readyFile nothing is attached, and what is attached is checked, garbage-collected and deleted as ever.
+//
+// Claim: While the file of `readyFile` does not exist, ADD fails with code 11 and STATUS with code 50; CHECK, GC and DEL do not look at it
+func TestReadyFile(t *testing.T) {
+	t.Parallel()
+	h := nettest.Host(t)
+	n := cni.Network(cni.Gateway(), cni.Pool("10.1.0.0/24"), cni.Conf{"readyFile": "/run/ready"})
+	c := h.Container("c")
+	a := on(h, c, n)
+	before := picture(t, h, c)
+	e := a.run(t, "ADD").Error(t)
+	expect.Equal(t, "code", e.Code, codeTryAgain)
+	expect.Contains(t, e.Msg, "ready file /run/ready does not exist")
+	expect.Equal(t, "code of STATUS", status(t, h, n).Error(t).Code, codeNotReady)
+	expect.Equal(t, "picture", picture(t, h, c), before)
+
+	writeFile(t, h, "/run/ready", "")
+	status(t, h, n).OK(t)
+	a.add(t)
+	h.Run(t, "rm", "/run/ready")
+	a.check(t)
+	gc(t, h, n, valid(listed(a))).OK(t)
+	a.check(t)
+	a.del(t)
+}

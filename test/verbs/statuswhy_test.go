@@ -63,6 +63,8 @@ func reasons() []reason {
 	n, state := cni.Network(cni.Pool("10.1.0.0/24")), func(path string) cni.Conf { return cni.Network(cni.Pool("10.1.0.0/24"), cni.Conf{"stateDir": path}) }
 	shared := cni.Network(cni.IPAM(cni.Conf{"dataDir": "/run/shared", "ranges": [][]cni.Conf{{{"subnet": "10.1.0.0/24"}}}}))
 	return []reason{
+		{"a ready file that does not exist", n.With(cni.Conf{"readyFile": "/run/agent/ready"}), func(*testing.T, *nettest.Node) {}, 50, "ready file /run/agent/ready does not exist: the network of this host is not set up yet", "wait for the program that creates the file"},
+		{"a ready file below a file", n.With(cni.Conf{"readyFile": "/run/file/ready"}), file("/run/file"), 50, "/run/file/ready: not a directory", "check the type and the parent directory of that path"},
 		{"a state directory that cannot be written", state("/run/ro"), readOnly("/run/ro"), 50, "state directory /run/ro/net: write to /run/ro: read-only file system", written},
 		{"a state directory that cannot be created", state("/run/ro/a/b"), readOnly("/run/ro"), 50, "state directory /run/ro/a/b/net: write to /run/ro: read-only file system", written},
 		{"addresses that cannot be written", shared, readOnly("/run/shared"), 50, "state directory /run/shared/net: write to /run/shared: read-only file system", written},

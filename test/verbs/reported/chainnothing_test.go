@@ -49,7 +49,7 @@ func everything(value any) cni.Conf {
 	all := cni.Conf{}
 	for _, key := range []string{
 		"capabilities", "args", "runtimeConfig", "prevResult", "bridge", "isGateway", "isDefaultGateway", "forceAddress", "hairpinMode", "promiscMode",
-		"enabledad", "disableContainerInterface", "mtu", "dns", "statusOnFull", "stateDir", "logFile", "ipMasq", "masqExclude", "masqFamilies",
+		"enabledad", "disableContainerInterface", "mtu", "dns", "statusOnFull", "stateDir", "logFile", "readyFile", "ipMasq", "masqExclude", "masqFamilies",
 		"randomFully", "ipMasqBackend", "snat", "masqAll", "markMasqBit", "hostLocalhost", "backend", "externalSetMarkChain", "conditionsV4",
 		"conditionsV6", "ingressPolicy", "firewall", "spoofCheck", "macspoofchk", "vlan", "vlanTrunk", "preserveDefaultVlan", "portIsolation", "sysctl",
 		"mac", "promisc", "allmulti", "txQLen", "ingressRate", "ingressBurst", "egressRate", "egressBurst",

@@ -45,6 +45,9 @@ func doctors() []row {
 		{"44.28", "a misspelt key of a network", kind, withNetworkFiles(map[string]string{
 			"10-lab.conflist": `{"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "patchbay", "bridge": "lab0", "isDefaultGatway": true, "vendor": {"mtuu": 1}}]}`,
 		}, "network lab has the key isDefaultGatway, which is not known: every ADD ignores it", "10-lab.conflist", "did you mean isDefaultGateway?")},
+		{"44.29", "a network whose ready file does not exist", kind, withNetworkFiles(map[string]string{
+			"10-lab.conflist": `{"cniVersion": "1.0.0", "name": "lab", "plugins": [{"type": "patchbay", "bridge": "lab0", "readyFile": "/run/lab/ready"}]}`,
+		}, "network lab is not ready: every ADD fails until the program that sets up the network of this host creates /run/lab/ready", "10-lab.conflist has the key readyFile", "start that program")},
 		{"44.12", "an attachment of a command has lost its host interface", kind, lostInterface},
 		{"44.13", "a container of a runtime has lost its host interface", kind, lostByRuntime},
 		{"44.14", "a namespace of a runtime no longer exists", kind, staleOfRuntime("", "fix:  patchbay gc", "still holds 10.8.0.2")},
