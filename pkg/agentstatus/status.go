@@ -113,6 +113,10 @@ type Route struct {
 // PeersPath returns the path of the peers beside a file of the state.
 func PeersPath(status string) string { return filepath.Join(filepath.Dir(status), "peers.json") }
 
+// ReadyPath returns the path of the ready file beside a file of the state. The agent creates it after its first full pass; it has no content, and
+// is gone after a reboot, as /run is.
+func ReadyPath(status string) string { return filepath.Join(filepath.Dir(status), "ready") }
+
 // Kinds returns how many problems there are of each kind. Those of a kind that this program does not know, and those that the state does not
 // say the kind of, are Other; all together are as many as Problems and MoreProblems.
 func (s *Status) Kinds() map[nodeproblem.Kind]int {

@@ -64,9 +64,9 @@ func isPatchbay(plugin any) bool {
 
 // checkPlugin fails for keys that Plan sets.
 func checkPlugin(plugin map[string]any) error {
-	for _, key := range []string{"mtu", "masqExclude", "forceAddress"} {
+	for _, key := range []string{"mtu", "masqExclude", "readyFile", "forceAddress"} {
 		if _, there := plugin[key]; there {
-			return fmt.Errorf("%s: remove it; mtu and masqExclude are keys of the configuration of the cluster, and forceAddress is not allowed in one", key)
+			return fmt.Errorf("%s: remove it; mtu and masqExclude are keys of the configuration of the cluster, readyFile is set by patchbay-agent, and forceAddress is not allowed in one", key)
 		}
 	}
 	value, there := plugin["ipam"]
@@ -88,9 +88,9 @@ func checkPlugin(plugin map[string]any) error {
 	return nil
 }
 
-// conflist returns the network configuration of a node: the template with the pod CIDRs as ranges, in the order of the Node object, the
-// MTU, and the networks that are not masqueraded.
-func (c *Config) renderConflist(cidrs []netip.Prefix, mtu int) []byte {
+// renderConflist returns the network configuration of a node: the template with the pod CIDRs as ranges, in the order of the Node object, the
+// MTU, the networks that are not masqueraded, and the path of the ready file, if there is one.
+func (c *Config) renderConflist(cidrs []netip.Prefix, mtu int, ready string) []byte {
 	list, err := decodeObject(c.conflist.text)
 	if err != nil {
 		return nil // not possible: it was decoded before
@@ -107,6 +107,9 @@ func (c *Config) renderConflist(cidrs []netip.Prefix, mtu int) []byte {
 	}
 	ipam["type"], ipam["ranges"] = pluginType, ranges
 	plugin["ipam"], plugin["mtu"], plugin["masqExclude"] = ipam, mtu, c.unmasqueraded()
+	if ready != "" {
+		plugin["readyFile"] = ready
+	}
 	return encode(list)
 }
 

@@ -15,6 +15,7 @@ type Host struct {
 	MTU    int            // bytes, of the interface with the InternalIP; 0: no interface has it
 	Bridge []netip.Prefix // addresses of the bridge, with their length
 	Local  []netip.Addr   // addresses of the node that an interface of this host has
+	Ready  string         // path of the file without which containers are not attached, the key readyFile of the conflist; "": none
 
 	// Direct has the addresses that this host sends packets to without a router. Only ModeAuto asks for it, for InternalIPs of other nodes.
 	Direct map[netip.Addr]bool
@@ -113,7 +114,7 @@ func (p *planning) own() {
 		return
 	}
 	if mtu := p.podMTU(); mtu != 0 {
-		p.plan.Conflist = p.config.renderConflist(p.plan.PodCIDRs, mtu)
+		p.plan.Conflist = p.config.renderConflist(p.plan.PodCIDRs, mtu, p.host.Ready)
 	}
 }
 

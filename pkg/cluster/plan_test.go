@@ -45,7 +45,7 @@ func created(second int64) func(*Object)    { return func(o *Object) { o.Created
 func uid(text string) func(*Object)         { return func(o *Object) { o.UID = text } }
 
 func host(bridge ...string) Host {
-	h := Host{Name: "node-1", MTU: 1500}
+	h := Host{Name: "node-1", MTU: 1500, Ready: "/run/x/ready"}
 	for _, p := range bridge {
 		h.Bridge = append(h.Bridge, netip.MustParsePrefix(p))
 	}
@@ -191,7 +191,7 @@ func TestPlanConflist(t *testing.T) {
 	if err := json.Unmarshal(alone.Conflist, &got); err != nil {
 		t.Fatal(err)
 	}
-	const text = `{"name": "n", "plugins": [{"type": "patchbay", "bridge": "br7", "ipMasq": true, "mtu": 1500, "masqExclude": ["10.244.0.0/16", "fd00:10:244::/48", "192.0.2.0/24"],
+	const text = `{"name": "n", "plugins": [{"type": "patchbay", "bridge": "br7", "ipMasq": true, "mtu": 1500, "readyFile": "/run/x/ready", "masqExclude": ["10.244.0.0/16", "fd00:10:244::/48", "192.0.2.0/24"],
 		"ipam": {"type": "patchbay", "routes": [{"dst": "198.51.100.0/24"}], "ranges": [[{"subnet": "10.244.1.0/24"}], [{"subnet": "fd00:10:244:1::/64"}]]}}, {"type": "other", "n": 12345678901234567890}]}`
 	if err := json.Unmarshal([]byte(text), &want); err != nil {
 		t.Fatal(err)
@@ -246,6 +246,7 @@ func TestParseConfig(t *testing.T) {
 		`{` + cidr + `, "conflist": {"name": "n", "plugins": [{"type": "patchbay"}, {"type": "patchbay"}]}}`:             `one of type "patchbay"`,
 		`{` + cidr + `, "conflist": {"name": "n", "plugins": [{"type": "patchbay", "mtu": 1}]}}`:                         "plugins[0]: mtu: remove it",
 		`{` + cidr + `, "conflist": {"name": "n", "plugins": [{"type": "patchbay", "masqExclude": []}]}}`:                "plugins[0]: masqExclude: remove it",
+		`{` + cidr + `, "conflist": {"name": "n", "plugins": [{"type": "patchbay", "readyFile": "/x"}]}}`:                "plugins[0]: readyFile: remove it",
 		`{` + cidr + `, "conflist": {"name": "n", "plugins": [{"type": "patchbay", "forceAddress": true}]}}`:             "forceAddress: remove it",
 		`{` + cidr + `, "conflist": {"name": "n", "plugins": [{"type": "patchbay", "bridge": 1}]}}`:                      "bridge: not a name",
 		`{` + cidr + `, "conflist": {"name": "n", "plugins": [{"type": "patchbay", "ipam": {"ranges": []}}]}}`:           "ipam.ranges: remove it",

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// ReadConflist returns the pod CIDRs of a network configuration that Plan made with this configuration of the cluster, which has the MTU and the pod
-// CIDRs of one node. It returns false for every other file.
+// ReadConflist returns the pod CIDRs of a network configuration that Plan made with this configuration of the cluster, which has the MTU, the ready file
+// and the pod CIDRs of one node. It returns false for every other file.
 func (c *Config) ReadConflist(text []byte) (cidrs []netip.Prefix, ok bool) {
 	var list struct {
 		Plugins []json.RawMessage `json:"plugins"`
@@ -17,8 +17,9 @@ func (c *Config) ReadConflist(text []byte) (cidrs []netip.Prefix, ok bool) {
 		return nil, false
 	}
 	var plugin struct {
-		MTU  json.Number `json:"mtu"`
-		IPAM struct {
+		MTU       json.Number `json:"mtu"`
+		ReadyFile string      `json:"readyFile"`
+		IPAM      struct {
 			Ranges [][]struct {
 				Subnet netip.Prefix `json:"subnet"`
 			} `json:"ranges"`
@@ -33,5 +34,5 @@ func (c *Config) ReadConflist(text []byte) (cidrs []netip.Prefix, ok bool) {
 		}
 	}
 	mtu, err := strconv.Atoi(plugin.MTU.String())
-	return cidrs, err == nil && len(cidrs) > 0 && bytes.Equal(text, c.renderConflist(cidrs, mtu))
+	return cidrs, err == nil && len(cidrs) > 0 && bytes.Equal(text, c.renderConflist(cidrs, mtu, plugin.ReadyFile))
 }

@@ -151,7 +151,7 @@ func waiting(b cli.Misconfigured, file string) Finding {
 	}
 	if filepath.Dir(file) == filepath.Dir(agentstatus.Path) {
 		f.Says = fmt.Sprintf("network %s is not ready: every ADD fails until patchbay-agent has written the routes to other nodes, for the first time since the boot", b.Name)
-		f.Fix = agentCommands("logs daemonset/patchbay-agent")
+		f.Fix = agentLog()
 	}
 	return f
 }

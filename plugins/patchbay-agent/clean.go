@@ -16,17 +16,23 @@ import (
 // else: pods keep their interfaces, and the runtime needs another configuration to delete them.
 func clean(o options, log *slog.Logger) error {
 	failed := []error{cleanRoutes(log), cleanOverlay(log)}
-	peers := agentstatus.PeersPath(o.status)
-	for _, path := range []string{o.conflist, temporary(o.conflist), o.status, temporary(o.status), peers, temporary(peers)} {
-		err := os.Remove(path)
-		if err == nil {
-			log.Info("deleted", "path", path)
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			failed = append(failed, err)
-		}
+	for _, path := range []string{o.conflist, o.status, agentstatus.PeersPath(o.status), agentstatus.ReadyPath(o.status)} {
+		failed = append(failed, deleteFile(path, log), deleteFile(temporary(path), log))
 	}
 	_ = os.Remove(filepath.Dir(o.status)) // if it is empty
 	return errors.Join(failed...)
+}
+
+// deleteFile deletes a file, if it exists.
+func deleteFile(path string, log *slog.Logger) error {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		log.Info("deleted", "path", path)
+	}
+	return err
 }
 
 // cleanRoutes deletes all routes of this program.

@@ -37,7 +37,8 @@ func (a *agent) wait() {
 
 // pass makes routes and configuration those of the plan. It returns false if something is to be tried again soon. The order is what makes
 // it safe: a route is added before another one is deleted, the entries of the overlay are there before a route needs them and as long as one
-// does, and the configuration, with which kubelet makes the node Ready, is written when the pods of all other nodes can be reached.
+// does, and the configuration, with which kubelet makes the node Ready, is written when the pods of all other nodes can be reached. After a
+// boot that of the boot before is there from the beginning, but not the ready file that it names.
 func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 	p := &passing{agent: a, cluster: a.config.cluster, broken: map[string]bool{}, unreached: map[netip.Prefix]string{}}
 	p.state.Nodes = len(nodes)
@@ -58,7 +59,7 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 	if err := p.overlayAfter(plan); err != nil {
 		p.fail(p.options.node, nodeproblem.Overlay, err)
 	}
-	if plan.Conflist != nil {
+	if plan.Conflist != nil && p.markReady() {
 		p.writeConflist(plan.Conflist)
 	}
 	p.checkOthers(len(plan.Routes))
@@ -91,7 +92,7 @@ func (p *passing) reportAPI() {
 
 // facts reads what a plan needs of the host: the MTU of the interfaces with the addresses of the node, and the addresses of the bridge.
 func (p *passing) facts(nodes []cluster.Node) (cluster.Host, error) {
-	h := cluster.Host{Name: p.options.node}
+	h := cluster.Host{Name: p.options.node, Ready: agentstatus.ReadyPath(p.options.status)}
 	addresses := p.options.nodeIPs
 	for _, n := range nodes {
 		if n.Name != h.Name {
@@ -209,6 +210,19 @@ func (p *passing) each(routes []cluster.Route, message string, change func(clust
 		p.log.Info(message, "all", len(routes))
 	}
 	return failed
+}
+
+// markReady creates the ready file, without which the plugin attaches no pod. It stays until the next boot, or --clean.
+func (p *passing) markReady() bool {
+	written, err := writeFile(agentstatus.ReadyPath(p.options.status), nil)
+	if err != nil {
+		p.fail(p.options.node, nodeproblem.Write, err)
+		return false
+	}
+	if written {
+		p.log.Info("pods can be attached: the routes to other nodes are written")
+	}
+	return true
 }
 
 // writeConflist writes the network configuration if its bytes are others. A failure leaves the old one.

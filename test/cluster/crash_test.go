@@ -49,6 +49,7 @@ func crashCases() []crashCase {
 	direct, overlay := inMode("direct"), inMode("vxlan")
 	return []crashCase{
 		{name: "first pass", prepare: direct.wipe, change: nothing},
+		{name: "first pass after a boot", prepare: direct.boot, change: nothing},
 		{name: "a pod CIDR moves", prepare: direct.settle, change: (*crashLab).move, traffic: true},
 		{name: "a node goes", prepare: direct.settle, change: func(l *crashLab) { l.have() }, traffic: true},
 		{name: "the configuration changes", prepare: direct.settle, change: direct.configure(1300), traffic: true},
@@ -104,6 +105,15 @@ func (m inMode) wipe(l *crashLab) {
 	l.t.Helper()
 	m.begin(l)
 	l.first.clean()
+}
+
+// boot makes the state after a boot: of what the agent has written, only the network configuration is there.
+func (m inMode) boot(l *crashLab) {
+	l.t.Helper()
+	m.settle(l)
+	text := l.first.read(conflist)
+	l.first.clean()
+	l.first.write(conflist, text)
 }
 
 // move gives the pod CIDRs of the third node to another one.

@@ -27,6 +27,7 @@ type crashRun struct {
 // moment is what a runtime and a packet find on the host.
 type moment struct {
 	conflist string
+	ready    bool // the ready file exists
 	routes   []noderoute.Route
 }
 
@@ -49,6 +50,8 @@ func see(t testing.TB) (m moment) {
 	}
 	text, _ := os.ReadFile(conflist)
 	m.conflist = string(text)
+	_, err = os.Stat(readyFile)
+	m.ready = err == nil
 	return m
 }
 
@@ -132,12 +135,16 @@ func (r *crashRun) compare(t *testing.T, s stepper.Step) {
 	if now.conflist != r.begins.conflist && now.conflist != r.after.conflist {
 		t.Errorf("at %s the network configuration is %q", s.Text, now.conflist)
 	}
+	opened := now.ready && !r.begins.ready || now.conflist == r.after.conflist && now.conflist != r.begins.conflist
+	if now.conflist != "" && !now.ready && now.conflist != r.begins.conflist {
+		t.Errorf("at %s the network configuration is there, and the ready file that it names is not", s.Text)
+	}
 	for _, route := range r.after.routes {
 		if r.begins.leadsTo(route.Dst) && !now.leadsTo(route.Dst) {
 			t.Errorf("at %s there is no route to %s", s.Text, route.Dst)
 		}
-		if now.conflist == r.after.conflist && now.conflist != r.begins.conflist && !now.leadsTo(route.Dst) {
-			t.Errorf("at %s the network configuration is there, and no route to %s", s.Text, route.Dst)
+		if opened && !now.leadsTo(route.Dst) {
+			t.Errorf("at %s pods can be attached, and there is no route to %s", s.Text, route.Dst)
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 const (
 	conflist     = "/etc/cni/net.d/10-patchbay.conflist"
 	statusFile   = "/run/patchbay-agent/status.json"
+	readyFile    = "/run/patchbay-agent/ready"
 	configFile   = "/etc/patchbay-agent/config.json"
 	clusterCIDRs = `{"clusterCIDRs": ["10.244.0.0/16", "fd00:10:244::/48"]}`
 )
@@ -283,6 +284,9 @@ func (n *node) call(verb string, pod *nettest.Container) nettest.Answer {
 	}
 	conf := list.Plugins[0]
 	conf["name"], conf["cniVersion"] = list.Name, list.CNIVersion
+	if verb == "STATUS" { // since 1.1.0, which is in cniVersions
+		conf["cniVersion"] = "1.1.0"
+	}
 	text, err := json.Marshal(conf)
 	if err != nil {
 		n.lab.t.Fatal(err)
