@@ -1,12 +1,14 @@
 package hosts
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/patchbay-cni/patchbay/pkg/lan"
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
@@ -170,6 +172,31 @@ func TestIPv6(t *testing.T) {
 	m.detach(t, p)
 }
 
+// etcdDown is how long TestEtcdStops goes on attaching without etcd: PATCHBAY_ETCD_DOWN, 2 s by default.
+func etcdDown(t *testing.T) time.Duration {
+	t.Helper()
+	down, err := time.ParseDuration(cmp.Or(os.Getenv("PATCHBAY_ETCD_DOWN"), "2s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return down
+}
+
+// attachWithoutEtcd detaches a container and attaches it again, for as long as etcd is to be stopped.
+func (m *machine) attachWithoutEtcd(t *testing.T, name string) {
+	t.Helper()
+	began, pairs := time.Now(), 0
+	for down := etcdDown(t); time.Since(began) < down && !t.Failed(); time.Sleep(250 * time.Millisecond) {
+		for _, args := range [][]string{{"detach", name}, {"attach", name, "--network", network}} {
+			if out, err := m.patchbay(args...); err != nil {
+				t.Errorf("%s after %s without etcd: %v\n%s", args, time.Since(began), err, out)
+			}
+		}
+		pairs++
+	}
+	t.Logf("%d times detached and attached while etcd was stopped for %s", pairs, time.Since(began).Round(time.Second))
+}
+
 // TestEtcdStops: while etcd does not answer, containers are attached and detached; a full block is error 11; when etcd answers again the host
 // claims another block.
 //
@@ -195,6 +222,7 @@ func TestEtcdStops(t *testing.T) {
 	m.detach(t, pods[0])
 	m.noSockets(t)
 	pods[0] = m.attach(t, "again")
+	m.attachWithoutEtcd(t, pods[0].Name())
 	s.startEtcd(t)
 	m.awaitStatus(t, "has another block", func(s lan.Status) bool { return len(s.Blocks) == 2 && s.Free > 0 })
 	pods = append(pods, m.attach(t, "more"))
