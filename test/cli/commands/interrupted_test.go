@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -93,7 +94,9 @@ func TestProgress(t *testing.T) {
 		return terminal(" up --network slow " + names + redirect)
 	}
 	expect.Contains(t, terminal(""), "CNI patchbay plugin ", "Commands: patchbay help")
-	expect.Contains(t, up(" >/dev/null"), "patchbay: 2 of 4 done")
+	if out := up(" >/dev/null"); !regexp.MustCompile("patchbay: [1-3] of 4 done").MatchString(out) {
+		t.Errorf("no progress: %q", out)
+	}
 	if out := up(""); strings.Contains(out, " done") {
 		t.Errorf("progress beside the rows: %q", out)
 	}

@@ -165,10 +165,11 @@ func (w *watcher) await(t *testing.T, part string) {
 	w.awaitTimes(t, part, 1)
 }
 
-// awaitTimes waits until it has printed a text so many times.
+// awaitTimes waits until it has printed a text, or one of several with | between them, so many times.
 func (w *watcher) awaitTimes(t *testing.T, part string, times int) {
 	t.Helper()
-	for begun := time.Now(); strings.Count(w.text(), part) < times; time.Sleep(10 * time.Millisecond) {
+	one := regexp.MustCompile(strings.ReplaceAll(regexp.QuoteMeta(part), `\|`, "|"))
+	for begun := time.Now(); len(one.FindAllString(w.text(), -1)) < times; time.Sleep(10 * time.Millisecond) {
 		if time.Since(begun) > patience {
 			t.Fatalf("%q is not in:\n%s", part, w.text())
 		}
