@@ -41,7 +41,8 @@ type Report struct {
 	Risks       []Risk    `json:"risks"`       // what other programs will undo
 	Findings    []Finding `json:"findings"`
 
-	Agent *agentstatus.Status `json:"-"` // what patchbay-agent says of this node; nil without it
+	Agent  *agentstatus.Status `json:"-"` // what patchbay-agent says of this node; nil without it
+	Shared []SharedNetwork     `json:"-"` // of patchbay-lan, by name
 }
 
 // Risk is what another program of the host will undo: no problem now.
@@ -87,7 +88,7 @@ func Examine(h Host) (*Report, error) {
 			report.Findings = append(report.Findings, f.printable())
 		}
 	}
-	report.Agent = x.agent
+	report.Agent, report.Shared = x.agent, x.shared
 	report.Risks = append(report.Risks, x.risks()...)
 	for _, text := range x.remarks {
 		report.Notes = append(report.Notes, printable.Text(text, maxLine))
@@ -157,6 +158,7 @@ type examination struct {
 	inside    map[string]*link.Survey // of network namespaces, by path
 	remarks   []string                // notes of the checks
 	agent     *agentstatus.Status     // nil without one
+	shared    []SharedNetwork         // of patchbay-lan
 }
 
 // bridge is a bridge of live attachments.

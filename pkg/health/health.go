@@ -18,6 +18,7 @@ type Summary struct {
 	Ruleset     RulesetState `json:"ruleset"`
 	Problems    int          `json:"problems"`        // findings of doctor
 	Unchecked   int          `json:"unchecked"`       // checks of doctor that failed
+	LAN         []LAN        `json:"lan,omitempty"`   // networks of patchbay-lan, by name
 	Agent       *Agent       `json:"agent,omitempty"` // nil without patchbay-agent, or if its file cannot be read
 
 	Attached  []inventory.Attachment  `json:"-"` // of every state
@@ -53,7 +54,7 @@ func Examine(h doctor.Host) (*Summary, error) {
 	}
 	s := &Summary{
 		Attachments: len(attached), Problems: len(report.Findings), Unchecked: len(report.Unchecked),
-		Attached: attached, Published: ports, Report: report, Agent: AgentOf(report.Agent, time.Now()),
+		Attached: attached, Published: ports, Report: report, Agent: AgentOf(report.Agent, time.Now()), LAN: lans(report.Shared),
 	}
 	for _, a := range attached {
 		if a.State == inventory.StateUp {

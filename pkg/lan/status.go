@@ -1,6 +1,8 @@
 package lan
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -24,8 +26,15 @@ const (
 	Waiting = "waiting" // it does not
 )
 
+// StatusFormat is the version of the form of a Status. Fields may be added within one, but not renamed or removed.
+const StatusFormat = 1
+
+// ErrStatusFormat is a status of another version, written by a program of another release.
+var ErrStatusFormat = errors.New("unknown format")
+
 // Status is the content of the status file of a network.
 type Status struct {
+	Format    int           `json:"format"` // StatusFormat
 	Network   string        `json:"network"`
 	Node      string        `json:"node"`
 	State     string        `json:"state"`              // Ready or Waiting
@@ -44,14 +53,34 @@ type BlockStatus struct {
 	Used  int    `json:"used"`  // addresses
 }
 
+// Phases returns the values of BlockStatus.Phase.
+func Phases() []string { return []string{"probing", "active", "draining", "deleting", "quarantine"} }
+
+// ReadStatus reads the content of a status file. Errors wrap ErrStatusFormat, or are about what is no JSON.
+func ReadStatus(text []byte) (s Status, err error) {
+	var version struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(text, &version); err != nil {
+		return Status{}, err
+	}
+	if version.Format != StatusFormat {
+		return Status{}, fmt.Errorf("%w %d, and this program reads %d: use patchbay and patchbay-lan of one release", ErrStatusFormat, version.Format, StatusFormat)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return Status{}, err
+	}
+	return s, nil
+}
+
 // String returns the name of a phase.
 func (p phase) String() string {
-	return [...]string{"probing", "active", "draining", "deleting", "quarantine"}[p]
+	return Phases()[p]
 }
 
 // Status returns the state of the host.
 func (r *Runner) Status() Status {
-	s := Status{Network: r.Network, Node: r.Self.Node, State: Waiting, Blocks: []BlockStatus{}, Problems: r.problems()}
+	s := Status{Format: StatusFormat, Network: r.Network, Node: r.Self.Node, State: Waiting, Blocks: []BlockStatus{}, Problems: r.problems()}
 	if r.node == nil {
 		return s
 	}

@@ -56,6 +56,7 @@ func (e *exposition) writeState(s *health.Summary) {
 		e.sample("patchbay_ruleset_state", yes(s.Ruleset == state), "state", string(state))
 	}
 	e.writeFindings(s)
+	e.writeLAN(s.LAN)
 	if s.Agent != nil {
 		e.writeAgent(s.Agent)
 	}

@@ -17,20 +17,24 @@ func statusCommand() command {
 	return command{
 		name: "status", short: "print the health of this host in ten lines",
 		long: `Prints the version, the networks with the addresses that are used and free, the numbers of
-attachments and published ports, whether the ruleset has the rules of every attachment, and how many
-problems "patchbay doctor" finds. It changes nothing. Of more than four networks it prints those
-with attachments first, and how many more there are. On a node with patchbay-agent, which writes
-/run/patchbay-agent/status.json, two more lines have name, mode, pod CIDRs and routes of the node,
-whether the agent runs, and whether the API server answers it; its first five problems follow. What
-is of an earlier time, because the agent does not run or makes no passes, has "as of" and that time.
+attachments and published ports, whether the ruleset has the rules of every attachment, and how
+many problems "patchbay doctor" finds. It changes nothing. Of more than four networks it prints
+those with attachments first, and how many more there are. Each network of patchbay-lan has a
+line: whether the program runs, whether containers get addresses, free addresses, blocks and
+problems. On a node with patchbay-agent, which writes /run/patchbay-agent/status.json, two more
+lines have name, mode, pod CIDRs and routes of the node, whether the agent runs, and whether the
+API server answers it; its first five problems follow. What is of an earlier time, because the
+agent does not run or makes no passes, has "as of" and that time.
 
-The exit status is 1 if doctor finds a problem or a check failed. -o json prints one object: version,
-networks (a list of objects with name, bridge, attachments and pools, each with subnets, used, free
-and size, which count up to 65536), attachments, up (those that ls prints as up), ports, ruleset
-(complete, incomplete or unknown), problems and unchecked (checks that failed); and with
-patchbay-agent agent: what status.json has, activity (running, late or stopped), ageSeconds of its
-last pass, api (answers, fails or unknown), and asOf, the time of that pass, if activity is not
-running: the rest is of that time. Fields may be added, but not renamed or removed.`,
+The exit status is 1 if doctor finds a problem or a check failed. -o json prints one object:
+version, networks (a list of objects with name, bridge, attachments and pools, each with subnets,
+used, free and size, which count up to 65536), attachments, up (those that ls prints as up),
+ports, ruleset (complete, incomplete or unknown), problems and unchecked (checks that failed);
+with patchbay-lan lan: a list of objects with network, running, state (ready or waiting: whether
+its network configuration exists), and while it runs what its status has; and with patchbay-agent
+agent: what status.json has, activity (running, late or stopped), ageSeconds of its last pass, api
+(answers, fails or unknown), and asOf, the time of that pass, if activity is not running: the rest
+is of that time. Fields may be added, but not renamed or removed.`,
 		flags: f.register, run: f.status,
 	}
 }
@@ -91,6 +95,7 @@ func printSummary(out io.Writer, s *health.Summary) {
 	for _, text := range s.Report.Unchecked {
 		sayLine(out, "  %s", text)
 	}
+	printLANs(out, s.LAN)
 	if s.Agent != nil {
 		printAgent(out, s.Agent)
 	}

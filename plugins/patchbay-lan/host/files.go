@@ -79,7 +79,7 @@ func (h *Host) WriteStatus(s lan.Status) error {
 // ErrNotRunning reports that no process keeps the blocks of the network on this host: a status that one has left says nothing.
 var ErrNotRunning = errors.New("patchbay-lan does not run for this network")
 
-// ReadStatus reads the status of the network. Errors wrap ErrNotRunning.
+// ReadStatus reads the status of the network. Errors wrap ErrNotRunning or lan.ErrStatusFormat.
 func (h *Host) ReadStatus() (s lan.Status, err error) {
 	held, err := heldlock.Read()
 	if err != nil {
@@ -89,10 +89,10 @@ func (h *Host) ReadStatus() (s lan.Status, err error) {
 		return s, ErrNotRunning
 	}
 	text, err := safefile.Read(filepath.Join(lan.Dir, h.Network+".json"), safefile.Rules{})
-	if err == nil {
-		err = json.Unmarshal(text, &s)
+	if err != nil {
+		return s, err
 	}
-	return s, err
+	return lan.ReadStatus(text)
 }
 
 // RemoveStatus removes the status of the network.

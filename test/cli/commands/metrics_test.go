@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/patchbay-cni/patchbay/pkg/agentstatus"
+	"github.com/patchbay-cni/patchbay/pkg/lan"
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
@@ -161,6 +162,10 @@ func TestMetricsDocs(t *testing.T) {
 	m.cni(t, "DEL", c).OK(t)
 	m.agentWrites(t, agentstatus.Path, asWritten(t, time.Now()))
 	m.agentRuns(t)
+	files := lanFiles{m.laptop, t}
+	defer files.runs()()
+	t.Cleanup(func() { m.onHost(t, func() error { return os.RemoveAll(lan.Dir) }) })
+	files.write(filepath.Join(lan.Dir, "lan.json"), lanStatus)
 	var want []string
 	for name, family := range m.metrics(t, 0) {
 		want = append(want, fmt.Sprintf("`%s` %s", name, strings.ToLower(family.GetType().String())))

@@ -90,8 +90,18 @@ func TestStartWithoutEtcd(t *testing.T) {
 	if out, err := m.patchbay("doctor"); err == nil || !strings.Contains(out, "network lan: list the keys") || strings.Contains(out, "does not run") {
 		t.Errorf("doctor without etcd: %v\n%s", err, out)
 	}
+	if err := m.end(syscall.SIGKILL); err == nil {
+		t.Error("the program was not killed")
+	}
+	if out, err := m.patchbay("doctor"); err == nil || !strings.Contains(out, "patchbay-lan does not run for network lan, which has no network configuration") {
+		t.Errorf("doctor after a kill without a network configuration: %v\n%s", err, out)
+	}
+	m.start(t)
 	s.startEtcd(t)
 	m.Run(t, patchbayLAN(t), "wait", network)
+	if out, _ := m.patchbay("status"); !strings.Contains(out, "\nlan lan: patchbay-lan runs, ready; 16 free in 1 block of 192.0.2.0/24; no problems\n") {
+		t.Errorf("status with etcd: %s", out)
+	}
 	if out, err := m.patchbay("doctor"); err != nil {
 		t.Errorf("doctor with etcd: %v\n%s", err, out)
 	}

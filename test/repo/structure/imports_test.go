@@ -41,9 +41,9 @@ func imports() map[string][]string {
 		"pkg/poll":         {},
 		"pkg/watch":        {"pkg/link", "pkg/poll", "pkg/store"},
 		"pkg/diagram":      {"pkg/agentstatus", "pkg/link", "pkg/printable", "pkg/store", "pkg/topo"},
-		"pkg/metrics":      {"pkg/agentstatus", "pkg/health", "pkg/inventory", "pkg/nodeproblem", "pkg/printable", "pkg/safefile"},
+		"pkg/metrics":      {"pkg/agentstatus", "pkg/health", "pkg/inventory", "pkg/lan", "pkg/nodeproblem", "pkg/printable", "pkg/safefile"},
 		"pkg/restore":      {"pkg/firewall", "pkg/link", "pkg/names", "pkg/nfnl", "pkg/nft", "pkg/nlsock", "pkg/poll", "pkg/printable", "pkg/report", "pkg/upkeep"},
-		"pkg/health":       {"pkg/agentstatus", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/store"},
+		"pkg/health":       {"pkg/agentstatus", "pkg/cli", "pkg/config", "pkg/doctor", "pkg/inventory", "pkg/ipam", "pkg/lan", "pkg/store"},
 		"pkg/identity":     {"pkg/printable", "pkg/store"},
 		"pkg/report":       {"pkg/printable"},
 		"pkg/liveness":     {"pkg/config", "pkg/identity", "pkg/link", "pkg/report", "pkg/store"},
@@ -68,7 +68,7 @@ func imports() map[string][]string {
 		"pkg/heldlock":     {"pkg/safefile"},
 		"pkg/lan":          {},
 		"pkg/network":      {"pkg/cli", "pkg/config", "pkg/link", "pkg/safefile"},
-		"plugins/patchbay": {"pkg/agentstatus", "pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/flagtext", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
+		"plugins/patchbay": {"pkg/agentstatus", "pkg/attach", "pkg/chained", "pkg/cli", "pkg/config", "pkg/diagram", "pkg/doctor", "pkg/explain", "pkg/flagtext", "pkg/health", "pkg/hostbridge", "pkg/hostnames", "pkg/install", "pkg/inventory", "pkg/ipam", "pkg/lan", "pkg/link", "pkg/loopback", "pkg/lxc", "pkg/metrics", "pkg/names", "pkg/netconfig", "pkg/network", "pkg/printable", "pkg/restore", "pkg/ruleset", "pkg/safefile", "pkg/store", "pkg/topo", "pkg/uplink", "pkg/upkeep", "pkg/watch"},
 	}
 	maps.Copy(rows, modules())
 	return rows
