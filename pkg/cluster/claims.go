@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 )
@@ -17,7 +18,7 @@ type claims struct {
 
 // newClaims returns an empty set for prefixes of these nodes, and besides.
 func newClaims(nodes []*Node, besides []netip.Prefix) *claims {
-	c := &claims{owners: map[netip.Prefix]string{}, around: map[netip.Prefix]string{}}
+	c := &claims{owners: make(map[netip.Prefix]string, 2*len(nodes)), around: map[netip.Prefix]string{}}
 	seen := map[[2]int]bool{}
 	note := func(p netip.Prefix) {
 		at := [2]int{family(p.Addr()), p.Bits()}
@@ -54,13 +55,13 @@ func (c *claims) claim(p netip.Prefix, owner string) (other string, ok bool) {
 	if other, taken := c.around[p]; taken {
 		return other, false
 	}
-	for _, wider := range c.wider(p) {
+	for wider := range c.wider(p) {
 		if other, taken := c.owners[wider]; taken {
 			return other, false
 		}
 	}
 	c.owners[p] = owner
-	for _, wider := range c.wider(p) {
+	for wider := range c.wider(p) {
 		if wider != p {
 			c.around[wider] = owner
 		}
@@ -69,18 +70,19 @@ func (c *claims) claim(p netip.Prefix, owner string) (other string, ok bool) {
 }
 
 // wider returns the prefixes that contain p, of all lengths that occur, p included.
-func (c *claims) wider(p netip.Prefix) (all []netip.Prefix) {
-	for _, bits := range c.lengths[family(p.Addr())] {
-		if bits <= p.Bits() {
-			all = append(all, netip.PrefixFrom(p.Addr(), bits).Masked())
+func (c *claims) wider(p netip.Prefix) iter.Seq[netip.Prefix] {
+	return func(yield func(netip.Prefix) bool) {
+		for _, bits := range c.lengths[family(p.Addr())] {
+			if bits <= p.Bits() && !yield(netip.PrefixFrom(p.Addr(), bits).Masked()) {
+				return
+			}
 		}
 	}
-	return all
 }
 
 // holding returns the claimed prefix that contains an address.
 func (c *claims) holding(addr netip.Addr) (netip.Prefix, bool) {
-	for _, p := range c.wider(netip.PrefixFrom(addr, addr.BitLen())) {
+	for p := range c.wider(netip.PrefixFrom(addr, addr.BitLen())) {
 		if _, taken := c.owners[p]; taken {
 			return p, true
 		}

@@ -70,7 +70,7 @@ func (c *Config) Plan(nodes []Node, host Host) Plan {
 	if at := slices.IndexFunc(p.nodes, func(n *Node) bool { return n.Name == host.Name }); at >= 0 {
 		p.self = p.nodes[at]
 	}
-	p.plan.Owners = make(map[netip.Prefix]string, len(nodes))
+	p.plan.Owners, p.plan.Routes = make(map[netip.Prefix]string, 2*len(nodes)), make([]Route, 0, 2*len(nodes))
 	p.claims = newClaims(p.nodes, host.Bridge)
 	p.own()
 	p.prepareOverlays()
