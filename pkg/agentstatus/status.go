@@ -33,6 +33,7 @@ type Status struct {
 	LastPass time.Time `json:"lastPass"`
 	Interval int       `json:"intervalSeconds"` // between two passes, at most
 	Passes   int       `json:"passes"`          // since the start
+	PassMs   float64   `json:"passMs"`          // how long the last one has taken, but for writing this file
 
 	InternalIPs []string `json:"internalIPs"`        // of this node, as its Node object has them
 	PodCIDRs    []string `json:"podCIDRs"`           // of this node, those in use

@@ -16,6 +16,7 @@ import (
 // passing is one pass.
 type passing struct {
 	*agent
+	began    time.Time
 	cluster  *cluster.Config
 	problems []cluster.Problem
 	failed   bool // something is to be tried again soon
@@ -30,7 +31,7 @@ type passing struct {
 
 // wait is a pass without nodes: there was no list yet. Routes and configuration of the last run stay as they are.
 func (a *agent) wait() {
-	p := &passing{agent: a, cluster: a.config.cluster}
+	p := &passing{agent: a, began: time.Now(), cluster: a.config.cluster}
 	p.reportAPI()
 	p.finish()
 }
@@ -40,7 +41,7 @@ func (a *agent) wait() {
 // does, and the configuration, with which kubelet makes the node Ready, is written when the pods of all other nodes can be reached. After a
 // boot that of the boot before is there from the beginning, but not the ready file that it names.
 func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
-	p := &passing{agent: a, cluster: a.config.cluster, broken: map[string]bool{}, unreached: map[netip.Prefix]string{}}
+	p := &passing{agent: a, began: time.Now(), cluster: a.config.cluster, broken: map[string]bool{}, unreached: map[netip.Prefix]string{}}
 	p.state.Nodes = len(nodes)
 	p.reportAPI()
 	host, err := p.facts(nodes)

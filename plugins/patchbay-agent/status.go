@@ -49,6 +49,7 @@ func (p *passing) writeStatus() error {
 	p.readConflist()
 	s.Passes, s.Node, s.Version, s.Mode, s.Bridge = p.agent.passes, p.options.node, version, p.cluster.Mode, p.cluster.Bridge
 	s.LastPass, s.Interval = time.Now().UTC().Truncate(time.Second), int(idle/time.Second)
+	s.PassMs = float64(time.Since(p.began).Microseconds()) / 1000
 	s.Problems = make([]agentstatus.Problem, 0, len(p.problems))
 	for _, problem := range p.problems {
 		s.Problems = append(s.Problems, agentstatus.Problem{Node: problem.Node, Kind: problem.Kind, Text: shortened(problem.Text)})

@@ -49,7 +49,7 @@ func TestFiles(t *testing.T) {
 	}
 	version = "0.1.0"
 	a := &agent{options: options{node: "node-1", status: filepath.Join(dir, "status.json")}, log: slog.New(slog.NewTextHandler(io.Discard, nil)), passes: 6}
-	p := &passing{agent: a, cluster: config, unreached: map[netip.Prefix]string{}}
+	p := &passing{agent: a, began: time.Now(), cluster: config, unreached: map[netip.Prefix]string{}}
 	nodes := sixNodes()
 	host := cluster.Host{Name: "node-1", MTU: 1500, Local: nodes[0].InternalIPs, Direct: map[netip.Addr]bool{}}
 	for _, n := range nodes[1:4] {
@@ -71,13 +71,14 @@ func TestFiles(t *testing.T) {
 		t.Error("the lock is not held")
 	}
 	a.lock.Release()
-	lastPass := regexp.MustCompile(`"lastPass": "[^"]*"`)
+	lastPass, passMs := regexp.MustCompile(`"lastPass": "[^"]*"`), regexp.MustCompile(`"passMs": [0-9.]+`)
 	for _, name := range []string{"status.json", "peers.json"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		text = lastPass.ReplaceAll(text, []byte(`"lastPass": "2026-11-30T12:00:00Z"`))
+		text = passMs.ReplaceAll(text, []byte(`"passMs": 1.5`))
 		path := filepath.Join(golden, name)
 		if os.Getenv("PATCHBAY_UPDATE") != "" {
 			if err := os.WriteFile(path, text, 0o600); err != nil {

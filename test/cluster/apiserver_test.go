@@ -24,14 +24,14 @@ type apiServer struct {
 	netns *nettest.Netns
 }
 
-// startAPIServer starts both, and returns when requests are answered.
-func startAPIServer(t testing.TB, lan *nettest.LAN) *apiServer {
+// startAPIServer starts both, kube-apiserver with more options, and returns when requests are answered.
+func startAPIServer(t testing.TB, lan *nettest.LAN, args []string) *apiServer {
 	t.Helper()
 	s := &apiServer{t: t, netns: lan.Neighbour("api", apiAddress+"/24", "2001:db8:0:1::100/64")}
 	s.Server = apiserver.Start(t, apiserver.Options{
 		Netns: s.netns, Address: apiAddress,
 		Tokens: accountToken + ",system:serviceaccount:kube-system:patchbay-agent,2,system:serviceaccounts\n",
-		Args:   []string{"--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount"},
+		Args:   append(args, "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount"),
 	})
 	if err := os.WriteFile(s.path("token"), []byte(accountToken), 0o600); err != nil {
 		t.Fatal(err)
@@ -66,13 +66,17 @@ func (s *apiServer) create(n nodeObject) {
 	if len(n.cidrs) > 0 {
 		spec["podCIDR"], spec["podCIDRs"] = n.cidrs[0], n.cidrs
 	}
-	s.must("POST", "/api/v1/nodes", object{"apiVersion": "v1", "kind": "Node", "metadata": object{"name": n.name}, "spec": spec}, nil)
-	s.setAddresses(n)
+	s.must("POST", "/api/v1/nodes", object{"apiVersion": "v1", "kind": "Node", "metadata": object{"name": n.name}, "spec": spec, "status": n.status()}, nil)
 }
 
 // setAddresses writes the status, as kubelet does.
 func (s *apiServer) setAddresses(n nodeObject) {
 	s.t.Helper()
+	s.must("PATCH", "/api/v1/nodes/"+n.name+"/status", object{"status": n.status()}, nil)
+}
+
+// status returns the status of the object.
+func (n nodeObject) status() object {
 	addresses := []object{{"type": "Hostname", "address": n.name}}
 	for _, a := range n.addresses {
 		addresses = append(addresses, object{"type": "InternalIP", "address": a})
@@ -87,7 +91,7 @@ func (s *apiServer) setAddresses(n nodeObject) {
 		}
 		status["images"] = images
 	}
-	s.must("PATCH", "/api/v1/nodes/"+n.name+"/status", object{"status": status}, nil)
+	return status
 }
 
 func (s *apiServer) remove(name string) {

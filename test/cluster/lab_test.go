@@ -40,17 +40,18 @@ type node struct {
 	object nodeObject
 	agent  *nettest.Cmd
 	args   []string // of the agent, besides the usual ones
+	env    []string // of the agent, besides that of the test
 	pods   []*nettest.Container
 }
 
-// newLab starts the API server and makes hosts whose Node objects exist: node-1 at .21 with 10.244.1.0/24, and so on.
-func newLab(t *testing.T, hosts int) *lab {
+// newLab starts the API server, with more options if there are any, and makes hosts whose Node objects exist: node-1 at .21 with 10.244.1.0/24, and so on.
+func newLab(t *testing.T, hosts int, args ...string) *lab {
 	t.Helper()
 	nettest.Need(t, nettest.IPv6, nettest.Tool("setpriv"))
 	agentProgram(t)
 	base := nettest.Host(t)
 	l := &lab{t: t, lan: base.LAN(t)}
-	l.api = startAPIServer(t, l.lan)
+	l.api = startAPIServer(t, l.lan, args)
 	l.authorize()
 	for i := range hosts {
 		l.addHost(i + 1)
@@ -148,6 +149,7 @@ func (n *node) startLogged(name string, args ...string) {
 	defer log.Close()
 	n.agent = n.Command(name, args...)
 	n.agent.Stdout, n.agent.Stderr = log, log
+	n.agent.Env = append(os.Environ(), n.env...)
 	if err := n.agent.Start(); err != nil {
 		n.lab.t.Fatal(err)
 	}
@@ -238,6 +240,7 @@ func (n *node) awaitOthers() {
 type status struct {
 	Synced                      bool
 	Nodes, Routes, Held, Passes int
+	PassMs                      float64
 	Conflist, APIError          string
 	PodCIDRs                    []string
 	Problems                    []agentstatus.Problem

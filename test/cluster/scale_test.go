@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,12 +16,12 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nodeproblem"
 )
 
-// scale returns the number of Node objects of TestScale.
-func scale(t *testing.T) int {
+// scale returns the number of Node objects of a test.
+func scale(t *testing.T, byDefault int) int {
 	t.Helper()
 	text := os.Getenv("PATCHBAY_NODES")
 	if text == "" {
-		return 100
+		return byDefault
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 20 || n > 5000 {
@@ -89,8 +91,31 @@ func (n *node) usage() (u usage) {
 //
 // Claim: With 100 nodes patchbay-agent has all routes, and a status that kubelet reports makes no pass
 func TestScale(t *testing.T) {
-	nodes := scale(t)
-	l := newLab(t, 1)
+	nodes := scale(t, 100)
+	n := newFleet(t, nodes)
+	n.syncFleet(nodes)
+	updates(t, n, nodes)
+	unchanged(t, n)
+
+	var longest time.Duration
+	for i := range 10 {
+		began := time.Now()
+		n.lab.api.create(fleetNode(nodes + i))
+		n.awaitFleet(nodes + i + 1)
+		longest = max(longest, time.Since(began))
+	}
+	t.Logf("from the request to create a Node object to its routes: %s at most, of 10", longest.Round(time.Millisecond))
+	checkMemory(t, n, nodes)
+	if nodes > 600 {
+		n.awaitProblem(nodeproblem.NeighbourTable, "gc_thresh3")
+		halve(t, n, nodes)
+	}
+}
+
+// newFleet returns a host whose network has as many other nodes, of which there are the Node objects alone. The API server has more options.
+func newFleet(t *testing.T, nodes int, args ...string) *node {
+	t.Helper()
+	l := newLab(t, 1, args...)
 	n := l.nodes[0]
 	mode := cmp.Or(os.Getenv("PATCHBAY_MODE"), "direct")
 	n.write(configFile, fmt.Sprintf(`{"clusterCIDRs": ["10.128.0.0/9", "fd00:10:244::/48"], "mode": %q}`, mode))
@@ -100,37 +125,52 @@ func TestScale(t *testing.T) {
 	began := time.Now()
 	eachOf(nodes, func(i int) { l.api.create(fleetNode(i)) })
 	t.Logf("%d Node objects created in %s", nodes, time.Since(began).Round(time.Second))
+	return n
+}
 
-	began = time.Now()
+// syncFleet starts the agent, and requires its routes to as many nodes.
+func (n *node) syncFleet(nodes int) {
+	t := n.lab.t
+	t.Helper()
+	began := time.Now()
 	n.startAgent()
-	synced := func(want int) {
-		t.Helper()
-		eventually(t, fmt.Sprintf("%d routes", want), func() error {
-			if s := n.status(); s.Routes != want || !s.Synced || s.Conflist == "" {
-				return fmt.Errorf("%d routes, synced %t, conflist %s", s.Routes, s.Synced, s.Conflist)
-			}
-			return nil
-		})
-	}
-	synced(2 * nodes)
+	n.awaitFleet(nodes)
 	t.Logf("from the start to %d routes and the configuration: %s", 2*nodes, time.Since(began).Round(time.Millisecond))
 	if got := len(n.routes()); got != 2*nodes {
 		t.Errorf("the kernel has %d routes", got)
 	}
-	updates(t, n, nodes)
+}
 
-	var longest time.Duration
-	for i := range 10 {
-		began = time.Now()
-		l.api.create(fleetNode(nodes + i))
-		synced(2 * (nodes + i + 1))
-		longest = max(longest, time.Since(began))
+// awaitFleet waits until the agent has routes to as many nodes.
+func (n *node) awaitFleet(nodes int) {
+	n.lab.t.Helper()
+	eventually(n.lab.t, fmt.Sprintf("routes to %d nodes", nodes), func() error {
+		if s := n.status(); s.Routes != 2*nodes || !s.Synced || s.Conflist == "" {
+			return fmt.Errorf("%d routes, synced %t, conflist %s", s.Routes, s.Synced, s.Conflist)
+		}
+		return nil
+	})
+}
+
+// unchanged reports how long passes take that change nothing.
+func unchanged(t *testing.T, n *node) {
+	t.Helper()
+	var times []float64
+	for range 20 {
+		before := n.status().Passes
+		n.touch()
+		eventually(t, "another pass", func() error {
+			if n.status().Passes == before {
+				return errors.New("there is none")
+			}
+			return nil
+		})
+		times = append(times, n.status().PassMs)
 	}
-	t.Logf("from the request to create a Node object to its routes: %s at most, of 10", longest.Round(time.Millisecond))
-	checkMemory(t, n, nodes)
-	if nodes > 600 {
-		n.awaitProblem(nodeproblem.NeighbourTable, "gc_thresh3")
-		halve(t, n, nodes)
+	slices.Sort(times)
+	t.Logf("a pass that changes nothing: %.1f ms, at most %.1f, of %d", times[len(times)/2], times[len(times)-1], len(times))
+	if times[0] == 0 {
+		t.Error("a pass without a time")
 	}
 }
 
