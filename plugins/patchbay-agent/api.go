@@ -7,7 +7,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
@@ -40,7 +39,7 @@ func newAPI(o options, changed func()) (*api, error) {
 	a.store, a.controller = cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: &cache.ListWatch{ListWithContextFunc: a.list, WatchFuncWithContext: a.watch},
 		ObjectType:    &Node{},
-		Transform:     compact,
+		Transform:     transform,
 		Handler: cache.ResourceEventHandlerFuncs{
 			AddFunc:    func(any) { changed() },
 			DeleteFunc: func(any) { changed() },
@@ -73,14 +72,6 @@ func clientConfig(o options) (*rest.Config, error) {
 
 // run fills the cache and keeps it, until the context ends. After a failure it connects again, with a pause of up to 30 s.
 func (a *api) run(ctx context.Context) { a.controller.RunWithContext(ctx) }
-
-// list and watch are the two requests of the cache.
-func (a *api) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	all := &NodeList{}
-	err := a.client.Get().Resource("nodes").VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(all)
-	a.note(err)
-	return all, err
-}
 
 // watch asks for no compression: Kubernetes 1.37 would compress the events behind a streamed list one by one, which takes a third of the time
 // that an event takes here, and as much at the server for each watcher.
@@ -122,29 +113,4 @@ func (a *api) nodes() []cluster.Node {
 		}
 	}
 	return nodes
-}
-
-// listTimeout bounds fresh, and listPage is how many nodes it requests at a time: each takes 14 kB until it is read.
-const (
-	listTimeout = 30 * time.Second
-	listPage    = 200
-)
-
-// fresh requests a list of all nodes, from etcd and not from the cache of the API server.
-func (a *api) fresh(ctx context.Context) (nodes []cluster.Node, err error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
-	for options := (metav1.ListOptions{Limit: listPage}); ; {
-		object, err := a.list(ctx, options)
-		if err != nil {
-			return nil, fmt.Errorf("list nodes: %w", err)
-		}
-		page, _ := object.(*NodeList)
-		for i := range page.Items {
-			nodes = append(nodes, page.Items[i].parse())
-		}
-		if options.Continue = page.Continue; options.Continue == "" {
-			return nodes, nil
-		}
-	}
 }

@@ -75,8 +75,8 @@ func (l *NodeList) DeepCopyObject() runtime.Object {
 	return &other
 }
 
-// compact returns, for the cache, the object with what a plan needs, already parsed. The objects of a streamed list are transformed twice.
-func compact(object any) (any, error) {
+// transform compacts an object of the cache. Those of a list are compacted by then, and those of a streamed list are transformed twice.
+func transform(object any) (any, error) {
 	n, is := object.(*Node)
 	if !is {
 		return nil, fmt.Errorf("cache of nodes: unexpected %T", object)
@@ -84,8 +84,12 @@ func compact(object any) (any, error) {
 	if n.compacted {
 		return n, nil
 	}
-	return &Node{Metadata: n.Metadata, compacted: true, read: n.parse()}, nil
+	small := n.compact()
+	return &small, nil
 }
+
+// compact returns the object with what a plan needs, already parsed, and without the rest.
+func (n *Node) compact() Node { return Node{Metadata: n.Metadata, compacted: true, read: n.parse()} }
 
 // parse reads what a plan needs.
 func (n *Node) parse() cluster.Node {

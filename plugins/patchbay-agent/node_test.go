@@ -24,7 +24,7 @@ func TestCompact(t *testing.T) {
 	var object any = &n
 	for range 2 {
 		var err error
-		if object, err = compact(object); err != nil {
+		if object, err = transform(object); err != nil {
 			t.Fatal(err)
 		}
 		kept, _ := object.(*Node)
@@ -41,7 +41,7 @@ func TestCompact(t *testing.T) {
 	if err != nil || m.GetName() != "node-1" || m.GetResourceVersion() != "77" || m.GetAnnotations()[metav1.InitialEventsAnnotationKey] != "true" {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if _, err := compact(&NodeList{}); err == nil {
+	if _, err := transform(&NodeList{}); err == nil {
 		t.Error("another object is kept")
 	}
 }
