@@ -157,6 +157,9 @@ func (a *agent) followOverlay(w *overlay.Watch) error {
 
 // step makes a pass from the cache, or from a list of its own where the guard waits for one, and returns when the next one is due.
 func (a *agent) step(ctx context.Context) time.Duration {
+	for _, addr := range a.api.connections.closeLost() {
+		a.log.Info("connect to the API server again: the host does not have the address of the connection any more", "address", addr.String())
+	}
 	now := time.Now()
 	ok := false
 	switch at := a.guard.ListAt(); {

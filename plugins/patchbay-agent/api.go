@@ -20,6 +20,8 @@ type api struct {
 	store      cache.Store
 	controller cache.Controller
 
+	connections connections
+
 	mu    sync.Mutex
 	since time.Time // of the first failure after the last success; zero: no failure
 	err   error
@@ -33,6 +35,8 @@ func newAPI(o options, changed func()) (*api, error) {
 		return nil, err
 	}
 	a := &api{}
+	setHealthCheck()
+	c.Dial = a.connections.dial
 	if a.client, err = rest.RESTClientFor(c); err != nil {
 		return nil, fmt.Errorf("connect to the API server: %w", err)
 	}
