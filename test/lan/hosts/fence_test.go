@@ -99,7 +99,7 @@ func TestStartWithoutEtcd(t *testing.T) {
 	m.start(t)
 	s.startEtcd(t)
 	m.Run(t, patchbayLAN(t), "wait", network)
-	if out, _ := m.patchbay("status"); !strings.Contains(out, "\nlan lan: patchbay-lan runs, ready; 16 free in 1 block of 192.0.2.0/24; no problems\n") {
+	if out, _ := m.patchbay("status"); !strings.Contains(out, "\nlan lan: patchbay-lan runs, ready; 16 free in 1 block of 192.0.2.0/24; no problems") {
 		t.Errorf("status with etcd: %s", out)
 	}
 	if out, err := m.patchbay("doctor"); err != nil {
