@@ -36,6 +36,7 @@ type agent struct {
 
 	overlayWatch *overlay.Watch // nil until there is a device
 	guard        cluster.Guard
+	peers        peersFile
 	passes       int
 	lock         agentstatus.Lock         // held as long as the program runs
 	reported     map[cluster.Problem]bool // problems of the last pass, which are in the log

@@ -179,6 +179,9 @@ func (p *passing) deleteEntries(index int, want cluster.Entries, stay []cluster.
 
 // possible returns the routes of a plan without those through a device that could not be made.
 func (p *passing) possible(routes []cluster.Route) (possible []cluster.Route) {
+	if len(p.broken) == 0 {
+		return routes
+	}
 	for _, r := range routes {
 		if p.broken[r.Device] {
 			p.unreached[r.Dst] = "interface " + r.Device + " of the overlay could not be made: see the problems of this node"

@@ -149,10 +149,8 @@ func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
 		return err
 	}
 	have := make([]cluster.Route, 0, len(installed))
-	links := make(map[cluster.Route]int, len(installed))
 	for _, r := range installed {
-		route := cluster.Route{Dst: r.Dst, Via: r.Via, Device: p.deviceAt(r.Link)}
-		have, links[route] = append(have, route), r.Link
+		have = append(have, cluster.Route{Dst: r.Dst, Via: r.Via, Device: p.deviceAt(r.Link)})
 	}
 	changes := cluster.Compare(p.possible(plan.Routes), have)
 	if plan.KeepOverlay {
@@ -160,6 +158,12 @@ func (p *passing) routes(plan cluster.Plan, clock cluster.Clock) error {
 	}
 	p.each(changes.Add, "route added", func(r cluster.Route) error { return p.table.Add(p.kernelRoute(r)) })
 	moved := p.each(changes.Move, "route moved", func(r cluster.Route) error { return p.table.AddBeside(p.kernelRoute(r)) })
+	links := make(map[cluster.Route]int, len(changes.Replaced)+len(changes.Gone))
+	if len(changes.Replaced)+len(changes.Gone) > 0 {
+		for i, r := range installed {
+			links[have[i]] = r.Link
+		}
+	}
 	remove := func(r cluster.Route) error {
 		return p.table.Delete(noderoute.Route{Dst: r.Dst, Via: r.Via, Link: links[r]})
 	}

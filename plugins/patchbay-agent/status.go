@@ -95,18 +95,6 @@ func countRoutes(lists ...[]cluster.Route) int {
 	return len(all)
 }
 
-// writePeers writes the file of the other nodes, if it has changed.
-func (p *passing) writePeers(nodes []cluster.Node, plan cluster.Plan) {
-	text, err := p.peersOf(nodes, plan).Encode()
-	if err == nil {
-		_, err = writeFile(agentstatus.PeersPath(p.options.status), text)
-	}
-	if err != nil {
-		p.failed = true
-		p.log.Warn("write the other nodes", "error", err)
-	}
-}
-
 // peersOf returns how a node reaches each other one: by the routes of the plan, without those that could not be made, for which unreached
 // has the reason, and by those that stay although the plan does not have them.
 func (p *passing) peersOf(nodes []cluster.Node, plan cluster.Plan) agentstatus.Peers {
