@@ -207,7 +207,7 @@ func TestOwnCIDR(t *testing.T) {
 	}
 }
 
-// TestSameCIDR: a younger node that claims the CIDR of another one comes and goes 20 times.
+// TestSameCIDR: a younger node that claims the CIDR of another one comes and goes 100 times.
 //
 // Claim: A second node with the podCIDR of another one that comes and goes loses no packet to the first
 func TestSameCIDR(t *testing.T) {
@@ -217,7 +217,7 @@ func TestSameCIDR(t *testing.T) {
 	young.cidrs = p.second.object.cidrs
 	p.api.awaitLaterThan(p.second.object.name)
 	running := ping(p.from, p.to.addresses)
-	for range 20 {
+	for range 100 {
 		p.api.create(young)
 		p.first.awaitProblem(nodeproblem.SameCIDR, "overlaps that of node-2")
 		p.api.remove(young.name)

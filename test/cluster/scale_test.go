@@ -156,6 +156,7 @@ func (n *node) awaitFleet(nodes int) {
 func unchanged(t *testing.T, n *node) {
 	t.Helper()
 	var times []float64
+	cpu := n.usage().cpu
 	for range 20 {
 		before := n.status().Passes
 		n.touch()
@@ -168,7 +169,8 @@ func unchanged(t *testing.T, n *node) {
 		times = append(times, n.status().PassMs)
 	}
 	slices.Sort(times)
-	t.Logf("a pass that changes nothing: %.1f ms, at most %.1f, of %d", times[len(times)/2], times[len(times)-1], len(times))
+	cpu = (n.usage().cpu - cpu) / time.Duration(len(times))
+	t.Logf("a pass that changes nothing: %.1f ms, at most %.1f, of %d; %s of CPU time", times[len(times)/2], times[len(times)-1], len(times), cpu.Round(100*time.Microsecond))
 	if times[0] == 0 {
 		t.Error("a pass without a time")
 	}

@@ -112,7 +112,11 @@ func (c *cluster) daemon(t *testing.T, name string, args ...string) {
 	})
 }
 
-// startNodes starts all nodes at the same time, and returns when kubelets run.
+// loopback is the plugin without which containerd starts no pod.
+const loopback = "/opt/cni/bin/loopback"
+
+// startNodes starts all nodes at the same time, and returns when kubelets run. The first one has the plugin loopback of a distribution of Kubernetes,
+// the others have none.
 func (c *cluster) startNodes(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -123,7 +127,9 @@ func (c *cluster) startNodes(t *testing.T) {
 	})
 	for _, n := range c.nodes {
 		n.powerOn(t)
+		n.run(t, "rm", "-f", loopback)
 	}
+	c.nodes[0].run(t, "cp", nettest.Program(t, "loopback"), loopback)
 	var wait sync.WaitGroup
 	for _, n := range c.nodes {
 		wait.Go(func() { n.start(t) })

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/patchbay-cni/patchbay/pkg/nettest"
 )
 
 // TestCluster starts one cluster for all of its parts. Three nodes become Ready by the DaemonSet of agent.yaml, whose pods have the capability
@@ -14,6 +16,7 @@ import (
 // After the pods are deleted nothing of them is left on a node, and after the nodes are powered off nothing of the nodes.
 //
 // Claim: Three kubelets become Ready by conf/kubernetes/agent.yaml alone; after 12 pods nothing of them is left on the nodes
+// Claim: agent.yaml installs the plugin loopback on a node that has none, and leaves that of a distribution
 // Claim/Mesh: Every pod of three nodes reaches every other in both families, with its own address
 // Claim/Services/ClusterIP: By kube-proxy in mode nftables pods and nodes reach a ClusterIP in both families, and servers see the address of the pod
 // Claim/Services/Hairpin: A pod reaches itself by the ClusterIP of its Service, in both families
@@ -31,11 +34,26 @@ func TestCluster(t *testing.T) {
 	c.apply(t, web)
 	c.awaitPods(t, "default", "app=web", 12)
 	t.Logf("12 pods Ready: %s", since(began))
+	for _, n := range c.nodes {
+		n.checkLoopback(t)
+	}
 	t.Run("Mesh", c.testMesh)
 	t.Run("Services", c.testServices)
 	t.Run("Restart", c.testRestart)
 	c.scale(t, 0)
 	c.checkClean(t)
+}
+
+// checkLoopback requires that the plugin loopback is that of the distribution where there was one, and this program elsewhere.
+func (n *node) checkLoopback(t *testing.T) {
+	t.Helper()
+	want := "/opt/cni/bin/patchbay"
+	if n == n.c.nodes[0] {
+		want = nettest.Program(t, "loopback")
+	}
+	if out, err := n.try("cmp", want, loopback); err != nil {
+		t.Errorf("%v%s", err, out)
+	}
 }
 
 // hold keeps the cluster until SIGINT.

@@ -91,10 +91,9 @@ func (n *node) startProxy(t *testing.T) {
 		"--conntrack-max-per-core=0", "--conntrack-min=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
 }
 
-// start starts all programs of a node. The plugin loopback is there before, as a distribution of Kubernetes installs it.
+// start starts all programs of a node.
 func (n *node) start(t *testing.T) {
 	t.Helper()
-	n.run(t, "cp", nettest.Program(t, "loopback"), "/opt/cni/bin/loopback")
 	n.startContainerd(t)
 	n.startKubelet(t)
 	n.startProxy(t)
