@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Build a release in dist/, for amd64 and arm64: the static binaries, tar.gz, .deb, .rpm, a CycloneDX SBOM of each, images for both, also of
-# patchbay-agent, the manifests for Kubernetes with their names, SHA256SUMS.
+# Build a release in dist/, for amd64 and arm64: of patchbay and patchbay-lan the static binaries, tar.gz, .deb, .rpm and a CycloneDX SBOM of each, images of
+# patchbay and patchbay-agent for both, the manifests for Kubernetes with their names, SHA256SUMS.
 #
 #   VERSION=x.y.z         the version; by default that of the tag which is checked out
 #   SOURCE_DATE_EPOCH=n   the time of all files, in seconds since 1970; by default that of the commit
 #   DIST=directory        where to write
 #   ARCHES="amd64"        only these architectures; the image has only them as well
 #
-# The same commit, version and Go give the same bytes, in whatever directory and environment. After `go mod download` and
-# `go -C scripts/dist mod download` and `go -C plugins/patchbay-agent mod download` it needs no network.
+# The same commit, version and Go give the same bytes, in whatever directory and environment. After `go mod download`, and `go -C DIRECTORY mod download`
+# in scripts/dist, plugins/patchbay-agent and plugins/patchbay-lan, it needs no network.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -33,10 +33,12 @@ prepare() {
 
 # build ARCH builds the static binaries.
 build() {
+	local program
 	say "build patchbay $version for linux/$1"
 	PATCHBAY_BIN=$work/$1/patchbay GOARCH=$1 build_patchbay
 	PATCHBAY_BIN=$work/$1/patchbay GOARCH=$1 build_agent
-	as_builder cp "$work/$1/patchbay" "$out/patchbay-$version-linux-$1"
+	PATCHBAY_BIN=$work/$1/patchbay GOARCH=$1 build_lan
+	for program in patchbay patchbay-lan; do as_builder cp "$work/$1/$program" "$out/$program-$version-linux-$1"; done
 }
 
 # pages puts the manual pages and the completions, which the program prints, into DIRECTORY.
@@ -52,10 +54,10 @@ pages() {
 	"$program" completion fish | as_builder tee "$1/completions/patchbay.fish" >/dev/null
 }
 
-# licenses prints the license of each Go module that the program is linked with. That of Go itself is the one of golang.org/x/sys.
+# licenses MODULE PACKAGE prints the license of each Go module that a program is linked with. That of Go itself is the one of golang.org/x/sys.
 licenses() {
 	local path modversion dir file
-	as_builder go -C "$ROOT" list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' ./plugins/patchbay | sort -u |
+	as_builder go -C "$ROOT/$1" list -deps -f '{{with .Module}}{{if not (or .Main .Replace)}}{{.Path}} {{.Version}} {{.Dir}}{{end}}{{end}}' "$2" | sort -u |
 		while read -r path modversion dir; do
 			for file in "$dir"/LICENSE* "$dir"/COPYING* "$dir"/NOTICE*; do
 				[[ ! -f $file ]] || { printf '==== %s %s: %s\n\n' "$path" "$modversion" "${file##*/}"; cat "$file"; echo; }
@@ -63,47 +65,71 @@ licenses() {
 		done
 }
 
-# stage ARCH makes the directory that archive and packages are made of.
+# documents DIRECTORY MODULE PACKAGE makes the directory doc of a package: copyright, changes, licenses of the modules.
+documents() {
+	as_builder mkdir -p "$1/doc"
+	as_builder install -m 0644 "$ROOT/scripts/dist/package/copyright" "$1/doc/"
+	gzip -9nc "$ROOT/CHANGELOG.md" | as_builder tee "$1/doc/changelog.gz" >/dev/null
+	licenses "$2" "$3" | gzip -9n | as_builder tee "$1/doc/licenses.gz" >/dev/null
+}
+
+# finish DIRECTORY gives all files of a directory that packages are made of their modes and their time.
+finish() {
+	as_builder chmod -R u=rwX,go=rX "$1"
+	as_builder find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+}
+
+# stage ARCH makes the directory that archive and packages of patchbay are made of.
 stage() {
-	local dir=$work/$1 units script
+	local dir=$work/$1/pack/patchbay units script
 	pages "$dir"
-	as_builder mkdir -p "$dir/doc" "$dir/scripts"
-	as_builder install -m 0644 "$ROOT/scripts/dist/package/copyright" "$dir/doc/"
-	gzip -9nc "$ROOT/CHANGELOG.md" | as_builder tee "$dir/doc/changelog.gz" >/dev/null
-	licenses | gzip -9n | as_builder tee "$dir/doc/licenses.gz" >/dev/null
+	documents "$dir" . ./plugins/patchbay
+	as_builder mkdir -p "$dir/scripts"
+	as_builder cp "$work/$1/patchbay" "$dir/"
 	as_builder cp -R "$ROOT/conf" "$dir/conf"
-	as_builder chmod -R u=rwX,go=rX "$dir"
 	units=$(cd "$ROOT/conf/systemd" && grep -l '^\[Install\]' -- * | paste -sd ' ')
 	for script in postinst prerm postrm; do
 		sed "s/^units=''.*/units='$units'/" "$ROOT/scripts/dist/package/$script" | as_builder tee "$dir/scripts/$script" >/dev/null
 	done
-	as_builder find "$dir" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+	finish "$dir"
 }
 
-# archive ARCH writes the tar.gz: its one directory has what a package has, and README and LICENSE.
+# stage_lan ARCH does the same for patchbay-lan.
+stage_lan() {
+	local dir=$work/$1/pack/patchbay-lan
+	documents "$dir" plugins/patchbay-lan .
+	as_builder mkdir -p "$dir/conf" "$dir/scripts"
+	as_builder cp "$work/$1/patchbay-lan" "$dir/"
+	as_builder cp -R "$ROOT/conf/patchbay-lan" "$dir/conf/"
+	as_builder cp "$ROOT"/scripts/dist/package/lan/{postinst,prerm,postrm} "$dir/scripts/"
+	finish "$dir"
+}
+
+# archive ARCH PROGRAM writes the tar.gz: its one directory has what a package has, and README and LICENSE.
 archive() {
-	local name=patchbay-$version-linux-$1 dir
+	local name=$2-$version-linux-$1 from=$work/$1/pack/$2 dir part
 	dir=$work/archive/$name
 	as_builder mkdir -p "$dir"
-	as_builder cp -R "$work/$1/patchbay" "$work/$1/man" "$work/$1/completions" "$work/$1/conf" "$ROOT/README.md" "$ROOT/LICENSE" "$ROOT/CHANGELOG.md" "$dir/"
-	gzip -dc "$work/$1/doc/licenses.gz" | as_builder tee "$dir/LICENSES-of-modules" >/dev/null
+	for part in "$2" man completions conf; do [[ ! -e $from/$part ]] || as_builder cp -R "$from/$part" "$dir/"; done
+	as_builder cp "$ROOT/README.md" "$ROOT/LICENSE" "$ROOT/CHANGELOG.md" "$dir/"
+	gzip -dc "$from/doc/licenses.gz" | as_builder tee "$dir/LICENSES-of-modules" >/dev/null
 	as_builder chmod -R u=rwX,go=rX "$dir"
 	as_builder tar -C "$work/archive" --sort=name --format=ustar --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -c "$name" |
 		gzip -9n | as_builder tee "$out/$name.tar.gz" >/dev/null
 }
 
-# packages ARCH writes the .deb and the .rpm.
+# packages ARCH PROGRAM CONFIGURATION writes the .deb and the .rpm.
 packages() {
 	local format
 	for format in deb rpm; do
-		(cd "$work/$1" && ARCH=$1 as_builder "$PATCHBAY_CACHE_BIN/nfpm" package -f "$ROOT/scripts/dist/package/nfpm.yaml" -p "$format" -t "$out/") >/dev/null
+		(cd "$work/$1/pack/$2" && ARCH=$1 as_builder "$PATCHBAY_CACHE_BIN/nfpm" package -f "$ROOT/scripts/dist/package/$3" -p "$format" -t "$out/") >/dev/null
 	done
 }
 
 # sbom ARCH writes what the binaries say of the modules that they are linked with, as CycloneDX.
 sbom() {
 	local program
-	for program in patchbay patchbay-agent; do
+	for program in patchbay patchbay-agent patchbay-lan; do
 		as_builder "$PATCHBAY_CACHE_BIN/cyclonedx-gomod" bin -json -std -noserial -notimestamp -version "v$version" \
 			-output "$out/$program-linux-$1.cdx.json" "$work/$1/$program" 2>/dev/null
 	done
@@ -128,8 +154,10 @@ for arch in "${arches[@]}"; do build "$arch"; done
 for arch in "${arches[@]}"; do
 	say "pack linux/$arch"
 	stage "$arch"
-	archive "$arch"
-	packages "$arch"
+	stage_lan "$arch"
+	for program in patchbay patchbay-lan; do archive "$arch" "$program"; done
+	packages "$arch" patchbay nfpm.yaml
+	packages "$arch" patchbay-lan lan/nfpm.yaml
 	sbom "$arch"
 done
 images

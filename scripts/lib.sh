@@ -385,10 +385,10 @@ build_patchbay() {
 	GOEXPERIMENT=$(gc_of_verbs) go_static -C "$ROOT" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "$PATCHBAY_BIN" ./plugins/patchbay
 }
 
-# build_lan builds bin/patchbay-lan, which is a module of its own: the library of etcd does not enter that of the plugin.
+# build_lan builds bin/patchbay-lan, beside patchbay: a module of its own, so that the library of etcd does not enter that of the plugin.
 build_lan() {
 	find_go
-	go_static -C "$ROOT/plugins/patchbay-lan" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "$ROOT/bin/patchbay-lan" .
+	go_static -C "$ROOT/plugins/patchbay-lan" build -trimpath -ldflags "-s -w -X main.version=$(version) -X main.commit=$(commit)" -o "${PATCHBAY_BIN%/*}/patchbay-lan" .
 }
 
 # build_etcd builds the etcd of scripts/etcd/go.mod; once, until go.mod or Go changes.

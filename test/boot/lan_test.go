@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
+	"github.com/patchbay-cni/patchbay/test/kit/etcd"
 	"github.com/patchbay-cni/patchbay/test/kit/expect"
 )
 
@@ -21,15 +22,15 @@ const (
 		printf '[Match]\nName=br0\n[Network]\nAddress=192.0.2.10/24\nGateway=192.0.2.1\nIPv6AcceptRA=no\n' >/etc/systemd/network/07-br0.network
 		systemctl enable --now systemd-networkd`
 
-	// installLAN is what docs/lan.md says for each host.
-	installLAN = `install -D -m 0644 /root/conf/patchbay-lan@.service /etc/systemd/system/
+	// installLAN is what docs/lan.md says for each host, from source.
+	installLAN = `sed 's|/usr/bin/|/usr/local/bin/|' /root/conf/patchbay-lan@.service | install -m 0644 /dev/stdin /etc/systemd/system/patchbay-lan@.service
 		install -D -m 0644 /root/conf/patchbay-lan.tmpfiles.conf /etc/tmpfiles.d/patchbay-lan.conf
 		echo ETCDCTL_ENDPOINTS=192.0.2.1:2379 | install -D -m 0600 /dev/stdin /etc/patchbay/lan-lan.env
 		systemctl daemon-reload && systemctl enable --now patchbay-lan@lan
 		patchbay-lan wait lan`
 )
 
-// TestLANUnit: patchbay-lan@.service as docs/lan.md installs it, with etcd on another host of the LAN.
+// TestLANUnit: patchbay-lan@.service as docs/lan.md installs it from source, with etcd on another host of the LAN.
 //
 // Claim: patchbay-lan@.service starts before containerd, keeps the network of a LAN over a SIGKILL, and after a reboot there is no network before etcd
 // has confirmed the addresses
@@ -37,7 +38,7 @@ func TestLANUnit(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.Shell(t, bridgeAtBoot)
-	etcd := s.startEtcd(t)
+	server := etcd.Start(t, s.router, router4)
 	s.installLAN(t)
 	expect.Equal(t, "systemd-analyze verify", s.Shell(t, "systemd-analyze verify --man=no /etc/systemd/system/patchbay-lan@lan.service 2>&1"), "")
 	expect.Contains(t, s.Run(t, "systemctl", "show", "-P", "Before", "patchbay-lan@lan"), "containerd.service", "lxc.service")
@@ -48,7 +49,7 @@ func TestLANUnit(t *testing.T) {
 	s.Shell(t, "patchbay-lan wait lan")
 	expect.Equal(t, "the block after a SIGKILL", slices.Contains(s.blocks(t), block), true)
 
-	etcd.stop()
+	server.Stop()
 	s.Reboot(t)
 	s.until(t, "patchbay-lan waits for etcd", func() bool {
 		return strings.Contains(s.Shell(t, "cat /run/patchbay/.lan/lan.json 2>/dev/null || :"), `"waiting"`)
@@ -59,7 +60,7 @@ func TestLANUnit(t *testing.T) {
 	expect.Equal(t, "exit of up without the network", r.Exit, 1)
 	expect.Contains(t, r.Stderr, "lan")
 
-	s.startEtcdAgain(t, etcd)
+	server.Resume()
 	s.Shell(t, "patchbay-lan wait lan")
 	expect.Equal(t, "the block after the reboot", slices.Contains(s.blocks(t), block), true)
 	s.inBlock(t)
@@ -68,40 +69,6 @@ func TestLANUnit(t *testing.T) {
 	expect.Equal(t, "network after the end", s.Shell(t, "ls "+lanConflist+" 2>/dev/null || :"), "")
 	s.Shell(t, "patchbay-lan release lan --endpoints 192.0.2.1:2379")
 	expect.Contains(t, s.Shell(t, "patchbay-lan ls lan --endpoints 192.0.2.1:2379"), "8 free")
-}
-
-// etcd is one on the router.
-type etcd struct {
-	cmd  *nettest.Cmd
-	args []string
-}
-
-// startEtcd starts it, with its data in a directory of the test.
-func (s *site) startEtcd(t *testing.T) *etcd {
-	t.Helper()
-	const client, peer = "http://192.0.2.1:2379", "http://192.0.2.1:2380"
-	e := &etcd{args: []string{
-		nettest.Program(t, "etcd"), "--data-dir", filepath.Join(t.TempDir(), "etcd"), "--listen-client-urls", client, "--advertise-client-urls", client,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default=" + peer, "--log-level", "error",
-	}}
-	s.startEtcdAgain(t, e)
-	t.Cleanup(e.stop)
-	return e
-}
-
-func (s *site) startEtcdAgain(t *testing.T, e *etcd) {
-	t.Helper()
-	e.cmd = s.router.Command(e.args[0], e.args[1:]...)
-	e.cmd.Stderr = os.Stderr
-	if err := e.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// stop ends it at once; its data stay.
-func (e *etcd) stop() {
-	_ = e.cmd.Process.Kill()
-	_ = e.cmd.Wait()
 }
 
 // installLAN writes the configuration of the LAN to etcd, and starts the unit.

@@ -2,7 +2,10 @@
 package release
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
@@ -27,4 +30,28 @@ func Dir(t testing.TB) string {
 func Path(t testing.TB, name string) string {
 	t.Helper()
 	return filepath.Join(Dir(t), name)
+}
+
+// Older packs a .deb again, as an older version with another build of the program, which is at a path inside, and returns the path of the new one.
+func Older(t testing.TB, deb, version, inside string) string {
+	t.Helper()
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "older.deb")
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatalf("pack %s as %s: %v", deb, version, err)
+		}
+	}
+	must(exec.Command("dpkg-deb", "--raw-extract", deb, dir).Run())
+	control, err := os.ReadFile(filepath.Join(dir, "DEBIAN/control"))
+	must(err)
+	control = regexp.MustCompile(`(?m)^Version: .*$`).ReplaceAll(control, []byte("Version: "+version))
+	must(os.WriteFile(filepath.Join(dir, "DEBIAN/control"), control, 0o644))
+	program, err := os.OpenFile(filepath.Join(dir, inside), os.O_APPEND|os.O_WRONLY, 0)
+	must(err)
+	_, err = program.WriteString("older")
+	must(err)
+	must(program.Close())
+	must(exec.Command("dpkg-deb", "-Znone", "--build", dir, path).Run())
+	return path
 }

@@ -25,14 +25,14 @@ import (
 // arches returns the architectures by the names that dpkg and rpm have for them.
 func arches() map[string]string { return map[string]string{"amd64": "x86_64", "arm64": "aarch64"} }
 
-func debOf(t testing.TB, arch string) string {
+func debOf(t testing.TB, program, arch string) string {
 	t.Helper()
-	return release.Path(t, "patchbay_0.2.0_"+arch+".deb")
+	return release.Path(t, program+"_0.2.0_"+arch+".deb")
 }
 
-func rpmOf(t testing.TB, arch string) string {
+func rpmOf(t testing.TB, program, arch string) string {
 	t.Helper()
-	return release.Path(t, "patchbay-0.2.0-1."+arches()[arch]+".rpm")
+	return release.Path(t, program+"-0.2.0-1."+arches()[arch]+".rpm")
 }
 
 // output runs a program that must succeed.
@@ -91,9 +91,9 @@ func contentOfRPM(t testing.TB, path string) map[string]string {
 }
 
 // queryRPM returns tags of an .rpm.
-func queryRPM(t testing.TB, arch, format string) string {
+func queryRPM(t testing.TB, path, format string) string {
 	t.Helper()
-	return output(t, nettest.Program(t, "rpm"), "-qp", "--queryformat", format, rpmOf(t, arch))
+	return output(t, nettest.Program(t, "rpm"), "-qp", "--queryformat", format, path)
 }
 
 // TestContents: the files of the .deb are those of testdata/files.txt, which PATCHBAY_UPDATE=1 writes anew, a manual page of each command, and each file of
@@ -102,7 +102,7 @@ func queryRPM(t testing.TB, arch, format string) string {
 // Claim: The packages install the program in /opt/cni/bin with a link in /usr/bin, a manual page for each command, and completions for bash, zsh and fish
 func TestContents(t *testing.T) {
 	for arch := range arches() {
-		content := contentOfDeb(t, debOf(t, arch))
+		content := contentOfDeb(t, debOf(t, "patchbay", arch))
 		var fixed strings.Builder
 		var pages, examples []string
 		for _, path := range slices.Sorted(maps.Keys(content)) {
@@ -120,17 +120,17 @@ func TestContents(t *testing.T) {
 		slices.Sort(pages)
 		expect.Equal(t, "manual pages", pages, commands(t))
 		expect.Equal(t, "examples", examples, confs(t))
-		listed(t, fixed.String())
+		listed(t, "files.txt", fixed.String())
 	}
 	_, sums := files(t, release.Dir(t))
 	sum, _, _ := strings.Cut(sums["patchbay-0.2.0-linux-amd64"], " ")
-	expect.Equal(t, "program", contentOfDeb(t, debOf(t, "amd64"))["/opt/cni/bin/patchbay"], "-rwxr-xr-x root:root "+sum)
+	expect.Equal(t, "program", contentOfDeb(t, debOf(t, "patchbay", "amd64"))["/opt/cni/bin/patchbay"], "-rwxr-xr-x root:root "+sum)
 }
 
 // listed compares with the list, or writes it.
-func listed(t *testing.T, got string) {
+func listed(t *testing.T, name, got string) {
 	t.Helper()
-	const list = "testdata/files.txt"
+	list := filepath.Join("testdata", name)
 	if os.Getenv("PATCHBAY_UPDATE") != "" {
 		check(t, os.WriteFile(list, []byte(got), 0o644))
 	}
@@ -174,52 +174,74 @@ func confs(t testing.TB) (names []string) {
 // Claim: The .deb and the .rpm have the same files, modes, owners, links and scripts
 func TestSamePackages(t *testing.T) {
 	for arch := range arches() {
-		deb, rpm := contentOfDeb(t, debOf(t, arch)), contentOfRPM(t, rpmOf(t, arch))
-		const debian, fedora = "/usr/share/zsh/vendor-completions", "/usr/share/zsh/site-functions"
-		deb[fedora+"/_patchbay"] = deb[debian+"/_patchbay"]
-		delete(deb, debian+"/_patchbay")
-		for path, text := range deb {
-			if _, packed := rpm[path]; !packed && strings.HasPrefix(text, "drwxr-xr-x root:root") {
-				delete(deb, path) // the .rpm has no directories of other packages
-			}
+		for _, program := range programs() {
+			t.Run(program+" "+arch, func(t *testing.T) { samePackages(t, debOf(t, program, arch), rpmOf(t, program, arch)) })
 		}
-		delete(deb, filepath.Dir(debian))
-		delete(rpm, filepath.Dir(fedora))
-		delete(rpm, fedora)
-		expect.Equal(t, "content of "+arch, rpm, deb)
-		control := t.TempDir()
-		output(t, "dpkg-deb", "--control", debOf(t, arch), control)
-		for script, tag := range map[string]string{"postinst": "POSTIN", "prerm": "PREUN", "postrm": "POSTUN"} {
-			text, err := os.ReadFile(filepath.Join(control, script))
-			check(t, err)
-			expect.Equal(t, script, queryRPM(t, arch, "%{"+tag+"}"), string(text))
-			expect.Equal(t, "program of "+script, queryRPM(t, arch, "%{"+tag+"PROG}")+"\n", "/bin/sh\n")
-		}
-		expect.Equal(t, "other scripts of the .rpm", queryRPM(t, arch, "%{PREIN} %{PRETRANS} %{POSTTRANS} %{VERIFYSCRIPT} %{TRIGGERSCRIPTS} %{FILETRIGGERSCRIPTS} %{TRANSFILETRIGGERSCRIPTS}"),
-			"(none) (none) (none) (none) (none) (none) (none)")
-		expect.Equal(t, "configurations, ghosts and the like of the .rpm", queryRPM(t, arch, "[%{FILEFLAGS:fflags}]"), "")
 	}
+}
+
+func samePackages(t *testing.T, debPath, rpmPath string) {
+	t.Helper()
+	deb, rpm := contentOfDeb(t, debPath), contentOfRPM(t, rpmPath)
+	const debian, fedora = "/usr/share/zsh/vendor-completions", "/usr/share/zsh/site-functions"
+	if text, has := deb[debian+"/_patchbay"]; has {
+		deb[fedora+"/_patchbay"] = text
+		delete(deb, debian+"/_patchbay")
+	}
+	for path, text := range deb {
+		if _, packed := rpm[path]; !packed && strings.HasPrefix(text, "drwxr-xr-x root:root") {
+			delete(deb, path) // the .rpm has no directories of other packages
+		}
+	}
+	delete(deb, filepath.Dir(debian))
+	delete(rpm, filepath.Dir(fedora))
+	delete(rpm, fedora)
+	expect.Equal(t, "content", rpm, deb)
+	control := t.TempDir()
+	output(t, "dpkg-deb", "--control", debPath, control)
+	for script, tag := range map[string]string{"postinst": "POSTIN", "prerm": "PREUN", "postrm": "POSTUN"} {
+		text, err := os.ReadFile(filepath.Join(control, script))
+		check(t, err)
+		expect.Equal(t, script, queryRPM(t, rpmPath, "%{"+tag+"}"), string(text))
+		expect.Equal(t, "program of "+script, queryRPM(t, rpmPath, "%{"+tag+"PROG}")+"\n", "/bin/sh\n")
+	}
+	expect.Equal(t, "other scripts of the .rpm", queryRPM(t, rpmPath, "%{PREIN} %{PRETRANS} %{POSTTRANS} %{VERIFYSCRIPT} %{TRIGGERSCRIPTS} %{FILETRIGGERSCRIPTS} %{TRANSFILETRIGGERSCRIPTS}"),
+		"(none) (none) (none) (none) (none) (none) (none)")
+	expect.Equal(t, "configurations, ghosts and the like of the .rpm", queryRPM(t, rpmPath, "[%{FILEFLAGS:fflags}]"), "")
 }
 
 // TestControl: the fields of the .deb; what depends on nothing and conflicts with nothing has no such field.
 //
 // Claim: The .deb depends on no other package, conflicts with none, and has no conffile
+// Claim: The packages of patchbay-lan depend on patchbay and on nothing else, and have no conffile
 func TestControl(t *testing.T) {
 	for arch := range arches() {
-		var got []string
-		for line := range strings.Lines(output(t, "dpkg-deb", "--field", debOf(t, arch))) {
-			if field, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && line[0] != ' ' && field != "Installed-Size" {
-				got = append(got, field+": "+value)
-			}
-		}
-		expect.Equal(t, "fields", got, []string{
-			"Package: patchbay", "Version: 0.2.0", "Section: net", "Priority: optional", "Architecture: " + arch, "Maintainer: Patchbay maintainers <maintainers@patchbay-cni.org>",
-			"Homepage: https://github.com/patchbay-cni/patchbay", "Description: CNI plugin that connects containers to Linux bridges",
-		})
-		control := t.TempDir()
-		output(t, "dpkg-deb", "--control", debOf(t, arch), control)
-		names, _ := files(t, control)
-		expect.Equal(t, "control files", names, []string{"control", "md5sums", "postinst", "postrm", "prerm"})
-		expect.Equal(t, "requirements of the .rpm", output(t, nettest.Program(t, "rpm"), "-qp", "--requires", rpmOf(t, arch)), "")
+		control(t, "patchbay", arch, "", "Description: CNI plugin that connects containers to Linux bridges")
+		control(t, "patchbay-lan", arch, "patchbay", "Description: unique container addresses for many hosts on one LAN")
 	}
+}
+
+// control requires these fields of a package, and no other.
+func control(t *testing.T, program, arch, depends, description string) {
+	t.Helper()
+	path, requires := debOf(t, program, arch), ""
+	want := []string{
+		"Package: " + program, "Version: 0.2.0", "Section: net", "Priority: optional", "Architecture: " + arch, "Maintainer: Patchbay maintainers <maintainers@patchbay-cni.org>",
+	}
+	if depends != "" {
+		want, requires = append(want, "Depends: "+depends), depends+"\n"
+	}
+	want = append(want, "Homepage: https://github.com/patchbay-cni/patchbay", description)
+	var got []string
+	for line := range strings.Lines(output(t, "dpkg-deb", "--field", path)) {
+		if field, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok && line[0] != ' ' && field != "Installed-Size" {
+			got = append(got, field+": "+value)
+		}
+	}
+	expect.Equal(t, "fields", got, want)
+	dir := t.TempDir()
+	output(t, "dpkg-deb", "--control", path, dir)
+	names, _ := files(t, dir)
+	expect.Equal(t, "control files", names, []string{"control", "md5sums", "postinst", "postrm", "prerm"})
+	expect.Equal(t, "requirements of the .rpm", output(t, nettest.Program(t, "rpm"), "-qp", "--requires", rpmOf(t, program, arch)), requires)
 }

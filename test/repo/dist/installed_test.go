@@ -58,7 +58,7 @@ func describe(t *testing.T, path string) string {
 //
 // Claim: The .deb and the .rpm have the same files, modes, owners, links and scripts
 func TestSameInstalled(t *testing.T) {
-	deb, rpm := installedBy(t, dpkg()), installedBy(t, rpm())
+	deb, rpm := installedBy(t, dpkg("patchbay")), installedBy(t, rpm("patchbay"))
 	const debian, fedora = "/usr/share/zsh/vendor-completions", "/usr/share/zsh/site-functions"
 	moved := map[string]string{}
 	for path, text := range deb {

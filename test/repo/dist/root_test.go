@@ -12,6 +12,7 @@ import (
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
 	"github.com/patchbay-cni/patchbay/test/kit/cni"
 	"github.com/patchbay-cni/patchbay/test/kit/image"
+	"github.com/patchbay-cni/patchbay/test/kit/release"
 )
 
 // root is a directory with busybox in which packages are installed. Its scripts run in the network namespace of a host of their own, which has
@@ -88,19 +89,22 @@ func shorten(text []byte) string {
 	return strings.ToValidUTF8(string(text[len(text)-most:]), "?")
 }
 
-// manager is a program that installs packages.
+// manager is a program that installs the packages of a program.
 type manager struct {
-	name                            string
+	name, program                   string
 	install, upgrade, remove, purge []string // its arguments; the first two are followed by a file. purge is nil where removal is all
 }
 
-func dpkg() manager {
-	return manager{"dpkg", []string{"--install"}, []string{"--install"}, []string{"--remove", "patchbay"}, []string{"--purge", "patchbay"}}
+func dpkg(program string) manager {
+	return manager{"dpkg", program, []string{"--install"}, []string{"--install"}, []string{"--remove", program}, []string{"--purge", program}}
 }
 
-func rpm() manager {
-	return manager{"rpm", []string{"--install", "--nodeps"}, []string{"--upgrade", "--nodeps", "--replacepkgs"}, []string{"--erase", "--nodeps", "patchbay"}, nil}
+func rpm(program string) manager {
+	return manager{"rpm", program, []string{"--install", "--nodeps"}, []string{"--upgrade", "--nodeps", "--replacepkgs"}, []string{"--erase", "--nodeps", program}, nil}
 }
+
+// managers are both, for a program.
+func managers(program string) []manager { return []manager{dpkg(program), rpm(program)} }
 
 // try runs a package manager and returns its exit status and what it printed.
 func (r *root) try(m manager, env string, args ...string) (int, string) {
@@ -149,30 +153,14 @@ func (r *root) patchbay(args ...string) {
 	r.Run(r.t, nettest.Patchbay(r.t), args...)
 }
 
-// older returns a .deb of an older version with another build of the program.
-func (r *root) older(deb string) string {
-	r.t.Helper()
-	dir, path := r.t.TempDir(), filepath.Join(r.t.TempDir(), "older.deb")
-	output(r.t, "dpkg-deb", "--raw-extract", deb, dir)
-	control, err := os.ReadFile(filepath.Join(dir, "DEBIAN/control"))
-	check(r.t, err)
-	check(r.t, os.WriteFile(filepath.Join(dir, "DEBIAN/control"), []byte(strings.Replace(string(control), "Version: 0.2.0", "Version: 0.1.9", 1)), 0o644))
-	program, err := os.OpenFile(filepath.Join(dir, "opt/cni/bin/patchbay"), os.O_APPEND|os.O_WRONLY, 0)
-	check(r.t, err)
-	_, err = program.WriteString("older")
-	check(r.t, err)
-	check(r.t, program.Close())
-	output(r.t, "dpkg-deb", "-Znone", "--build", dir, path)
-	return path
-}
-
 // packagesOf returns the first and the second package that a manager installs.
 func (r *root) packagesOf(m manager) (first, second string) {
 	r.t.Helper()
 	if m.name == "rpm" {
-		path := rpmOf(r.t, runtime.GOARCH)
+		path := rpmOf(r.t, m.program, runtime.GOARCH)
 		return path, path
 	}
-	path := debOf(r.t, runtime.GOARCH)
-	return r.older(path), path
+	path := debOf(r.t, m.program, runtime.GOARCH)
+	inside := map[string]string{"patchbay": "opt/cni/bin/patchbay", "patchbay-lan": "usr/bin/patchbay-lan"}[m.program]
+	return release.Older(r.t, path, "0.1.9", inside), path
 }

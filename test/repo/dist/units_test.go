@@ -1,6 +1,7 @@
 package dist
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,11 +19,23 @@ const stub = `#!/bin/sh
 echo "${0##*/} $*" >>/said
 `
 
+// withSystemd makes the root one of a host with systemd, with stubs of its programs.
+func (r *root) withSystemd(stubs []string) {
+	r.t.Helper()
+	for _, name := range stubs {
+		r.write("bin/"+name, stub)
+	}
+	r.Run(r.t, "mkdir", "-p", "/run/systemd/system")
+}
+
 // said returns what the stubs were called with since the last time; calls for one unit only of the first.
 func (r *root) said() (calls []string) {
 	r.t.Helper()
 	path := filepath.Join(r.dir, "said")
 	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
 	check(r.t, err)
 	check(r.t, os.Remove(path))
 	for line := range strings.Lines(string(text)) {
@@ -57,15 +70,12 @@ func unitsOf(m manager) (stubs []string, installed, upgraded, removed, purged []
 //
 // Claim: The .deb enables and starts the units unless the administrator disabled them, the .rpm leaves that to the presets; an upgrade restarts them, removal stops them
 func TestUnits(t *testing.T) {
-	for _, m := range []manager{dpkg(), rpm()} {
+	for _, m := range managers("patchbay") {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRoot(t)
 			stubs, installed, upgraded, removed, purged := unitsOf(m)
-			for _, name := range stubs {
-				r.write("bin/"+name, stub)
-			}
-			r.Run(t, "mkdir", "-p", "/run/systemd/system")
+			r.withSystemd(stubs)
 			first, second := r.packagesOf(m)
 			r.ok(m, append(m.install, first)...)
 			expect.Equal(t, "installation", r.said(), installed)

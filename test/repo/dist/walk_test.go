@@ -12,7 +12,7 @@ import (
 // Claim: A package is upgraded while attachments live, with the names of a drop-in; its removal is refused then, with their names and the way
 // Claim: Removal and purge of a package leave no file, and nothing in the kernel; a drop-in's originals come back
 func TestWalk(t *testing.T) {
-	for _, m := range []manager{dpkg(), rpm()} {
+	for _, m := range managers("patchbay") {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRoot(t)
@@ -62,7 +62,7 @@ func (r *root) removed(m manager, before map[string]string) {
 //
 // Claim: PATCHBAY_FORCE_REMOVE=1 removes a package although attachments exist, and names them
 func TestForced(t *testing.T) {
-	for _, m := range []manager{dpkg(), rpm()} {
+	for _, m := range managers("patchbay") {
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRoot(t)
