@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"time"
 
@@ -37,6 +38,8 @@ type agent struct {
 	overlayWatch *overlay.Watch // nil until there is a device
 	guard        cluster.Guard
 	peers        peersFile
+	last         lastPlan
+	seed         maphash.Seed
 	passes       int
 	lock         agentstatus.Lock         // held as long as the program runs
 	reported     map[cluster.Problem]bool // problems of the last pass, which are in the log

@@ -49,7 +49,7 @@ func (a *agent) pass(nodes []cluster.Node, clock cluster.Clock) bool {
 		p.fail("", nodeproblem.Kernel, err)
 		return p.finish()
 	}
-	plan := p.cluster.Plan(nodes, host)
+	plan := p.planOf(nodes, host)
 	p.problems = append(p.problems, plan.Problems...)
 	p.state.PodCIDRs = texts(plan.PodCIDRs)
 	p.overlayBefore(&plan)

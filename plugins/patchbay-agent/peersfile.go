@@ -12,7 +12,6 @@ import (
 // peersFile is the file of the other nodes as this process has written it last. With 5 000 nodes its text takes more time than the rest of a pass that
 // changes nothing, so it is made when what it is made from has changed, or when the file is another one.
 type peersFile struct {
-	seed maphash.Seed
 	sum  uint64 // of what the text was made from
 	file unix.Stat_t
 }
@@ -20,9 +19,6 @@ type peersFile struct {
 // writePeers writes the file of the other nodes, if it has changed.
 func (p *passing) writePeers(nodes []cluster.Node, plan cluster.Plan) {
 	path, last := agentstatus.PeersPath(p.options.status), &p.agent.peers
-	if last.seed == (maphash.Seed{}) {
-		last.seed = maphash.MakeSeed()
-	}
 	sum := p.peersSum(nodes, plan)
 	if sum == last.sum && last.isAt(path) {
 		return
@@ -49,22 +45,8 @@ func (f *peersFile) isAt(path string) bool {
 
 // peersSum returns a hash of what peersOf reads. Nodes are in any order. The owners of destinations follow from the nodes.
 func (p *passing) peersSum(nodes []cluster.Node, plan cluster.Plan) (sum uint64) {
-	seed := p.agent.peers.seed
-	var h maphash.Hash
-	h.SetSeed(seed)
-	for i := range nodes {
-		n := &nodes[i]
-		h.Reset()
-		maphash.WriteComparable(&h, [2]string{n.Name, n.UID})
-		maphash.WriteComparable(&h, [3]int64{n.Created.Unix(), int64(len(n.InternalIPs)), int64(len(n.PodCIDRs))})
-		for _, addr := range n.InternalIPs {
-			maphash.WriteComparable(&h, addr)
-		}
-		for _, cidr := range n.PodCIDRs {
-			maphash.WriteComparable(&h, cidr)
-		}
-		sum += h.Sum64()
-	}
+	seed := p.agent.hashSeed()
+	sum = nodesSum(seed, nodes)
 	type kept struct{ cluster.Route }
 	for _, r := range plan.Routes {
 		sum += maphash.Comparable(seed, r)
