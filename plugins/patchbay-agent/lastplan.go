@@ -21,6 +21,7 @@ type lastPlan struct {
 func (p *passing) planOf(nodes []cluster.Node, host cluster.Host) cluster.Plan {
 	last, sum := &p.agent.last, nodesSum(p.agent.hashSeed(), nodes)
 	if last.config != p.cluster || last.nodes != sum || !sameHost(last.host, host) {
+		*last = lastPlan{} // not two plans in memory
 		*last = lastPlan{p.cluster, sum, host, p.cluster.Plan(nodes, host)}
 	}
 	return last.plan
