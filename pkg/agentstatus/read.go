@@ -27,7 +27,7 @@ func Read(path string) (*Status, error) {
 	if !there || err != nil {
 		return nil, err
 	}
-	s.MoreProblems = max(0, s.MoreProblems)
+	s.MoreProblems = count(s.MoreProblems)
 	return s, nil
 }
 
@@ -38,11 +38,15 @@ func ReadPeers(path string) (*Peers, error) {
 	if !there || err != nil {
 		return nil, err
 	}
+	p.Omitted = count(p.Omitted)
 	if more := len(p.Peers) - MaxPeers; more > 0 {
 		p.Peers, p.Omitted = p.Peers[:MaxPeers], p.Omitted+more
 	}
 	return p, nil
 }
+
+// count returns a count of a file as one to which the length of a list can be added: neither negative nor so large that the sum would be.
+func count(n int) int { return min(max(0, n), 1<<30) }
 
 // read decodes a file, and compares its format before the rest: another version may have other types.
 func read(path string, most int64, into any) (there bool, err error) {

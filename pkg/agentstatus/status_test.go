@@ -177,7 +177,7 @@ func TestLockErrors(t *testing.T) {
 	}
 }
 
-// FuzzRead: whatever the files have, they are read or are an error.
+// FuzzRead: whatever the files have, they are an error, or have the format and no negative count.
 func FuzzRead(f *testing.F) {
 	for _, name := range []string{"status.json", "peers.json"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
@@ -185,14 +185,37 @@ func FuzzRead(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(text)
+		f.Add(text[:len(text)/2])
+	}
+	for _, text := range []string{
+		`{"format": 2}`, `{"format": 1, "problems": 7, "peers": 7}`, `{"format": 1, "moreProblems": -9, "omitted": -9}`,
+		`{"format": 1, "moreProblems": 9223372036854775807, "problems": [{}], "problemKinds": {"held": -1}, "omitted": 9223372036854775807}`,
+	} {
+		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := write(t, "f", string(text))
-		if s, err := Read(path); (s == nil) == (err == nil) {
-			t.Errorf("%+v, %v", s, err)
+		s, err := Read(path)
+		if (s == nil) == (err == nil) {
+			t.Fatalf("%+v, %v", s, err)
 		}
-		if p, err := ReadPeers(path); (p == nil) == (err == nil) {
-			t.Errorf("%+v, %v", p, err)
+		p, failed := ReadPeers(path)
+		if (p == nil) == (failed == nil) {
+			t.Fatalf("%+v, %v", p, failed)
+		}
+		if p != nil && (p.Format != Format || p.Omitted < 0 || len(p.Peers) > MaxPeers) {
+			t.Errorf("format %d, %d peers without %d", p.Format, len(p.Peers), p.Omitted)
+		}
+		if s == nil {
+			return
+		}
+		if s.Format != Format || s.MoreProblems < 0 {
+			t.Errorf("format %d, %d more problems", s.Format, s.MoreProblems)
+		}
+		for kind, count := range s.Kinds() {
+			if count < 0 {
+				t.Errorf("%d problems of kind %q", count, kind)
+			}
 		}
 	})
 }
