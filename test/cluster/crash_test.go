@@ -152,6 +152,9 @@ func (n *node) clean() {
 func (l *crashLab) crash(t *testing.T, c crashCase) {
 	whole := l.run(t, c, crashRun{})
 	want := l.first.state()
+	if problems := l.first.status().Problems; len(problems) > 0 { // then it is not what the case is about that is the same after each kill
+		t.Fatalf("without a kill: %+v", problems)
+	}
 	texts := whole.texts()
 	t.Logf("%d changing calls:\n%s", len(texts), strings.Join(texts, "\n"))
 	checkSyncs(t, whole.calls)
