@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the tests of test/boot: on Debian 12 with systemd and its stock kernel, booted in virtual machines (qemu, without KVM).
 # The image of the root file system is built once under .cache/vm, until the list of its packages, the kernel or this script changes. The .deb that
-# test/boot/packages installs is that of the tree; it upgrades from older ones, which are built once from the history.
+# test/boot/packages installs are those of the tree; it upgrades from older ones, which are built once from the history.
 #
 #   RUN=regexp     only the tests that match
 #   TIMEOUT=30m    of all tests
@@ -60,6 +60,7 @@ build_packages() {
 	fi
 	VERSION=0.3.0 ARCHES=amd64 DIST=$dir/release "$ROOT/scripts/dist.sh"
 	as_builder cp "$dir"/release/patchbay_*_amd64.deb "$dir/newer.deb"
+	as_builder cp "$dir"/release/patchbay-lan_*_amd64.deb "$dir/lan.deb"
 }
 
 # kernel_of_debian prints the kernel that Debian 12 installs in a cloud.

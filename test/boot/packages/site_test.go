@@ -82,12 +82,18 @@ func (s *site) dpkg(t *testing.T, args string) string {
 	return out
 }
 
-// installed requires a version of the package in a state in which dpkg is done with it, and its program.
+// installed requires a version of the package, and its program.
 func (s *site) installed(t *testing.T, version string) {
 	t.Helper()
-	expect.Equal(t, "state of the package", s.Run(t, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", "patchbay"), "installed "+version)
-	expect.Equal(t, "files that differ from the package", s.Shell(t, "dpkg --verify patchbay"), "")
+	s.hasPackage(t, "patchbay", version)
 	expect.Contains(t, s.Run(t, "patchbay", "version"), "patchbay "+strings.Replace(version, "~", "-", 1)+" ")
+}
+
+// hasPackage requires a version of a package in a state in which dpkg is done with it.
+func (s *site) hasPackage(t *testing.T, name, version string) {
+	t.Helper()
+	expect.Equal(t, "state of the package", s.Run(t, "dpkg-query", "-W", "-f", "${db:Status-Status} ${Version}", name), "installed "+version)
+	expect.Equal(t, "files that differ from the package", s.Shell(t, "dpkg --verify "+name), "")
 }
 
 // active requires units that are active.

@@ -2,10 +2,13 @@
 package release
 
 import (
+	"crypto/md5"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/patchbay-cni/patchbay/pkg/nettest"
@@ -52,6 +55,26 @@ func Older(t testing.TB, deb, version, inside string) string {
 	_, err = program.WriteString("older")
 	must(err)
 	must(program.Close())
+	must(sumAgain(dir, inside))
 	must(exec.Command("dpkg-deb", "-Znone", "--build", dir, path).Run())
 	return path
+}
+
+// sumAgain writes the checksum of a file of an unpacked .deb anew, with which `dpkg --verify` compares it.
+func sumAgain(dir, inside string) error {
+	text, err := os.ReadFile(filepath.Join(dir, inside))
+	if err != nil {
+		return err
+	}
+	sums := filepath.Join(dir, "DEBIAN/md5sums")
+	all, err := os.ReadFile(sums)
+	if err != nil {
+		return err
+	}
+	name := strings.TrimPrefix(inside, "/")
+	line := regexp.MustCompile(`(?m)^[0-9a-f]{32}  ` + regexp.QuoteMeta(name) + `$`)
+	if !line.Match(all) {
+		return fmt.Errorf("no checksum of %s", name)
+	}
+	return os.WriteFile(sums, line.ReplaceAll(all, fmt.Appendf(nil, "%x  %s", md5.Sum(text), name)), 0o644) // the format is dpkg's
 }
