@@ -76,6 +76,24 @@ func TestOverlayForeign(t *testing.T) {
 	mesh(t, r.pods)
 }
 
+// awaitMoved waits until the far host has its overlay from an address, which it was given at began, and all pods reach each other.
+func (r *routed) awaitMoved(t *testing.T, name, addr string, began time.Time) {
+	t.Helper()
+	eventually(t, "all nodes follow to "+addr, func() error {
+		out, err := r.far.Command("ip", "-d", "link", "show", name).Output()
+		if err != nil || !strings.Contains(string(out), "local "+addr+" ") {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return r.reach(name)
+	})
+	took := time.Since(began)
+	t.Logf("%s: all nodes follow after %s", addr, took.Round(time.Millisecond))
+	if took > 30*time.Second { // the promise is five seconds, on a machine that does nothing else
+		t.Errorf("%s: all nodes follow after %s", addr, took)
+	}
+	mesh(t, r.pods)
+}
+
 // TestOverlayAddress: a node gets another InternalIP, and then has IPv6 alone.
 //
 // Claim: When the InternalIP of a node changes, its VXLAN device is made anew and all nodes follow within five seconds
@@ -96,18 +114,7 @@ func TestOverlayAddress(t *testing.T) {
 		object.addresses = moved
 		began := time.Now()
 		r.api.setAddresses(object)
-		eventually(t, "the far node has "+moved[0], func() error {
-			out, err := r.far.Command("ip", "-d", "link", "show", name).Output()
-			if err != nil || !strings.Contains(string(out), "local "+moved[0]+" ") {
-				return fmt.Errorf("%w: %s", err, out)
-			}
-			return r.reach(name)
-		})
-		t.Logf("%s: all nodes follow after %s", moved, time.Since(began).Round(time.Millisecond))
-		if d := time.Since(began); d > 30*time.Second { // the promise is five seconds, on a machine that does nothing else
-			t.Errorf("%s: all nodes follow after %s", moved, d)
-		}
-		mesh(t, r.pods)
+		r.awaitMoved(t, name, moved[0], began)
 	}
 	eventually(t, "the device for IPv6 is gone", func() error {
 		if r.first.has("patchbay.vx6") {
