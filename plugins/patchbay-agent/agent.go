@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
 	"time"
 
@@ -39,7 +38,6 @@ type agent struct {
 	guard        cluster.Guard
 	peers        peersFile
 	last         lastPlan
-	seed         maphash.Seed
 	passes       int
 	lock         agentstatus.Lock         // held as long as the program runs
 	reported     map[cluster.Problem]bool // problems of the last pass, which are in the log

@@ -19,7 +19,7 @@ type lastPlan struct {
 
 // planOf returns the plan of this host, which nothing may change: the next pass may have the same.
 func (p *passing) planOf(nodes []cluster.Node, host cluster.Host) cluster.Plan {
-	last, sum := &p.agent.last, nodesSum(p.agent.hashSeed(), nodes)
+	last, sum := &p.agent.last, nodesSum(nodes)
 	if last.config != p.cluster || last.nodes != sum || !sameHost(last.host, host) {
 		*last = lastPlan{} // not two plans in memory
 		*last = lastPlan{p.cluster, sum, host, p.cluster.Plan(nodes, host)}
@@ -31,16 +31,11 @@ func sameHost(a, b cluster.Host) bool {
 	return a.Name == b.Name && a.MTU == b.MTU && slices.Equal(a.Bridge, b.Bridge) && slices.Equal(a.Local, b.Local) && maps.Equal(a.Direct, b.Direct)
 }
 
-// hashSeed returns the seed of the hashes of this process.
-func (a *agent) hashSeed() maphash.Seed {
-	if a.seed == (maphash.Seed{}) {
-		a.seed = maphash.MakeSeed()
-	}
-	return a.seed
-}
+// seed is that of all hashes of this process.
+var seed = maphash.MakeSeed()
 
 // nodesSum returns a hash of nodes in any order.
-func nodesSum(seed maphash.Seed, nodes []cluster.Node) (sum uint64) {
+func nodesSum(nodes []cluster.Node) (sum uint64) {
 	var h maphash.Hash
 	h.SetSeed(seed)
 	for i := range nodes {

@@ -45,8 +45,7 @@ func (f *peersFile) isAt(path string) bool {
 
 // peersSum returns a hash of what peersOf reads. Nodes are in any order. The owners of destinations follow from the nodes.
 func (p *passing) peersSum(nodes []cluster.Node, plan cluster.Plan) (sum uint64) {
-	seed := p.agent.hashSeed()
-	sum = nodesSum(seed, nodes)
+	sum = nodesSum(nodes)
 	type kept struct{ cluster.Route }
 	for _, r := range plan.Routes {
 		sum += maphash.Comparable(seed, r)
